@@ -1,0 +1,71 @@
+# LesionLens: `make` alone lists what can be done.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo serve test lint types format check-compose pytest developer-tools system-packages
+
+help: ## list what can be done
+	@echo "LesionLens: skin-lesion triage support. Needed: Python 3.11 and make."
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo "Start with \`make demo\`. It runs on your own images with"
+	@echo "  make demo IMAGES=<folder or zip> METADATA=<csv>"
+
+setup: .venv/.runtime ## make .venv from the pinned requirements (the others call it)
+
+demo: setup ## play the whole loop: a clinic's batch in, results out, labels back, a better model
+	@$(BIN)/python -m deploy.local demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(METADATA),--metadata "$(METADATA)")
+
+serve: setup ## run the site and its workers at http://127.0.0.1:8000 (or PORT=) until Ctrl-C
+	@$(BIN)/python -m deploy.local serve
+
+test: developer-tools system-packages lint types check-compose pytest ## run every check and test
+
+lint: developer-tools ## check the style and the rules about who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
+
+types: developer-tools ## check the types
+	$(BIN)/mypy
+
+format: developer-tools ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check-compose: developer-tools ## check the Docker files against the Compose specification
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml deploy/docker/*.yml
+
+pytest: developer-tools ## run the tests alone (more arguments in ARGS=)
+	$(BIN)/pytest $(ARGS)
+
+developer-tools: .venv/.developer
+
+system-packages: ## install the browser and the S3 server that tests use (Debian, as root; elsewhere it says what to do)
+	@deploy/system-packages.sh
+
+# The stamps say that an installation was finished, so an interrupted one is taken up again.
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "LesionLens needs Python 3.11, and '$(PYTHON)' is not one."; \
+	  echo "Install it (Debian 12: apt-get install python3.11-venv) or name it: make setup PYTHON=/path/to/python3.11"; \
+	  exit 1; }
+	@echo "Making .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.runtime: requirements.txt constraints.txt | .venv/.made
+	@echo "Installing what LesionLens runs on: a minute or two, the first time"
+	@$(PIP_INSTALL) --requirement requirements.txt
+	@touch $@
+
+.venv/.developer: requirements.txt requirements-dev.txt constraints.txt | .venv/.made
+	@echo "Installing what LesionLens runs on and is tested with: a minute or two, the first time"
+	@$(PIP_INSTALL) --requirement requirements-dev.txt
+	@touch .venv/.runtime $@

@@ -1,0 +1,107 @@
+"""A child process is reported when it dies, and is never left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deploy.local.process import Process, ProcessDied
+
+SLEEP = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+DEAF = [sys.executable, "-c", "import signal, time; signal.signal(15, 1); print('up', flush=True); time.sleep(600)"]
+# A parent that starts a child, says its process id, and then waits to be killed.
+PARENT = """
+import sys, time
+from pathlib import Path
+from deploy.local.process import Process
+child = Process("child", [sys.executable, "-c", "import time; time.sleep(600)"], log=Path(sys.argv[1]))
+child.start()
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    """Wait for a condition that another process brings about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_it_runs_until_its_block_ends(tmp_path: Path) -> None:
+    with Process("sleeper", SLEEP, log=tmp_path / "log") as process:
+        process.wait_until(lambda: "up" in process.output())
+        pid = process.pid
+        assert alive(pid)
+    assert not alive(pid)
+    assert not process.running
+
+
+def test_one_that_ignores_the_request_is_killed_after_its_grace(tmp_path: Path) -> None:
+    with Process("deaf", DEAF, log=tmp_path / "log", grace=0.2) as process:
+        process.wait_until(lambda: "up" in process.output())
+        pid = process.pid
+    assert not alive(pid)
+
+
+def test_grandchildren_are_killed_with_it(tmp_path: Path) -> None:
+    argv = ["bash", "-c", "trap '' TERM; sleep 600 & echo $!; wait; wait"]
+    with Process("family", argv, log=tmp_path / "log", grace=0.2) as process:
+        process.wait_until(lambda: process.output().strip().isdigit())
+        grandchild = int(process.output())
+    assert eventually(lambda: not alive(grandchild))
+
+
+def test_one_that_dies_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", "print('the disk is on fire'); raise SystemExit(3)"]
+    process = Process("worker", argv, log=tmp_path / "worker.log")
+    process.start()
+    with pytest.raises(ProcessDied, match=r"worker ended with exit code 3(.|\n)*the disk is on fire"):
+        process.wait_until(lambda: False)
+
+
+def test_one_that_is_never_ready_is_reported(tmp_path: Path) -> None:
+    with (
+        Process("slow", SLEEP, log=tmp_path / "log") as process,
+        pytest.raises(TimeoutError, match="slow was not ready"),
+    ):
+        process.wait_until(lambda: False, timeout=0.1)
+
+
+def test_it_can_be_started_again_and_shows_only_its_latest_output(tmp_path: Path) -> None:
+    process = Process("sleeper", SLEEP, log=tmp_path / "log")
+    for _ in range(2):
+        with process:
+            process.wait_until(lambda: "up" in process.output())
+            assert process.output().split() == ["up"]
+    assert (tmp_path / "log").read_text().split() == ["up", "up"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has died")
+def test_it_dies_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, tmp_path / "log"], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert parent.stdout is not None
+    with parent.stdout as output:
+        child = int(output.readline())
+    assert alive(child)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    assert eventually(lambda: not alive(child))

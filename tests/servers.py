@@ -1,0 +1,105 @@
+"""The real servers that the tests talk to: a pytest plugin, loaded by name in pyproject.toml.
+
+Postgres and Redis start before Django reads its settings, unless DATABASE_URL and REDIS_URL name others. A test asks
+for the S3 server with the fixture `s3_server` and for a browser with `browser`. What is missing on this machine is said
+at the end of the run; with CI=true it fails the tests that need it.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from deploy.local.postgres import embedded_postgres
+from deploy.local.redis import embedded_redis
+
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+    "--disable-gpu",
+]
+MISSING = "MISSING: "
+HEAVY = "servers"  # one xdist group: what needs a large server runs in one worker, which starts it once
+
+_running = ExitStack()
+atexit.register(_running.close)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, object, object]:
+    """Put the settings of this run in the environment, before pytest-django loads them."""
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        _use_redis_database(1 + int(worker.removeprefix("gw")))
+    elif not (early_config.known_args_namespace.help or early_config.known_args_namespace.version):
+        _start_servers()
+    return (yield)
+
+
+def _start_servers() -> None:
+    """Start what the environment does not name already. The xdist workers inherit the environment."""
+    folder = Path(tempfile.mkdtemp(prefix="lesionlens-tests-"))
+    folder.chmod(0o755)  # Postgres may run as another user
+    _running.callback(shutil.rmtree, folder, ignore_errors=True)
+    os.environ.setdefault("LOCAL", "1")
+    for name in ("STORAGE_FOLDER", "BUNDLE_FOLDER", "MAILBOX_FOLDER", "STATIC_ROOT"):
+        os.environ.setdefault(name, str(folder / name.lower()))
+    if not os.environ.get("DATABASE_URL"):
+        log = folder / "postgres.log"
+        server = _running.enter_context(embedded_postgres(folder / "postgres", log=log, durable=False))
+        os.environ["DATABASE_URL"] = server.url
+    if not os.environ.get("REDIS_URL"):
+        os.environ["REDIS_URL"] = _running.enter_context(embedded_redis(log=folder / "redis.log")).url
+
+
+def _use_redis_database(number: int) -> None:
+    """Give one xdist worker a Redis database of its own."""
+    server, _, _ = os.environ["REDIS_URL"].rpartition("/")
+    os.environ["REDIS_URL"] = f"{server}/{number}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Send the tests that need a large server to one worker, and start with them: they take longest."""
+    for item in items:
+        if "s3_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(HEAVY))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was not tested on this machine."""
+    reasons: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        if isinstance(report.longrepr, tuple) and MISSING in (reason := report.longrepr[2]):
+            reasons[reason.partition(MISSING)[2]] = reasons.get(reason.partition(MISSING)[2], 0) + 1
+    if reasons:
+        terminalreporter.section("NOT TESTED ON THIS MACHINE", sep="!", red=True, bold=True)
+        for reason, count in reasons.items():
+            terminalreporter.line(f"{count} tests skipped: {reason}", red=True)
+        terminalreporter.line("`make test` as root on Debian installs them.", red=True)
+
+
+@pytest.fixture
+def state_folder() -> Iterator[Path]:
+    """A temporary folder for servers: Postgres may run as another user, who cannot enter pytest's own `tmp_path`."""
+    with tempfile.TemporaryDirectory(prefix="lesionlens-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def missing(what: str) -> None:
+    """Skip a test for want of a program, loudly; or fail it where CI=true."""
+    if os.environ.get("CI", "").lower() in {"1", "true"}:
+        pytest.fail(MISSING + what)
+    pytest.skip(MISSING + what)
