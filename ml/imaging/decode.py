@@ -1,0 +1,100 @@
+"""Bytes from a stranger into pixels that can be trusted.
+
+Only pixels come out: no metadata, no bytes of the file. The type is told by content, the size is read from the header
+before any pixel is decoded, and only the decoders named here can be reached.
+
+Several pictures in one file: an animation (APNG, animated WebP), a TIFF with a second full page and a multi-frame DICOM
+are refused, since choosing one picture could drop the lesion that was meant. JPEG (MPO) and HEIC from phones carry
+gain maps, depth maps and previews beside the photo: their primary image is taken.
+
+Bounds: a call holds at most about four copies of a 50-megapixel picture (600 MB).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from PIL import Image
+
+from ml.imaging.colour import to_eight_bit, to_srgb
+from ml.imaging.refusal import ImageRefused
+from ml.imaging.sniff import Kind, sniff
+from ml.imaging.still import MIN_SIDE, read_still
+
+MAX_BYTES = 25 * 1024 * 1024
+WORKING_SIDE = 2048  # longest side, in pixels, of a decoded image
+
+_PILLOW_FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "tiff": "TIFF", "heif": "HEIF"}
+_ORIENTATION = 0x0112
+_UPRIGHT = {  # the turn that undoes each EXIF orientation (CIPA DC-008, 4.6.4)
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SWAPS_SIDES = {_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8]}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture taken in: `image` is upright 8-bit sRGB, longest side at most `WORKING_SIDE`, with no metadata.
+
+    `width` and `height` are those of the file, in pixels, upright. `sha256` is the hex digest of the file's bytes.
+    """
+
+    image: Image.Image
+    kind: Kind
+    width: int
+    height: int
+    sha256: str
+
+
+def decode(data: bytes) -> Decoded:
+    """Decode one image file. Raises `ImageRefused` with a code of `ml.imaging.refusal`, and nothing else."""
+    if len(data) > MAX_BYTES:
+        raise ImageRefused("too_large_bytes")
+    kind = sniff(data)
+    try:
+        if kind == "dicom":
+            from ml.imaging.dicom import read_dicom  # pydicom is slow to import and seldom needed
+
+            image = read_dicom(data)
+        else:
+            image = read_still(data, _PILLOW_FORMATS[kind])
+        return _finish(image, kind, data)
+    except ImageRefused:
+        raise
+    except MemoryError as error:
+        raise ImageRefused("too_many_pixels", "out of memory") from error
+    except Exception as error:  # decoders answer a damaged file with almost any exception
+        raise ImageRefused("corrupt", type(error).__name__) from error
+
+
+def _finish(image: Image.Image, kind: Kind, data: bytes) -> Decoded:
+    """Shrink first, so that turning and colour conversion work on a small picture."""
+    width, height = image.size
+    profile = image.info.get("icc_profile")
+    turn = _UPRIGHT.get(_orientation(image))
+    image = to_eight_bit(image)
+    image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.LANCZOS)
+    if min(image.size) < MIN_SIDE:
+        raise ImageRefused("too_small", "a strip, not a picture")
+    if turn is not None:
+        image = image.transpose(turn)
+        if turn in _SWAPS_SIDES:
+            width, height = height, width
+    bare = Image.new("RGB", image.size)  # a new image has no `info`, so nothing of the file can follow the pixels
+    bare.paste(to_srgb(image, profile))
+    return Decoded(bare, kind, width, height, hashlib.sha256(data).hexdigest())
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 (upright) where EXIF is missing or damaged."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a photo with damaged EXIF is still a photo
+        return 1

@@ -1,0 +1,74 @@
+"""One still picture read by one of Pillow's decoders, after its header has been found acceptable."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pillow_heif
+from PIL import Image, TiffImagePlugin
+
+from ml.imaging.refusal import ImageRefused
+
+MAX_PIXELS = 50_000_000
+MIN_SIDE = 64  # pixels; below this nothing can be said about a lesion
+MAX_JPEG_SCANS = 40  # an ordinary progressive JPEG has 10; each one walks over the whole picture again
+
+_TIFF_COMPRESSIONS = {"raw", "tiff_lzw", "packbits", "tiff_deflate", "tiff_adobe_deflate", "jpeg"}
+_TIFF_SUBFILE_TYPE, _TIFF_TILE_WIDTH, _TIFF_TILE_LENGTH = 254, 322, 323
+
+pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+
+def read_still(data: bytes, pillow_format: str, *, stored_as_rgb: bool = False) -> Image.Image:
+    """The decoded first picture of `data`, in the file's own mode. `pillow_format` is the only decoder tried.
+
+    `stored_as_rgb` says that a JPEG without a JFIF or Adobe marker, which is read as YCbCr, holds red, green and blue.
+
+    Raises `ImageRefused`, or whatever Pillow raises for a damaged file.
+    """
+    if pillow_format == "JPEG" and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
+        raise ImageRefused("decompression_bomb", "too many scans")
+    try:
+        image = Image.open(BytesIO(data), formats=[pillow_format])
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageRefused("too_many_pixels") from error
+    check_size(*image.size)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        _check_tiff(image)
+    elif pillow_format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
+        raise ImageRefused("several_images", "animation")
+    if stored_as_rgb and image.mode == "RGB" and not {"jfif", "adobe_transform"} & image.info.keys():
+        image.draft("YCbCr", image.size)  # so that the decoder leaves the channels alone
+        return Image.frombytes("RGB", image.size, image.tobytes())
+    declared = image.size
+    image.load()
+    if pillow_format == "HEIF" and image.size != declared:
+        raise ImageRefused("corrupt", "the picture is not of the size that its header gives")
+    return image
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise `ImageRefused` (too_many_pixels, too_small) unless `width` by `height` pixels are acceptable."""
+    if width * height > MAX_PIXELS:
+        raise ImageRefused("too_many_pixels", f"{width}x{height}")
+    if min(width, height) < MIN_SIDE:
+        raise ImageRefused("too_small", f"{width}x{height}")
+
+
+def _check_tiff(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Refuse what libtiff would spend too much on, camera raw files, and files of several pages."""
+    tags = image.tag_v2
+    if image.info.get("compression") not in _TIFF_COMPRESSIONS:
+        raise ImageRefused("unsupported_encoding", "TIFF compression")
+    if int(tags.get(_TIFF_TILE_WIDTH, 0)) * int(tags.get(_TIFF_TILE_LENGTH, 0)) > MAX_PIXELS:
+        raise ImageRefused("decompression_bomb", "TIFF tile")
+    if tags.get(_TIFF_SUBFILE_TYPE, 0) & 1:  # DNG, NEF and their like: the first page is only a preview
+        raise ImageRefused("unsupported_type", "camera raw")
+    try:
+        image.seek(1)
+    except EOFError:
+        return
+    second_is_preview = image.tag_v2.get(_TIFF_SUBFILE_TYPE, 0) & 1
+    image.seek(0)
+    if not second_is_preview:
+        raise ImageRefused("several_images", "TIFF pages")
