@@ -1,0 +1,36 @@
+"""How a clinic's software proves who it is: `Authorization: Bearer <key>`."""
+
+from django.contrib.auth.models import AnonymousUser
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from webapp.accounts.models import ApiKey
+from webapp.accounts.services import find_api_key
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """Finds the API key of a request; `request.auth` is then the ApiKey."""
+
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, ApiKey] | None:
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        key = find_api_key(secret.strip())
+        if key is None:
+            raise AuthenticationFailed("This API key is unknown or was revoked. Make a new one on the API keys page.")
+        return AnonymousUser(), key
+
+    def authenticate_header(self, request: Request) -> str:
+        return "Bearer"
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """Tells the OpenAPI document about the key."""
+
+    target_class = ApiKeyAuthentication
+    name = "API key"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {"type": "http", "scheme": "bearer"}

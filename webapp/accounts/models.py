@@ -1,0 +1,120 @@
+"""Who uses LesionLens: people, the organisations they belong to, patients, and the keys of clinics' software."""
+
+import uuid
+
+from django.contrib.auth.base_user import BaseUserManager
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes users that are known by their e-mail address."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: object) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractUser):
+    """A person who can sign in, known by e-mail address."""
+
+    username = None  # type: ignore[assignment]
+    email = models.EmailField("e-mail address")
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS = []
+    objects = UserManager()  # type: ignore[misc,assignment]
+
+    class Meta(AbstractUser.Meta):
+        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique")]
+
+    @property
+    def role(self) -> str:
+        """The person's role in their organisation; `patient` for everyone else."""
+        return self.membership.role if hasattr(self, "membership") else "patient"
+
+
+class Organisation(models.Model):
+    """A clinic or a group of clinics: the tenant that owns cases."""
+
+    class ReleasePolicy(models.TextChoices):
+        MANUAL = "manual", "A clinician reviews and releases each result"
+        AUTOMATIC = "automatic", "Results are released to patients as they arrive"
+
+    name = models.CharField(max_length=200)
+    slug = models.SlugField(unique=True, help_text="In the address that the clinic gives its patients: /join/<slug>/")
+    release_policy = models.CharField(max_length=10, choices=ReleasePolicy, default=ReleasePolicy.MANUAL)
+    help_phone = models.CharField(max_length=40, blank=True, help_text="Shown to patients who need help now")
+    contact_email = models.EmailField(blank=True, help_text="Told when a batch of the clinic's software is complete")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A person's place in an organisation. A person belongs to one organisation at most."""
+
+    class Role(models.TextChoices):
+        PROVIDER = "provider", "Provider"
+        ANNOTATOR = "annotator", "Annotator"
+        OPERATOR = "operator", "Operator"
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="membership")
+    organisation = models.ForeignKey(Organisation, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(role__in=["provider", "annotator", "operator"]), name="membership_role_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} of organisation {self.organisation_id}"
+
+
+class Patient(models.Model):
+    """A person whose skin is looked at, as one organisation knows them. May or may not sign in."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="patients")
+    external_id = models.CharField(max_length=100, help_text="The organisation's own identifier")
+    user = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="patients")
+    email = models.EmailField(blank=True)
+    date_of_birth = models.DateField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "external_id"], name="patient_unique_in_organisation"),
+            models.UniqueConstraint(
+                fields=["organisation", "user"], condition=models.Q(user__isnull=False), name="patient_user_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"patient {self.id}"
+
+
+class ApiKey(models.Model):
+    """A key of a clinic's software. The secret is shown once; only its SHA-256 is kept (it has 256 random bits)."""
+
+    organisation = models.ForeignKey(Organisation, models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=12, unique=True)
+    secret_sha256 = models.CharField(max_length=64)
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

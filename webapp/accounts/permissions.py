@@ -1,0 +1,75 @@
+"""Who may enter: for pages a decorator, for the API permission classes. Everyone else gets 404 or 403."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from webapp.accounts.models import ApiKey, Membership, Organisation, User
+from webapp.audit.services import Actor
+
+Role = Membership.Role
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def for_roles(*roles: str) -> Callable[[View[P]], View[P]]:
+    """A page for signed-in people with one of these roles (`patient` is everyone without a membership)."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if request.user.role not in roles:  # type: ignore[union-attr]
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        guarded.entry = roles  # type: ignore[attr-defined]
+        return login_required(guarded)
+
+    return decorate
+
+
+def for_everyone(view: View[P]) -> View[P]:
+    """A page that needs no login; says so, because every view says who may enter."""
+    view.entry = ("everyone",)  # type: ignore[attr-defined]
+    return view
+
+
+def actor_of(request: HttpRequest | Request) -> Actor:
+    """Who makes this request, for the audit."""
+    key = getattr(request, "auth", None)
+    if isinstance(key, ApiKey):
+        return Actor(api_key=key)
+    return Actor(user=request.user if isinstance(request.user, User) else None)
+
+
+def organisation_of(request: HttpRequest | Request) -> Organisation:
+    """The organisation that this request acts for. Raises PermissionDenied where there is none."""
+    key = getattr(request, "auth", None)
+    if isinstance(key, ApiKey):
+        return key.organisation
+    membership = getattr(request.user, "membership", None)
+    if membership is None:
+        raise PermissionDenied
+    return membership.organisation
+
+
+class Nobody(BasePermission):
+    """The default: an API view that does not say who may enter lets nobody in."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return False
+
+
+class Provider(BasePermission):
+    """A clinic's software with an API key, or a signed-in provider."""
+
+    message = "Send an API key (Authorization: Bearer …), or sign in as a provider."
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return isinstance(request.auth, ApiKey) or getattr(request.user, "role", None) == Role.PROVIDER

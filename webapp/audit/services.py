@@ -1,0 +1,31 @@
+"""Recording who viewed or changed what."""
+
+from dataclasses import dataclass
+
+from webapp.accounts.models import ApiKey, Organisation, User
+from webapp.audit.models import Event
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who acts: a person, a clinic's software by its key, or (neither) the system itself."""
+
+    user: User | None = None
+    api_key: ApiKey | None = None
+
+
+SYSTEM = Actor()
+
+
+def record(
+    *, actor: Actor, action: str, object_id: object, organisation: Organisation | None, detail: str = ""
+) -> None:
+    """Add one event. `detail` must hold no personal data and no finding."""
+    Event.objects.create(
+        user=actor.user,
+        api_key=actor.api_key,
+        organisation=organisation,
+        action=action,
+        object_id=str(object_id),
+        detail=detail[:300],
+    )

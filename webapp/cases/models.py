@@ -1,0 +1,214 @@
+"""A Batch holds Cases; a Case is one lesion of one patient, with one or more Images."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from webapp.leases import Leased
+
+
+class Priority(models.IntegerChoices):
+    """Who goes first at the model: a person who waits, then bulk work."""
+
+    INTERACTIVE = 0
+    BULK = 1
+
+
+class Batch(models.Model):
+    """Cases that were sent together. `remaining` counts the images that have not ended, once it is submitted."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        SUBMITTED = "submitted", "In progress"
+        COMPLETED = "completed", "Completed"
+        COMPLETED_WITH_FAILURES = "completed_with_failures", "Completed with failures"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Source(models.TextChoices):
+        API = "api", "API"
+        WEB = "web", "Web"
+        PATIENT = "patient", "Patient"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="batches")
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    name = models.CharField(max_length=200, blank=True)
+    source = models.CharField(max_length=10, choices=Source)
+    state = models.CharField(max_length=24, choices=State, default=State.OPEN)
+    priority = models.SmallIntegerField(choices=Priority, default=Priority.BULK)
+    idempotency_key = models.CharField(max_length=200, null=True, blank=True)
+    manifest_sha256 = models.CharField(max_length=64, blank=True)
+    remaining = models.PositiveIntegerField(default=0)
+    failures = models.PositiveIntegerField(default=0, help_text="Images that ended without a result")
+    created_at = models.DateTimeField(auto_now_add=True)
+    submitted_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "batches"
+        indexes = [models.Index(fields=["organisation", "-created_at"], name="batch_newest")]
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "idempotency_key"], name="batch_idempotency"),
+            models.CheckConstraint(
+                name="batch_state_consistent",
+                condition=Q(state="open", submitted_at=None, finished_at=None)
+                | Q(state="submitted", submitted_at__isnull=False, finished_at=None, remaining__gt=0)
+                | Q(
+                    state__in=["completed", "completed_with_failures"],
+                    submitted_at__isnull=False,
+                    finished_at__isnull=False,
+                    remaining=0,
+                )
+                | Q(state="cancelled", finished_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"batch {self.id}"
+
+
+class Case(models.Model):
+    """One lesion of one patient."""
+
+    class Sex(models.TextChoices):
+        FEMALE = "female", "Female"
+        MALE = "male", "Male"
+        OTHER = "other", "Other"
+        UNKNOWN = "unknown", "Unknown"
+
+    class Capture(models.TextChoices):
+        DERMOSCOPIC = "dermoscopic", "Dermoscopic"
+        CLINICAL = "clinical", "Clinical close-up"
+        PHONE = "phone", "Phone photo"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="cases")
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="cases")
+    patient = models.ForeignKey("accounts.Patient", models.PROTECT, related_name="cases")
+    external_id = models.CharField(max_length=100)
+    lesion_id = models.CharField(max_length=100, blank=True, help_text="The same lesion in several cases")
+    age = models.PositiveSmallIntegerField(null=True, blank=True)
+    sex = models.CharField(max_length=10, choices=Sex, default=Sex.UNKNOWN)
+    anatom_site = models.CharField(max_length=60, blank=True)
+    capture = models.CharField(max_length=12, choices=Capture, default=Capture.DERMOSCOPIC)
+    notes = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    review_note = models.TextField(blank=True, help_text="Shown to the patient with the result")
+    released_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        indexes = [models.Index(fields=["batch", "created_at", "id"], name="case_in_batch")]
+        constraints = [
+            models.UniqueConstraint(fields=["batch", "external_id"], name="case_unique_in_batch"),
+            models.CheckConstraint(condition=Q(age=None) | Q(age__lte=120), name="case_age_plausible"),
+        ]
+
+    def __str__(self) -> str:
+        return f"case {self.id}"
+
+
+class Image(Leased):
+    """One photograph of a case, from its upload to its fitness for the model."""
+
+    class State(models.TextChoices):
+        AWAITING_UPLOAD = "awaiting_upload", "Waiting for upload"
+        STORED = "stored", "Being checked"
+        READY = "ready", "Ready"
+        REJECTED = "rejected", "Not usable"
+        EXPIRED = "expired", "Never uploaded"
+        PURGED = "purged", "Deleted"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    case = models.ForeignKey(Case, models.CASCADE, related_name="images")
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="images")
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="images")
+    filename = models.CharField(max_length=255)
+    state = models.CharField(max_length=16, choices=State, default=State.AWAITING_UPLOAD)
+    reason = models.CharField(max_length=40, blank=True, help_text="Stable code of the refusal")
+    advice = models.CharField(max_length=300, blank=True, help_text="What to do about the refusal, in a sentence")
+    sha256 = models.CharField(max_length=64, blank=True, help_text="Of the bytes as received")
+    size = models.PositiveIntegerField(default=0, help_text="Bytes as received")
+    width = models.PositiveIntegerField(default=0)
+    height = models.PositiveIntegerField(default=0)
+    quality = models.JSONField(default=list, help_text="Flags of the quality check: code, sentence, measure")
+    quality_overridden_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    stored_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True, help_text="When intake ended: ready, rejected or expired")
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        indexes = [
+            models.Index(fields=["stored_at"], condition=Q(state="stored"), name="image_to_inspect"),
+            models.Index(fields=["created_at"], condition=Q(state="awaiting_upload"), name="image_awaiting"),
+            models.Index(fields=["batch", "state"], name="image_in_batch"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["case", "filename"], name="image_unique_in_case"),
+            models.UniqueConstraint(
+                fields=["batch", "sha256"], condition=Q(state="ready"), name="image_no_duplicate_in_batch"
+            ),
+            models.CheckConstraint(
+                name="image_state_consistent",
+                condition=Q(state="awaiting_upload", ended_at=None, reason="")
+                | Q(state="stored", stored_at__isnull=False, ended_at=None, reason="")
+                | (Q(state="ready", ended_at__isnull=False, reason="", width__gt=0, height__gt=0) & ~Q(sha256=""))
+                | (Q(state="rejected", ended_at__isnull=False) & ~Q(reason=""))
+                | Q(state__in=["expired", "purged"], ended_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"image {self.id}"
+
+    @property
+    def upload_key(self) -> str:
+        """Where the bytes lie as received, until intake has ended."""
+        return f"uploads/{self.organisation_id}/{self.id}"
+
+    @property
+    def clean_key(self) -> str:
+        """The full derivative, without metadata: what the model and the reader see."""
+        return f"images/{self.organisation_id}/{self.id}.jpg"
+
+    @property
+    def thumbnail_key(self) -> str:
+        return f"thumbnails/{self.organisation_id}/{self.id}.jpg"
+
+
+class Archive(Leased):
+    """A ZIP of images, with or without a CSV of cases, that a worker unpacks into an open batch."""
+
+    class State(models.TextChoices):
+        STORED = "stored", "Waiting to be unpacked"
+        EXPANDED = "expanded", "Unpacked"
+        REFUSED = "refused", "Refused"
+
+    batch = models.OneToOneField(Batch, models.CASCADE, related_name="archive")
+    state = models.CharField(max_length=10, choices=State, default=State.STORED)
+    reason = models.CharField(max_length=40, blank=True)
+    report = models.JSONField(default=list, help_text="Every entry or row that was refused: name, code, sentence")
+    capture = models.CharField(max_length=12, choices=Case.Capture, default=Case.Capture.DERMOSCOPIC)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="archive_refused_has_reason",
+                condition=(Q(state="refused") & ~Q(reason="")) | Q(state__in=["stored", "expanded"], reason=""),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"archive of batch {self.batch_id}"
+
+    @property
+    def key(self) -> str:
+        return f"archives/{self.batch_id}.zip"

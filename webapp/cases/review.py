@@ -1,0 +1,34 @@
+"""A clinician reads a result and gives it to the patient."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from webapp.audit.services import SYSTEM, Actor, record
+from webapp.cases.models import Case
+from webapp.errors import Problem
+from webapp.notify.services import tell_patient
+
+
+@transaction.atomic
+def release_case(*, actor: Actor, case: Case, note: str = "") -> Case:
+    """Give the result to the patient, who is told by e-mail that it can be read. Twice changes nothing.
+
+    Raises Problem `no_result` while there is none.
+    """
+    if not case.results.exists():
+        raise Problem("no_result", "This case has no result yet, so there is nothing to release.")
+    now = timezone.now()
+    changed = Case.objects.filter(pk=case.pk, released_at=None).update(
+        released_at=now, reviewed_by=actor.user, reviewed_at=now, review_note=note
+    )
+    case.refresh_from_db()
+    if changed:
+        record(actor=actor, action="case.released", object_id=case.id, organisation=case.organisation)
+        tell_patient(case=case)
+    return case
+
+
+def release_automatically(*, case: Case) -> None:
+    """Release without a clinician, where the organisation chose that."""
+    if case.organisation.release_policy == case.organisation.ReleasePolicy.AUTOMATIC:
+        release_case(actor=SYSTEM, case=case)

@@ -1,0 +1,247 @@
+"""What providers, patients and their software do with batches, up to the moment when every image is on its way."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from webapp import storage
+from webapp.accounts.models import Organisation, Patient
+from webapp.audit.services import Actor, record
+from webapp.cases.models import Archive, Batch, Case, Image, Priority
+from webapp.errors import Problem
+from webapp.inference.completion import end_images
+from webapp.inference.services import cancel_jobs, enqueue
+from webapp.queue import Task, ring
+
+INSERT_SIZE = 1000
+
+
+@dataclass(frozen=True)
+class CaseSpec:
+    """One case as a client describes it."""
+
+    external_id: str
+    patient_id: str
+    filenames: Sequence[str]
+    lesion_id: str = ""
+    age: int | None = None
+    sex: str = Case.Sex.UNKNOWN
+    anatom_site: str = ""
+    capture: str = Case.Capture.DERMOSCOPIC
+    notes: str = ""
+    patient_email: str = ""
+    patient_date_of_birth: date | None = None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Where a batch comes from and how a repeat of it is recognised."""
+
+    source: str
+    name: str = ""
+    idempotency_key: str | None = None
+    manifest: bytes = field(default=b"", repr=False)  # the request's body
+
+    @property
+    def manifest_sha256(self) -> str:
+        return hashlib.sha256(self.manifest).hexdigest() if self.manifest else ""
+
+
+def create_batch(
+    *, actor: Actor, organisation: Organisation, submission: Submission, cases: Sequence[CaseSpec]
+) -> tuple[Batch, bool]:
+    """Make an open batch with its cases and images. Gives it, and whether it is new.
+
+    The same idempotency key and manifest give the batch that they made before. Raises Problem
+    `idempotency_key_reused` where the manifest is another, and the problems of `add_cases`.
+    """
+    try:
+        with transaction.atomic():
+            batch = Batch.objects.create(
+                organisation=organisation,
+                created_by=actor.user,
+                name=submission.name,
+                source=submission.source,
+                priority=Priority.INTERACTIVE if submission.source == Batch.Source.PATIENT else Priority.BULK,
+                idempotency_key=submission.idempotency_key,
+                manifest_sha256=submission.manifest_sha256,
+            )
+            add_cases(batch=batch, cases=cases)
+            record(actor=actor, action="batch.created", object_id=batch.id, organisation=organisation)
+            return batch, True
+    except IntegrityError as error:
+        if "batch_idempotency" not in str(error):
+            raise
+    batch = Batch.objects.get(organisation=organisation, idempotency_key=submission.idempotency_key)
+    if batch.manifest_sha256 != submission.manifest_sha256:
+        raise Problem(
+            "idempotency_key_reused",
+            "This Idempotency-Key was used for another manifest. Send a new key for a new batch.",
+            status=422,
+        )
+    return batch, False
+
+
+@transaction.atomic
+def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> None:
+    """Add cases, patients and images to an open batch. Raises Problem `case_id_repeated`."""
+    _lock_open(batch)
+    names = [spec.external_id for spec in cases]
+    taken = set(batch.cases.filter(external_id__in=names).values_list("external_id", flat=True))
+    repeated = sorted({name for name in names if names.count(name) > 1} | taken) if _has_repeats(names, taken) else []
+    if repeated:
+        raise Problem(
+            "case_id_repeated",
+            "Give every case of a batch an id of its own.",
+            status=422,
+            case_ids=repeated[:100],
+        )
+    patients = _patients(batch.organisation, cases)
+    rows = [
+        Case(
+            batch=batch,
+            organisation_id=batch.organisation_id,
+            patient=patients[spec.patient_id],
+            external_id=spec.external_id,
+            lesion_id=spec.lesion_id,
+            age=spec.age,
+            sex=spec.sex,
+            anatom_site=spec.anatom_site,
+            capture=spec.capture,
+            notes=spec.notes,
+        )
+        for spec in cases
+    ]
+    Case.objects.bulk_create(rows, batch_size=INSERT_SIZE)
+    Image.objects.bulk_create(
+        [
+            Image(case=row, batch=batch, organisation_id=batch.organisation_id, filename=filename)
+            for row, spec in zip(rows, cases, strict=True)
+            for filename in spec.filenames
+        ],
+        batch_size=INSERT_SIZE,
+    )
+
+
+def _has_repeats(names: Sequence[str], taken: set[str]) -> bool:
+    return bool(taken) or len(set(names)) < len(names)
+
+
+def _patients(organisation: Organisation, cases: Sequence[CaseSpec]) -> dict[str, Patient]:
+    """The patients of these cases by the clinic's id; new ones are made, known ones gain what was missing."""
+    specs = {spec.patient_id: spec for spec in cases}
+    Patient.objects.bulk_create(
+        [
+            Patient(
+                organisation=organisation,
+                external_id=spec.patient_id,
+                email=spec.patient_email,
+                date_of_birth=spec.patient_date_of_birth,
+            )
+            for spec in specs.values()
+        ],
+        batch_size=INSERT_SIZE,
+        ignore_conflicts=True,
+    )
+    patients = {p.external_id: p for p in organisation.patients.filter(external_id__in=specs)}
+    changed = []
+    for patient in patients.values():
+        spec = specs[patient.external_id]
+        email = patient.email or spec.patient_email
+        born = patient.date_of_birth or spec.patient_date_of_birth
+        if (email, born) != (patient.email, patient.date_of_birth):
+            patient.email, patient.date_of_birth = email, born
+            changed.append(patient)
+    Patient.objects.bulk_update(changed, ["email", "date_of_birth"], batch_size=INSERT_SIZE)
+    return patients
+
+
+@transaction.atomic
+def complete_upload(*, image: Image) -> Image:
+    """Say that an image's bytes are in storage; intake follows. Saying it twice changes nothing.
+
+    Raises Problem `upload_missing` when nothing is stored, `upload_expired` when the image was given up.
+    """
+    size = storage.size(image.upload_key) if image.state == Image.State.AWAITING_UPLOAD else None
+    if size is not None:
+        Image.objects.filter(pk=image.pk, state=Image.State.AWAITING_UPLOAD).update(
+            state=Image.State.STORED, size=size, stored_at=timezone.now()
+        )
+        ring(Task.INSPECT)
+    image.refresh_from_db()
+    if image.state == Image.State.AWAITING_UPLOAD:
+        raise Problem("upload_missing", "No file has arrived for this image. Upload it, then complete it again.")
+    if image.state == Image.State.EXPIRED:
+        raise Problem("upload_expired", "This upload was given up. Send the image in a new batch.", status=410)
+    return image
+
+
+def receive(*, image: Image, data: bytes) -> Image:
+    """Store an image's bytes that came through the site itself, and complete its upload."""
+    if len(data) > settings.UPLOAD_MAX_BYTES:
+        data = data[: settings.UPLOAD_MAX_BYTES + 1]  # enough for intake to refuse it by its size
+    storage.write(image.upload_key, data)
+    return complete_upload(image=image)
+
+
+@transaction.atomic
+def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> Batch:
+    """Send a batch to the model. Submitting twice changes nothing.
+
+    Raises Problem `uploads_incomplete` while images are awaited, unless `allow_missing` gives them up;
+    `batch_empty`; `archive_pending` while an archive is being unpacked; `batch_cancelled`.
+    """
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    if batch.state == Batch.State.CANCELLED:
+        raise Problem("batch_cancelled", "This batch was cancelled. Create a new one.")
+    if batch.state != Batch.State.OPEN:
+        return batch
+    if Archive.objects.filter(batch=batch, state=Archive.State.STORED).exists():
+        raise Problem("archive_pending", "The archive is still being unpacked. Submit again in a moment.")
+    awaited = batch.images.filter(state=Image.State.AWAITING_UPLOAD)
+    missing = [str(pk) for pk in awaited.values_list("pk", flat=True)[:100]]
+    if missing and not allow_missing:
+        raise Problem(
+            "uploads_incomplete",
+            "Some images have not been uploaded. Upload and complete them, or submit with allow_missing to leave them out.",
+            image_ids=missing,
+        )
+    now = timezone.now()
+    awaited.update(state=Image.State.EXPIRED, ended_at=now)
+    images = batch.images.all()
+    total = images.count()
+    if total == 0:
+        raise Problem("batch_empty", "This batch has no images. Add at least one case with an image.", status=422)
+    batch.state, batch.submitted_at, batch.remaining = Batch.State.SUBMITTED, now, total
+    batch.save(update_fields=["state", "submitted_at", "remaining"])
+    enqueue(batch=batch, images=list(images.filter(state=Image.State.READY)))
+    unusable = list(images.filter(state__in=[Image.State.REJECTED, Image.State.EXPIRED]))
+    end_images(batch=batch, ended=unusable, failures=len(unusable))
+    batch.refresh_from_db()
+    record(actor=actor, action="batch.submitted", object_id=batch.id, organisation=batch.organisation)
+    return batch
+
+
+@transaction.atomic
+def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
+    """Stop a batch: what runs is finished, what waits is dropped. Raises Problem `batch_finished`."""
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    if batch.state == Batch.State.CANCELLED:
+        return batch
+    if batch.state not in (Batch.State.OPEN, Batch.State.SUBMITTED):
+        raise Problem("batch_finished", "This batch is complete, so it cannot be cancelled.")
+    batch.state, batch.finished_at = Batch.State.CANCELLED, timezone.now()
+    batch.save(update_fields=["state", "finished_at"])
+    cancel_jobs(batch=batch)
+    record(actor=actor, action="batch.cancelled", object_id=batch.id, organisation=batch.organisation)
+    return batch
+
+
+def _lock_open(batch: Batch) -> None:
+    if Batch.objects.select_for_update().get(pk=batch.pk).state != Batch.State.OPEN:
+        raise Problem("batch_not_open", "This batch was submitted. Put further cases in a new batch.")

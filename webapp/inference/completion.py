@@ -1,0 +1,69 @@
+"""What follows when images end: the case is combined, the batch is counted down, people are told."""
+
+from collections.abc import Sequence
+
+from django.db.models import Q
+from django.utils import timezone
+
+from ml.advice import combine
+from webapp.cases.models import Batch, Case, Image
+from webapp.cases.review import release_automatically
+from webapp.inference.models import CaseResult, Job, Result
+from webapp.notify.services import tell_patient_to_retake, tell_provider
+
+
+def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> None:
+    """Count `ended` images of a submitted batch down, `failures` of them without a result.
+
+    Must run in the transaction that ended them. It locks the batch, so of two workers that end the last two images
+    of a case, the second sees both and combines them. Late images of a cancelled batch change nothing.
+    """
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    if batch.state != Batch.State.SUBMITTED:
+        return
+    batch.remaining -= len(ended)
+    batch.failures += failures
+    if batch.remaining == 0:
+        batch.state = Batch.State.COMPLETED_WITH_FAILURES if batch.failures else Batch.State.COMPLETED
+        batch.finished_at = timezone.now()
+    batch.save(update_fields=["remaining", "failures", "state", "finished_at"])
+    for case in Case.objects.filter(images__in=ended).select_related("organisation", "batch", "patient").distinct():
+        _combine(case)
+    if batch.remaining == 0:
+        tell_provider(batch=batch)
+
+
+def _combine(case: Case) -> None:
+    """Write the case's result once all its images have ended, from those that have a result."""
+    live = case.images.filter(
+        Q(state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED])
+        | Q(jobs__state__in=[Job.State.QUEUED, Job.State.RUNNING])
+    )
+    if live.exists():
+        return
+    results = list(Result.objects.filter(case=case).order_by("-release_id", "image_id"))
+    if not results:
+        if not case.images.exclude(state=Image.State.REJECTED).exists():
+            tell_patient_to_retake(case=case)
+        return
+    release = results[0].release
+    results = [result for result in results if result.release_id == release.pk]
+    answer = combine(
+        [result.probabilities for result in results],
+        [result.uncertainty for result in results],
+        release.manifest["thresholds"],
+    )
+    CaseResult.objects.update_or_create(
+        case=case,
+        release=release,
+        defaults={
+            "batch_id": case.batch_id,
+            "images": len(results),
+            "probabilities": answer.probabilities,
+            "top_class": answer.top_class,
+            "malignant": answer.malignant,
+            "uncertainty": answer.uncertainty,
+            "advice": answer.advice,
+        },
+    )
+    release_automatically(case=case)

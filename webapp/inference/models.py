@@ -1,0 +1,121 @@
+"""The work at the model (Job), what it answered for an image (Result) and for a case (CaseResult)."""
+
+from django.db import models
+from django.db.models import Q
+
+from ml.advice import Advice
+from ml.classes import CLASSES
+from webapp.cases.models import Batch, Case, Image, Priority
+from webapp.leases import Leased
+
+DX_CHOICES = [(code, code) for code in CLASSES]
+ADVICE_CHOICES = [(advice.value, advice.name.replace("_", " ").capitalize()) for advice in Advice]
+
+
+class Job(Leased):
+    """One image to be answered by the active release. Bigger ids are newer, so ids order the queue."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        SUCCEEDED = "succeeded", "Succeeded"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    image = models.ForeignKey(Image, models.CASCADE, related_name="jobs")
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="jobs")
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")
+    priority = models.SmallIntegerField(choices=Priority)
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    reason = models.CharField(max_length=40, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["organisation", "priority", "id"], condition=Q(state="queued"), name="job_queued"),
+            models.Index(fields=["lease_until"], condition=Q(state="running"), name="job_running"),
+            models.Index(fields=["batch", "state"], name="job_in_batch"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["image"], condition=Q(state__in=["queued", "running"]), name="job_one_live_for_image"
+            ),
+            models.CheckConstraint(
+                name="job_state_consistent",
+                condition=Q(state="queued", lease_token=None, finished_at=None)
+                | Q(state="running", lease_token__isnull=False, lease_until__isnull=False, finished_at=None)
+                | Q(state__in=["succeeded", "cancelled"], lease_token=None, finished_at__isnull=False)
+                | (Q(state="failed", lease_token=None, finished_at__isnull=False) & ~Q(reason="")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"job {self.pk}"
+
+
+class Answer(models.Model):
+    """What a release says: of an image, or of a case as a whole."""
+
+    release = models.ForeignKey("registry.ModelRelease", models.PROTECT, related_name="+")
+    probabilities = models.JSONField(help_text="P(class) by ISIC code; they sum to 1")
+    top_class = models.CharField(max_length=5, choices=DX_CHOICES)
+    malignant = models.FloatField(help_text="P(MEL or BCC or AKIEC)")
+    uncertainty = models.FloatField(help_text="Standard deviation of P(malignant) over the ensemble's members")
+    advice = models.CharField(max_length=20, choices=ADVICE_CHOICES)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        abstract = True
+
+
+class Result(Answer):
+    """The answer of one release for one image: at most one, whatever dies on the way."""
+
+    image = models.ForeignKey(Image, models.CASCADE, related_name="results")
+    case = models.ForeignKey(Case, models.CASCADE, related_name="image_results")
+    job = models.OneToOneField(Job, models.CASCADE, related_name="result")
+    preprocessing = models.CharField(max_length=40, help_text="Version of the preprocessing function")
+    input_sha256 = models.CharField(max_length=64, help_text="Of the derivative that the model was given")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["image", "release"], name="result_one_for_image_and_release"),
+            models.CheckConstraint(condition=Q(malignant__gte=0, malignant__lte=1), name="result_malignant_range"),
+        ]
+
+    def __str__(self) -> str:
+        return f"result {self.pk}"
+
+    @property
+    def heatmap_key(self) -> str:
+        return f"heatmaps/{self.image.organisation_id}/{self.image_id}-{self.release_id}.jpg"
+
+
+class CaseResult(Answer):
+    """The answer of one release for a case: its images combined."""
+
+    case = models.ForeignKey(Case, models.CASCADE, related_name="results")
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="case_results")
+    images = models.PositiveSmallIntegerField(help_text="How many images were combined")
+
+    class Meta:
+        indexes = [models.Index(fields=["batch", "advice"], name="case_result_by_advice")]
+        constraints = [
+            models.UniqueConstraint(fields=["case", "release"], name="result_one_for_case_and_release"),
+            models.CheckConstraint(condition=Q(malignant__gte=0, malignant__lte=1), name="case_result_malignant_range"),
+        ]
+
+    def __str__(self) -> str:
+        return f"result of case {self.case_id}"
+
+
+class Worker(models.Model):
+    """An inference worker that is alive, and the release that it has in memory."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    release = models.ForeignKey("registry.ModelRelease", models.CASCADE, related_name="+")
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

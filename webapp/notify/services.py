@@ -1,0 +1,54 @@
+"""Who is told what. Writing a message is part of the transaction that gives rise to it; sending comes later."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from webapp.cases.models import Batch, Case
+from webapp.notify.models import Message, ResultLink
+from webapp.queue import Task, ring
+
+
+def tell_provider(*, batch: Batch) -> None:
+    """Tell who sent a batch that it is complete. A patient's own photo has no such message."""
+    if batch.source == Batch.Source.PATIENT:
+        return
+    recipient = batch.created_by.email if batch.created_by else batch.organisation.contact_email
+    _post(kind=Message.Kind.BATCH_COMPLETED, recipient=recipient, batch=batch)
+
+
+def tell_patient(*, case: Case) -> None:
+    """Tell the patient that a released result can be read."""
+    _post(kind=Message.Kind.RESULT_READY, recipient=case.patient.email, batch=case.batch, case=case)
+
+
+def tell_patient_to_retake(*, case: Case) -> None:
+    """Tell a patient who sent a photo that it cannot be used."""
+    if case.batch.source == Batch.Source.PATIENT:
+        _post(kind=Message.Kind.IMAGE_UNUSABLE, recipient=case.patient.email, batch=case.batch, case=case)
+
+
+def _post(*, kind: str, recipient: str, batch: Batch, case: Case | None = None) -> None:
+    if not recipient:
+        return
+    # The constraint `message_sent_once` makes a repeat of the same news a no-op.
+    Message.objects.bulk_create(
+        [Message(kind=kind, recipient=recipient, batch=batch, case=case, send_after=timezone.now())],
+        ignore_conflicts=True,
+    )
+    ring(Task.DELIVER)
+
+
+def make_result_link(*, case: Case) -> str:
+    """A new link's secret token, to be put into the message that is being sent. Only its SHA-256 is kept."""
+    token = secrets.token_urlsafe(32)
+    ResultLink.objects.create(
+        case=case,
+        token_sha256=hashlib.sha256(token.encode()).hexdigest(),
+        expires_at=timezone.now() + timedelta(days=settings.RESULT_LINK_DAYS),
+        tries_left=settings.RESULT_LINK_TRIES,
+    )
+    return token

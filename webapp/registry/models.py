@@ -1,0 +1,103 @@
+"""Where every prediction comes from: snapshot of labels → training run → release."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from webapp.leases import Leased
+
+
+class DatasetSnapshot(models.Model):
+    """An immutable list of labelled images with their split, known by the SHA-256 of its content."""
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    counts = models.JSONField(help_text="Images by split and class")
+    images = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"snapshot {self.sha256[:12]}"
+
+    @property
+    def key(self) -> str:
+        return f"snapshots/{self.sha256}.csv"
+
+
+class ModelRelease(models.Model):
+    """A bundle that may serve. Exactly one is active at a time."""
+
+    class State(models.TextChoices):
+        CANDIDATE = "candidate", "Candidate"
+        ACTIVE = "active", "Active"
+        RETIRED = "retired", "Retired"
+        REJECTED = "rejected", "Rejected"
+
+    name = models.CharField(max_length=60, unique=True)
+    bundle_sha256 = models.CharField(max_length=64, unique=True)
+    code_version = models.CharField(max_length=64)
+    manifest = models.JSONField(help_text="The bundle's manifest")
+    state = models.CharField(max_length=10, choices=State, default=State.CANDIDATE)
+    created_at = models.DateTimeField(auto_now_add=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decision_note = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["state"], condition=Q(state="active"), name="release_one_active"),
+            models.CheckConstraint(
+                condition=Q(state="candidate") | Q(decided_at__isnull=False), name="release_decided_has_date"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def key(self) -> str:
+        """The bundle's folder in object storage."""
+        return f"bundles/{self.bundle_sha256}"
+
+
+class TrainingRun(Leased):
+    """One retraining from a snapshot, starting at a parent release; one is active at a time."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        EVALUATED = "evaluated", "Evaluated"
+        FAILED = "failed", "Failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    snapshot = models.ForeignKey(DatasetSnapshot, models.PROTECT, related_name="runs")
+    parent = models.ForeignKey(ModelRelease, models.PROTECT, related_name="+")
+    candidate = models.OneToOneField(ModelRelease, models.PROTECT, null=True, blank=True, related_name="training_run")
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", help_text="Empty: started by itself"
+    )
+    epochs = models.PositiveSmallIntegerField()
+    members = models.JSONField(default=list)
+    progress = models.JSONField(default=list, help_text="Events of the run, one for each epoch and stage")
+    gate = models.JSONField(null=True, blank=True, help_text="Candidate against parent on the frozen test split")
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                models.Value(1), condition=Q(state__in=["queued", "running"]), name="training_one_active"
+            ),
+            models.CheckConstraint(
+                name="training_state_consistent",
+                condition=Q(state__in=["queued", "running"], finished_at=None)
+                | Q(state="evaluated", candidate__isnull=False, gate__isnull=False, finished_at__isnull=False)
+                | (Q(state="failed", finished_at__isnull=False) & ~Q(error="")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"training run {self.id}"

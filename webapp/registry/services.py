@@ -1,0 +1,93 @@
+"""Releases: registered as candidates, promoted by an operator, rolled back with one click. One is active."""
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from webapp.audit.services import Actor, record
+from webapp.errors import Problem
+from webapp.queue import Task, ring
+from webapp.registry.models import ModelRelease
+
+State = ModelRelease.State
+
+
+def active_release() -> ModelRelease | None:
+    """The release that answers new images; None before the first one is promoted."""
+    return ModelRelease.objects.filter(state=State.ACTIVE).first()
+
+
+def register_release(*, bundle_sha256: str, name: str, code_version: str, manifest: dict[str, Any]) -> ModelRelease:
+    """A bundle, already in object storage, as a candidate. Registering it again gives the release that it is."""
+    release, _ = ModelRelease.objects.get_or_create(
+        bundle_sha256=bundle_sha256,
+        defaults={"name": name, "code_version": code_version, "manifest": manifest},
+    )
+    return release
+
+
+@transaction.atomic
+def promote(*, actor: Actor, release: ModelRelease, note: str = "") -> ModelRelease:
+    """Make a candidate, or a retired release again, the active one; workers swap to it between batches.
+
+    Raises Problem `gate_not_passed` for a trained candidate whose gate did not pass, unless `note` says why it is
+    promoted all the same, and `release_rejected` for a rejected one.
+    """
+    _lock_releases()
+    release.refresh_from_db()
+    if release.state == State.ACTIVE:
+        return release
+    if release.state == State.REJECTED:
+        raise Problem("release_rejected", "This release was rejected. Train a new candidate.")
+    verdict = gate_verdict(release)
+    if release.state == State.CANDIDATE and verdict not in (None, "passed") and not note.strip():
+        raise Problem(
+            "gate_not_passed",
+            f"The gate's verdict on this candidate is “{verdict}”. Write down why it should serve all the same.",
+        )
+    now = timezone.now()
+    ModelRelease.objects.filter(state=State.ACTIVE).update(state=State.RETIRED, decided_at=now)
+    _decide(actor, release, State.ACTIVE, note, "release.promoted")
+    ring(Task.DRAIN)
+    return release
+
+
+@transaction.atomic
+def reject(*, actor: Actor, release: ModelRelease, note: str = "") -> ModelRelease:
+    """Put a candidate aside for good. Raises Problem `not_a_candidate`."""
+    _lock_releases()
+    release.refresh_from_db()
+    if release.state != State.CANDIDATE:
+        raise Problem("not_a_candidate", "Only a candidate can be rejected.")
+    _decide(actor, release, State.REJECTED, note, "release.rejected")
+    return release
+
+
+@transaction.atomic
+def roll_back(*, actor: Actor) -> ModelRelease:
+    """Make the release that was active before this one active again. Raises Problem `nothing_to_roll_back_to`."""
+    _lock_releases()
+    previous = ModelRelease.objects.filter(state=State.RETIRED).order_by("-decided_at").first()
+    if previous is None:
+        raise Problem("nothing_to_roll_back_to", "No release was active before this one.")
+    record(actor=actor, action="release.rolled_back", object_id=previous.pk, organisation=None)
+    return promote(actor=actor, release=previous, note="Rolled back")
+
+
+def gate_verdict(release: ModelRelease) -> str | None:
+    """The gate's verdict on a trained release: passed, failed or inconclusive; None for one that shipped."""
+    run = getattr(release, "training_run", None)
+    return run.gate["verdict"] if run and run.gate else None
+
+
+def _lock_releases() -> None:
+    # One promotion at a time: the releases' rows are few.
+    list(ModelRelease.objects.select_for_update().order_by("pk").values_list("pk"))
+
+
+def _decide(actor: Actor, release: ModelRelease, state: str, note: str, action: str) -> None:
+    release.state, release.decision_note = state, note
+    release.decided_by, release.decided_at = actor.user, timezone.now()
+    release.save(update_fields=["state", "decision_note", "decided_by", "decided_at"])
+    record(actor=actor, action=action, object_id=release.pk, organisation=None, detail=release.name)

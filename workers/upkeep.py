@@ -1,0 +1,27 @@
+"""The sweep: every few seconds, what a dead worker or a lost wake-up left behind is set going again."""
+
+import structlog
+from webapp.cases.archives import sweep_archives
+from webapp.notify.delivery import sweep_messages
+from webapp.registry.training import sweep_training
+
+from webapp.cases.intake import sweep_images
+from webapp.inference.services import sweep_jobs
+from webapp.queue import Task
+from workers.task import task
+
+logger = structlog.get_logger(__name__)
+
+
+@task(Task.SWEEP, soft_limit=60, hard_limit=90)
+def sweep() -> None:
+    """Return expired leases, give up what will never come, and ring for whatever still waits."""
+    swept = {
+        "images": sweep_images(),
+        "archives": sweep_archives(),
+        "jobs": sweep_jobs(),
+        "messages": sweep_messages(),
+        "training_runs": sweep_training(),
+    }
+    if any(swept.values()):
+        logger.info("swept", **swept)
