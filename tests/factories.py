@@ -1,0 +1,172 @@
+"""Every object that a test needs, made with the least that is valid."""
+
+import uuid
+from typing import Any
+
+import factory
+from django.utils import timezone
+
+from ml.advice import Advice
+from ml.classes import CLASSES
+from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
+from webapp.accounts.services import create_api_key
+from webapp.audit.services import SYSTEM
+from webapp.cases.models import Batch, Case, Image
+from webapp.inference.models import CaseResult, Job, Result
+from webapp.registry.models import ModelRelease
+
+PASSWORD = "a-long-enough-password"
+PROBABILITIES = dict(zip(CLASSES, (0.6, 0.2, 0.1, 0.04, 0.03, 0.02, 0.01), strict=True))
+THRESHOLDS = {Advice.URGENT_REFERRAL.value: 0.5, Advice.ROUTINE_REFERRAL.value: 0.1}
+
+
+class UserFactory(factory.django.DjangoModelFactory[User]):
+    class Meta:
+        model = User
+        skip_postgeneration_save = True
+
+    email = factory.Sequence(lambda n: f"person{n}@clinic.example")
+    password = factory.django.Password(PASSWORD)
+
+
+class OrganisationFactory(factory.django.DjangoModelFactory[Organisation]):
+    class Meta:
+        model = Organisation
+
+    name = factory.Sequence(lambda n: f"Clinic {n}")
+    slug = factory.Sequence(lambda n: f"clinic-{n}")
+    contact_email = factory.LazyAttribute(lambda o: f"desk@{o.slug}.example")
+
+
+class MembershipFactory(factory.django.DjangoModelFactory[Membership]):
+    class Meta:
+        model = Membership
+
+    user = factory.SubFactory(UserFactory)
+    organisation = factory.SubFactory(OrganisationFactory)
+    role = Membership.Role.PROVIDER
+
+
+class PatientFactory(factory.django.DjangoModelFactory[Patient]):
+    class Meta:
+        model = Patient
+
+    organisation = factory.SubFactory(OrganisationFactory)
+    external_id = factory.Sequence(lambda n: f"patient-{n}")
+    email = factory.Sequence(lambda n: f"patient{n}@home.example")
+    date_of_birth = factory.Faker("date_of_birth")
+
+
+class BatchFactory(factory.django.DjangoModelFactory[Batch]):
+    class Meta:
+        model = Batch
+
+    organisation = factory.SubFactory(OrganisationFactory)
+    source = Batch.Source.API
+
+    class Params:
+        submitted = factory.Trait(
+            state=Batch.State.SUBMITTED, submitted_at=factory.LazyFunction(timezone.now), remaining=1
+        )
+        completed = factory.Trait(
+            state=Batch.State.COMPLETED,
+            submitted_at=factory.LazyFunction(timezone.now),
+            finished_at=factory.LazyFunction(timezone.now),
+        )
+
+
+class CaseFactory(factory.django.DjangoModelFactory[Case]):
+    class Meta:
+        model = Case
+
+    batch = factory.SubFactory(BatchFactory)
+    organisation = factory.SelfAttribute("batch.organisation")
+    patient = factory.SubFactory(PatientFactory, organisation=factory.SelfAttribute("..organisation"))
+    external_id = factory.Sequence(lambda n: f"case-{n}")
+
+
+class ImageFactory(factory.django.DjangoModelFactory[Image]):
+    """An image; `stored=True` or `ready=True` puts it further on its way."""
+
+    class Meta:
+        model = Image
+
+    case = factory.SubFactory(CaseFactory)
+    batch = factory.SelfAttribute("case.batch")
+    organisation = factory.SelfAttribute("case.organisation")
+    filename = factory.Sequence(lambda n: f"image-{n}.jpg")
+
+    class Params:
+        stored = factory.Trait(state=Image.State.STORED, stored_at=factory.LazyFunction(timezone.now))
+        ready = factory.Trait(
+            state=Image.State.READY,
+            stored_at=factory.LazyFunction(timezone.now),
+            ended_at=factory.LazyFunction(timezone.now),
+            sha256=factory.LazyFunction(lambda: uuid.uuid4().hex * 2),
+            width=600,
+            height=450,
+        )
+
+
+class ReleaseFactory(factory.django.DjangoModelFactory[ModelRelease]):
+    class Meta:
+        model = ModelRelease
+
+    name = factory.Sequence(lambda n: f"release-{n}")
+    bundle_sha256 = factory.LazyFunction(lambda: uuid.uuid4().hex * 2)
+    code_version = "test"
+    manifest = factory.LazyFunction(lambda: {"thresholds": THRESHOLDS})
+
+    class Params:
+        active = factory.Trait(state=ModelRelease.State.ACTIVE, decided_at=factory.LazyFunction(timezone.now))
+
+
+class JobFactory(factory.django.DjangoModelFactory[Job]):
+    class Meta:
+        model = Job
+
+    image = factory.SubFactory(ImageFactory, ready=True)
+    batch = factory.SelfAttribute("image.batch")
+    organisation = factory.SelfAttribute("image.organisation")
+    priority = factory.SelfAttribute("batch.priority")
+
+    class Params:
+        succeeded = factory.Trait(state=Job.State.SUCCEEDED, finished_at=factory.LazyFunction(timezone.now))
+
+
+class ResultFactory(factory.django.DjangoModelFactory[Result]):
+    class Meta:
+        model = Result
+
+    job = factory.SubFactory(JobFactory, succeeded=True)
+    image = factory.SelfAttribute("job.image")
+    case = factory.SelfAttribute("image.case")
+    release = factory.SubFactory(ReleaseFactory)
+    probabilities = factory.LazyFunction(lambda: dict(PROBABILITIES))
+    top_class = "MEL"
+    malignant = 0.74
+    uncertainty = 0.05
+    advice = Advice.URGENT_REFERRAL.value
+    preprocessing = "test"
+    input_sha256 = "0" * 64
+
+
+class CaseResultFactory(factory.django.DjangoModelFactory[CaseResult]):
+    class Meta:
+        model = CaseResult
+
+    case = factory.SubFactory(CaseFactory)
+    batch = factory.SelfAttribute("case.batch")
+    release = factory.SubFactory(ReleaseFactory)
+    images = 1
+    probabilities = factory.LazyFunction(lambda: dict(PROBABILITIES))
+    top_class = "MEL"
+    malignant = 0.74
+    uncertainty = 0.05
+    advice = Advice.URGENT_REFERRAL.value
+
+
+def api_key(**organisation: Any) -> tuple[ApiKey, str]:
+    """A clinic's key and its secret."""
+    clinic = organisation.pop("organisation", None) or OrganisationFactory(**organisation)
+    return create_api_key(actor=SYSTEM, organisation=clinic, name="test")
