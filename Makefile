@@ -4,6 +4,9 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# This is a developer's own machine: settings that a real site must choose get harmless values.
+export LOCAL ?= 1
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo serve test lint types format check-compose pytest developer-tools system-packages

@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
+from deploy.local.ceph import S3Server, ceph_s3, missing_programs
 from deploy.local.postgres import embedded_postgres
 from deploy.local.redis import embedded_redis
 
@@ -70,9 +73,9 @@ def _use_redis_database(number: int) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Send the tests that need a large server to one worker, and start with them: they take longest."""
+    """Send the tests that need large servers to one worker, and start with them: they take longest."""
     for item in items:
-        if "s3_server" in getattr(item, "fixturenames", ()):
+        if "e2e" in item.path.parts or "s3_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group(HEAVY))
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
@@ -98,7 +101,29 @@ def state_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def missing(what: str) -> None:
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """A running S3 server (Ceph's gateway), started once."""
+    if programs := missing_programs():
+        missing(f"an S3 server ({', '.join(programs)})")
+    with ceph_s3() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real browser. Open a page of your own in it with `browser.new_context()`, and close that."""
+    if not Path(CHROMIUM).exists():
+        missing(f"a browser ({CHROMIUM})")
+    # Playwright keeps an event loop in this thread, which Django takes for asynchronous code calling its database.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+def missing(what: str) -> NoReturn:
     """Skip a test for want of a program, loudly; or fail it where CI=true."""
     if os.environ.get("CI", "").lower() in {"1", "true"}:
         pytest.fail(MISSING + what)

@@ -1,0 +1,63 @@
+"""The command line: `python -m deploy.local serve | demo | exec`."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+from types import FrameType
+
+from deploy.local.databases import databases
+from deploy.local.process import ProcessDied
+from deploy.local.stack import STATE, claimed, running_stack, settings_for
+
+
+def main(argv: list[str]) -> int:
+    """Run one of the commands, and give the exit status."""
+    if argv[:1] == ["demo"]:  # it reads its own arguments
+        from deploy.local import demo
+
+        return demo.main(argv[1:])
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="run the site and its workers until Ctrl-C")
+    commands.add_parser("demo", help="play the whole loop")
+    execute = commands.add_parser("exec", help="run a command with Postgres and Redis: exec -- python manage.py check")
+    execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="command")
+    arguments = parser.parse_args(argv)
+    if arguments.command == "serve":
+        return serve(port=int(os.environ.get("PORT", "8000")))
+    return execute_with_databases([part for part in arguments.argv if part != "--"])
+
+
+def serve(*, port: int) -> int:
+    """Run everything until Ctrl-C, or until a process dies."""
+    print("Starting LesionLens …", flush=True)
+    with running_stack(port=port) as stack:
+        accounts = json.loads(stack.manage("demo_accounts"))
+        print(f"\n  LesionLens is at {stack.base_url}\n\n{json.dumps(accounts, indent=2)}\n")
+        print(f"  Logs are in {stack.folder / 'logs'}. Ctrl-C stops everything.", flush=True)
+        stack.watch()
+    return 0
+
+
+def execute_with_databases(argv: list[str]) -> int:
+    """Run a command with DATABASE_URL and REDIS_URL set, and give its exit status."""
+    with claimed(STATE), databases(STATE) as servers:
+        environment = {**os.environ, **settings_for(STATE), **servers.environment}
+        return subprocess.run(argv, env=environment, check=False).returncode  # noqa: S603 - the user's own command
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    """Leave through every `with` block, so that all that was started is stopped."""
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    for interruption in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(interruption, _stop)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (ProcessDied, RuntimeError, TimeoutError) as error:
+        sys.exit(f"\n{error}")

@@ -1,0 +1,164 @@
+"""All of LesionLens on this machine: `running_stack()` is what serves, what the demo uses, and what tests break."""
+
+import fcntl
+import os
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+
+from deploy.local.commands import COMMANDS
+from deploy.local.databases import Databases, databases
+from deploy.local.process import Process
+from deploy.local.redis import LOOPBACK, free_port
+from deploy.local.supervisor import Supervisor
+
+ROOT = Path(__file__).resolve().parents[2]
+STATE = ROOT / ".local"
+
+
+class Stack(Supervisor):
+    """The running service. Processes are started, stopped, killed and restarted by their name in `COMMANDS`."""
+
+    def __init__(self, folder: Path, *, port: int, servers: Databases, environment: Mapping[str, str]) -> None:
+        super().__init__()
+        self.folder = folder
+        self.base_url = f"http://{LOOPBACK}:{port}"
+        self.environment = {**environment, "SITE_URL": self.base_url}
+        self._servers = servers
+        self._bind = f"--bind {LOOPBACK}:{port}"
+        for name, command in COMMANDS.items():
+            argv = shlex.split(command.line.format(schedule=folder / "schedule"))
+            log = folder / "logs" / f"{name}.log"
+            log.unlink(missing_ok=True)  # a log tells of one run
+            process = Process(
+                name,
+                [sys.executable, "-m", *argv],
+                log=log,
+                env=self.environment | {"GUNICORN_CMD_ARGS": self._bind},
+                cwd=ROOT,
+            )
+            if pattern := command.ready:
+                self.add(process, ready=lambda process, pattern=pattern: pattern in process.output())  # type: ignore[misc]
+            else:
+                self.add(process, ready=lambda _: self.answers())
+
+    def answers(self) -> bool:
+        """Whether the web process answers."""
+        try:
+            return httpx.get(f"{self.base_url}/healthz", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command against this stack, and give what it prints. Raises RuntimeError if it fails."""
+        return self._python("manage.py", *arguments)
+
+    def prepare(self) -> None:
+        """Bring the database and the static files up to date."""
+        self._python("-m", "deploy.local.prepare")
+
+    def restart_postgres(self) -> None:
+        """Restart the embedded Postgres under the running service."""
+        if self._servers.postgres is None:
+            raise RuntimeError("this Postgres is not ours to restart: DATABASE_URL names it")
+        self._servers.postgres.restart()
+
+    def flush_redis(self) -> None:
+        """Empty the embedded Redis: every wake-up in it is lost."""
+        if self._servers.redis is None:
+            raise RuntimeError("this Redis is not ours to flush: REDIS_URL names it")
+        self._servers.redis.flush()
+
+    def check(self) -> None:
+        """Raise ProcessDied if any process or embedded server has ended by itself."""
+        super().check()
+        self._servers.check()
+
+    def _python(self, *arguments: str) -> str:
+        done = subprocess.run(  # noqa: S603 - our own commands
+            [sys.executable, *arguments], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"`{' '.join(arguments)}` failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+
+@contextmanager
+def running_stack(
+    folder: Path = STATE,
+    *,
+    port: int | None = None,
+    isolated: bool = False,
+    environment: Mapping[str, str] | None = None,
+    services: Sequence[str] = tuple(COMMANDS),
+) -> Iterator[Stack]:
+    """LesionLens running with its state in `folder`, migrated and ready; all of it is stopped at the end.
+
+    port: where the site listens on loopback; None takes a free one.
+    isolated: for tests. Own servers and folders whatever the environment says, and speed over durability.
+    environment: settings to add.
+    services: the processes to start at once; the others can be started later by name.
+    """
+    if port is not None:
+        _require_free(port)
+    with ExitStack() as stack:
+        stack.enter_context(claimed(folder))
+        servers = stack.enter_context(databases(folder, isolated=isolated, durable=not isolated))
+        settings = {**settings_for(folder, isolated=isolated), **servers.environment, **(environment or {})}
+        service = Stack(folder, port=port or free_port(), servers=servers, environment={**os.environ, **settings})
+        service.prepare()
+        stack.enter_context(service)
+        service.start(*services)
+        yield service
+
+
+def settings_for(folder: Path, *, isolated: bool = False) -> dict[str, str]:
+    """The settings of a service on one machine that keeps what it writes in `folder`.
+
+    A setting that the environment already has is left out, unless `isolated`.
+    """
+    settings = {
+        "LOCAL": "1",
+        "PYTHONUNBUFFERED": "1",
+        "STORAGE_FOLDER": str(folder / "storage"),
+        "BUNDLE_FOLDER": str(folder / "bundles"),
+        "MAILBOX_FOLDER": str(folder / "mailbox"),
+        "STATIC_ROOT": str(folder / "static"),
+    }
+    return {name: value for name, value in settings.items() if isolated or name not in os.environ}
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold the folder for this process: two services on one data folder would spoil it. Raises RuntimeError if held."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise RuntimeError(
+                f"LesionLens is running already from {folder} (process {lock.read().strip()}). Stop it first."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _require_free(port: int) -> None:
+    """Raise RuntimeError if something listens on the port already."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((LOOPBACK, port))
+        except OSError as error:
+            raise RuntimeError(
+                f"Port {port} of {LOOPBACK} cannot be used ({error}). Choose another: PORT=8001"
+            ) from error

@@ -1,0 +1,78 @@
+"""The supervisor starts side by side, names the process that dies, and leaves none behind."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.process import Process, ProcessDied
+from deploy.local.supervisor import Supervisor
+from tests.deploy.test_process import SLEEP, alive, eventually
+
+DIES = [sys.executable, "-c", "print('no such table: cases'); raise SystemExit(1)"]
+
+
+def up(process: Process) -> bool:
+    """Ready once it has said so."""
+    return "up" in process.output()
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    with Supervisor() as supervisor:
+        for name in ("web", "worker"):
+            supervisor.add(Process(name, SLEEP, log=tmp_path / f"{name}.log"), ready=up)
+        yield supervisor
+
+
+def test_all_are_stopped_when_a_person_interrupts(tmp_path: Path) -> None:
+    supervisor = Supervisor()
+    for name in ("web", "worker"):
+        supervisor.add(Process(name, SLEEP, log=tmp_path / name), ready=up)
+
+    def run_until_interrupted() -> None:
+        with supervisor:
+            supervisor.start()
+            pids.extend(supervisor.process(name).pid for name in supervisor.names)
+            signal.raise_signal(signal.SIGINT)
+
+    pids: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        run_until_interrupted()
+    assert len(pids) == 2
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_one_that_dies_while_starting_is_named_and_the_others_are_stopped(tmp_path: Path) -> None:
+    with Supervisor() as supervisor:
+        supervisor.add(Process("web", SLEEP, log=tmp_path / "web.log"), ready=up)
+        supervisor.add(Process("worker", DIES, log=tmp_path / "worker.log"), ready=up)
+        with pytest.raises(ProcessDied, match=r"worker ended with exit code 1(.|\n)*no such table: cases"):
+            supervisor.start()
+        web = supervisor.process("web").pid
+    assert not alive(web)
+
+
+def test_one_that_dies_later_ends_the_watch(supervisor: Supervisor) -> None:
+    supervisor.start()
+    supervisor.process("worker").ask_to_stop()
+    with pytest.raises(ProcessDied, match="worker was killed by SIGTERM"):
+        supervisor.watch()
+
+
+def test_one_process_can_be_killed_and_started_again_while_the_others_run(supervisor: Supervisor) -> None:
+    supervisor.start()
+    web, worker = supervisor.process("web").pid, supervisor.process("worker").pid
+    supervisor.kill("worker")
+    assert eventually(lambda: not alive(worker))
+    supervisor.check()
+    supervisor.start("worker")
+    assert supervisor.process("worker").pid != worker
+    assert supervisor.process("web").pid == web
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones(supervisor: Supervisor) -> None:
+    with pytest.raises(KeyError, match="no process 'wroker', only web, worker"):
+        supervisor.kill("wroker")
