@@ -1,4 +1,4 @@
-"""From probabilities to advice, for one image and for a case with several."""
+"""From P(malignant) to what to do next, for an image and for a case of several images. Light imports only."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,24 @@ class Advice(StrEnum):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What is said of a case as a whole."""
+class Thresholds:
+    """P(malignant) from which an advice holds. Set on the validation split: `routine_referral` keeps 95 % sensitivity
+    for malignant lesions (the operating point), `urgent_referral` 95 % specificity.
+
+    Raises ValueError unless 0 <= routine_referral <= urgent_referral <= 1.
+    """
+
+    routine_referral: float
+    urgent_referral: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.routine_referral <= self.urgent_referral <= 1:
+            raise ValueError(f"Thresholds must rise within [0, 1]: {self.routine_referral}, {self.urgent_referral}.")
+
+
+@dataclass(frozen=True)
+class CaseAnswer:
+    """What the images of one case say together; units as in `ml.runtime.Prediction`."""
 
     probabilities: dict[str, float]
     top_class: str
@@ -27,35 +43,37 @@ class Answer:
     advice: Advice
 
 
-def advise(malignant: float, thresholds: Mapping[str, float]) -> Advice:
-    """The advice for P(malignant), by a bundle's `thresholds` (`urgent_referral` and `routine_referral`)."""
-    for advice in (Advice.URGENT_REFERRAL, Advice.ROUTINE_REFERRAL):
-        if malignant >= thresholds[advice.value]:
-            return advice
+def advise(malignant: float, thresholds: Thresholds) -> Advice:
+    """The advice for a P(malignant) in [0, 1]."""
+    if malignant >= thresholds.urgent_referral:
+        return Advice.URGENT_REFERRAL
+    if malignant >= thresholds.routine_referral:
+        return Advice.ROUTINE_REFERRAL
     return Advice.SELF_MONITOR
 
 
 def malignant(probabilities: Mapping[str, float]) -> float:
     """P(malignant): the sum over MEL, BCC and AKIEC, in [0, 1]."""
-    return min(1.0, max(0.0, sum(probabilities[code] for code in MALIGNANT)))
+    return min(1.0, math.fsum(probabilities[code] for code in MALIGNANT))
 
 
 def combine(
-    probabilities: Sequence[Mapping[str, float]], uncertainties: Sequence[float], thresholds: Mapping[str, float]
-) -> Answer:
-    """One answer from the images of a case: the mean of their probabilities.
+    probabilities: Sequence[Mapping[str, float]], uncertainties: Sequence[float], thresholds: Thresholds
+) -> CaseAnswer:
+    """The answer for a case from those for its images, in the same order: the mean of their probabilities.
 
-    The uncertainty is that of the images (root mean square) together with the spread between them, both standard
-    deviations of P(malignant). Raises ValueError without images.
+    The uncertainty is a standard deviation by the law of total variance: the images' mean variance (their errors are
+    not independent, so it does not shrink with their number) plus the variance between the images. Raises ValueError
+    when there is no image.
     """
-    if not probabilities:
-        raise ValueError("a case is combined from at least one image")
     count = len(probabilities)
-    mean = {code: sum(image[code] for image in probabilities) / count for code in probabilities[0]}
+    if count == 0:
+        raise ValueError("A case without an image has no answer.")
+    mean = {code: math.fsum(image[code] for image in probabilities) / count for code in probabilities[0]}
     overall = malignant(mean)
-    within = sum(value**2 for value in uncertainties) / count
-    between = sum((malignant(image) - overall) ** 2 for image in probabilities) / count
-    return Answer(
+    within = math.fsum(value**2 for value in uncertainties) / count
+    between = math.fsum((malignant(image) - overall) ** 2 for image in probabilities) / count
+    return CaseAnswer(
         probabilities=mean,
         top_class=max(mean, key=mean.__getitem__),
         malignant=overall,

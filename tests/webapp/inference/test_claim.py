@@ -1,0 +1,78 @@
+"""Who goes first at the model, and that no image is ever given to two workers."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
+from tests.factories import BatchFactory, CaseFactory, ImageFactory, JobFactory
+from webapp.cases.models import Batch, Priority
+from webapp.inference.claim import claim_jobs
+from webapp.inference.models import Job
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def queue(batch: Batch, count: int) -> list[int]:
+    """Queue `count` images in a batch; gives the jobs' ids."""
+    case = CaseFactory(batch=batch)
+    return [JobFactory(image=ImageFactory(case=case, ready=True)).pk for _ in range(count)]
+
+
+def test_a_claim_leases_the_job_before_any_work() -> None:
+    [job_id] = queue(BatchFactory(submitted=True), 1)
+
+    token, [job] = claim_jobs(limit=16)
+
+    stored = Job.objects.get(pk=job_id)
+    assert job.pk == job_id
+    assert (stored.state, stored.attempt, stored.lease_token) == (Job.State.RUNNING, 1, token)
+    assert stored.lease_until is not None
+    assert claim_jobs(limit=16)[1] == []
+
+
+def test_a_patients_photo_goes_ahead_of_bulk_work() -> None:
+    queue(BatchFactory(submitted=True), 5)
+    [photo] = queue(BatchFactory(submitted=True, priority=Priority.INTERACTIVE), 1)
+
+    _, [first] = claim_jobs(limit=1)
+
+    assert first.pk == photo
+
+
+def test_organisations_take_turns_inside_bulk_work() -> None:
+    backlog = queue(BatchFactory(submitted=True), 40)
+    small = queue(BatchFactory(submitted=True), 3)
+
+    _, jobs = claim_jobs(limit=6)
+
+    claimed = {job.pk for job in jobs}
+    assert claimed == set(backlog[:3]) | set(small)
+
+
+def test_one_organisation_alone_is_served_in_order() -> None:
+    ids = queue(BatchFactory(submitted=True), 10)
+
+    assert [job.pk for job in claim_jobs(limit=4)[1]] == ids[:4]
+    assert [job.pk for job in claim_jobs(limit=4)[1]] == ids[4:8]
+
+
+def test_workers_that_claim_at_once_share_the_queue_without_doubles() -> None:
+    ids = queue(BatchFactory(submitted=True), 60) + queue(BatchFactory(submitted=True), 60)
+
+    def drain(_: int) -> list[int]:
+        taken: list[int] = []
+        try:
+            misses = 0
+            while misses < 20:  # rows that others are claiming are skipped, so an empty claim is not the end
+                jobs = claim_jobs(limit=7)[1]
+                misses = 0 if jobs else misses + 1
+                taken += [job.pk for job in jobs]
+        finally:
+            connection.close()
+        return taken
+
+    with ThreadPoolExecutor(6) as workers:
+        taken = [pk for pks in workers.map(drain, range(6)) for pk in pks]
+
+    assert sorted(taken) == sorted(ids)

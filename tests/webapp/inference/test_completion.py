@@ -1,0 +1,270 @@
+"""What follows when images end: one result each, the case combined, the batch counted down, people told once."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from ml.advice import Advice
+from ml.classes import CLASSES
+from tests.factories import (
+    BatchFactory,
+    CaseFactory,
+    ImageFactory,
+    OrganisationFactory,
+    ReleaseFactory,
+)
+from webapp.accounts.models import Organisation
+from webapp.audit.services import SYSTEM
+from webapp.cases.intake import Found, accept, claim_images, override_quality, refuse, sweep_images
+from webapp.cases.models import Batch, Case, Image
+from webapp.cases.services import cancel_batch, submit_batch
+from webapp.errors import Problem
+from webapp.inference.claim import claim_jobs
+from webapp.inference.models import CaseResult, Job, Result
+from webapp.inference.services import Outcome, fail, succeed, sweep_jobs
+from webapp.notify.models import Message
+from webapp.registry.models import ModelRelease
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def release() -> ModelRelease:
+    return ReleaseFactory(active=True)
+
+
+def outcome(malignant: float = 0.8) -> Outcome:
+    rest = (1 - malignant) / (len(CLASSES) - 1)
+    probabilities = {code: malignant if code == "MEL" else rest for code in CLASSES}
+    total = sum(probabilities[code] for code in ("MEL", "BCC", "AKIEC"))
+    return Outcome(probabilities, total, 0.1, Advice.URGENT_REFERRAL, "test", "0" * 64)
+
+
+def submitted(images_by_case: list[int], **batch: object) -> Batch:
+    """A submitted batch whose cases have that many ready images."""
+    made = BatchFactory(**batch)
+    for count in images_by_case:
+        case = CaseFactory(batch=made)
+        ImageFactory.create_batch(count, case=case, ready=True)
+    return submit_batch(actor=SYSTEM, batch=made)
+
+
+def answer_all(release: ModelRelease) -> None:
+    while True:
+        token, jobs = claim_jobs(limit=4)
+        if not jobs:
+            return
+        for job in jobs:
+            assert succeed(job=job, token=token, release=release, outcome=outcome())
+
+
+def test_a_batch_runs_to_completion(release: ModelRelease) -> None:
+    batch = submitted([1, 2, 1])
+    assert (batch.state, batch.remaining) == (Batch.State.SUBMITTED, 4)
+
+    answer_all(release)
+
+    batch.refresh_from_db()
+    assert (batch.state, batch.remaining, batch.failures) == (Batch.State.COMPLETED, 0, 0)
+    assert Result.objects.count() == 4
+    assert sorted(CaseResult.objects.values_list("images", flat=True)) == [1, 1, 2]
+    assert Message.objects.filter(batch=batch, kind=Message.Kind.BATCH_COMPLETED).count() == 1
+
+
+def test_a_case_is_the_mean_of_its_images(release: ModelRelease) -> None:
+    batch = submitted([2])
+    token, jobs = claim_jobs(limit=2)
+    succeed(job=jobs[0], token=token, release=release, outcome=outcome(0.9))
+    assert not CaseResult.objects.exists()
+    succeed(job=jobs[1], token=token, release=release, outcome=outcome(0.3))
+
+    combined = CaseResult.objects.get(batch=batch)
+    first, second = Result.objects.order_by("pk")
+    assert combined.malignant == pytest.approx((first.malignant + second.malignant) / 2)
+    assert combined.uncertainty > first.uncertainty  # the images disagree
+    assert sum(combined.probabilities.values()) == pytest.approx(1)
+
+
+def test_two_workers_that_end_a_case_at_the_same_moment_combine_it_once(release: ModelRelease) -> None:
+    for _ in range(10):
+        batch = submitted([2])
+        token, jobs = claim_jobs(limit=2)
+
+        def finish(job: Job, token: uuid.UUID = token) -> bool:
+            try:
+                return succeed(job=job, token=token, release=release, outcome=outcome())
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(2) as workers:
+            assert list(workers.map(finish, jobs)) == [True, True]
+
+        assert CaseResult.objects.get(batch=batch).images == 2
+        batch.refresh_from_db()
+        assert batch.state == Batch.State.COMPLETED
+
+
+def test_a_late_worker_changes_nothing(release: ModelRelease) -> None:
+    batch = submitted([1])
+    late_token, [late] = claim_jobs(limit=1)
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert sweep_jobs() == 1
+    token, [job] = claim_jobs(limit=1)
+
+    assert succeed(job=late, token=late_token, release=release, outcome=outcome()) is False
+    assert fail(job=late, token=late_token, reason="late") is False
+    assert succeed(job=job, token=token, release=release, outcome=outcome()) is True
+    assert succeed(job=job, token=token, release=release, outcome=outcome()) is False
+
+    assert Result.objects.count() == 1
+    batch.refresh_from_db()
+    assert (batch.state, batch.remaining) == (Batch.State.COMPLETED, 0)
+
+
+def test_a_job_whose_workers_keep_dying_fails_alone(release: ModelRelease) -> None:
+    batch = submitted([1, 1])
+    poisonous, _ = Job.objects.order_by("pk")
+    for _ in range(settings.MAX_ATTEMPTS):
+        token, jobs = claim_jobs(limit=2)
+        for job in jobs:
+            if job.pk != poisonous.pk:
+                succeed(job=job, token=token, release=release, outcome=outcome())
+        Job.objects.filter(state=Job.State.RUNNING).update(lease_until=timezone.now() - timedelta(seconds=1))
+        sweep_jobs()
+
+    poisonous.refresh_from_db()
+    batch.refresh_from_db()
+    assert (poisonous.state, poisonous.reason) == (Job.State.FAILED, "attempts_spent")
+    assert (batch.state, batch.failures) == (Batch.State.COMPLETED_WITH_FAILURES, 1)
+
+
+def test_a_refused_image_leaves_the_rest_of_its_case_running(release: ModelRelease) -> None:
+    batch = BatchFactory()
+    case = CaseFactory(batch=batch)
+    ImageFactory(case=case, ready=True)
+    ImageFactory(case=case, stored=True)
+    submit_batch(actor=SYSTEM, batch=batch)
+    answer_all(release)
+    assert not CaseResult.objects.exists()
+
+    token, [image] = claim_images(limit=5)
+    assert refuse(image=image, token=token, code="blurred", advice="Hold still.")
+
+    batch.refresh_from_db()
+    assert CaseResult.objects.get(case=case).images == 1
+    assert (batch.state, batch.failures, batch.remaining) == (Batch.State.COMPLETED_WITH_FAILURES, 1, 0)
+
+
+def test_an_image_that_becomes_ready_after_submission_is_queued() -> None:
+    batch = BatchFactory()
+    ImageFactory(case=CaseFactory(batch=batch), stored=True)
+    submit_batch(actor=SYSTEM, batch=batch)
+
+    token, [image] = claim_images(limit=1)
+    assert accept(image=image, token=token, found=Found("a" * 64, 600, 450))
+    assert accept(image=image, token=token, found=Found("a" * 64, 600, 450)) is False
+
+    assert Job.objects.get().image == image
+
+
+def test_the_same_bytes_twice_in_a_batch_are_reported() -> None:
+    batch = BatchFactory()
+    ImageFactory.create_batch(2, case=CaseFactory(batch=batch), stored=True)
+
+    token, images = claim_images(limit=2)
+    for image in images:
+        assert accept(image=image, token=token, found=Found("a" * 64, 600, 450))
+
+    assert sorted(Image.objects.values_list("state", "reason")) == [("ready", ""), ("rejected", "duplicate")]
+
+
+def test_an_inspection_that_keeps_dying_is_refused() -> None:
+    ImageFactory(stored=True)
+    for _ in range(settings.MAX_ATTEMPTS):
+        assert len(claim_images(limit=1)[1]) == 1
+        Image.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        assert sweep_images() == 1
+
+    image = Image.objects.get()
+    assert (image.state, image.reason) == (Image.State.REJECTED, "inspection_failed")
+
+
+def test_a_batch_of_refused_images_completes_at_once() -> None:
+    batch = BatchFactory()
+    ImageFactory(case=CaseFactory(batch=batch), stored=True)
+    token, [image] = claim_images(limit=1)
+    refuse(image=image, token=token, code="corrupt", advice="Send it again.")
+
+    batch = submit_batch(actor=SYSTEM, batch=batch)
+
+    assert (batch.state, batch.failures) == (Batch.State.COMPLETED_WITH_FAILURES, 1)
+
+
+def test_overriding_the_quality_check_reopens_the_batch(release: ModelRelease) -> None:
+    batch = BatchFactory()
+    ImageFactory(case=CaseFactory(batch=batch), stored=True)
+    token, [image] = claim_images(limit=1)
+    flag = {"code": "blurred", "advice": "Hold still.", "measure": 3.0}
+    refuse(image=image, token=token, code="blurred", advice="Hold still.", found=Found("b" * 64, 600, 450, [flag]))
+    submit_batch(actor=SYSTEM, batch=batch)
+
+    override_quality(actor=SYSTEM, image=image)
+    answer_all(release)
+
+    batch.refresh_from_db()
+    assert (batch.state, batch.failures) == (Batch.State.COMPLETED, 0)
+    with pytest.raises(Problem, match="quality check"):
+        override_quality(actor=SYSTEM, image=image)
+
+
+def test_a_file_that_is_no_image_cannot_be_overridden() -> None:
+    ImageFactory(stored=True)
+    token, [image] = claim_images(limit=1)
+    refuse(image=image, token=token, code="corrupt", advice="Send it again.")
+
+    with pytest.raises(Problem):
+        override_quality(actor=SYSTEM, image=image)
+
+
+def test_missing_uploads_stop_a_submission_until_they_are_given_up() -> None:
+    batch = BatchFactory()
+    case = CaseFactory(batch=batch)
+    missing = ImageFactory(case=case)
+    ImageFactory(case=case, ready=True)
+
+    with pytest.raises(Problem) as problem:
+        submit_batch(actor=SYSTEM, batch=batch)
+    assert problem.value.details["image_ids"] == [str(missing.pk)]
+
+    batch = submit_batch(actor=SYSTEM, batch=batch, allow_missing=True)
+    missing.refresh_from_db()
+    assert (missing.state, batch.failures, batch.remaining) == (Image.State.EXPIRED, 1, 1)
+
+
+def test_cancelling_drops_what_waits_and_ignores_what_comes_late(release: ModelRelease) -> None:
+    batch = submitted([1, 1])
+    token, [running] = claim_jobs(limit=1)
+
+    cancel_batch(actor=SYSTEM, batch=batch)
+    assert succeed(job=running, token=token, release=release, outcome=outcome())
+
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.CANCELLED
+    assert sorted(Job.objects.values_list("state", flat=True)) == ["cancelled", "succeeded"]
+    assert not Message.objects.exists()
+
+
+def test_results_are_released_by_themselves_where_the_organisation_chose_that(release: ModelRelease) -> None:
+    clinic = OrganisationFactory(release_policy=Organisation.ReleasePolicy.AUTOMATIC)
+    submitted([1], organisation=clinic)
+    submitted([1])
+
+    answer_all(release)
+
+    assert list(Case.objects.filter(released_at__isnull=False).values_list("organisation", flat=True)) == [clinic.pk]
+    assert Message.objects.filter(kind=Message.Kind.RESULT_READY).count() == 1

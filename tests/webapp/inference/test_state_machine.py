@@ -1,0 +1,147 @@
+"""Any order of uploads, inspections, claims, deaths, answers and cancellations keeps the promises of a batch."""
+
+import uuid
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.db.models import Count
+from django.utils import timezone
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.factories import BatchFactory, CaseFactory, ImageFactory, ReleaseFactory
+from tests.webapp.inference.test_completion import outcome
+from webapp.audit.services import SYSTEM
+from webapp.cases.intake import Found, accept, claim_images, refuse, sweep_images
+from webapp.cases.models import Batch, Image
+from webapp.cases.services import cancel_batch, submit_batch
+from webapp.errors import Problem
+from webapp.inference.claim import claim_jobs
+from webapp.inference.models import CaseResult, Job, Result
+from webapp.inference.services import fail, succeed, sweep_jobs
+from webapp.notify.models import Message
+
+LIVE_IMAGES = [Image.State.AWAITING_UPLOAD, Image.State.STORED]
+LIVE_JOBS = [Job.State.QUEUED, Job.State.RUNNING]
+TABLES = ("notify_message", "inference_result", "inference_caseresult", "inference_job", "cases_image", "cases_case",
+          "cases_batch", "registry_modelrelease", "audit_event")  # fmt: skip
+
+
+class BatchMachine(RuleBasedStateMachine):
+    """Two batches, worked on by any number of workers that may die or come late."""
+
+    inspections = Bundle("inspections")
+    runs = Bundle("runs")
+
+    @initialize()
+    def start(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
+        self.release = ReleaseFactory(active=True)
+        self.batches = [BatchFactory(), BatchFactory()]
+        for batch in self.batches:
+            for count in (1, 2):
+                ImageFactory.create_batch(count, case=CaseFactory(batch=batch), stored=True)
+
+    @rule(which=st.integers(0, 1))
+    def submit(self, which: int) -> None:
+        with suppress(Problem):  # a cancelled batch
+            submit_batch(actor=SYSTEM, batch=self.batches[which])
+
+    @rule(which=st.integers(0, 1))
+    def cancel(self, which: int) -> None:
+        with suppress(Problem):  # a finished batch
+            cancel_batch(actor=SYSTEM, batch=self.batches[which])
+
+    @rule(target=inspections, limit=st.integers(1, 4))
+    def start_inspecting(self, limit: int) -> tuple[uuid.UUID, list[Image]]:
+        return claim_images(limit=limit)
+
+    @rule(inspection=consumes(inspections), good=st.booleans(), same_bytes=st.booleans())
+    def end_inspection(self, inspection: tuple[uuid.UUID, list[Image]], good: bool, same_bytes: bool) -> None:
+        token, images = inspection
+        for image in images:
+            if good:
+                digest = "a" * 64 if same_bytes else image.pk.hex * 2
+                accept(image=image, token=token, found=Found(digest, 600, 450))
+            else:
+                refuse(image=image, token=token, code="corrupt", advice="Send it again.")
+
+    @rule(target=runs, limit=st.integers(1, 4))
+    def start_running(self, limit: int) -> tuple[uuid.UUID, list[Job]]:
+        return claim_jobs(limit=limit)
+
+    @rule(run=runs, good=st.booleans())
+    def end_run(self, run: tuple[uuid.UUID, list[Job]], good: bool) -> None:
+        """Not consumed: a worker may come twice, or after it was given up."""
+        token, jobs = run
+        for job in jobs:
+            if good:
+                succeed(job=job, token=token, release=self.release, outcome=outcome())
+            else:
+                fail(job=job, token=token, reason="model_error")
+
+    @rule()
+    def workers_die(self) -> None:
+        past = timezone.now() - timedelta(seconds=1)
+        Job.objects.filter(state=Job.State.RUNNING).update(lease_until=past)
+        Image.objects.filter(lease_token__isnull=False).update(lease_until=past)
+        sweep_jobs()
+        sweep_images()
+
+    @invariant()
+    def remaining_is_what_has_not_ended(self) -> None:
+        for batch in Batch.objects.filter(state=Batch.State.SUBMITTED):
+            live = batch.images.filter(state__in=LIVE_IMAGES).count()
+            assert batch.remaining == live + batch.jobs.filter(state__in=LIVE_JOBS).count()
+
+    @invariant()
+    def a_completed_batch_left_nothing_behind(self) -> None:
+        for batch in Batch.objects.filter(state__startswith="completed"):
+            assert not batch.images.filter(state__in=LIVE_IMAGES).exists()
+            assert not batch.jobs.filter(state__in=LIVE_JOBS).exists()
+            results = Result.objects.filter(image__batch=batch).count()
+            assert results + batch.failures == batch.images.count()
+            assert (batch.failures == 0) == (batch.state == Batch.State.COMPLETED)
+
+    @invariant()
+    def every_success_has_one_result(self) -> None:
+        assert Job.objects.filter(state=Job.State.SUCCEEDED).count() == Result.objects.count()
+        assert not Result.objects.values("image").annotate(n=Count("pk")).filter(n__gt=1).exists()
+
+    @invariant()
+    def a_case_is_combined_from_its_images(self) -> None:
+        for combined in CaseResult.objects.all():
+            assert combined.images == Result.objects.filter(case=combined.case).count()
+
+    @invariant()
+    def attempts_are_bounded(self) -> None:
+        assert not Job.objects.filter(attempt__gt=settings.MAX_ATTEMPTS).exists()
+
+    @invariant()
+    def a_batch_is_announced_once_and_only_when_it_is_complete(self) -> None:
+        completed = Batch.objects.filter(state__startswith="completed").count()
+        assert Message.objects.filter(kind=Message.Kind.BATCH_COMPLETED).count() == completed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_batches_keep_their_promises() -> None:
+    run_state_machine_as_test(
+        BatchMachine,
+        settings=hypothesis_settings(
+            max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
