@@ -7,7 +7,6 @@ syntaxes are refused: deflate could unpack without bound, and the rest needs dec
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -31,10 +30,10 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from ml.imaging.budget import BudgetedBytes
 from ml.imaging.refusal import ImageRefused
 from ml.imaging.still import check_size, read_still
 
-MAX_READS = 200_000  # of the parser; an ordinary file needs some hundreds
 MAX_RLE_BYTES = 8 * 1024 * 1024  # RLE is unpacked in Python
 
 _NATIVE = {ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian}
@@ -52,18 +51,6 @@ _KEYWORDS = (
     "BluePaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableData",
 )  # fmt: skip
 _WANTED: list[BaseTag | int] = [Tag(keyword) for keyword in _KEYWORDS]
-
-
-class _BudgetedBytes(BytesIO):
-    """A file that ends a parser's walk through millions of tiny elements."""
-
-    reads = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.reads += 1
-        if self.reads > MAX_READS:
-            raise ImageRefused("decompression_bomb", "too many DICOM elements")
-        return super().read(size)
 
 
 def read_dicom(data: bytes) -> Image.Image:
@@ -89,10 +76,12 @@ def read_dicom(data: bytes) -> Image.Image:
 
 def _parse(data: bytes) -> Dataset:
     """The wanted elements. pydicom's own `dcmread` would inflate a deflated file before anyone could look at it."""
-    file = _BudgetedBytes(data)
+    file = BudgetedBytes(data)
     read_preamble(file, force=False)
     meta = read_dataset(file, False, True, stop_when=lambda tag, vr, length: tag >> 16 != 2)
     syntax = UID(meta.get("TransferSyntaxUID", ""))
+    if not syntax:
+        raise ImageRefused("corrupt", "no transfer syntax")
     if syntax not in _NATIVE | set(_JPEG) | {RLELossless}:
         raise ImageRefused("unsupported_encoding", f"transfer syntax {syntax.name[:64]}")
     little = syntax != ExplicitVRBigEndian

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 import pillow_heif
-from PIL import Image, TiffImagePlugin
+from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
+from ml.imaging.budget import BudgetedBytes
 from ml.imaging.refusal import ImageRefused
 
 MAX_PIXELS = 50_000_000
@@ -29,7 +28,7 @@ def read_still(data: bytes, pillow_format: str, *, stored_as_rgb: bool = False) 
     if pillow_format == "JPEG" and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
         raise ImageRefused("decompression_bomb", "too many scans")
     try:
-        image = Image.open(BytesIO(data), formats=[pillow_format])
+        image = Image.open(BudgetedBytes(data), formats=[pillow_format])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageRefused("too_many_pixels") from error
     check_size(*image.size)
@@ -37,7 +36,7 @@ def read_still(data: bytes, pillow_format: str, *, stored_as_rgb: bool = False) 
         _check_tiff(image)
     elif pillow_format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
         raise ImageRefused("several_images", "animation")
-    if stored_as_rgb and image.mode == "RGB" and not {"jfif", "adobe_transform"} & image.info.keys():
+    if stored_as_rgb and isinstance(image, JpegImagePlugin.JpegImageFile) and _read_as_ycbcr_by_default(image):
         image.draft("YCbCr", image.size)  # so that the decoder leaves the channels alone
         return Image.frombytes("RGB", image.size, image.tobytes())
     declared = image.size
@@ -53,6 +52,12 @@ def check_size(width: int, height: int) -> None:
         raise ImageRefused("too_many_pixels", f"{width}x{height}")
     if min(width, height) < MIN_SIDE:
         raise ImageRefused("too_small", f"{width}x{height}")
+
+
+def _read_as_ycbcr_by_default(image: JpegImagePlugin.JpegImageFile) -> bool:
+    """Whether libjpeg would only be guessing when it takes three channels for YCbCr."""
+    says_so = {"jfif", "adobe_transform"} & image.info.keys()
+    return image.mode == "RGB" and not says_so and [layer[0] for layer in image.layer] != list(b"RGB")
 
 
 def _check_tiff(image: TiffImagePlugin.TiffImageFile) -> None:

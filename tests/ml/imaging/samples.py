@@ -59,7 +59,14 @@ def dicom(image: Image.Image, *, syntax: UID = ExplicitVRLittleEndian, **element
     meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
     meta.MediaStorageSOPInstanceUID = UID("1.2.826.0.1.3680043.8.498.1")
     meta.TransferSyntaxUID = syntax
-    dataset = FileDataset("", Dataset(), file_meta=meta, preamble=b"\0" * 128)
+    dataset = FileDataset(
+        "",
+        Dataset(),
+        file_meta=meta,
+        preamble=b"\0" * 128,
+        is_implicit_VR=syntax.is_implicit_VR,
+        is_little_endian=syntax.is_little_endian,
+    )
     values: dict[str, Any] = {
         "SOPClassUID": SecondaryCaptureImageStorage,
         "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
