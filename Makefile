@@ -42,7 +42,7 @@ format: developer-tools ## rewrite the code in the house style
 	$(BIN)/ruff format .
 
 check-compose: developer-tools ## check the Docker files against the Compose specification
-	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml deploy/docker/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 pytest: developer-tools ## run the tests alone (more arguments in ARGS=)
 	$(BIN)/pytest $(ARGS)

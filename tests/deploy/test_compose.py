@@ -1,0 +1,90 @@
+"""The Docker files are valid, complete, hold no secret, and run what is run without Docker."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import compose
+import pytest
+import yaml
+
+from deploy.local.commands import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKER_COMPOSE = Path(compose.__file__).parent / "docker-compose"
+EXAMPLE = (ROOT / "deploy" / "env.example").read_text()
+SECRETS = ["SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "METRICS_TOKEN"]
+
+
+def config(folder: Path, settings: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What `docker compose config` says about our file with these settings."""
+    env_file = folder / "env"
+    env_file.write_text(settings)
+    argv = [DOCKER_COMPOSE, "--file", ROOT / "docker-compose.yml", "--env-file", env_file, *arguments]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+
+
+def filled_in(settings: str) -> str:
+    """The example, with every empty value filled in."""
+    return re.sub(r"^(\w+)=$", r"\1=filled-in", settings, flags=re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every service, with all settings and profiles resolved."""
+    result = config(tmp_path_factory.mktemp("compose"), filled_in(EXAMPLE), "--profile", "*", "config")
+    assert result.returncode == 0, result.stderr
+    resolved: dict[str, Any] = yaml.safe_load(result.stdout)["services"]
+    return resolved
+
+
+def test_the_services_of_a_whole_site_are_there(services: dict[str, Any]) -> None:
+    servers = {"proxy", "postgres", "redis", "s3", "migrate"}
+    assert set(services) == set(COMMANDS) | {"worker-inference-gpu"} | servers
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_process_is_the_same_with_and_without_docker(services: dict[str, Any], name: str) -> None:
+    command = services[name]["command"]
+    assert command == shlex.split(COMMANDS[name].line.format(schedule="/tmp/schedule"))  # noqa: S108 - the container's
+
+
+def test_the_gpu_worker_differs_by_its_device_alone(services: dict[str, Any]) -> None:
+    gpu, cpu = services["worker-inference-gpu"], services["worker-inference"]
+    assert gpu["command"] == cpu["command"]
+    assert gpu["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+    assert gpu["profiles"] == ["gpu"]
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_secret_has_a_default(tmp_path: Path, secret: str) -> None:
+    assert f"{secret}=\n" in EXAMPLE
+    without = filled_in(EXAMPLE).replace(f"\n{secret}=filled-in\n", f"\n{secret}=\n")
+    result = config(tmp_path, without, "config", "--quiet")
+    assert result.returncode != 0
+    assert secret in result.stderr
+
+
+def test_every_service_is_watched_limited_and_restarted(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}, name
+        assert service["restart"].startswith("on-failure" if name == "migrate" else "unless-stopped"), name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        if name != "migrate":
+            assert service["healthcheck"]["test"], name
+    assert "/healthz" in services["web"]["healthcheck"]["test"][-1]
+    assert "/readyz" in services["proxy"]["healthcheck"]["test"][-1]
+
+
+def test_only_the_proxy_is_reachable_from_outside(services: dict[str, Any]) -> None:
+    assert [name for name, service in services.items() if service.get("ports")] == ["proxy"]
+
+
+def test_the_image_runs_as_an_unprivileged_user() -> None:
+    stages = (ROOT / "deploy" / "docker" / "Dockerfile").read_text().split("\nFROM ")
+    base = next(stage for stage in stages if " AS base\n" in stage)
+    assert "\nUSER lesionlens" in base
+    assert all(" AS build" in stage or "USER" not in stage for stage in stages if stage != base)
