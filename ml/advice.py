@@ -9,27 +9,27 @@ from ml.classes import MALIGNANT
 
 
 class Advice(StrEnum):
-    """What to do next, most urgent first."""
+    """What to do next, the most urgent first."""
 
     URGENT_REFERRAL = "urgent_referral"
     ROUTINE_REFERRAL = "routine_referral"
     SELF_MONITOR = "self_monitor"
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """P(malignant) from which an advice holds. Set on the validation split: `routine_referral` keeps 95 % sensitivity
-    for malignant lesions (the operating point), `urgent_referral` 95 % specificity.
+Thresholds = Mapping[str, float]
+"""P(malignant) from which `urgent_referral` and `routine_referral` hold, by those names, as a bundle's manifest gives them.
 
-    Raises ValueError unless 0 <= routine_referral <= urgent_referral <= 1.
-    """
+Set on the validation split: `routine_referral` keeps 95 % sensitivity for malignant lesions (the operating point), `urgent_referral` 95 % specificity.
+"""
 
-    routine_referral: float
-    urgent_referral: float
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.routine_referral <= self.urgent_referral <= 1:
-            raise ValueError(f"Thresholds must rise within [0, 1]: {self.routine_referral}, {self.urgent_referral}.")
+def advise(malignant: float, thresholds: Thresholds) -> Advice:
+    """The advice for a P(malignant) in [0, 1]."""
+    if malignant >= thresholds[Advice.URGENT_REFERRAL]:
+        return Advice.URGENT_REFERRAL
+    if malignant >= thresholds[Advice.ROUTINE_REFERRAL]:
+        return Advice.ROUTINE_REFERRAL
+    return Advice.SELF_MONITOR
 
 
 @dataclass(frozen=True)
@@ -43,40 +43,25 @@ class CaseAnswer:
     advice: Advice
 
 
-def advise(malignant: float, thresholds: Thresholds) -> Advice:
-    """The advice for a P(malignant) in [0, 1]."""
-    if malignant >= thresholds.urgent_referral:
-        return Advice.URGENT_REFERRAL
-    if malignant >= thresholds.routine_referral:
-        return Advice.ROUTINE_REFERRAL
-    return Advice.SELF_MONITOR
-
-
-def malignant(probabilities: Mapping[str, float]) -> float:
-    """P(malignant): the sum over MEL, BCC and AKIEC, in [0, 1]."""
-    return min(1.0, math.fsum(probabilities[code] for code in MALIGNANT))
-
-
 def combine(
     probabilities: Sequence[Mapping[str, float]], uncertainties: Sequence[float], thresholds: Thresholds
 ) -> CaseAnswer:
-    """The answer for a case from those for its images, in the same order: the mean of their probabilities.
+    """The answer for a case from those for its images, in one order: mean probabilities, and the advice that their P(malignant) gives.
 
-    The uncertainty is a standard deviation by the law of total variance: the images' mean variance (their errors are
-    not independent, so it does not shrink with their number) plus the variance between the images. Raises ValueError
-    when there is no image.
+    The uncertainty is a standard deviation by the law of total variance: the images' mean variance (their errors are not independent, so it does not
+    shrink with their number) plus the variance between the images. Raises ValueError without an image, or when the two lists differ in length.
     """
+    if not probabilities or len(probabilities) != len(uncertainties):
+        raise ValueError(f"{len(probabilities)} images with {len(uncertainties)} uncertainties give no answer.")
     count = len(probabilities)
-    if count == 0:
-        raise ValueError("A case without an image has no answer.")
     mean = {code: math.fsum(image[code] for image in probabilities) / count for code in probabilities[0]}
-    overall = malignant(mean)
+    malignant = math.fsum(mean[code] for code in MALIGNANT)
     within = math.fsum(value**2 for value in uncertainties) / count
-    between = math.fsum((malignant(image) - overall) ** 2 for image in probabilities) / count
+    between = math.fsum((math.fsum(image[code] for code in MALIGNANT) - malignant) ** 2 for image in probabilities) / count
     return CaseAnswer(
         probabilities=mean,
         top_class=max(mean, key=mean.__getitem__),
-        malignant=overall,
+        malignant=malignant,
         uncertainty=math.sqrt(within + between),
-        advice=advise(overall, thresholds),
+        advice=advise(malignant, thresholds),
     )

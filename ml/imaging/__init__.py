@@ -1,0 +1,1 @@
+"""Pixels: decoding, quality, preprocessing, fingerprints and overlays. Light imports only: the web process uses this package."""

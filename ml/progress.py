@@ -1,0 +1,69 @@
+"""How a long run tells where it is: JSON lines for a program, a bar for a person."""
+
+import json
+import sys
+from typing import Any, Protocol
+
+from rich.console import Console
+
+
+class Progress(Protocol):
+    """Receives the events of a run."""
+
+    def stage(self, name: str) -> None:
+        """A new part of the work begins."""
+
+    def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
+        """One epoch of a member ended; losses are cross-entropies in nats, the second None without a validation split."""
+
+    def done(self, **facts: Any) -> None:
+        """The run ended well."""
+
+    def error(self, code: str, message: str) -> None:
+        """The run ended badly."""
+
+
+class JsonProgress:
+    """One JSON object for each event on standard output."""
+
+    def stage(self, name: str) -> None:
+        self._write("stage", name=name)
+
+    def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
+        self._write("epoch", member=member, epoch=epoch, of=of, loss=loss, validation_loss=validation_loss)
+
+    def done(self, **facts: Any) -> None:
+        self._write("done", **facts)
+
+    def error(self, code: str, message: str) -> None:
+        self._write("error", code=code, message=message)
+
+    def _write(self, event: str, **facts: Any) -> None:
+        sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
+        sys.stdout.flush()
+
+
+class TextProgress:
+    """Lines for a person on standard error."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+
+    def stage(self, name: str) -> None:
+        self._console.print(f"[bold]{name}[/bold]")
+
+    def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
+        validation = "" if validation_loss is None else f", validation loss {validation_loss:.3f}"
+        self._console.print(f"  {member} epoch {epoch}/{of}: loss {loss:.3f}{validation}")
+
+    def done(self, **facts: Any) -> None:
+        for name, value in facts.items():
+            self._console.print(f"{name}: {value}")
+
+    def error(self, code: str, message: str) -> None:
+        self._console.print(f"[red]{message}[/red] ({code})")
+
+
+def progress_for(kind: str) -> Progress:
+    """`json` or `text`."""
+    return JsonProgress() if kind == "json" else TextProgress()
