@@ -90,6 +90,7 @@ class Patient(models.Model):
     user = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="patients")
     email = models.EmailField(blank=True)
     date_of_birth = models.DateField(null=True, blank=True)
+    consented_at = models.DateTimeField(null=True, blank=True, help_text="When the person agreed to the intended use")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

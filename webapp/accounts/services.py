@@ -5,7 +5,7 @@ import hmac
 import secrets
 from datetime import date, timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from webapp.accounts.models import ApiKey, Organisation, Patient, User
@@ -50,17 +50,41 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def account_for(*, email: str) -> User:
+    """The account of this address; a new one, without a password, where there is none.
+
+    Making one lets nobody in: its owner signs in with a code sent to the address.
+    """
+    user = User.objects.filter(email__iexact=email).first()
+    if user is None:
+        try:
+            with transaction.atomic():
+                user = User.objects.create_user(email)
+        except IntegrityError:  # another request made it in this moment
+            user = User.objects.get(email__iexact=email)
+    return user
+
+
 @transaction.atomic
 def join_as_patient(*, user: User, organisation: Organisation, date_of_birth: date) -> Patient:
-    """The signed-in person as a patient of this organisation, with the date of birth that opens their results."""
-    patient, _ = Patient.objects.update_or_create(
-        organisation=organisation,
-        user=user,
-        defaults={"email": user.email, "date_of_birth": date_of_birth},
-        create_defaults={
-            "external_id": f"web-{secrets.token_hex(6)}",
-            "email": user.email,
-            "date_of_birth": date_of_birth,
-        },
+    """The signed-in person as a patient of this organisation, who agrees to the intended use. Twice changes nothing.
+
+    A person whom the organisation knows already, by the same address and date of birth, gets the results that lie
+    there. That is asked once only, so nobody can try one date after another.
+    """
+    patient = Patient.objects.filter(organisation=organisation, user=user).first()
+    if patient is not None:
+        return patient
+    known = Patient.objects.select_for_update().filter(
+        organisation=organisation, user=None, email__iexact=user.email, date_of_birth=date_of_birth
     )
+    patient = known.order_by("created_at").first() or Patient(
+        organisation=organisation,
+        external_id=f"web-{secrets.token_hex(6)}",
+        email=user.email,
+        date_of_birth=date_of_birth,
+    )
+    patient.user, patient.consented_at = user, timezone.now()
+    patient.save()
+    record(actor=Actor(user=user), action="patient.consented", object_id=patient.pk, organisation=organisation)
     return patient

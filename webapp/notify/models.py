@@ -44,6 +44,7 @@ class Message(Leased):
     error = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     sent_at = models.DateTimeField(null=True, blank=True)
+    renewals = models.PositiveSmallIntegerField(default=0, help_text="How often the reader asked for a new link")
 
     class Meta:
         indexes = [models.Index(fields=["send_after"], condition=Q(state="pending"), name="message_pending")]

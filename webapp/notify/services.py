@@ -1,14 +1,9 @@
 """Who is told what. Writing a message is part of the transaction that gives rise to it; sending comes later."""
 
-import hashlib
-import secrets
-from datetime import timedelta
-
-from django.conf import settings
 from django.utils import timezone
 
 from webapp.cases.models import Batch, Case
-from webapp.notify.models import Message, ResultLink
+from webapp.notify.models import Message
 from webapp.queue import Task, ring
 
 
@@ -40,15 +35,3 @@ def _post(*, kind: str, recipient: str, batch: Batch, case: Case | None = None) 
         ignore_conflicts=True,
     )
     ring(Task.DELIVER)
-
-
-def make_result_link(*, case: Case) -> str:
-    """A new link's secret token, to be put into the message that is being sent. Only its SHA-256 is kept."""
-    token = secrets.token_urlsafe(32)
-    ResultLink.objects.create(
-        case=case,
-        token_sha256=hashlib.sha256(token.encode()).hexdigest(),
-        expires_at=timezone.now() + timedelta(days=settings.RESULT_LINK_DAYS),
-        tries_left=settings.RESULT_LINK_TRIES,
-    )
-    return token

@@ -81,6 +81,7 @@ class Migration(migrations.Migration):
                 ('external_id', models.CharField(help_text="The organisation's own identifier", max_length=100)),
                 ('email', models.EmailField(blank=True, max_length=254)),
                 ('date_of_birth', models.DateField(blank=True, null=True)),
+                ('consented_at', models.DateTimeField(blank=True, help_text='When the person agreed to the intended use', null=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('organisation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='patients', to='accounts.organisation')),
                 ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='patients', to=settings.AUTH_USER_MODEL)),

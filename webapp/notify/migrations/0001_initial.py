@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                 ('error', models.CharField(blank=True, max_length=200)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('sent_at', models.DateTimeField(blank=True, null=True)),
+                ('renewals', models.PositiveSmallIntegerField(default=0, help_text='How often the reader asked for a new link')),
                 ('batch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='cases.batch')),
                 ('case', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='cases.case')),
             ],

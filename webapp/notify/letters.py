@@ -1,0 +1,60 @@
+"""The words of every e-mail. A letter says that there is something to read and where; never what it says."""
+
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from webapp.notify.links import make_result_link
+from webapp.notify.models import Message
+
+SUBJECTS = {
+    Message.Kind.RESULT_READY: "Your LesionLens result can be read",
+    Message.Kind.IMAGE_UNUSABLE: "LesionLens needs a new photo from you",
+    Message.Kind.BATCH_COMPLETED: "A LesionLens batch is complete",
+}
+
+
+class UndeliverableError(Exception):
+    """A message that would be of no use to its reader. Says why, in a sentence."""
+
+
+def compose(message: Message) -> EmailMultiAlternatives:
+    """The e-mail of this message, with a new result link where it has one. Raises UndeliverableError."""
+    kind = Message.Kind(message.kind)
+    context = {
+        "subject": SUBJECTS[kind],
+        "link": settings.SITE_URL + _path(message),
+        "clinic": message.batch.organisation.name,
+        "phone": message.batch.organisation.help_phone,
+        "days": settings.RESULT_LINK_DAYS,
+    }
+    email = EmailMultiAlternatives(
+        subject=SUBJECTS[kind],
+        body=render_to_string(f"notify/letters/{kind}.txt", context),
+        to=[message.recipient],
+        headers={"Message-ID": message_id(message), "Auto-Submitted": "auto-generated"},
+    )
+    email.attach_alternative(render_to_string(f"notify/letters/{kind}.html", context), "text/html")
+    return email
+
+
+def message_id(message: Message) -> str:
+    """The same for every attempt, so that a mailbox that has the letter already can drop a second copy of it."""
+    return f"<{message.pk}.{message.renewals}.{message.kind}@{urlsplit(settings.SITE_URL).hostname}>"
+
+
+def _path(message: Message) -> str:
+    match message.kind:
+        case Message.Kind.RESULT_READY if message.case is not None:
+            if message.case.patient.date_of_birth is None:
+                raise UndeliverableError(
+                    "The patient's date of birth is missing, so the link could not be opened. Add it, then send again."
+                )
+            return reverse("results:arrive", args=[make_result_link(case=message.case)])
+        case Message.Kind.IMAGE_UNUSABLE:
+            return reverse("patient:case", args=[message.case_id])
+        case _:
+            return reverse("cases:batch", args=[message.batch_id])

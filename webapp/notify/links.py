@@ -1,0 +1,96 @@
+"""Links to a released result: secret, short-lived, and of no use without the date of birth."""
+
+import hashlib
+import secrets
+from datetime import date, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from webapp.audit.services import SYSTEM, record
+from webapp.cases.models import Case
+from webapp.errors import Problem
+from webapp.notify.models import Message, ResultLink
+from webapp.queue import Task, ring
+
+RENEWAL_WAIT = timedelta(hours=1)
+MAX_RENEWALS = 10
+
+
+def make_result_link(*, case: Case) -> str:
+    """A new link's secret token, to be put into the message that is being sent. Only its SHA-256 is kept."""
+    token = secrets.token_urlsafe(32)
+    ResultLink.objects.create(
+        case=case,
+        token_sha256=_digest(token),
+        expires_at=timezone.now() + timedelta(days=settings.RESULT_LINK_DAYS),
+        tries_left=settings.RESULT_LINK_TRIES,
+    )
+    return token
+
+
+def find_link(token: str) -> ResultLink | None:
+    """The link of this token, whether or not it still opens anything."""
+    return ResultLink.objects.filter(token_sha256=_digest(token)).first()
+
+
+def open_link(*, link: ResultLink, date_of_birth: date) -> bool:
+    """Whether this date of birth opens the link. A wrong one costs a try, a right one gives the tries back.
+
+    The try is paid before the answer is looked at, in one conditional UPDATE, so that many guesses at the same moment
+    cannot outrun the count. Raises Problem `link_expired` or `link_locked`.
+    """
+    now = timezone.now()
+    usable = ResultLink.objects.filter(pk=link.pk, tries_left__gt=0, expires_at__gt=now)
+    paid = usable.update(tries_left=F("tries_left") - 1)
+    link.refresh_from_db()
+    if link.expires_at <= now:
+        raise Problem("link_expired", "This link is too old. You can ask for a new one.", status=410)
+    if not paid:
+        raise Problem("link_locked", "This link is locked. Please call your clinic.", status=403)
+    right = link.case.patient.date_of_birth == date_of_birth
+    if right:
+        ResultLink.objects.filter(pk=link.pk).update(tries_left=settings.RESULT_LINK_TRIES, opened_at=now)
+    elif link.tries_left == 0:
+        _note(link.case, "result_link.locked")
+    return right
+
+
+@transaction.atomic
+def renew_link(*, case: Case) -> None:
+    """Send the message about a result once more, with a new link, to the address that had it before.
+
+    Raises Problem `link_not_renewed` less than an hour after the last one, or when there were too many.
+    """
+    now = timezone.now()
+    ended = Message.objects.filter(
+        case=case,
+        kind=Message.Kind.RESULT_READY,
+        state__in=[Message.State.SENT, Message.State.FAILED],
+        send_after__lt=now - RENEWAL_WAIT,
+        renewals__lt=MAX_RENEWALS,
+    )
+    if not ended.update(
+        state=Message.State.PENDING,
+        attempt=0,
+        send_after=now,
+        sent_at=None,
+        error="",
+        renewals=F("renewals") + 1,
+    ):
+        raise Problem(
+            "link_not_renewed",
+            "We sent you an e-mail a short time ago. Please look in your inbox and your spam folder, or call your clinic.",
+        )
+    _note(case, "result_link.renewed")
+    ring(Task.DELIVER)
+
+
+def _note(case: Case, action: str) -> None:
+    record(actor=SYSTEM, action=action, object_id=case.pk, organisation=case.organisation)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
