@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db.models import Q
 from django.utils import timezone
 
-from ml.advice import Thresholds, combine
+from ml.advice import combine
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.review import release_automatically
 from webapp.inference.models import CaseResult, Job, Result
@@ -51,7 +51,7 @@ def _combine(case: Case) -> None:
     answer = combine(
         [result.probabilities for result in results],
         [result.uncertainty for result in results],
-        Thresholds(**release.manifest["thresholds"]),
+        release.manifest["thresholds"],
     )
     CaseResult.objects.update_or_create(
         case=case,
