@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import FrameType
 
 from deploy.local.databases import databases
@@ -21,20 +22,23 @@ def main(argv: list[str]) -> int:
         return demo.main(argv[1:])
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("serve", help="run the site and its workers until Ctrl-C")
+    run = commands.add_parser("serve", help="run the site and its workers until Ctrl-C")
     commands.add_parser("demo", help="play the whole loop")
     execute = commands.add_parser("exec", help="run a command with Postgres and Redis: exec -- python manage.py check")
-    execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="command")
+    for command in (run, execute):
+        command.add_argument("--state", type=Path, default=STATE, help="the folder for all data (default: %(default)s)")
+    execute.add_argument("argv", nargs="+", metavar="command")
     arguments = parser.parse_args(argv)
+    state = arguments.state.resolve()
     if arguments.command == "serve":
-        return serve(port=int(os.environ.get("PORT", "8000")))
-    return execute_with_databases([part for part in arguments.argv if part != "--"])
+        return serve(state, port=int(os.environ.get("PORT", "8000")))
+    return execute_with_databases(state, arguments.argv)
 
 
-def serve(*, port: int) -> int:
+def serve(state: Path, *, port: int) -> int:
     """Run everything until Ctrl-C, or until a process dies."""
     print("Starting LesionLens …", flush=True)
-    with running_stack(port=port) as stack:
+    with running_stack(state, port=port) as stack:
         accounts = json.loads(stack.manage("demo_accounts"))
         print(f"\n  LesionLens is at {stack.base_url}\n\n{json.dumps(accounts, indent=2)}\n")
         print(f"  Logs are in {stack.folder / 'logs'}. Ctrl-C stops everything.", flush=True)
@@ -42,10 +46,10 @@ def serve(*, port: int) -> int:
     return 0
 
 
-def execute_with_databases(argv: list[str]) -> int:
+def execute_with_databases(state: Path, argv: list[str]) -> int:
     """Run a command with DATABASE_URL and REDIS_URL set, and give its exit status."""
-    with claimed(STATE), databases(STATE) as servers:
-        environment = {**os.environ, **settings_for(STATE), **servers.environment}
+    with claimed(state), databases(state) as servers:
+        environment = {**os.environ, **settings_for(state), **servers.environment}
         return subprocess.run(argv, env=environment, check=False).returncode  # noqa: S603 - the user's own command
 
 

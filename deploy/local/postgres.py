@@ -97,6 +97,8 @@ class Postgres:
     def _initialise(self) -> None:
         """Make the data folder beside its final place, so that a half-made one is never mistaken for a whole one."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
+        for half_made in self.folder.parent.glob("postgres-new-*"):
+            shutil.rmtree(half_made, ignore_errors=True)
         fresh = Path(tempfile.mkdtemp(prefix="postgres-new-", dir=self.folder.parent))
         if self.user:
             shutil.chown(fresh, self.user)

@@ -1,0 +1,75 @@
+"""`python -m deploy.local`: whatever ends it, and whenever, all that it started ends too."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.test_process import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(state: Path, *command: str) -> "subprocess.Popen[str]":
+    """Run a command with embedded databases."""
+    argv = [sys.executable, "-m", "deploy.local", "exec", "--state", state, "--", *command]
+    environment = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
+    return subprocess.Popen(
+        argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def left_over(state: Path) -> list[str]:
+    """The processes that still work on this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            belongs = str(state) in command or os.readlink(process / "cwd").startswith(str(state))
+        except OSError:  # it has ended
+            continue
+        if belongs:
+            found.append(command)
+    return found
+
+
+def test_a_command_finds_the_databases_in_its_environment(state_folder: Path) -> None:
+    with start(state_folder, "sh", "-c", "echo $DATABASE_URL $REDIS_URL; exit 7") as run:
+        output, _ = run.communicate(timeout=60)
+    database, redis = output.split()
+    assert database.endswith("/lesionlens")
+    assert redis.startswith("redis://127.0.0.1:")
+    assert run.returncode == 7
+    assert left_over(state_folder) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "delay"),
+    [(signal.SIGINT, 0.4), (signal.SIGINT, 1.5), (signal.SIGTERM, 0.8), (signal.SIGKILL, 0.4), (signal.SIGKILL, 1.5)],
+)
+def test_an_end_at_any_moment_leaves_nothing_running_and_the_next_run_works(
+    state_folder: Path, number: signal.Signals, delay: float
+) -> None:
+    with start(state_folder, "sleep", "600") as run:
+        time.sleep(delay)
+        run.send_signal(number)
+        run.communicate(timeout=30)
+    assert eventually(lambda: left_over(state_folder) == []), left_over(state_folder)
+    with start(state_folder, "echo", "sound") as run:
+        output, _ = run.communicate(timeout=60)
+    assert output == "sound\n"
+
+
+def test_a_second_run_on_the_same_folder_is_refused(state_folder: Path) -> None:
+    with start(state_folder, "sh", "-c", "echo up; sleep 600") as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "up\n"
+        with start(state_folder, "true") as second:
+            output, _ = second.communicate(timeout=60)
+        first.terminate()
+    assert second.returncode == 1
+    assert f"running already from {state_folder} (process {first.pid})" in output
