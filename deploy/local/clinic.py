@@ -1,0 +1,137 @@
+"""A clinic's software, as small as it can be: it submits a batch through the public API and collects the results."""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+UPLOADS_AT_ONCE = 4
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One case with one image, as the clinic knows it. `dx` is what the clinic knows of it, and is not sent."""
+
+    case_id: str
+    patient_id: str
+    filename: str
+    data: bytes
+    dx: str = ""
+    lesion_id: str = ""
+    age: int | None = None
+    sex: str = "unknown"
+    anatom_site: str = ""
+    patient_email: str = ""
+    patient_date_of_birth: str = ""
+
+    def manifest(self) -> dict[str, Any]:
+        """The case as the API takes it."""
+        fields = {
+            "case_id": self.case_id,
+            "patient_id": self.patient_id,
+            "lesion_id": self.lesion_id,
+            "age": self.age,
+            "sex": self.sex,
+            "anatom_site": self.anatom_site,
+            "patient_email": self.patient_email,
+            "patient_date_of_birth": self.patient_date_of_birth,
+            "images": [self.filename],
+        }
+        return {name: value for name, value in fields.items() if value not in (None, "")}
+
+
+class Clinic:
+    """A session with the API. Every answer that is an error raises httpx.HTTPStatusError."""
+
+    def __init__(self, base_url: str, api_key: str) -> None:
+        self._http = httpx.Client(
+            base_url=f"{base_url}/api/v1/",
+            headers={"Authorization": f"Bearer {api_key}"},
+            timeout=60,
+            transport=httpx.HTTPTransport(retries=3),
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def submit(
+        self, photos: Sequence[Photo], *, name: str, on_upload: Callable[[], None] = lambda: None
+    ) -> dict[str, Any]:
+        """Create a batch, upload every image, submit; gives the batch. `on_upload` is called after each image."""
+        batch = self._post(
+            "batches",
+            {"name": name, "cases": [photo.manifest() for photo in photos]},
+            headers={"Idempotency-Key": str(uuid.uuid4())},
+        )
+        data = {(photo.case_id, photo.filename): photo.data for photo in photos}
+        images = [
+            (image, data[case["case_id"], image["filename"]]) for case in batch["cases"] for image in case["images"]
+        ]
+
+        def upload(item: tuple[Mapping[str, Any], bytes]) -> None:
+            image, content = item
+            target = image["upload"]
+            response = httpx.request(
+                target["method"], target["url"], headers=target["headers"], content=content, timeout=60
+            )
+            response.raise_for_status()
+            self._post(f"images/{image['id']}/complete")
+            on_upload()
+
+        with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+            list(pool.map(upload, images))
+        return self._post(f"batches/{batch['id']}/submit")
+
+    def batch(self, batch_id: str) -> dict[str, Any]:
+        """The batch as it stands: `state`, `remaining` and counts."""
+        return self._get(f"batches/{batch_id}")
+
+    def progress(self, batch_id: str) -> Iterator[dict[str, Any]]:
+        """The batch again and again, until it has ended."""
+        while True:
+            batch = self.batch(batch_id)
+            yield batch
+            if batch["state"] not in ("open", "submitted"):
+                return
+            time.sleep(POLL_SECONDS)
+
+    def cases(self, batch_id: str) -> list[dict[str, Any]]:
+        """Every case of a batch with its results, over all pages."""
+        found: list[dict[str, Any]] = []
+        page = self._get("cases", batch=batch_id, page_size=500)
+        while True:
+            found += page["results"]
+            if not page["next"]:
+                return found
+            page = self._get(page["next"])
+
+    def results_csv(self, batch_id: str) -> bytes:
+        """The batch's results as the CSV file that a clinic keeps."""
+        return self.download(f"batches/{batch_id}/results.csv")
+
+    def release(self, case_id: str, note: str) -> dict[str, Any]:
+        """Give a case's result to its patient."""
+        return self._post(f"cases/{case_id}/release", {"note": note})
+
+    def download(self, address: str) -> bytes:
+        """A file of the API, such as a heatmap."""
+        response = self._http.get(address)
+        response.raise_for_status()
+        return response.content
+
+    def _get(self, address: str, **query: str | int) -> dict[str, Any]:
+        response = self._http.get(address, params=query or None)
+        response.raise_for_status()
+        return dict(response.json())
+
+    def _post(
+        self, address: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        response = self._http.post(address, json=body or {}, headers=headers)
+        response.raise_for_status()
+        return dict(response.json())

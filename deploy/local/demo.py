@@ -1,0 +1,246 @@
+"""The whole loop, as its users live it: photos in, results out, a message to a patient, labels back, a better model.
+
+The clinic's part goes over HTTP with an API key, exactly as a clinic's software would do it. Annotators and the operator
+work in pages; here their clicks are played by calling the same services.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import django
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from deploy.local.clinic import Clinic, Photo
+from deploy.local.samples import read_own, read_synthetic
+from deploy.local.stack import STATE, Stack, running_stack
+from ml.classes import DISPLAY_NAMES
+
+console = Console()
+ADVICE = {
+    "urgent_referral": "[bold red]▲ urgent referral[/]",
+    "routine_referral": "[yellow]◆ routine referral[/]",
+    "self_monitor": "[green]● self-monitor[/]",
+}
+ROWS_SHOWN = 20
+LABELLED = 60  # enough for a small retraining; every image would have a stranger wait
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the demo; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--images", type=Path, help="your own images: a folder or a ZIP")
+    parser.add_argument("--metadata", type=Path, help="the CSV that describes them, with HAM10000's columns")
+    parser.add_argument("--count", type=int, default=20, help="how many cases to submit (default %(default)s)")
+    options = parser.parse_args(argv)
+    if bool(options.images) != bool(options.metadata):
+        parser.error("--images and --metadata go together: make demo IMAGES=<folder or zip> METADATA=<csv>")
+    if options.images:
+        photos = read_own(options.images, options.metadata, options.count)
+        console.print(f"[bold]{len(photos)} cases[/] of {options.images}")
+    else:
+        photos = read_synthetic(STATE / "synthetic", options.count)
+        console.print(f"[bold]{len(photos)} synthetic cases[/], drawn by a program: no patient's skin is shown")
+    started = time.monotonic()
+    console.print("Starting Postgres, Redis, the site and its workers …")
+    with running_stack() as stack:
+        console.print(f"The site is up at {stack.base_url} after {time.monotonic() - started:.0f} s")
+        play(stack, photos)
+        stack.check()
+    console.print(
+        f"\n[bold green]The loop is closed.[/] {time.monotonic() - started:.0f} s in all; everything is stopped."
+    )
+    return 0
+
+
+def play(stack: Stack, photos: Sequence[Photo]) -> None:
+    """Live through the loop once, on a running stack."""
+    accounts = json.loads(stack.manage("demo_accounts"))
+    clinic = Clinic(stack.base_url, accounts["api_key"])
+    os.environ.update(stack.environment)
+    django.setup()
+    try:
+        cases = submit(clinic, photos, stack.folder / "demo")
+        release_one(clinic, cases, stack.folder / "mailbox")
+        label(cases, photos)
+        release = retrain()
+        show_next(clinic, photos[0], release)
+    finally:
+        clinic.close()
+
+
+def submit(clinic: Clinic, photos: Sequence[Photo], folder: Path) -> list[dict[str, Any]]:
+    """The clinic's software submits a batch and collects the results; gives the cases."""
+    _heading("A clinic submits a batch through the API")
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        uploading = progress.add_task("uploading", total=len(photos))
+        submitted = clinic.submit(photos, name="Demo", on_upload=lambda: progress.advance(uploading))
+        answering = progress.add_task("answering", total=len(photos))
+        for batch in clinic.progress(submitted["id"]):
+            progress.update(answering, completed=len(photos) - batch["remaining"])
+    cases = clinic.cases(batch["id"])
+    _show_cases(cases)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = folder / f"batch-{batch['id']}.csv"
+    table.write_bytes(clinic.results_csv(batch["id"]))
+    console.print(f"The batch is {batch['state'].replace('_', ' ')}. Its table: {table}")
+    answered = [case for case in cases if case["result"]]
+    if answered:
+        worst = max(answered, key=lambda case: case["result"]["malignant"])
+        heatmap = folder / f"heatmap-{worst['external_id']}.jpg"
+        heatmap.write_bytes(clinic.download(worst["images"][0]["heatmap_url"]))
+        console.print(f"What the model looked at in {worst['external_id']}: {heatmap}")
+    return cases
+
+
+def release_one(clinic: Clinic, cases: Sequence[dict[str, Any]], mailbox: Path) -> None:
+    """The clinician releases a result; the patient's e-mail lands in the mailbox folder."""
+    _heading("A clinician releases a result to the patient")
+    case = next(case for case in cases if case["result"])
+    before = set(mailbox.glob("*"))
+    clinic.release(case["id"], note="Please call us if anything about this spot changes.")
+    [mail] = _wait_for("the e-mail", lambda: [path for path in set(mailbox.glob("*")) - before if _tells(path)])
+    console.print(f"The patient's e-mail, with a link and no finding: {mail}")
+
+
+def _tells(path: Path) -> bool:
+    """Whether this is a patient's message, not the clinic's own about the batch."""
+    return "/results/" in path.read_text()
+
+
+def label(cases: Sequence[dict[str, Any]], photos: Sequence[Photo]) -> None:
+    """Two annotators label the images, each blind to the model and to the other."""
+    from webapp.accounts.models import Membership
+    from webapp.audit.services import Actor
+    from webapp.cases.models import Image
+    from webapp.labels.models import Consensus, Label
+    from webapp.labels.services import submit_label
+
+    _heading("Two annotators label the images")
+    dx = {photo.case_id: photo.dx for photo in photos if photo.dx}
+    annotators = Membership.objects.filter(role=Membership.Role.ANNOTATOR).select_related("user").order_by("pk")[:2]
+    ready = Image.objects.filter(case__in=[case["id"] for case in cases], state=Image.State.READY)
+    images = [image for image in ready.select_related("case") if image.case.external_id in dx][:LABELLED]
+    for image in images:
+        for member in annotators:
+            submit_label(
+                actor=Actor(user=member.user),
+                image=image,
+                dx=dx[image.case.external_id],
+                confidence=Label.Confidence.HIGH,
+            )
+    agreed = Consensus.objects.filter(image__in=images)
+    differ = agreed.filter(differs=True).count()
+    console.print(f"{agreed.count()} labels accepted; {differ} differ from what the model had said.")
+
+
+def retrain() -> Any:
+    """The operator starts a small retraining, reads the gate, and promotes the candidate; gives the new release."""
+    from webapp.registry.training import start_run
+
+    from webapp.accounts.models import Membership
+    from webapp.audit.services import Actor
+    from webapp.registry.models import TrainingRun
+    from webapp.registry.services import promote
+
+    _heading("The labels retrain the model")
+    actor = Actor(user=Membership.objects.get(user__email="operator@demo.example").user)
+    run = start_run(actor=actor, epochs=1)
+    shown = 0
+    with console.status("Waiting for the training worker …") as status:
+        while run.state in (TrainingRun.State.QUEUED, TrainingRun.State.RUNNING):
+            for event in run.progress[shown:]:
+                status.update(_describe(event))
+                console.print(f"  {_describe(event)}")
+            shown = len(run.progress)
+            time.sleep(0.5)
+            run.refresh_from_db()
+    if run.state == TrainingRun.State.FAILED:
+        raise RuntimeError(f"The retraining failed: {run.error}")
+    _show_gate(run.gate)
+    note = "" if run.gate["verdict"] == "passed" else "Demonstration: so few labels cannot decide the gate."
+    release = promote(actor=actor, release=run.candidate, note=note)
+    console.print(f"Promoted: [bold]{release.name}[/]{f' with the note “{note}”' if note else ''}")
+    return release
+
+
+def show_next(clinic: Clinic, photo: Photo, release: Any) -> None:
+    """The next image is answered by the new release."""
+    _heading("The next image")
+    batch_id = clinic.submit([photo], name="Demo, after the promotion")["id"]
+    list(clinic.progress(batch_id))
+    [case] = clinic.cases(batch_id)
+    _show_cases([case])
+    if case["result"]["release"] != release.name:
+        raise RuntimeError(f"{case['result']['release']} answered, not the promoted {release.name}.")
+
+
+def _heading(text: str) -> None:
+    console.print()
+    console.rule(f"[bold]{text}", align="left")
+
+
+def _show_cases(cases: Sequence[dict[str, Any]]) -> None:
+    table = Table("Case", "Top class", "P(malignant)", "Advice", "Release")
+    for case in cases[:ROWS_SHOWN]:
+        result = case["result"]
+        if result:
+            table.add_row(
+                case["external_id"],
+                DISPLAY_NAMES[result["top_class"]],
+                f"{result['malignant']:.2f} ± {result['uncertainty']:.2f}",
+                ADVICE[result["advice"]],
+                result["release"],
+            )
+        else:
+            reasons = {image["reason"] or image["state"] for image in case["images"]}
+            table.add_row(case["external_id"], "–", "–", f"not usable: {', '.join(sorted(reasons))}", "–")
+    console.print(table)
+    if len(cases) > ROWS_SHOWN:
+        console.print(f"… and {len(cases) - ROWS_SHOWN} more")
+    counts = Counter(case["result"]["advice"] if case["result"] else "not usable" for case in cases)
+    console.print(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.most_common()))
+
+
+def _describe(event: dict[str, Any]) -> str:
+    if event["event"] == "epoch":
+        return f"{event['member']}: epoch {event['epoch']} of {event['of']}, loss {event['loss']}"
+    return str(event.get("name", event["event"]))
+
+
+def _show_gate(gate: dict[str, Any]) -> None:
+    table = Table("Metric on the frozen test split", "Active", "Candidate", "Difference", "95 % interval", "Verdict")
+    for row in gate["rows"]:
+        numbers = [_number(row[name]) for name in ("active", "candidate", "difference")]
+        interval = f"{_number(row['low'])} to {_number(row['high'])}"
+        table.add_row(row["metric"], *numbers, interval, row["verdict"])
+    console.print(table)
+    console.print(f"Verdict of the gate: [bold]{gate['verdict']}[/]. {gate.get('reason', '')}")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _wait_for(what: str, look: Callable[[], list[Path]], seconds: float = 30) -> list[Path]:
+    """What `look` finds, once it finds anything. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise TimeoutError(f"{what} did not come within {seconds:.0f} s")

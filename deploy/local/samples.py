@@ -1,0 +1,60 @@
+"""The cases that the demo submits: made by the project and called synthetic, or the user's own."""
+
+import csv
+import random
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy.local.clinic import Photo
+from ml.classes import CLASSES, HAM10000_DX
+from ml.data.images import ImageStore
+
+SEED = 0
+
+
+def read_own(images: Path, metadata: Path, limit: int) -> list[Photo]:
+    """Up to `limit` of a user's cases, drawn at random but always the same: a folder or ZIP of images and a CSV.
+
+    The CSV has HAM10000's published columns (`image_id`, `lesion_id`, `dx`, `age`, `sex`, `localization`). Raises
+    RuntimeError, saying what to do, when nothing fits together.
+    """
+    store = ImageStore(images)
+    known = set(store.ids())
+    with metadata.open(newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("image_id") in known]
+    if not rows:
+        raise RuntimeError(
+            f"No image of {images} is named in the column image_id of {metadata}. "
+            "Name the images <image_id>.jpg, as in HAM10000."
+        )
+    drawn = rows if len(rows) <= limit else random.Random(SEED).sample(rows, limit)  # noqa: S311 - no secret
+    return list(_photos(drawn, store))
+
+
+def read_synthetic(folder: Path, count: int) -> list[Photo]:
+    """Synthetic cases, made in `folder` the first time."""
+    from ml.synthetic import synthesize
+
+    if not (folder / "metadata.csv").exists():
+        synthesize(folder, count)
+    return read_own(folder, folder / "metadata.csv", count)
+
+
+def _photos(rows: Iterable[Mapping[str, Any]], store: ImageStore) -> Iterable[Photo]:
+    for index, row in enumerate(rows):
+        dx = row.get("dx", "").lower()
+        yield Photo(
+            case_id=row["image_id"],
+            # HAM10000 does not say whose lesion it is, so each lesion is taken as a patient.
+            patient_id=row.get("patient_id") or row.get("lesion_id") or row["image_id"],
+            filename=f"{row['image_id']}.jpg",
+            data=store.read(row["image_id"]),
+            dx=HAM10000_DX.get(dx, dx.upper() if dx.upper() in CLASSES else ""),
+            lesion_id=row.get("lesion_id", ""),
+            age=int(float(row["age"])) if row.get("age") else None,
+            sex=row.get("sex") or "unknown",
+            anatom_site=row.get("localization", ""),
+            patient_email=f"patient{index}@demo.example",
+            patient_date_of_birth="1980-01-01",
+        )
