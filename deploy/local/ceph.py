@@ -168,16 +168,18 @@ class _Cluster:
         self._run("ceph", "osd", "new", osd)
         shutil.copy(self.folder / "keyring", self.folder / "osd" / "keyring")
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd, "--no-mon-config")
-        self._daemon("ceph-osd", "-f", "-i", "0")
+        disk = self._daemon("ceph-osd", "-f", "-i", "0")
         self._run("ceph", "osd", "crush", "add", "osd.0", "1.0", "root=default", "host=localhost")
+        # A gateway that starts before the disk is up waits seconds longer than one that starts after.
+        disk.wait_until(lambda: "1 up" in self._run("ceph", "osd", "stat"), timeout=60)
 
     def start_gateway(self) -> S3Server:
         """Start the gateway, and make its user."""
-        gateway = self._daemon("radosgw", "-f", "-n", "client.rgw.a")
         server = S3Server(f"http://{LOOPBACK}:{self.s3_port}", "lesionlens", uuid.uuid4().hex)
+        gateway = self._daemon("radosgw", "-f", "-n", "client.rgw.a")
+        gateway.wait_until(lambda: _answers(server.endpoint), timeout=60)
         user = ["user", "create", "--uid=lesionlens", "--display-name=LesionLens"]
         self._run("radosgw-admin", *user, f"--access-key={server.access_key}", f"--secret-key={server.secret_key}")
-        gateway.wait_until(lambda: _answers(server.endpoint), timeout=60)
         return server
 
     def _daemon(self, program: str, *arguments: str) -> Process:
@@ -186,14 +188,15 @@ class _Cluster:
         process = Process(program, [program, *arguments], log=log, env=self._environment, grace=0.5)
         return self._stack.enter_context(process)
 
-    def _run(self, program: str, *arguments: str | Path) -> None:
-        """Run an administration command. Raises RuntimeError with its output if it fails."""
+    def _run(self, program: str, *arguments: str | Path) -> str:
+        """Run an administration command, and give what it prints. Raises RuntimeError with that if it fails."""
         argv = [program, *map(str, arguments)]
         done = subprocess.run(  # noqa: S603 - our own command
             argv, env=self._environment, capture_output=True, text=True, timeout=120, check=False
         )
         if done.returncode:
             raise RuntimeError(f"`{' '.join(argv)}` failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
 
 
 def _answers(endpoint: str) -> bool:
