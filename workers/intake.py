@@ -20,7 +20,7 @@ from workers.task import task
 
 logger = structlog.get_logger(__name__)
 CLAIM_SIZE = 8
-RUN_SECONDS = 60  # then another wake-up goes on, so that a stop never waits long
+RUN_SECONDS = 5  # then another wake-up goes on, so that the sweep and the messages get their turn
 
 
 @task(Task.INSPECT, soft_limit=300, hard_limit=330)
@@ -31,6 +31,8 @@ def inspect_waiting() -> None:
         token, images = claim_images(limit=CLAIM_SIZE)
         if not images:
             return
+        if len(images) == CLAIM_SIZE:
+            ring_now(Task.INSPECT)  # there may be work for another thread or worker too
         for image in images:
             inspect(image, token)
     ring_now(Task.INSPECT)

@@ -1,0 +1,103 @@
+"""The rules of CONTRIBUTING.md that a machine can check."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("webapp", "workers", "ml", "deploy")
+SENDS = {"send_task", "delay", "apply_async"}
+WRITES = {"create", "bulk_create", "get_or_create", "update_or_create", "update", "save", "delete"}
+LONGEST = 300
+
+
+def sources(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in (ROOT / folder).rglob("*.py") if "migrations" not in path.parts)
+
+
+def method_calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Every `something.name(…)` in a file, as (name, node)."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node.func.attr, node
+
+
+def views() -> Iterator[tuple[str, URLPattern]]:
+    """Every route of ours, with its path."""
+
+    def walk(patterns: list[URLPattern | URLResolver], prefix: str) -> Iterator[tuple[str, URLPattern]]:
+        for pattern in patterns:
+            path = prefix + str(pattern.pattern)
+            if isinstance(pattern, URLResolver):
+                yield from walk(pattern.url_patterns, path)
+            elif pattern.callback.__module__.startswith("webapp."):
+                yield path, pattern
+
+    return walk(get_resolver().url_patterns, "")
+
+
+def test_every_task_has_a_name_a_place_and_limits() -> None:
+    from webapp.queue import Task
+    from workers import app
+
+    ours = {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
+    assert set(ours) == {str(task) for task in Task}
+    assert all(0 < task.soft_time_limit < task.time_limit for task in ours.values())
+
+
+def test_nothing_is_sent_but_through_the_bell() -> None:
+    senders = {
+        str(path.relative_to(ROOT)) for path in sources(*OURS) for name, _ in method_calls(path) if name in SENDS
+    }
+    assert senders == {"webapp/queue.py"}
+
+
+def test_every_view_says_who_may_enter() -> None:
+    silent = []
+    for path, pattern in views():
+        view = pattern.callback
+        cls = getattr(view, "cls", None)
+        stated = hasattr(view, "entry") or (cls is not None and "permission_classes" in vars(cls) | view.initkwargs)
+        if not stated:
+            silent.append(path)
+    assert silent == []
+
+
+def test_pages_and_api_change_nothing_themselves() -> None:
+    """State changes in services; a view that writes to a model would escape their transactions."""
+    offenders = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources("webapp")
+        if path.stem in {"views", "api", "patient_views"}
+        for name, node in method_calls(path)
+        if name in WRITES and isinstance(node.func, ast.Attribute) and "objects" in ast.unparse(node.func.value)
+    ]
+    assert offenders == []
+
+
+@pytest.mark.parametrize("package", [*OURS, "tests"])
+def test_a_file_is_one_room(package: str) -> None:
+    long = {
+        str(path.relative_to(ROOT)): n
+        for path in sources(package)
+        if (n := len(path.read_text().splitlines())) > LONGEST
+    }
+    assert long == {}
+
+
+def test_public_functions_of_services_say_what_they_give() -> None:
+    silent = [
+        f"{path.relative_to(ROOT)}:{node.name}"
+        for path in sources("webapp", "workers", "ml")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and path.stem not in {"apps", "admin", "factories"}
+        and node.name != "Command"  # Django's, described by its help text
+        and ast.get_docstring(node) is None
+    ]
+    assert silent == []
