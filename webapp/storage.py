@@ -1,20 +1,23 @@
 """Object storage: one flow for a local folder and for S3.
 
-Keys: `uploads/…` as received (deleted after intake), `images/…` derivatives, `heatmaps/…`, `bundles/…`, `snapshots/…`.
+Keys: `uploads/…` as received (deleted after intake), `archives/…` to be unpacked, `images/…` and `thumbnails/…`
+derivatives, `heatmaps/…`, `bundles/…`, `snapshots/…`.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from django.conf import settings
 from django.core import signing
-from django.core.files.base import ContentFile
+from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 from django.urls import reverse
 
 UPLOAD_SALT = "lesionlens.upload"
+ARCHIVES = "archives/"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,11 @@ def write(key: str, data: bytes) -> None:
     default_storage.save(key, ContentFile(data))
 
 
+def write_file(key: str, file: "File[bytes]") -> None:
+    """Store an open file under exactly this key, replacing what was there, without holding it in memory."""
+    default_storage.save(key, file)
+
+
 def delete(key: str) -> None:
     """Remove the object; one that is gone already is no error."""
     default_storage.delete(key)
@@ -51,32 +59,55 @@ def size(key: str) -> int | None:
         return None
 
 
-def upload_target(key: str) -> UploadTarget:
-    """A URL that takes one PUT of the object `key`: presigned on S3, signed by the site for a local folder."""
+def upload_target(key: str, *, size: int | None = None) -> UploadTarget:
+    """A URL that takes one PUT of the object `key`: presigned on S3, signed by the site for a local folder.
+
+    With a `size` in bytes, a file of any other size is refused on arrival.
+    """
     seconds = settings.UPLOAD_URL_SECONDS
+    headers = {} if size is None else {"Content-Length": str(size)}
     if settings.STORAGE_BUCKET:
+        length = {} if size is None else {"ContentLength": size}
         url = _public_s3().generate_presigned_url(
-            "put_object", Params={"Bucket": settings.STORAGE_BUCKET, "Key": key}, ExpiresIn=seconds
+            "put_object", Params={"Bucket": settings.STORAGE_BUCKET, "Key": key, **length}, ExpiresIn=seconds
         )
     else:
-        token = signing.TimestampSigner(salt=UPLOAD_SALT).sign(key)
+        token = signing.dumps([key, size], salt=UPLOAD_SALT)
         url = settings.SITE_URL + reverse("cases:put_upload", args=[token])
-    return UploadTarget("PUT", url, {}, seconds)
+    return UploadTarget("PUT", url, headers, seconds)
 
 
-def key_of_upload_token(token: str) -> str:
-    """The key that a site-signed upload URL names. Raises `django.core.signing.BadSignature` if forged or expired."""
-    return signing.TimestampSigner(salt=UPLOAD_SALT).unsign(token, max_age=settings.UPLOAD_URL_SECONDS)
+def read_upload_token(token: str) -> tuple[str, int | None]:
+    """The key that a site-signed upload URL names, and the size that it insists on.
+
+    Raises `django.core.signing.BadSignature` if forged, its subclass `SignatureExpired` if too old.
+    """
+    key, size = signing.loads(token, salt=UPLOAD_SALT, max_age=settings.UPLOAD_URL_SECONDS)
+    return key, size
 
 
 def _public_s3() -> Any:
     """A client that signs for the address that browsers and clinics use, which may differ from ours."""
     options = settings.STORAGES["default"]["OPTIONS"]
+    return _s3_client(
+        settings.S3_PUBLIC_ENDPOINT_URL or options["endpoint_url"],
+        options["region_name"],
+        options["access_key"],
+        options["secret_key"],
+        options["addressing_style"],
+    )
+
+
+@lru_cache(maxsize=4)
+def _s3_client(
+    endpoint: str | None, region: str, access_key: str | None, secret_key: str | None, addressing: str
+) -> Any:
+    # Making a client takes 50 ms, and a batch asks for thousands of URLs.
     return boto3.client(
         "s3",
-        endpoint_url=settings.S3_PUBLIC_ENDPOINT_URL or options["endpoint_url"],
-        region_name=options["region_name"],
-        aws_access_key_id=options["access_key"],
-        aws_secret_access_key=options["secret_key"],
-        config=Config(signature_version="s3v4", s3={"addressing_style": options["addressing_style"]}),
+        endpoint_url=endpoint,
+        region_name=region,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        config=Config(signature_version="s3v4", s3={"addressing_style": addressing}),
     )

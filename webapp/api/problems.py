@@ -1,45 +1,76 @@
 """Every error of the API has one shape: RFC 9457, `application/problem+json`, with a stable `code`."""
 
+from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404
+from django.http import Http404, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from webapp.errors import Problem
 
+CONTENT_TYPE = "application/problem+json"
+
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
-    """DRF's exception handler: `type`, `title`, `status`, `detail`, `code`, and `errors` by field where there are."""
+    """DRF's exception handler: `type`, `title`, `status`, `detail`, `code`, and `errors` where there are several."""
     if isinstance(error, Problem):
-        return _render(error.status, error.code, error.message, error.details)
+        return _render(error)
     response = exception_handler(error, context)
     if response is None:
         return None  # a fault of ours: Django answers 500 and logs it
-    if isinstance(error, exceptions.ValidationError):
-        rendered = _render(response.status_code, "invalid", "Some fields are not valid.", {"errors": response.data})
-    elif isinstance(error, Http404):
-        rendered = _render(404, "not_found", "There is nothing at this address for this client.", {})
-    elif isinstance(error, PermissionDenied):
-        rendered = _render(403, "permission_denied", "This client may not do that.", {})
-    else:
-        code = str(error.get_codes()) if isinstance(error, exceptions.APIException) else "error"
-        rendered = _render(response.status_code, code, str(response.data.get("detail", error)), {})
+    rendered = _render(_as_problem(error, response))
     for header in ("Retry-After", "WWW-Authenticate"):
         if header in response.headers:
             rendered[header] = response.headers[header]
+    if rendered.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        rendered["Allow"] = ", ".join(context["view"].allowed_methods)
     return rendered
 
 
-def _render(status: int, code: str, detail: str, extra: dict[str, Any]) -> Response:
-    body = {
-        "type": "about:blank",
-        "title": code.replace("_", " ").capitalize(),
-        "status": status,
-        "detail": detail,
-        "code": code,
-        **extra,
+def problem_json(problem: Problem) -> JsonResponse:
+    """The same shape from a view that is not the API's own."""
+    return JsonResponse(_body(problem), status=problem.status, content_type=CONTENT_TYPE)
+
+
+def _as_problem(error: Exception, response: Response) -> Problem:
+    status = response.status_code
+    if isinstance(error, exceptions.ValidationError):
+        errors = list(_flatten(error.get_full_details()))
+        return Problem("invalid", "Some fields are not valid. `errors` names each.", status=status, errors=errors)
+    if isinstance(error, Http404):
+        return Problem("not_found", "There is nothing at this address for this client.", status=status)
+    if isinstance(error, PermissionDenied):
+        return Problem("permission_denied", "This client may not do that.", status=status)
+    code = str(error.get_codes()) if isinstance(error, exceptions.APIException) else "error"
+    return Problem(code, str(response.data.get("detail", error)), status=status)
+
+
+def _flatten(details: Any, field: str = "") -> Iterator[dict[str, str]]:
+    """DRF's nested errors as one list of `field`, `code` and `message`."""
+    if isinstance(details, list):
+        for item in details:
+            yield from _flatten(item, field)
+    elif set(details) == {"message", "code"} and not isinstance(details["code"], dict | list):
+        yield {"field": field, "code": str(details["code"]), "message": str(details["message"])}
+    else:
+        for name, inner in details.items():
+            yield from _flatten(inner, f"{field}.{name}" if field else str(name))
+
+
+def _render(problem: Problem) -> Response:
+    return Response(_body(problem), status=problem.status, content_type=CONTENT_TYPE)
+
+
+def _body(problem: Problem) -> dict[str, Any]:
+    return {
+        "type": "about:blank",  # RFC 9457, 4.2.1: the title is then that of the status
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.message,
+        "code": problem.code,
+        **problem.details,
     }
-    return Response(body, status=status, content_type="application/problem+json")

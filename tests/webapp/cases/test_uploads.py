@@ -1,0 +1,115 @@
+"""The signed upload URL of the site: what it takes, and what it refuses."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from tests.factories import BatchFactory, ImageFactory
+from webapp import storage
+from webapp.cases.models import Batch, Image
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _folder(settings: Settings, tmp_path: Path) -> None:
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": str(tmp_path), "allow_overwrite": True},
+        },
+    }
+
+
+def path_of(key: str, size: int | None = None) -> str:
+    return "/uploads/" + storage.upload_target(key, size=size).url.rpartition("/")[2]
+
+
+def put(client: Client, path: str, data: bytes) -> Any:
+    return client.put(path, data, content_type="application/octet-stream")
+
+
+def problem(response: Any, status: int) -> str:
+    assert response.status_code == status, response.content
+    assert response.headers["Content-Type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == status
+    assert body["detail"]
+    return str(body["code"])
+
+
+def test_the_bytes_arrive_and_a_second_upload_replaces_them() -> None:
+    image = ImageFactory()
+    client = Client(enforce_csrf_checks=True)
+    assert put(client, path_of(image.upload_key), b"first").status_code == 204
+    assert put(client, path_of(image.upload_key), b"second one").status_code == 204
+    assert storage.read(image.upload_key) == b"second one"
+
+
+def test_a_forged_url_is_refused(client: Client) -> None:
+    image = ImageFactory()
+    path = path_of(image.upload_key)
+    assert problem(put(client, path[:-1] + ("A" if path[-1] != "A" else "B"), b"x"), 403) == "upload_url_invalid"
+    assert problem(put(client, "/uploads/nonsense", b"x"), 403) == "upload_url_invalid"
+    assert storage.size(image.upload_key) is None
+
+
+def test_an_expired_url_is_refused(client: Client, settings: Settings) -> None:
+    image = ImageFactory()
+    path = path_of(image.upload_key)
+    settings.UPLOAD_URL_SECONDS = -1
+    assert problem(put(client, path, b"x"), 403) == "upload_url_expired"
+
+
+def test_a_completed_image_is_not_replaced(client: Client) -> None:
+    image = ImageFactory(stored=True)
+    assert problem(put(client, path_of(image.upload_key), b"x"), 409) == "not_awaited"
+
+
+def test_a_file_over_the_limit_is_refused(client: Client, settings: Settings) -> None:
+    settings.UPLOAD_MAX_BYTES = 10
+    image = ImageFactory()
+    assert problem(put(client, path_of(image.upload_key), b"x" * 11), 413) == "too_large_bytes"
+    assert put(client, path_of(image.upload_key), b"x" * 10).status_code == 204
+
+
+def test_an_archive_has_a_limit_of_its_own(client: Client, settings: Settings) -> None:
+    settings.UPLOAD_MAX_BYTES, settings.IMPORT_MAX_BYTES = 10, 20
+    key = f"archives/{BatchFactory().pk}.zip"
+    assert put(client, path_of(key), b"x" * 20).status_code == 204
+    assert problem(put(client, path_of(key), b"x" * 21), 413) == "too_large_bytes"
+    closed = BatchFactory(submitted=True)
+    assert closed.state == Batch.State.SUBMITTED
+    assert problem(put(client, path_of(f"archives/{closed.pk}.zip"), b"x"), 409) == "not_awaited"
+
+
+def test_a_url_made_for_a_size_takes_that_size_only(client: Client) -> None:
+    image = ImageFactory()
+    assert problem(put(client, path_of(image.upload_key, size=3), b"four"), 403) == "wrong_size"
+    assert put(client, path_of(image.upload_key, size=4), b"four").status_code == 204
+
+
+def test_a_body_that_breaks_off_leaves_nothing(client: Client) -> None:
+    image = ImageFactory()
+    broken = {"wsgi.input": BytesIO(b"short"), "CONTENT_LENGTH": "50"}
+    response = client.generic("PUT", path_of(image.upload_key), b"", **broken)
+    assert problem(response, 400) == "upload_incomplete"
+    assert storage.size(image.upload_key) is None
+    assert Image.objects.get(pk=image.pk).state == Image.State.AWAITING_UPLOAD
+
+
+def test_the_size_must_be_said(client: Client) -> None:
+    image = ImageFactory()
+    response = client.generic("PUT", path_of(image.upload_key), b"x", CONTENT_LENGTH="", **{"wsgi.input": BytesIO()})
+    assert problem(response, 411) == "length_required"
+
+
+def test_only_put_is_taken(client: Client) -> None:
+    response = client.get(path_of(ImageFactory().upload_key))
+    assert problem(response, 405) == "method_not_allowed"
+    assert response.headers["Allow"] == "PUT"
