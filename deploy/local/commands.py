@@ -18,14 +18,14 @@ class Command:
 
 COMMANDS = {
     "web": Command("gunicorn webapp.wsgi:application --worker-class gthread --threads 16 --no-control-socket"),
-    "worker-cpu": Command(f"{_WORKER} -n worker-cpu@%h -Q default --pool threads --concurrency 2", " ready."),
-    # One process for each device: the model is loaded once, and the threads share it.
+    # Intake, messages and the sweep: threads, because they wait for storage and decoders, and none may block the others.
+    "worker-cpu": Command(f"{_WORKER} -n worker-cpu@%h -Q default --pool threads --concurrency 3", " ready."),
+    # One process for each device, so that the model is loaded once.
     "worker-inference": Command(
         f"{_WORKER} -n worker-inference@%h -Q inference --pool threads --concurrency 1", " ready."
     ),
-    # A fresh process for each run gives back all memory that training took.
     "worker-training": Command(
-        f"{_WORKER} -n worker-training@%h -Q training --pool prefork --concurrency 1 --max-tasks-per-child 1", " ready."
+        f"{_WORKER} -n worker-training@%h -Q training --pool threads --concurrency 1", " ready."
     ),
     "scheduler": Command("celery -A workers beat --loglevel INFO --schedule {schedule}", "beat: Starting"),
 }

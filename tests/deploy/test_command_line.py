@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def start(state: Path, *command: str) -> "subprocess.Popen[str]":
     """Run a command with embedded databases."""
-    argv = [sys.executable, "-m", "deploy.local", "exec", "--state", state, "--", *command]
+    argv = [sys.executable, "-m", "deploy.local", "exec", "--state", str(state), "--", *command]
     environment = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
     return subprocess.Popen(
         argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

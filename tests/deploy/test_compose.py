@@ -22,7 +22,7 @@ def config(folder: Path, settings: str, *arguments: str) -> subprocess.Completed
     """What `docker compose config` says about our file with these settings."""
     env_file = folder / "env"
     env_file.write_text(settings)
-    argv = [DOCKER_COMPOSE, "--file", ROOT / "docker-compose.yml", "--env-file", env_file, *arguments]
+    argv = [str(DOCKER_COMPOSE), "--file", str(ROOT / "docker-compose.yml"), "--env-file", str(env_file), *arguments]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
     return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
 
