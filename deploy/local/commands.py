@@ -18,7 +18,7 @@ class Command:
 
 COMMANDS = {
     "web": Command("gunicorn webapp.wsgi:application --worker-class gthread --threads 16 --no-control-socket"),
-    # Intake, messages and the sweep: threads, because they wait for storage and decoders, and none may block the others.
+    # Intake, messages and the sweep: several threads, so that none of them waits for another.
     "worker-cpu": Command(f"{_WORKER} -n worker-cpu@%h -Q default --pool threads --concurrency 3", " ready."),
     # One process for each device, so that the model is loaded once.
     "worker-inference": Command(
