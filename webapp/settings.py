@@ -160,6 +160,7 @@ RUNTIME_CACHE = env.str("RUNTIME_CACHE", str(STATE / "runtime"))
 RETRAIN_AFTER_LABELS = env.int("RETRAIN_AFTER_LABELS", 500)
 RETRAIN_EPOCHS = env.int("RETRAIN_EPOCHS", 3)
 RETRAIN_MEMBERS = env.list("RETRAIN_MEMBERS", default=[])  # empty: the bundle's first member
+TRAINING_SECONDS = env.int("TRAINING_SECONDS", 6 * 3600)  # a run that takes longer is stopped
 GATE_MARGIN = env.float("GATE_MARGIN", 0.02)
 GATE_MIN_MALIGNANT = env.int("GATE_MIN_MALIGNANT", 30)
 
@@ -196,8 +197,8 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = "LesionLens: "
 ACCOUNT_ADAPTER = "webapp.accounts.adapter.AccountAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "LesionLens"
-LOGIN_REDIRECT_URL = "home"
-ACCOUNT_LOGOUT_REDIRECT_URL = "home"
+LOGIN_REDIRECT_URL = "pages:home"
+ACCOUNT_LOGOUT_REDIRECT_URL = "pages:home"
 LOGIN_URL = "account_login"
 
 # API
@@ -237,6 +238,7 @@ SPECTACULAR_SETTINGS = {
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "webapp.pages.views.csrf_failure"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 if SITE_URL.startswith("https://"):

@@ -2,7 +2,12 @@
 
 from django.http import HttpRequest
 
+from webapp.pages.navigation import Item, navigation
+
 
 def site(request: HttpRequest) -> dict[str, object]:
-    """The role of who is looking, which decides the navigation."""
-    return {"role": getattr(request.user, "role", None) if hasattr(request, "user") else None}
+    """The role of who is looking, None for somebody who is not signed in; and the navigation for that role."""
+    user = getattr(request, "user", None)
+    role: str | None = user.role if user is not None and user.is_authenticated else None
+    items: list[Item] = navigation(role, request.path)
+    return {"role": role, "navigation": items}

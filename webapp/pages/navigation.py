@@ -1,0 +1,51 @@
+"""Where each role goes: the items of the header."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from django.urls import NoReverseMatch, reverse
+
+from webapp.accounts.models import Membership
+
+Role = Membership.Role
+
+# (name of the address, words, icon)
+ITEMS: dict[str, tuple[tuple[str, str, str], ...]] = {
+    Role.PROVIDER.value: (
+        ("cases:batches", "Batches", "stack-2"),
+        ("accounts:api_keys", "API keys", "key"),
+        ("accounts:organisation", "Organisation", "building"),
+    ),
+    Role.ANNOTATOR.value: (("labels:queue", "Label queue", "tags"),),
+    Role.OPERATOR.value: (
+        ("registry:releases", "Models", "cpu"),
+        ("operations:queues", "Queues", "activity"),
+        ("audit:events", "Audit", "history"),
+    ),
+    "patient": (("patient:home", "My photos", "photo"),),
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item of the header."""
+
+    address: str
+    words: str
+    icon: str
+    current: bool
+
+
+def home_of(role: str) -> str:
+    """The name of the address where somebody with this role starts."""
+    return ITEMS[role][0][0]
+
+
+def navigation(role: str | None, path: str) -> list[Item]:
+    """The header's items for a role; none for somebody who is not signed in."""
+    items = []
+    for name, words, icon in ITEMS.get(role or "", ()):
+        with suppress(NoReverseMatch):
+            items.append((reverse(name), words, icon))
+    current = max((a for a, _, _ in items if path.startswith(a)), key=len, default=None)
+    return [Item(address, words, icon, address == current) for address, words, icon in items]

@@ -1,0 +1,90 @@
+"""What templates say in the house's words: icons, states, advice, classes and probabilities."""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django import template
+from django.http import QueryDict
+from django.utils.safestring import SafeString, mark_safe
+
+from ml.classes import DISPLAY_NAMES, is_malignant
+from webapp.pages.words import ADVICE, STATES, AdviceWords, StateWords, uncertainty_in_words
+
+register = template.Library()
+
+ICONS = Path(__file__).resolve().parent.parent / "icons"
+
+
+@cache
+def _drawing(name: str) -> str:
+    """The paths of a vendored icon. Raises FileNotFoundError for one that is not vendored."""
+    svg = (ICONS / f"{name}.svg").read_text()
+    return " ".join(re.sub(r"^.*?<svg.*?>|</svg>", "", svg, flags=re.DOTALL).split())
+
+
+@register.simple_tag
+def icon(name: str, classes: str = "") -> SafeString:
+    """A decorative icon: screen readers skip it, so a word must stand next to it."""
+    # Both parts come from our own files and templates, never from a person.
+    return mark_safe(  # noqa: S308
+        f'<svg class="icon {classes}" viewBox="0 0 24 24" width="24" height="24" fill="none" stroke="currentColor" '
+        f'stroke-width="2" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">{_drawing(name)}</svg>'
+    )
+
+
+@register.filter
+def state_words(state: str) -> StateWords:
+    """A state as a word, an icon and a colour."""
+    return STATES[state]
+
+
+@register.filter
+def advice_words(advice: str) -> AdviceWords:
+    """An advice as words, an icon and a colour."""
+    return ADVICE[advice]
+
+
+@register.filter
+def class_name(code: str) -> str:
+    """A lesion class in words; a code that is not one (such as `cannot_tell`) as words of its own."""
+    return DISPLAY_NAMES.get(code) or code.replace("_", " ").capitalize()
+
+
+@register.filter
+def percent(value: float) -> str:
+    """A probability as a whole percentage that never claims certainty."""
+    if value < 0.01:
+        return "under 1%"
+    if value > 0.99:
+        return "over 99%"
+    return f"{value:.0%}"
+
+
+@register.filter
+def certainty(uncertainty: float) -> str:
+    """The ensemble's uncertainty in words."""
+    return uncertainty_in_words(uncertainty)
+
+
+@register.inclusion_tag("components/probability_bars.html")
+def probability_bars(probabilities: dict[str, float]) -> dict[str, Any]:
+    """The class probabilities as bars, the likeliest first."""
+    rows = [
+        {"code": code, "name": DISPLAY_NAMES[code], "value": value, "malignant": is_malignant(code)}
+        for code, value in sorted(probabilities.items(), key=lambda item: -item[1])
+    ]
+    return {"rows": rows}
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **changes: object) -> str:
+    """This page's query string with some parameters changed; an empty value removes one. The page starts anew."""
+    parameters: QueryDict = context["request"].GET.copy()
+    parameters.pop("after", None)
+    for name, value in changes.items():
+        parameters.pop(name, None)
+        if value not in (None, ""):
+            parameters[name] = str(value)
+    return "?" + parameters.urlencode()

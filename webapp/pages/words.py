@@ -1,0 +1,89 @@
+"""The words for states and advice: each with an icon and a colour, because colour alone tells some people nothing."""
+
+from dataclasses import dataclass
+
+from ml.advice import Advice
+
+
+@dataclass(frozen=True)
+class StateWords:
+    """A state as people read it. `colour` is one of the design system's."""
+
+    word: str
+    icon: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class AdviceWords:
+    """An advice as a professional reads it, with what to do next."""
+
+    word: str
+    icon: str
+    colour: str
+    next_step: str
+
+
+ADVICE: dict[str, AdviceWords] = {
+    Advice.URGENT_REFERRAL.value: AdviceWords(
+        "Urgent referral",
+        "alert-triangle",
+        "red",
+        "Refer to a dermatologist on the urgent suspected-cancer pathway; aim for an examination within two weeks.",
+    ),
+    Advice.ROUTINE_REFERRAL.value: AdviceWords(
+        "Routine referral",
+        "calendar-event",
+        "yellow",
+        "Arrange an examination by a dermatologist. Bring it forward if the lesion changes, bleeds or does not heal.",
+    ),
+    Advice.SELF_MONITOR.value: AdviceWords(
+        "Self-monitoring",
+        "eye",
+        "green",
+        "No referral is advised on this picture alone. Tell the patient what change looks like, and photograph the "
+        "lesion again in three months.",
+    ),
+}
+
+STATES: dict[str, StateWords] = {
+    # batches
+    "open": StateWords("Open", "circle-dashed", "secondary"),
+    "submitted": StateWords("In progress", "loader-2", "blue"),
+    "completed": StateWords("Completed", "circle-check", "green"),
+    "completed_with_failures": StateWords("Completed with failures", "alert-circle", "yellow"),
+    "cancelled": StateWords("Cancelled", "ban", "secondary"),
+    # images
+    "awaiting_upload": StateWords("Waiting for upload", "upload", "secondary"),
+    "stored": StateWords("Being checked", "search", "blue"),
+    "ready": StateWords("Ready", "check", "blue"),
+    "rejected": StateWords("Not usable", "circle-x", "red"),
+    "expired": StateWords("Never uploaded", "photo-off", "secondary"),
+    "purged": StateWords("Deleted", "trash", "secondary"),
+    # jobs, training runs and messages
+    "queued": StateWords("Queued", "clock", "secondary"),
+    "running": StateWords("Running", "loader-2", "blue"),
+    "succeeded": StateWords("Done", "circle-check", "green"),
+    "evaluated": StateWords("Evaluated", "chart-bar", "green"),
+    "failed": StateWords("Failed", "circle-x", "red"),
+    "pending": StateWords("Waiting", "clock", "secondary"),
+    "sending": StateWords("Being sent", "loader-2", "blue"),
+    "sent": StateWords("Sent", "send", "green"),
+    # releases of the model
+    "candidate": StateWords("Candidate", "circle-dashed", "blue"),
+    "active": StateWords("Active", "circle-check", "green"),
+    "retired": StateWords("Retired", "history", "secondary"),
+    # what a clinician has done with a case
+    "to_review": StateWords("To review", "stethoscope", "blue"),
+    "released": StateWords("Released", "send", "green"),
+    "waiting": StateWords("No result yet", "clock", "secondary"),
+}
+
+
+def uncertainty_in_words(uncertainty: float) -> str:
+    """How far the models agree, from the standard deviation of their P(malignant)."""
+    if uncertainty < 0.05:
+        return "the models agree closely"
+    if uncertainty < 0.15:
+        return "the models differ somewhat"
+    return "the models disagree"
