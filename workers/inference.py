@@ -125,8 +125,11 @@ def _answer(batch: Batch) -> None:
     for job, image, prediction in zip(jobs, prepared, _predict(batch.runtime, prepared), strict=True):
         if prediction is None:
             fail(job=job, token=batch.token, reason="model_error")
-        else:
+            continue
+        try:
             _write(job, batch, image, prediction)
+        except Exception:  # as above: one result that cannot be stored does not hold up the others
+            logger.exception("result_not_written", job=job.pk)
 
 
 def _predict(runtime: Runtime, images: Sequence[Prepared]) -> list[Prediction | None]:

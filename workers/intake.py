@@ -34,12 +34,15 @@ def inspect_waiting() -> None:
         if len(images) == CLAIM_SIZE:
             ring_now(Task.INSPECT)  # there may be work for another thread or worker too
         for image in images:
-            inspect(image, token)
+            try:
+                inspect(image, token)
+            except Exception:  # storage is away, or a fault of ours: the lease runs out, and the others go on
+                logger.exception("inspection_failed", image=str(image.pk))
     ring_now(Task.INSPECT)
 
 
 def inspect(image: Image, token: uuid.UUID) -> None:
-    """Inspect one leased image and end its intake. Storage that is away leaves the lease to run out."""
+    """Inspect one leased image and end its intake."""
     try:
         size = storage.size(image.upload_key) or 0
         if size > settings.UPLOAD_MAX_BYTES:
