@@ -36,25 +36,31 @@ def find_link(token: str) -> ResultLink | None:
     return ResultLink.objects.filter(token_sha256=_digest(token)).first()
 
 
+def tries_left(*, link: ResultLink) -> int:
+    """How many dates of birth may still be tried, at least one. Raises Problem `link_expired` or `link_locked`."""
+    link.refresh_from_db()
+    if link.expires_at <= timezone.now():
+        raise Problem("link_expired", "This link is too old. You can ask for a new one.", status=410)
+    if link.tries_left == 0:
+        raise Problem("link_locked", "This link is locked. Please call your clinic.", status=403)
+    return link.tries_left
+
+
 def open_link(*, link: ResultLink, date_of_birth: date) -> bool:
     """Whether this date of birth opens the link. A wrong one costs a try, a right one gives the tries back.
 
     The try is paid before the answer is looked at, in one conditional UPDATE, so that many guesses at the same moment
-    cannot outrun the count. Raises Problem `link_expired` or `link_locked`.
+    cannot outrun the count. Raises the problems of `tries_left`.
     """
     now = timezone.now()
     usable = ResultLink.objects.filter(pk=link.pk, tries_left__gt=0, expires_at__gt=now)
-    paid = usable.update(tries_left=F("tries_left") - 1)
-    link.refresh_from_db()
-    if link.expires_at <= now:
-        raise Problem("link_expired", "This link is too old. You can ask for a new one.", status=410)
-    if not paid:
+    if not usable.update(tries_left=F("tries_left") - 1):
+        tries_left(link=link)
         raise Problem("link_locked", "This link is locked. Please call your clinic.", status=403)
     right = link.case.patient.date_of_birth == date_of_birth
     if right:
         ResultLink.objects.filter(pk=link.pk).update(tries_left=settings.RESULT_LINK_TRIES, opened_at=now)
-    elif link.tries_left == 0:
-        _note(link.case, "result_link.locked")
+    _note(link.case, "result_link.opened" if right else "result_link.wrong_date")
     return right
 
 
@@ -82,7 +88,7 @@ def renew_link(*, case: Case) -> None:
     ):
         raise Problem(
             "link_not_renewed",
-            "We sent you an e-mail a short time ago. Please look in your inbox and your spam folder, or call your clinic.",
+            "We sent you an e-mail a short time ago. Please look in your inbox and spam folder, or call your clinic.",
         )
     _note(case, "result_link.renewed")
     ring(Task.DELIVER)

@@ -1,0 +1,88 @@
+"""What patients fill in."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from allauth.account.forms import RequestLoginCodeForm
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.datastructures import MultiValueDict
+
+from ml.imaging.refusal import SENTENCES
+from webapp.accounts.date_of_birth import DateOfBirthForm
+from webapp.accounts.models import Patient
+from webapp.accounts.services import account_for
+from webapp.cases.patient_photos import BODY_SITES, MAX_PHOTOS
+
+
+class JoinForm(RequestLoginCodeForm):  # type: ignore[misc]
+    """An e-mail address to send a code to; a new one gets an account."""
+
+    def clean_email(self) -> str:
+        email: str = super().clean_email()  # keeps to the limits of how often a code can be asked for
+        if self._user is None:
+            self._user = account_for(email=email)
+        return email
+
+
+class ConsentForm(DateOfBirthForm):
+    """Date of birth, and agreement to the intended use, asked once."""
+
+    agree = forms.BooleanField(
+        label="I have read this and I agree.", error_messages={"required": "Tick the box if you agree."}
+    )
+
+
+class PhotoInput(forms.FileInput):
+    """Gives every file of its name: the camera's field and the chooser's field send under one."""
+
+    allow_multiple_selected = True
+
+    def value_from_datadict(self, data: Any, files: MultiValueDict[str, UploadedFile], name: str) -> Any:
+        return files.getlist(name)
+
+
+class PhotosField(forms.FileField):
+    """One to three photos. Gives a list of files."""
+
+    widget = PhotoInput
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        photos: Sequence[UploadedFile] = data or []
+        if not photos:
+            raise ValidationError("Take a photo or choose one.")
+        if len(photos) > MAX_PHOTOS:
+            raise ValidationError(f"Send at most {MAX_PHOTOS} photos, all of the same spot.")
+        if any((photo.size or 0) > settings.UPLOAD_MAX_BYTES for photo in photos):
+            raise ValidationError(SENTENCES["too_large_bytes"])
+        if not all(photo.size for photo in photos):
+            raise ValidationError(SENTENCES["empty"])
+        return list(photos)
+
+
+class PhotoForm(forms.Form):
+    """Photos of one spot, where it is, and what the patient wants to say."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+    photos = PhotosField()
+    clinic = forms.ModelChoiceField(
+        queryset=Patient.objects.none(), label="Which clinic should see it?", empty_label=None
+    )
+    anatom_site = forms.ChoiceField(
+        choices=[("", "I am not sure"), *BODY_SITES.items()], required=False, label="Where on your body is it?"
+    )
+    notes = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3}), max_length=1000, required=False, label="What should your clinic know?"
+    )
+
+    def __init__(self, *args: Any, patients: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        clinic = self.fields["clinic"]
+        assert isinstance(clinic, forms.ModelChoiceField)  # noqa: S101 - declared above
+        clinic.queryset = patients
+        clinic.label_from_instance = lambda patient: patient.organisation.name  # type: ignore[method-assign]
+        if len(patients) == 1:
+            clinic.initial, clinic.widget = patients[0].pk, forms.HiddenInput()

@@ -1,0 +1,65 @@
+"""A patient sends photos of one spot: a batch of one case that goes to the model ahead of bulk work."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from django.utils import timezone
+
+from webapp.accounts.models import Patient
+from webapp.audit.services import Actor
+from webapp.cases.models import Batch, Case, Image
+from webapp.cases.services import CaseSpec, Submission, create_batch, receive, submit_batch
+from webapp.errors import Problem
+
+MAX_PHOTOS = 3
+MAX_A_DAY = 20
+
+BODY_SITES = {
+    "head/neck": "Head, face or neck",
+    "anterior torso": "Chest or tummy",
+    "posterior torso": "Back",
+    "lateral torso": "Side of the body",
+    "upper extremity": "Arm or hand",
+    "lower extremity": "Leg or foot",
+    "palms/soles": "Palm of the hand or sole of the foot",
+    "oral/genital": "Mouth or private parts",
+}
+"""ISIC's `anatom_site_general`, in a patient's words."""
+
+
+def send_photos(
+    *, actor: Actor, patient: Patient, key: str, photos: Sequence[bytes], anatom_site: str = "", notes: str = ""
+) -> Case:
+    """Take in up to three photos of one spot and send them to the model. Gives the case.
+
+    The same `key` gives the case that it made before, and goes on where a lost connection cut it off.
+    Raises Problem `too_many_photos` after twenty in a day.
+    """
+    lately = Batch.objects.filter(
+        created_by=actor.user, source=Batch.Source.PATIENT, created_at__gt=timezone.now() - timedelta(days=1)
+    )
+    if lately.count() >= MAX_A_DAY:
+        raise Problem("too_many_photos", "You have sent many photos today. Please try again tomorrow.", status=429)
+    named = {f"photo-{number}": data for number, data in enumerate(photos, 1)}  # a phone's own names may be telling
+    spec = CaseSpec(
+        external_id=f"phone-{secrets.token_hex(4)}",
+        patient_id=patient.external_id,
+        filenames=list(named),
+        age=age_on(patient.date_of_birth, timezone.localdate()) if patient.date_of_birth else None,
+        anatom_site=anatom_site,
+        capture=Case.Capture.PHONE,
+        notes=notes,
+    )
+    submission = Submission(source=Batch.Source.PATIENT, idempotency_key=f"{patient.pk}:{key}")
+    batch, _ = create_batch(actor=actor, organisation=patient.organisation, submission=submission, cases=[spec])
+    case = batch.cases.get()
+    for image in case.images.filter(state=Image.State.AWAITING_UPLOAD, filename__in=named):
+        receive(image=image, data=named[image.filename])
+    submit_batch(actor=actor, batch=batch, allow_missing=True)
+    return case
+
+
+def age_on(born: date, day: date) -> int:
+    """Full years of age on this day."""
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))

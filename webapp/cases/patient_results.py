@@ -1,0 +1,51 @@
+"""A result as its patient reads it, whether they have signed in or came by the link in an e-mail."""
+
+import uuid
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from webapp import storage
+from webapp.accounts.permissions import actor_of
+from webapp.audit.services import record
+from webapp.cases import patient_words
+from webapp.cases.models import Case, Image
+from webapp.cases.patient_selectors import current_result
+
+
+def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: str = "") -> HttpResponse:
+    """The result of a released case, which the caller has found that the reader may see. The view is audited.
+
+    `image_route` names the view that serves the photos to this reader; `detail` says in the audit how they came.
+    """
+    record(
+        actor=actor_of(request),
+        action="result.viewed",
+        object_id=case.pk,
+        organisation=case.organisation,
+        detail=detail,
+    )
+    result = current_result(case)
+    return render(
+        request,
+        "cases/patient/result.html",
+        {
+            "case": case,
+            "result": result,
+            "explanation": patient_words.explain(case, result),
+            "words": patient_words,
+            "images": case.images.filter(state=Image.State.READY),
+            "unused": case.images.filter(state=Image.State.REJECTED),
+            "image_route": image_route,
+        },
+    )
+
+
+def image_response(case: Case, image_id: uuid.UUID) -> HttpResponse:
+    """A photo of a case that the caller has found that the reader may see."""
+    image = get_object_or_404(Image, pk=image_id, case=case, width__gt=0)
+    try:
+        data = storage.read(image.clean_key)
+    except FileNotFoundError:
+        raise Http404 from None
+    return HttpResponse(data, content_type="image/jpeg")

@@ -1,0 +1,79 @@
+"""What a patient may see of their own cases, and how far each has come."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.db.models import Prefetch, Q, QuerySet
+
+from webapp.accounts.models import User
+from webapp.cases.models import Batch, Case, Image
+from webapp.inference.models import CaseResult
+
+
+class Stage(StrEnum):
+    """How far a patient's case has come, as the patient is told."""
+
+    UNSENT = "unsent"
+    CHECKING = "checking"
+    RETAKE = "retake"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    WITH_CLINIC = "with_clinic"
+    READY = "ready"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a stage is called, its icon and colour, and how soon to look again (seconds; 0: it is over)."""
+
+    label: str
+    icon: str
+    colour: str
+    look_again: int = 0
+
+
+PROGRESS = {
+    Stage.UNSENT: Progress("Did not arrive", "alert-triangle", "orange"),
+    Stage.CHECKING: Progress("We are checking your photo", "clock", "blue", 3),
+    Stage.RETAKE: Progress("New photo needed", "camera", "orange"),
+    Stage.FAILED: Progress("Could not be checked", "alert-triangle", "orange"),
+    Stage.STOPPED: Progress("Stopped", "ban", "secondary"),
+    Stage.WITH_CLINIC: Progress("Your clinic is looking at it", "stethoscope", "blue", 60),
+    Stage.READY: Progress("You can read your result", "circle-check", "green"),
+}
+
+
+def cases_of(user: User) -> QuerySet[Case]:
+    """The photos that this person sent, and what clinics have released to them, newest first."""
+    mine = Case.objects.filter(patient__user=user)
+    shown = mine.filter(Q(batch__source=Batch.Source.PATIENT) | Q(released_at__isnull=False))
+    return shown.select_related("batch", "organisation", "patient").prefetch_related(
+        Prefetch("results", CaseResult.objects.select_related("release").order_by("-created_at")), "images"
+    ).order_by("-created_at")  # fmt: skip
+
+
+def released_cases() -> QuerySet[Case]:
+    """Cases whose result the patient may read."""
+    return Case.objects.filter(released_at__isnull=False, results__isnull=False).distinct()
+
+
+def stage_of(case: Case) -> Stage:
+    """How far this case has come."""
+    if case.results.all():
+        return Stage.READY if case.released_at else Stage.WITH_CLINIC
+    match case.batch.state:
+        case Batch.State.OPEN:
+            return Stage.UNSENT
+        case Batch.State.SUBMITTED:
+            return Stage.CHECKING
+        case Batch.State.CANCELLED:
+            return Stage.STOPPED
+    usable = any(image.state == Image.State.READY for image in case.images.all())
+    return Stage.FAILED if usable else Stage.RETAKE
+
+
+def current_result(case: Case) -> CaseResult:
+    """The newest answer about a case that has one."""
+    result = case.results.select_related("release").order_by("-created_at").first()
+    assert result is not None, "the caller has seen that there is a result"  # noqa: S101
+    return result

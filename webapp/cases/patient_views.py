@@ -1,0 +1,97 @@
+"""The patient's pages: my photos and results, a new photo, one case from its upload to its result."""
+
+import uuid
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from webapp.accounts.models import User
+from webapp.accounts.permissions import actor_of, for_roles
+from webapp.cases import patient_words
+from webapp.cases.models import Case
+from webapp.cases.patient_forms import PhotoForm
+from webapp.cases.patient_photos import BODY_SITES, MAX_PHOTOS, send_photos
+from webapp.cases.patient_results import image_response, result_page
+from webapp.cases.patient_selectors import PROGRESS, Stage, cases_of, stage_of
+from webapp.errors import Problem
+
+
+@for_roles("patient")
+@never_cache
+def home(request: HttpRequest) -> HttpResponse:
+    """My photos and results."""
+    user = _user(request)
+    cases = list(cases_of(user))
+    rows = [(case, BODY_SITES.get(case.anatom_site, ""), PROGRESS[stage_of(case)]) for case in cases]
+    clinics = [patient.organisation for patient in user.patients.select_related("organisation")]
+    return render(request, "cases/patient/home.html", {"rows": rows, "clinics": clinics})
+
+
+@for_roles("patient")
+@never_cache
+def photo(request: HttpRequest) -> HttpResponse:
+    """Take a photo of a spot, or choose up to three, and send them. A script asks for JSON, to show the upload."""
+    patients = _user(request).patients.select_related("organisation").order_by("organisation__name")
+    if not patients:
+        return redirect("patient:home")
+    form = PhotoForm(request.POST or None, request.FILES or None, patients=patients)
+    if request.method == "POST" and form.is_valid():
+        try:
+            case = send_photos(
+                actor=actor_of(request),
+                patient=form.cleaned_data["clinic"],
+                key=str(form.cleaned_data["key"]),
+                photos=[file.read() for file in form.cleaned_data["photos"]],
+                anatom_site=form.cleaned_data["anatom_site"],
+                notes=form.cleaned_data["notes"],
+            )
+        except Problem as problem:
+            form.add_error(None, problem.message)
+        else:
+            address = reverse("patient:case", args=[case.pk])
+            return JsonResponse({"next": address}) if _asks_for_json(request) else redirect(address)
+    if form.errors and _asks_for_json(request):
+        return JsonResponse({"errors": [error for errors in form.errors.values() for error in errors]}, status=422)
+    return render(request, "cases/patient/photo.html", {"form": form, "max_photos": MAX_PHOTOS})
+
+
+@for_roles("patient")
+@never_cache
+def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """One case: how far it has come, then its result. With `?seen=<stage>` it says only whether that has changed."""
+    found = _own(request, case_id)
+    stage = stage_of(found)
+    if seen := request.GET.get("seen"):
+        return HttpResponse(status=204, headers={} if seen == stage else {"HX-Refresh": "true"})
+    if stage == Stage.READY:
+        return result_page(request, found, image_route="patient:image")
+    context = {
+        "case": found,
+        "stage": stage,
+        "progress": PROGRESS[stage],
+        "images": found.images.all(),
+        "words": patient_words,
+    }
+    return render(request, "cases/patient/progress.html", context)
+
+
+@for_roles("patient")
+@never_cache
+def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponse:
+    """A photo of one's own case, as the model was given it."""
+    return image_response(_own(request, case_id), image_id)
+
+
+def _own(request: HttpRequest, case_id: uuid.UUID) -> Case:
+    return get_object_or_404(cases_of(_user(request)), pk=case_id)
+
+
+def _user(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # noqa: S101 - `for_roles` lets nobody else in
+    return request.user
+
+
+def _asks_for_json(request: HttpRequest) -> bool:
+    return request.headers.get("Accept") == "application/json"

@@ -1,0 +1,168 @@
+"""Every word about a result that a patient reads, at a reading age of about 12.
+
+The order follows how the NHS service manual tells people about results: the answer first in one plain sentence, what
+it means, what to do and how soon, how sure we are, where to get help.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ml.advice import Advice
+from webapp.cases.models import Case
+from webapp.inference.models import CaseResult
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is said for one advice. `icon` and `colour` stand beside the words, never instead of them."""
+
+    icon: str
+    colour: str
+    answer: str
+    meaning: Sequence[str]
+    steps: Sequence[str]
+
+
+ADVICE_WORDS = {
+    Advice.URGENT_REFERRAL: Words(
+        "alert-triangle",
+        "red",
+        "See a doctor about this spot within 2 weeks.",
+        [
+            "Our computer saw signs in your photo that can mean skin cancer.",
+            "Some spots with these signs are harmless. Only a doctor can tell you for sure.",
+            "If it is skin cancer, it is easier to treat when it is found early. So please do not wait.",
+        ],
+        [
+            "Call your doctor or your clinic today or on the next working day.",
+            "Ask for an urgent visit, within 2 weeks. Show them this page.",
+            "Call again if you have no date after 2 days.",
+            "Do not wait to see if the spot changes. Do not try to treat it yourself.",
+        ],
+    ),
+    Advice.ROUTINE_REFERRAL: Words(
+        "calendar-event",
+        "orange",
+        "See a doctor about this spot in the next 4 to 6 weeks.",
+        [
+            "Our computer saw something in your photo that a doctor should look at.",
+            "It is not an emergency. Many spots like this turn out to be harmless, but a doctor should make sure.",
+        ],
+        [
+            "Call your doctor or your clinic this week. Ask for a visit in the next 4 to 6 weeks.",
+            "Show them this page.",
+            "Keep an eye on the spot until then. Call sooner if it changes in one of the ways below.",
+        ],
+    ),
+    Advice.SELF_MONITOR: Words(
+        "eye",
+        "green",
+        "Keep an eye on this spot. You do not need to see a doctor about it now.",
+        [
+            "Our computer saw no strong signs of skin cancer in your photo.",
+            "It can be wrong, and spots can change. So please check the spot yourself.",
+        ],
+        [
+            "Look at the spot once a month, in good light. Take a photo each time, so that you can compare.",
+            "See a doctor if it changes in one of the ways below.",
+            "See a doctor at any time if the spot worries you. You know your skin best.",
+        ],
+    ),
+}
+
+CHANGES = (
+    "One half looks different from the other half.",
+    "The edge is uneven or blurred.",
+    "It has more than one colour, or the colour changes.",
+    "It is wider than 6 mm. That is about as wide as a pencil.",
+    "It grows, itches, hurts, bleeds or gets a crust.",
+)
+"""The ABCDE of melanoma (asymmetry, border, colour, diameter, evolving), in plain words."""
+
+NOT_A_DIAGNOSIS = "This is not a diagnosis. It is help from a computer. Only a doctor can say what the spot is."
+HELP_NOW = (
+    "Call 112 or 999, or the emergency number where you are, if you feel very ill or the spot bleeds and does not stop."
+)
+SEEN_BY_CLINIC = "A person at your clinic looked at this result before we sent it to you."
+NOT_SEEN = "No doctor has looked at this result yet."
+
+AGREED = "Our computer looks at each photo in more than one way. This time the answers were close to each other."
+DIFFERED = (
+    "Our computer looks at each photo in more than one way. This time the answers were not quite the same. "
+    "So the true number may be a bit higher or lower."
+)
+FAR_APART = (
+    "Our computer looks at each photo in more than one way. This time the answers were far apart. "
+    "So please do not rely on the number. Ask a doctor if you are in doubt."
+)
+CLOSE, NEAR = 0.05, 0.15  # standard deviations of P(malignant)
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One of 100 in the picture: where its middle is, and whether it stands for skin cancer."""
+
+    x: int
+    y: int
+    kind: str  # "full", "half" or "empty"
+
+
+@dataclass(frozen=True)
+class Frequency:
+    """A probability as people can picture it: so many of 100."""
+
+    sentence: str
+    dots: Sequence[Dot]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All that the result page says."""
+
+    words: Words
+    frequency: Frequency
+    sureness: str
+    seen: str
+
+    def sentences(self) -> list[str]:
+        """Everything, in the order of the page."""
+        return [
+            self.words.answer, *self.words.meaning, *self.words.steps, *CHANGES, self.frequency.sentence,
+            self.sureness, self.seen, NOT_A_DIAGNOSIS, HELP_NOW,
+        ]  # fmt: skip
+
+
+def explain(case: Case, result: CaseResult) -> Explanation:
+    """The words for a case's result."""
+    return Explanation(
+        words=ADVICE_WORDS[Advice(result.advice)],
+        frequency=frequency(result.malignant),
+        sureness=_sureness(result.uncertainty),
+        seen=SEEN_BY_CLINIC if case.reviewed_by_id else NOT_SEEN,
+    )
+
+
+def frequency(malignant: float) -> Frequency:
+    """P(malignant) as a number of 100 spots; never none of them and never all, because nobody can know that."""
+    count = min(99, round(malignant * 100))
+    if malignant > 0.99:
+        number = "more than 99"
+    elif malignant < 0.01:
+        number, count = "fewer than 1", 0
+    else:
+        number = f"about {count}"
+    verb = "is" if number in ("about 1", "fewer than 1") else "are"
+    sentence = f"Of 100 spots that look like this to our computer, {number} {verb} skin cancer or can turn into it."
+    return Frequency(sentence, [Dot(7 + 14 * (i % 10), 7 + 14 * (i // 10), _kind(i, count)) for i in range(100)])
+
+
+def _kind(place: int, count: int) -> str:
+    if place < count:
+        return "full"
+    return "half" if count == 0 and place == 0 else "empty"
+
+
+def _sureness(uncertainty: float) -> str:
+    if uncertainty < CLOSE:
+        return AGREED
+    return DIFFERED if uncertainty < NEAR else FAR_APART

@@ -1,0 +1,91 @@
+// Gathers up to three photos from the camera and from the device, shows them, and shows how much has been sent.
+// Without this script the same form sends the same files.
+(() => {
+  const form = document.getElementById("photo-form");
+  const list = document.getElementById("previews");
+  const count = document.getElementById("photo-count");
+  const errors = document.getElementById("errors");
+  const upload = document.getElementById("upload");
+  const bar = document.getElementById("upload-bar");
+  const words = document.getElementById("upload-words");
+  const button = form.querySelector("button[type=submit]");
+  const inputs = [...form.querySelectorAll("input[type=file]")];
+  const most = Number(list.dataset.max);
+  let photos = [];
+
+  const complain = (sentences) => {
+    const items = sentences.map((sentence) => Object.assign(document.createElement("li"), { textContent: sentence }));
+    errors.querySelector("ul").replaceChildren(...items);
+    errors.classList.toggle("d-none", items.length === 0);
+    if (items.length) errors.focus();
+  };
+
+  const preview = (photo, place) => {
+    const item = document.createElement("li");
+    const image = document.createElement("img");
+    const remove = document.createElement("button");
+    item.className = "preview";
+    image.alt = `Photo ${place + 1}`;
+    image.src = URL.createObjectURL(photo);
+    image.addEventListener("load", () => URL.revokeObjectURL(image.src));
+    image.addEventListener("error", () => image.replaceWith(`Photo ${place + 1}`)); // this browser cannot show HEIC
+    remove.type = "button";
+    remove.className = "btn mt-2 w-100";
+    remove.textContent = "Remove";
+    remove.setAttribute("aria-label", `Remove photo ${place + 1}`);
+    remove.addEventListener("click", () => {
+      photos = photos.filter((other) => other !== photo);
+      show();
+      inputs[1].focus();
+    });
+    item.append(image, remove);
+    return item;
+  };
+
+  const show = () => {
+    list.replaceChildren(...photos.map(preview));
+    count.textContent = photos.length ? `${photos.length} of ${most} photos chosen` : "";
+  };
+
+  inputs.forEach((input) =>
+    input.addEventListener("change", () => {
+      const chosen = [...photos, ...input.files];
+      complain(chosen.length > most ? [`Send at most ${most} photos, all of the same spot.`] : []);
+      photos = chosen.slice(0, most);
+      input.value = "";
+      show();
+    }),
+  );
+
+  const finish = (sentences) => {
+    upload.hidden = true;
+    button.disabled = false;
+    complain(sentences);
+  };
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const data = new FormData(form);
+    data.delete("photos");
+    photos.forEach((photo) => data.append("photos", photo));
+    const request = new XMLHttpRequest();
+    request.open("POST", form.action);
+    request.setRequestHeader("Accept", "application/json");
+    request.responseType = "json";
+    request.upload.addEventListener("progress", (sent) => {
+      if (sent.lengthComputable) bar.value = (100 * sent.loaded) / sent.total;
+      if (sent.loaded === sent.total) words.textContent = "Your photo has been sent. One moment, please";
+    });
+    request.addEventListener("load", () => {
+      if (request.response && request.response.next) window.location.assign(request.response.next);
+      else finish((request.response && request.response.errors) || ["That did not work. Load this page again and send the photo once more."]);
+    });
+    request.addEventListener("error", () => finish(["The connection was lost. Check your internet and send the photo again."]));
+    complain([]);
+    words.textContent = "Sending your photo";
+    bar.value = 0;
+    upload.hidden = false;
+    button.disabled = true;
+    request.send(data);
+  });
+})();
