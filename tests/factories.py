@@ -1,9 +1,11 @@
 """Every object that a test needs, made with the least that is valid."""
 
 import uuid
+from functools import cache
 from typing import Any
 
 import factory
+from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
 from ml.advice import Advice
@@ -13,11 +15,18 @@ from webapp.accounts.services import create_api_key
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import CaseResult, Job, Result
-from webapp.registry.models import ModelRelease
+from webapp.labels.models import Consensus
+from webapp.registry.models import DatasetSnapshot, ModelRelease, TrainingRun
 
 PASSWORD = "a-long-enough-password"
 PROBABILITIES = dict(zip(CLASSES, (0.6, 0.2, 0.1, 0.04, 0.03, 0.02, 0.01), strict=True))
 THRESHOLDS = {Advice.URGENT_REFERRAL.value: 0.5, Advice.ROUTINE_REFERRAL.value: 0.1}
+
+
+@cache
+def hashed_password() -> str:
+    """PASSWORD as it is stored: hashed once for a whole run, because hashing is slow on purpose."""
+    return make_password(PASSWORD)
 
 
 class UserFactory(factory.django.DjangoModelFactory[User]):
@@ -26,7 +35,7 @@ class UserFactory(factory.django.DjangoModelFactory[User]):
         skip_postgeneration_save = True
 
     email = factory.Sequence(lambda n: f"person{n}@clinic.example")
-    password = factory.django.Password(PASSWORD)
+    password = factory.LazyFunction(hashed_password)
 
 
 class OrganisationFactory(factory.django.DjangoModelFactory[Organisation]):
@@ -115,10 +124,64 @@ class ReleaseFactory(factory.django.DjangoModelFactory[ModelRelease]):
     name = factory.Sequence(lambda n: f"release-{n}")
     bundle_sha256 = factory.LazyFunction(lambda: uuid.uuid4().hex * 2)
     code_version = "test"
-    manifest = factory.LazyFunction(lambda: {"thresholds": THRESHOLDS})
+    manifest = factory.LazyFunction(
+        lambda: {"thresholds": THRESHOLDS, "members": [{"name": "tiny", "weights": "tiny.npz"}], "metrics": {}}
+    )
 
     class Params:
         active = factory.Trait(state=ModelRelease.State.ACTIVE, decided_at=factory.LazyFunction(timezone.now))
+
+
+class SnapshotFactory(factory.django.DjangoModelFactory[DatasetSnapshot]):
+    class Meta:
+        model = DatasetSnapshot
+
+    sha256 = factory.LazyFunction(lambda: uuid.uuid4().hex * 2)
+    counts = factory.LazyFunction(lambda: {"train": {"MEL": 3}, "validation": {"MEL": 1}, "test": {"NV": 2}})
+    images = 6
+
+
+class RunFactory(factory.django.DjangoModelFactory[TrainingRun]):
+    """A queued run; `evaluated=True` ends it with a candidate and a gate, `failed=True` without."""
+
+    class Meta:
+        model = TrainingRun
+
+    snapshot = factory.SubFactory(SnapshotFactory)
+    parent = factory.SubFactory(ReleaseFactory)
+    epochs = 2
+    members = factory.LazyFunction(lambda: ["tiny"])
+
+    class Params:
+        verdict = "passed"
+        evaluated = factory.Trait(
+            state=TrainingRun.State.EVALUATED,
+            candidate=factory.SubFactory(ReleaseFactory),
+            gate=factory.LazyAttribute(lambda o: gate(o.verdict)),
+            finished_at=factory.LazyFunction(timezone.now),
+        )
+        failed = factory.Trait(
+            state=TrainingRun.State.FAILED,
+            error="training_crashed: The trainer ended with code 1.",
+            finished_at=factory.LazyFunction(timezone.now),
+        )
+
+
+def gate(verdict: str) -> dict[str, Any]:
+    """What the trainer says of a candidate beside the active release."""
+    numbers = {"active": 0.91, "candidate": 0.93, "difference": 0.02, "low": -0.01, "high": 0.05}
+    return {
+        "verdict": verdict,
+        "reason": "No loss beyond the margins.",
+        "images": 200,
+        "lesions": 150,
+        "malignant_lesions": 40,
+        "margins": {"sensitivity": 0.05},
+        "rows": [
+            {"metric": "sensitivity", **numbers, "verdict": verdict},
+            {"metric": "ece", **numbers, "low": None, "high": None, "verdict": "reported"},
+        ],
+    }
 
 
 class JobFactory(factory.django.DjangoModelFactory[Job]):
@@ -164,6 +227,15 @@ class CaseResultFactory(factory.django.DjangoModelFactory[CaseResult]):
     malignant = 0.74
     uncertainty = 0.05
     advice = Advice.URGENT_REFERRAL.value
+
+
+class ConsensusFactory(factory.django.DjangoModelFactory[Consensus]):
+    class Meta:
+        model = Consensus
+
+    image = factory.SubFactory(ImageFactory, ready=True)
+    dx = "MEL"
+    differs = False
 
 
 def api_key(**organisation: Any) -> tuple[ApiKey, str]:

@@ -9,6 +9,29 @@ from django.db.models import Q
 from webapp.leases import Leased
 
 
+class Split(models.TextChoices):
+    """What an image is for: to learn from, to tune on, or to be measured on."""
+
+    TRAIN = "train", "Train"
+    VALIDATION = "validation", "Validation"
+    TEST = "test", "Test"
+
+
+class PatientSplit(models.Model):
+    """The split that a patient's images are in: decided once, so that a test patient is never trained on."""
+
+    patient = models.OneToOneField("accounts.Patient", models.CASCADE, primary_key=True, related_name="+")
+    split = models.CharField(max_length=10, choices=Split)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(split__in=["train", "validation", "test"]), name="patient_split_known")
+        ]
+
+    def __str__(self) -> str:
+        return f"patient {self.patient_id}: {self.split}"
+
+
 class DatasetSnapshot(models.Model):
     """An immutable list of labelled images with their split, known by the SHA-256 of its content."""
 

@@ -18,11 +18,18 @@ def active_release() -> ModelRelease | None:
     return ModelRelease.objects.filter(state=State.ACTIVE).first()
 
 
-def register_release(*, bundle_sha256: str, name: str, code_version: str, manifest: dict[str, Any]) -> ModelRelease:
-    """A bundle, already in object storage, as a candidate. Registering it again gives the release that it is."""
+@transaction.atomic
+def register_release(*, bundle_sha256: str, manifest: dict[str, Any]) -> ModelRelease:
+    """A bundle, already in object storage, as a candidate. Registering it again gives the release that it is.
+
+    It keeps the name that its manifest gives it, with its hash where another release has that name.
+    """
+    name = str(manifest["name"])[:40]
+    if ModelRelease.objects.filter(name=name).exclude(bundle_sha256=bundle_sha256).exists():
+        name = f"{name}-{bundle_sha256[:8]}"
     release, _ = ModelRelease.objects.get_or_create(
         bundle_sha256=bundle_sha256,
-        defaults={"name": name, "code_version": code_version, "manifest": manifest},
+        defaults={"name": name, "code_version": manifest["code_version"], "manifest": manifest},
     )
     return release
 

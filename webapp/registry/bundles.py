@@ -1,0 +1,20 @@
+"""Bundles into object storage, where every worker finds them."""
+
+from pathlib import Path
+
+from ml import bundle
+from webapp import storage
+from webapp.registry.models import ModelRelease
+
+
+def store_bundle(folder: Path) -> bundle.Bundle:
+    """Put a bundle's files under its hash; gives the bundle as loaded. Twice is no harm.
+
+    Raises `ml.bundle.BundleError` for a folder that is no usable bundle.
+    """
+    loaded = bundle.load(folder)
+    key = ModelRelease(bundle_sha256=loaded.hash).key
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and not path.name.startswith("."):  # what `ml.bundle.digest` counts
+            storage.write(f"{key}/{path.name}", path.read_bytes())
+    return loaded

@@ -1,0 +1,97 @@
+"""What operators ask: how many labels there are, where a release came from, which release gave an answer."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from ml.classes import CLASSES
+from webapp.cases.models import Image
+from webapp.inference.models import Result
+from webapp.labels.models import Consensus
+from webapp.registry.models import ModelRelease, TrainingRun
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How many accepted labels there are to train on."""
+
+    total: int
+    new: int  # since the last run was started
+    needed: int  # new ones at which a run starts by itself
+
+    @property
+    def missing(self) -> int:
+        return max(self.needed - self.new, 0)
+
+
+def accepted_labels() -> Labels:
+    """The accepted labels of the seven classes, and how many of them no run has had yet."""
+    usable = _usable()
+    return Labels(total=usable.count(), new=_new(usable).count(), needed=settings.RETRAIN_AFTER_LABELS)
+
+
+def retraining_is_due() -> bool:
+    """Whether enough labels were accepted since the last run, none is active, and there is a release to go on from."""
+    active = TrainingRun.objects.filter(state__in=[TrainingRun.State.QUEUED, TrainingRun.State.RUNNING])
+    if active.exists() or not ModelRelease.objects.filter(state=ModelRelease.State.ACTIVE).exists():
+        return False
+    return _new(_usable()).count() >= settings.RETRAIN_AFTER_LABELS
+
+
+def _usable() -> QuerySet[Consensus]:
+    return Consensus.objects.filter(dx__in=CLASSES, image__state=Image.State.READY)
+
+
+def _new(usable: QuerySet[Consensus]) -> QuerySet[Consensus]:
+    last = TrainingRun.objects.order_by("-created_at").values_list("created_at", flat=True).first()
+    return usable.filter(created_at__gt=last) if last else usable
+
+
+def releases() -> QuerySet[ModelRelease]:
+    """Every release, newest first, with the run and the snapshot that it came from."""
+    return ModelRelease.objects.select_related("training_run__snapshot", "training_run__parent", "decided_by").order_by(
+        "-created_at", "-pk"
+    )
+
+
+def runs() -> QuerySet[TrainingRun]:
+    """Every training run, newest first."""
+    return TrainingRun.objects.select_related("snapshot", "parent", "candidate", "requested_by").order_by("-created_at")
+
+
+def previous_release() -> ModelRelease | None:
+    """The release that a rollback makes active."""
+    return ModelRelease.objects.filter(state=ModelRelease.State.RETIRED).order_by("-decided_at", "-pk").first()
+
+
+def answered(release: ModelRelease) -> int:
+    """How many images this release has answered."""
+    return Result.objects.filter(release=release).count()
+
+
+def answers_of(results: "QuerySet[Result]", query: str) -> Sequence[Result]:
+    """The results that a result's number or an image's id names, within `results`; empty for anything else."""
+    found = results.select_related("release__training_run__snapshot", "release__training_run__parent")
+    text = query.strip()
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        return list(found.filter(pk=int(text)))
+    try:
+        image = uuid.UUID(text)
+    except ValueError:
+        return []
+    return list(found.filter(image=image).order_by("-created_at", "-pk"))
+
+
+def history(release: ModelRelease) -> list[dict[str, Any]]:
+    """The releases that this one was trained from, itself first: each with its run (None for one that shipped)."""
+    steps = []
+    current: ModelRelease | None = release
+    while current is not None:
+        run = TrainingRun.objects.select_related("snapshot", "parent").filter(candidate=current).first()
+        steps.append({"release": current, "run": run})
+        current = run.parent if run else None
+    return steps

@@ -1,0 +1,133 @@
+"""Dataset snapshots: the labels that hold at one moment, frozen, and known by their SHA-256."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import Count
+from django.utils.crypto import salted_hmac
+
+from ml.classes import CLASSES
+from webapp import storage
+from webapp.cases.models import Case, Image
+from webapp.labels.models import Consensus
+from webapp.registry.models import DatasetSnapshot, PatientSplit, Split
+from webapp.registry.splits import Labelled, divide, select
+
+logger = structlog.get_logger(__name__)
+COLUMNS: Final = ("image_id", "lesion_id", "patient_id", "dx", "split", "sha256")
+LESION_SALT: Final = "lesionlens.snapshot.lesion"
+NUMBERING: Final = 10
+"""A lesion id that more patients of an organisation have than this ("1", "left arm") names no lesion of its own."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """A snapshot that is not stored yet: its bytes, and its images by split and class."""
+
+    data: bytes
+    counts: dict[str, dict[str, int]]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    def images(self, split: str) -> int:
+        return sum(self.counts[split].values())
+
+
+def draw_up() -> Content:
+    """The accepted labels of this moment, divided; new patients get their split for good.
+
+    Only images that are still there and whose label is one of the seven classes are in it. It names no person:
+    patients by their row's random id, lesions by a keyed hash.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:  # one at a time, so that a patient is not decided twice
+            cursor.execute("LOCK TABLE registry_patientsplit IN SHARE ROW EXCLUSIVE MODE")
+        rows = _labelled()
+        patients = {row.patient_id for row in rows}
+        splits = {
+            pk: split
+            for pk, split in PatientSplit.objects.values_list("patient_id", "split").iterator()
+            if pk in patients
+        }
+        new = divide(rows, splits)
+        PatientSplit.objects.bulk_create(
+            [PatientSplit(patient_id=patient, split=split) for patient, split in new.items()], batch_size=1000
+        )
+    kept = select(rows, splits | new)
+    logger.info("snapshot_drawn_up", images=len(kept), left_out=len(rows) - len(kept))
+    counts = {split.value: dict.fromkeys(CLASSES, 0) for split in Split}
+    for row, split in kept:
+        counts[split][row.dx] += 1
+    return Content(_csv([(*_names(row), row.dx, split, row.sha256) for row, split in kept]), counts)
+
+
+def store(content: Content) -> DatasetSnapshot:
+    """Keep a snapshot for ever. The same content gives the snapshot that it is."""
+    snapshot = DatasetSnapshot(sha256=content.sha256)
+    storage.write(snapshot.key, content.data)
+    snapshot, _ = DatasetSnapshot.objects.get_or_create(
+        sha256=content.sha256,
+        defaults={"counts": content.counts, "images": sum(content.images(split) for split in Split)},
+    )
+    return snapshot
+
+
+def make_snapshot() -> DatasetSnapshot:
+    """Draw up a snapshot of the accepted labels, and store it."""
+    return store(draw_up())
+
+
+def read_snapshot(snapshot: DatasetSnapshot) -> bytes:
+    """The snapshot's CSV. Raises ValueError if storage has something else under its name."""
+    data = storage.read(snapshot.key)
+    if hashlib.sha256(data).hexdigest() != snapshot.sha256:
+        raise ValueError(f"{snapshot.key} was changed: its SHA-256 is not its name")
+    return data
+
+
+def _labelled() -> list[Labelled]:
+    """What annotators agree on, oldest first."""
+    numbering = {
+        (organisation, lesion)
+        for organisation, lesion in Case.objects.exclude(lesion_id="")
+        .values_list("organisation_id", "lesion_id")
+        .annotate(patients=Count("patient", distinct=True))
+        .filter(patients__gt=NUMBERING)
+        .values_list("organisation_id", "lesion_id")
+    }
+    accepted = Consensus.objects.filter(dx__in=CLASSES, image__state=Image.State.READY).order_by("created_at", "pk")
+    rows = accepted.values_list(
+        "image_id", "image__case_id", "image__case__organisation_id", "image__case__lesion_id",
+        "image__case__patient_id", "dx", "image__sha256",
+    )  # fmt: skip
+    labelled = []
+    for image, case, organisation, lesion, patient, dx, sha256 in rows.iterator():
+        if not lesion:
+            name = f"case {case}"
+        elif (organisation, lesion) in numbering:
+            name = f"patient {patient} lesion {lesion}"
+        else:
+            name = f"organisation {organisation} lesion {lesion}"
+        labelled.append(Labelled(image, name, patient, dx, sha256))
+    return labelled
+
+
+def _names(row: Labelled) -> tuple[str, str, str]:
+    lesion = salted_hmac(LESION_SALT, row.lesion, algorithm="sha256").hexdigest()[:24]
+    return str(row.image_id), lesion, str(row.patient_id)
+
+
+def _csv(rows: Sequence[tuple[str, ...]]) -> bytes:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(rows)
+    return buffer.getvalue().encode()

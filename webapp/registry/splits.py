@@ -1,0 +1,107 @@
+"""Which images are learned from and which are measured on: no patient, lesion or picture is on two sides.
+
+A patient's split is decided once and kept for ever, so that the test split stays frozen while labels arrive: what a
+release was measured on is never trained on later.
+"""
+
+import hashlib
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ml.classes import CLASSES
+from webapp.registry.models import Split
+
+SHARES: Final[Mapping[str, float]] = {Split.TRAIN: 0.60, Split.VALIDATION: 0.15, Split.TEST: 0.25}
+STRICTNESS: Final[Mapping[str, int]] = {Split.TRAIN: 0, Split.VALIDATION: 1, Split.TEST: 2}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """One labelled image. `lesion` and `sha256` (of the file as received) may occur under several patients."""
+
+    image_id: uuid.UUID
+    lesion: str
+    patient_id: uuid.UUID
+    dx: str
+    sha256: str
+
+
+def divide(rows: Sequence[Labelled], decided: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, str]:
+    """The split of every patient that `decided` does not have yet.
+
+    Patients who share a lesion or a picture go together. A group that has a decided patient follows the strictest of
+    them (test, then validation); any other goes where its rarest class is furthest below its share.
+    """
+    groups = _groups(rows)
+    codes = defaultdict(set)
+    for row in rows:
+        codes[groups[row.patient_id]].add(row.dx)
+    rarity = Counter(row.dx for row in rows)
+    rarest = {group: min(found, key=lambda code: (rarity[code], CLASSES.index(code))) for group, found in codes.items()}
+    side: dict[uuid.UUID, str] = {}
+    for patient, group in groups.items():
+        if patient in decided:
+            side[group] = _strictest([decided[patient], side.get(group, Split.TRAIN)])
+    filled = Counter((rarest[group], split) for group, split in side.items())
+    for group in sorted(rarest.keys() - side.keys(), key=_shuffled):
+        code = rarest[group]
+        total = sum(filled[code, split] for split in SHARES) + 1
+        side[group] = max(SHARES, key=lambda split: SHARES[split] * total - filled[code, split])
+        filled[code, side[group]] += 1
+    return {patient: side[group] for patient, group in groups.items() if patient not in decided}
+
+
+def select(rows: Sequence[Labelled], splits: Mapping[uuid.UUID, str]) -> list[tuple[Labelled, str]]:
+    """The rows to use, each with its split, by image id.
+
+    A lesion or picture that turns up under patients of different splits stays on the strictest side only, and a
+    picture is used once: under its newest label, which is the last in `rows`.
+    """
+    strictest: dict[str, str] = {}
+    for row in rows:
+        for key in (_lesion(row), _picture(row)):
+            strictest[key] = _strictest([splits[row.patient_id], strictest.get(key, Split.TRAIN)])
+    pictures = {
+        row.sha256: (row, splits[row.patient_id])
+        for row in rows
+        if splits[row.patient_id] == strictest[_lesion(row)] == strictest[_picture(row)]
+    }
+    return sorted(pictures.values(), key=lambda kept: str(kept[0].image_id))
+
+
+def _groups(rows: Sequence[Labelled]) -> dict[uuid.UUID, uuid.UUID]:
+    """For each patient, one patient that stands for all who share a lesion or a picture with them, however far."""
+    parent = {row.patient_id: row.patient_id for row in rows}
+
+    def root(patient: uuid.UUID) -> uuid.UUID:
+        while parent[patient] != patient:
+            parent[patient] = parent[parent[patient]]
+            patient = parent[patient]
+        return patient
+
+    first: dict[str, uuid.UUID] = {}
+    for row in rows:
+        for key in (_lesion(row), _picture(row)):
+            a, b = sorted((root(row.patient_id), root(first.setdefault(key, row.patient_id))))
+            parent[b] = a
+    return {patient: root(patient) for patient in parent}
+
+
+def _strictest(splits: Iterable[str]) -> str:
+    return max(splits, key=STRICTNESS.__getitem__)
+
+
+def _shuffled(group: uuid.UUID) -> str:
+    # An order that has nothing to do with when the patient came, and is the same on every machine.
+    return hashlib.sha256(group.bytes).hexdigest()
+
+
+def _lesion(row: Labelled) -> str:
+    return f"lesion {row.lesion}"
+
+
+def _picture(row: Labelled) -> str:
+    return f"picture {row.sha256}"

@@ -1,0 +1,158 @@
+"""The life of a training run: queued with its snapshot, run under a lease, evaluated or failed once."""
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, JSONField, Value
+from django.db.models.expressions import CombinedExpression
+from django.utils import timezone
+
+from webapp.audit.services import SYSTEM, Actor, record
+from webapp.errors import Problem
+from webapp.leases import UNLEASED, claim, expired, extend
+from webapp.queue import Task, ring, ring_now
+from webapp.registry.models import ModelRelease, Split, TrainingRun
+from webapp.registry.selectors import retraining_is_due
+from webapp.registry.services import active_release, register_release
+from webapp.registry.snapshots import draw_up, store
+
+logger = structlog.get_logger(__name__)
+State = TrainingRun.State
+
+
+def start_run(*, actor: Actor, epochs: int | None = None, members: Sequence[str] | None = None) -> TrainingRun:
+    """Freeze the accepted labels and queue a run that goes on from the active release.
+
+    epochs, members: for how long and what to train; None takes RETRAIN_EPOCHS and RETRAIN_MEMBERS, and where those
+    name none, the release's first member.
+    Raises Problem `no_active_release`, `training_active`, or `too_few_labels` with the images by split.
+    """
+    parent = active_release()
+    if parent is None:
+        raise Problem("no_active_release", "No release is active, so there is nothing to train further.")
+    if TrainingRun.objects.filter(state__in=[State.QUEUED, State.RUNNING]).exists():
+        raise _active_already()
+    content = draw_up()
+    images = {split.value: content.images(split) for split in Split}
+    if not (images[Split.TRAIN] and images[Split.TEST]):
+        raise Problem(
+            "too_few_labels",
+            f"There are {images[Split.TRAIN]} labelled images to train on and {images[Split.TEST]} to test with. "
+            "Both need at least one: label images of more patients.",
+            images=images,
+        )
+    snapshot = store(content)
+    first_member = [member["name"] for member in parent.manifest["members"][:1]]
+    try:
+        with transaction.atomic():
+            run = TrainingRun.objects.create(
+                snapshot=snapshot,
+                parent=parent,
+                requested_by=actor.user,
+                epochs=settings.RETRAIN_EPOCHS if epochs is None else epochs,
+                members=list(members or settings.RETRAIN_MEMBERS or first_member),
+            )
+            record(actor=actor, action="training.started", object_id=run.pk, organisation=None)
+            ring(Task.TRAIN)
+    except IntegrityError as error:
+        if "training_one_active" not in str(error):
+            raise
+        raise _active_already() from None
+    return run
+
+
+def _active_already() -> Problem:
+    return Problem("training_active", "A training run is active already. Wait for it to end.")
+
+
+def start_run_if_due() -> TrainingRun | None:
+    """Start a run without being asked, once RETRAIN_AFTER_LABELS labels were accepted since the last one."""
+    if not retraining_is_due():
+        return None
+    try:
+        return start_run(actor=SYSTEM)
+    except Problem as problem:
+        logger.info("retraining_not_started", code=problem.code)
+        return None
+
+
+def claim_run() -> tuple[uuid.UUID, TrainingRun] | None:
+    """Lease the queued run, if there is one. What an earlier attempt reported is dropped with it."""
+    waiting = TrainingRun.objects.filter(state=State.QUEUED).select_related("snapshot", "parent")
+    token, runs = claim(waiting, limit=1, state=State.RUNNING, progress=[])
+    return (token, runs[0]) if runs else None
+
+
+def keep_run(*, run: TrainingRun, token: uuid.UUID) -> bool:
+    """Push the lease's deadline. False if the lease was lost."""
+    return bool(extend(_held(run, token), token))
+
+
+def report_progress(*, run: TrainingRun, token: uuid.UUID, events: Sequence[dict[str, Any]]) -> bool:
+    """Append events to the run's progress. False if the lease was lost."""
+    more = Value(list(events), output_field=JSONField())
+    return bool(_held(run, token).update(progress=CombinedExpression(F("progress"), "||", more)))
+
+
+@transaction.atomic
+def finish_run(
+    *, run: TrainingRun, token: uuid.UUID, gate: dict[str, Any], bundle_sha256: str, manifest: dict[str, Any]
+) -> ModelRelease | None:
+    """Register the stored bundle as a candidate and end the run with its gate. None if the lease was lost.
+
+    A bundle that is registered already taught nothing new: the run fails with `nothing_learned`.
+    """
+    if not _held(run, token).select_for_update().exists():
+        return None
+    if ModelRelease.objects.filter(bundle_sha256=bundle_sha256).exists():
+        fail_run(run=run, token=token, error="nothing_learned: the candidate is the same as a release that exists")
+        return None
+    candidate = register_release(bundle_sha256=bundle_sha256, manifest=manifest)
+    _held(run, token).update(
+        state=State.EVALUATED, candidate=candidate, gate=gate, finished_at=timezone.now(), **UNLEASED
+    )
+    run.refresh_from_db()
+    return candidate
+
+
+def fail_run(*, run: TrainingRun, token: uuid.UUID, error: str) -> bool:
+    """End the run without a candidate. `error` is a code, a colon and a sentence. False if the lease was lost."""
+    ended = _held(run, token).update(state=State.FAILED, error=error, finished_at=timezone.now(), **UNLEASED)
+    if ended:
+        run.refresh_from_db()
+        logger.warning("training_failed", run=str(run.pk), error=error.partition(":")[0])
+    return bool(ended)
+
+
+def give_back_run(*, run: TrainingRun, token: uuid.UUID) -> bool:
+    """Return the run to the queue because its worker is stopping, which does not count as an attempt."""
+    returned = _held(run, token).update(state=State.QUEUED, attempt=F("attempt") - 1, **UNLEASED)
+    if returned:
+        ring_now(Task.TRAIN)
+    return bool(returned)
+
+
+def sweep_training() -> int:
+    """Queue a run whose worker died again, or fail it when its attempts are spent; ring while there is work.
+
+    Gives how many runs changed.
+    """
+    lost = TrainingRun.objects.filter(expired(), state=State.RUNNING)
+    swept = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).update(state=State.QUEUED, **UNLEASED)
+    swept += lost.filter(attempt__gte=settings.MAX_ATTEMPTS).update(
+        state=State.FAILED,
+        error="worker_lost: every attempt ended with the worker's death",
+        finished_at=timezone.now(),
+        **UNLEASED,
+    )
+    if TrainingRun.objects.filter(state=State.QUEUED).exists() or retraining_is_due():
+        ring_now(Task.TRAIN, again=True)
+    return swept
+
+
+def _held(run: TrainingRun, token: uuid.UUID) -> Any:
+    return TrainingRun.objects.filter(pk=run.pk, state=State.RUNNING, lease_token=token)
