@@ -1,5 +1,8 @@
-"""Bundles between object storage and this machine's disk."""
+"""Bundles from object storage onto this machine's disk."""
 
+import shutil
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -10,27 +13,28 @@ from webapp import storage
 from webapp.registry.models import ModelRelease
 
 
-def store_bundle(folder: Path) -> str:
-    """Put a bundle's files into object storage under its hash; gives the hash. Twice is no harm."""
-    sha256 = bundle.load(folder).hash
-    for path in sorted(folder.iterdir()):
-        storage.write(f"bundles/{sha256}/{path.name}", path.read_bytes())
-    return sha256
-
-
 def fetch_bundle(release: ModelRelease) -> Path:
     """The release's bundle as a folder on this machine, downloaded once and checked against its hash.
 
-    Raises `ml.bundle.BundleError` if what arrived is not what the registry names.
+    Raises `ml.bundle.BundleError` if what arrived is not what the registry names, FileNotFoundError if nothing did.
     """
     folder = Path(settings.BUNDLE_FOLDER) / release.bundle_sha256
-    if not folder.exists():
+    if _is_bundle_of(release, folder):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".arriving-", dir=folder.parent) as arriving:
         _, names = default_storage.listdir(release.key)
-        arriving = folder.with_name(f".{folder.name}")
-        arriving.mkdir(parents=True, exist_ok=True)
         for name in names:
-            (arriving / name).write_bytes(storage.read(f"{release.key}/{name}"))
-        arriving.rename(folder)
-    if bundle.load(folder).hash != release.bundle_sha256:
-        raise bundle.BundleError(f"{folder} is not the bundle of release {release.name}: delete the folder and retry.")
+            (Path(arriving) / name).write_bytes(storage.read(f"{release.key}/{name}"))
+        if not _is_bundle_of(release, Path(arriving)):
+            raise bundle.BundleError(f"{release.key} in storage is not the bundle of release {release.name}.")
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # another process of this machine was quicker
+            Path(arriving).rename(folder)
+    if not _is_bundle_of(release, folder):
+        raise bundle.BundleError(f"{folder} is not the bundle of release {release.name}: delete it and try again.")
     return folder
+
+
+def _is_bundle_of(release: ModelRelease, folder: Path) -> bool:
+    return folder.is_dir() and bundle.digest(folder) == release.bundle_sha256
