@@ -4,12 +4,12 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from ml.classes import CLASSES
+from ml.classes import CLASSES, DISPLAY_NAMES
 from webapp.cases.models import Image
 
 CANNOT_TELL = "cannot_tell"
 IMAGE_PROBLEM = "image_problem"
-LABEL_CHOICES = [(code, code) for code in CLASSES] + [
+LABEL_CHOICES = [(code, DISPLAY_NAMES[code]) for code in CLASSES] + [
     (CANNOT_TELL, "Cannot tell"),
     (IMAGE_PROBLEM, "Image problem"),
 ]
@@ -24,6 +24,7 @@ class Assignment(models.Model):
     expires_at = models.DateTimeField()
 
     class Meta:
+        indexes = [models.Index(fields=["expires_at"], name="assignment_live")]
         constraints = [models.UniqueConstraint(fields=["image", "annotator"], name="assignment_unique")]
 
     def __str__(self) -> str:
@@ -47,11 +48,18 @@ class Label(models.Model):
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="labels")
     dx = models.CharField(max_length=16, choices=LABEL_CHOICES)
     confidence = models.PositiveSmallIntegerField(choices=Confidence)
-    note = models.TextField(blank=True)
+    note = models.CharField(max_length=500, blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.SUBMITTED)
     created_at = models.DateTimeField(auto_now_add=True)
+    compared_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the annotator asked for the model's answer: from then on it is final"
+    )
 
     class Meta:
+        indexes = [
+            models.Index(fields=["image"], condition=Q(state="submitted"), name="label_submitted"),
+            models.Index(fields=["annotator", "-id"], name="label_newest"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["image", "annotator"], name="label_one_each"),
             models.CheckConstraint(condition=Q(dx__in=[code for code, _ in LABEL_CHOICES]), name="label_dx_known"),
@@ -67,7 +75,7 @@ class Consensus(models.Model):
     image = models.OneToOneField(Image, models.CASCADE, related_name="consensus")
     dx = models.CharField(max_length=16, choices=LABEL_CHOICES)
     result = models.ForeignKey("inference.Result", models.SET_NULL, null=True, blank=True, related_name="+")
-    differs = models.BooleanField(help_text="Whether the prediction's top class is another")
+    differs = models.BooleanField(help_text="Whether this is a class, and the prediction's top class is another")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

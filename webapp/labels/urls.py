@@ -1,6 +1,15 @@
 """Addresses of this room."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from webapp.labels import views
 
 app_name = "labels"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.queue, name="queue"),
+    path("mine/", views.mine, name="mine"),
+    path("disagreements/", views.disagreements, name="disagreements"),
+    path("images/<uuid:image_id>/", views.answer, name="answer"),
+    path("<int:label_id>/undo/", views.undo, name="undo"),
+    path("<int:label_id>/compare/", views.compare, name="compare"),
+]

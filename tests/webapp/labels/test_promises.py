@@ -1,0 +1,99 @@
+"""Any order of annotators, answers, undoing and expiry keeps the promises of labelling."""
+
+from collections import Counter
+from contextlib import suppress
+
+import pytest
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from tests.factories import BatchFactory, CaseFactory, ImageFactory, MembershipFactory, OrganisationFactory
+from webapp.audit.services import Actor
+from webapp.cases.models import Image
+from webapp.errors import Problem
+from webapp.labels.models import Assignment, Consensus, Label
+from webapp.labels.selectors import disagreements, newest_label
+from webapp.labels.services import compare, next_image, submit_label, undo
+
+PEOPLE = 5
+someone = st.integers(0, PEOPLE - 1)
+
+
+class LabelMachine(RuleBasedStateMachine):
+    """Five annotators, three images, three possible answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = transaction.atomic()
+        self.world.__enter__()
+        clinic = OrganisationFactory()
+        self.people = [MembershipFactory(organisation=clinic, role="annotator").user for _ in range(PEOPLE)]
+        case = CaseFactory(batch=BatchFactory(organisation=clinic))
+        self.clinic, self.images = clinic, ImageFactory.create_batch(3, case=case, ready=True)
+        self.screens: list[Image | None] = [None] * PEOPLE
+        self.settled: dict[object, str] = {}
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.world.__exit__(None, None, None)
+
+    @rule(who=someone)
+    def ask(self, who: int) -> None:
+        image = next_image(actor=Actor(user=self.people[who]), annotator=self.people[who])
+        if image is not None:
+            assert not image.labels.filter(annotator=self.people[who]).exists()
+        self.screens[who] = image or self.screens[who]
+
+    @rule(who=someone, dx=st.sampled_from(["MEL", "NV", "cannot_tell"]))
+    def answer(self, who: int, dx: str) -> None:
+        if (image := self.screens[who]) is not None:  # an old page may still be open: answers come late, and twice
+            with suppress(Problem):
+                user = self.people[who]
+                submit_label(actor=Actor(user=user), annotator=user, image=image, dx=dx, confidence=2)
+
+    @rule(who=someone)
+    def take_back(self, who: int) -> None:
+        if (label := newest_label(self.people[who])) is not None:
+            with suppress(Problem):
+                undo(actor=Actor(user=self.people[who]), label=label)
+
+    @rule(who=someone)
+    def look_at_the_model(self, who: int) -> None:
+        if (label := newest_label(self.people[who])) is not None:
+            compare(label=label)
+
+    @rule(who=someone)
+    def fall_asleep(self, who: int) -> None:
+        Assignment.objects.filter(annotator=self.people[who]).update(expires_at=timezone.now())
+
+    @invariant()
+    def promises_hold(self) -> None:
+        for image in self.images:
+            labels = list(Label.objects.filter(image=image))
+            votes = Counter(label.dx for label in labels)
+            agreed = [dx for dx, count in votes.items() if count >= 2]
+            consensus = list(Consensus.objects.filter(image=image))
+            assert len(labels) <= 3
+            assert [row.dx for row in consensus] == agreed
+            for label in labels:
+                expected = "submitted" if not agreed else "accepted" if label.dx == agreed[0] else "superseded"
+                assert label.state == expected
+            if agreed:
+                assert self.settled.setdefault(image.pk, agreed[0]) == agreed[0]
+            assert (image.pk in self.settled) == bool(agreed)  # never unsettled again
+            assert (image in disagreements(self.clinic)) == (len(labels) == 3 and not agreed)
+        assert not Assignment.objects.filter(image__labels__annotator=F("annotator")).exists()
+
+
+@pytest.mark.django_db
+def test_any_order_of_events_keeps_the_promises_of_labelling() -> None:
+    run_state_machine_as_test(
+        LabelMachine,
+        settings=settings(
+            max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

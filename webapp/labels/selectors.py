@@ -1,0 +1,174 @@
+"""Which images wait for an annotator, most informative first, and what has been said so far."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, F, Q, QuerySet
+from django.utils import timezone
+
+from ml.classes import CLASSES
+from webapp.accounts.models import Organisation, User
+from webapp.cases.models import Image
+from webapp.inference.models import Result
+from webapp.labels.models import Consensus, Label
+
+ENOUGH = 2  # answers that settle an image when they agree
+MOST = 3  # answers that an image is ever given
+
+# Open: fewer answers (given, or on somebody's screen) than are needed. Two answers without a consensus are a
+# disagreement, which needs a third. Nobody is asked twice about the same bytes, in whichever batch they came.
+OPEN = """
+WITH threshold AS MATERIALIZED (
+    SELECT id, (manifest #>> '{{thresholds,urgent_referral}}')::float AS urgent,
+        (manifest #>> '{{thresholds,routine_referral}}')::float AS routine
+    FROM registry_modelrelease
+)
+SELECT {columns}
+FROM cases_image image
+LEFT JOIN (
+    SELECT image_id, count(*) AS answers FROM labels_label WHERE state = 'submitted' GROUP BY image_id
+) given ON given.image_id = image.id
+LEFT JOIN (
+    SELECT image_id, count(*) AS people FROM labels_assignment
+    WHERE expires_at > %(now)s AND annotator_id <> %(annotator)s GROUP BY image_id
+) asked ON asked.image_id = image.id
+{joins}
+WHERE image.organisation_id = %(organisation)s AND image.state = 'ready'
+    AND coalesce(given.answers, 0) + coalesce(asked.people, 0) < CASE given.answers WHEN 2 THEN 3 ELSE 2 END
+    AND NOT EXISTS (SELECT FROM labels_consensus settled WHERE settled.image_id = image.id)
+    AND NOT EXISTS (
+        SELECT FROM labels_label mine JOIN cases_image seen ON seen.id = mine.image_id
+        WHERE mine.annotator_id = %(annotator)s AND seen.sha256 = image.sha256
+    )
+{order}
+"""
+LEFT = OPEN.format(columns="count(*)", joins="", order="")
+# Disagreements first; then where the model is least sure of its advice: P(malignant) near a threshold, members that
+# differ; then what the model has not seen, oldest first. An image with two results appears twice, which is no harm.
+NEXT = OPEN.format(
+    columns="image.id",
+    joins="""
+LEFT JOIN inference_result result ON result.image_id = image.id
+LEFT JOIN threshold ON threshold.id = result.release_id
+""",
+    order="""
+ORDER BY coalesce(given.answers, 0) = 2 DESC,
+    least(abs(result.malignant - threshold.urgent), abs(result.malignant - threshold.routine)) - result.uncertainty
+        NULLS LAST,
+    image.created_at, image.id
+LIMIT %(limit)s
+""",
+)
+
+
+def candidates(*, organisation: Organisation, annotator: User, limit: int) -> list[uuid.UUID]:
+    """Images that may be shown to this annotator next, best first; another request may take them meanwhile."""
+    rows = _fetch(NEXT, organisation, annotator, limit=limit)
+    return list(dict.fromkeys(row[0] for row in rows))
+
+
+def left_in_queue(*, organisation: Organisation, annotator: User) -> int:
+    """How many images this annotator could still be asked about, the one on their screen included."""
+    return int(_fetch(LEFT, organisation, annotator)[0][0])
+
+
+def _fetch(sql: str, organisation: Organisation, annotator: User, **more: Any) -> list[tuple[Any, ...]]:
+    values = {"organisation": organisation.pk, "annotator": annotator.pk, "now": timezone.now(), **more}
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall()
+
+
+def still_open(*, image: Image, annotator: User, now: datetime) -> bool:
+    """Whether one more answer is needed besides those given and those that others have on their screens."""
+    answers = image.labels.count()
+    asked = image.assignments.filter(expires_at__gt=now).exclude(annotator=annotator).count()
+    return needs_answers(image) and answers + asked < (MOST if answers == ENOUGH else ENOUGH)
+
+
+def needs_answers(image: Image) -> bool:
+    """Whether an answer can still change what holds for this image."""
+    return (
+        image.state == Image.State.READY
+        and image.labels.count() < MOST
+        and not Consensus.objects.filter(image=image).exists()
+    )
+
+
+def standing_result(image: Image) -> Result | None:
+    """The newest prediction for an image."""
+    return Result.objects.filter(image=image).select_related("release").order_by("-pk").first()
+
+
+@dataclass(frozen=True)
+class Given:
+    """An answer that somebody gave, beside the model's where they may see it."""
+
+    label: Label
+    can_undo: bool
+    result: Result | None  # None also while the label is not final
+    comparable: bool  # the model has an answer, which may be asked for
+
+    @property
+    def differs(self) -> bool:
+        """Whether a class was named and the model's is another."""
+        return self.result is not None and differs(self.label.dx, self.result)
+
+
+def differs(dx: str, result: Result | None) -> bool:
+    """Whether `dx` names a class and the prediction's top class is another."""
+    return result is not None and dx in result.probabilities and result.top_class != dx
+
+
+def newest_label(annotator: User) -> Label | None:
+    """The annotator's own last answer."""
+    return Label.objects.filter(annotator=annotator).select_related("image").order_by("-pk").first()
+
+
+def can_undo(label: Label) -> bool:
+    """Whether an annotator's newest label may be taken back: it settled nothing, and they are still blind."""
+    return label.compared_at is None and needs_answers(label.image)
+
+
+def last_given(annotator: User) -> Given | None:
+    """The annotator's last answer; with the model's once the label is final, because until then they are blind."""
+    label = newest_label(annotator)
+    if label is None:
+        return None
+    undo, result = can_undo(label), standing_result(label.image)
+    return Given(label, undo, None if undo else result, result is not None)
+
+
+def done_since(*, annotator: User, since: datetime) -> int:
+    """How many labels the annotator has given from then on."""
+    return Label.objects.filter(annotator=annotator, created_at__gte=since).count()
+
+
+def labels_of(annotator: User) -> "QuerySet[Label]":
+    """Everything the annotator has said, newest first."""
+    return (
+        Label.objects.filter(annotator=annotator)
+        .select_related("image__case", "image__consensus__result__release")
+        .order_by("-pk")
+    )
+
+
+def compared_with_model(labels: "QuerySet[Label]", *, agrees: bool) -> "QuerySet[Label]":
+    """Those of settled images that name a class, and the same (or another) class as the prediction that stood."""
+    same = Q(dx=F("image__consensus__result__top_class"))
+    return labels.filter(dx__in=CLASSES, image__consensus__result__isnull=False).filter(same if agrees else ~same)
+
+
+def disagreements(organisation: Organisation) -> "QuerySet[Image]":
+    """Images with three answers of which no two agree, oldest first: they stay out of training."""
+    return (
+        Image.objects.filter(organisation=organisation, consensus=None)
+        .annotate(answers=Count("labels", filter=Q(labels__state=Label.State.SUBMITTED)))
+        .filter(answers=MOST)
+        .select_related("case")
+        .prefetch_related("labels")
+        .order_by("created_at", "pk")
+    )

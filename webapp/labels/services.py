@@ -1,0 +1,132 @@
+"""An image is shown to an annotator, who answers; two who agree settle it, and a third settles a disagreement."""
+
+import time
+from collections import Counter
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from webapp.accounts.models import Membership, User
+from webapp.audit.services import Actor, record
+from webapp.cases.models import Image
+from webapp.errors import Problem
+from webapp.labels.models import Assignment, Consensus, Label
+from webapp.labels.selectors import (
+    ENOUGH,
+    can_undo,
+    candidates,
+    differs,
+    needs_answers,
+    newest_label,
+    standing_result,
+    still_open,
+)
+
+ASSIGNMENT_TIME = timedelta(minutes=30)
+SPARE = 20  # candidates read at once, because others may be taking the first ones
+TRIES = 3
+BUSY_SECONDS = 0.05
+
+
+def next_image(*, actor: Actor, annotator: User) -> Image | None:
+    """The image that the annotator has on the screen, or the next one of their organisation; None when all is done.
+
+    It is kept for them for 30 minutes. An image is not put on more screens than it needs answers.
+    """
+    for _ in range(TRIES):
+        image, busy = _take_next(actor, annotator)
+        if image is not None or not busy:
+            return image
+        time.sleep(BUSY_SECONDS)
+    return None
+
+
+@transaction.atomic
+def _take_next(actor: Actor, annotator: User) -> tuple[Image | None, bool]:
+    """The next image, and where there is none, whether that is because others are answering them this moment."""
+    membership = Membership.objects.select_for_update().get(user=annotator)  # one image at a time, in however many tabs
+    now = timezone.now()
+    mine = Assignment.objects.filter(annotator=annotator, expires_at__gt=now).select_related("image__case")
+    for assignment in mine.order_by("-created_at", "-pk"):
+        if needs_answers(assignment.image):
+            return assignment.image, False
+    names = candidates(organisation=membership.organisation, annotator=annotator, limit=SPARE)
+    for name in names:
+        image = Image.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=name).first()
+        # The candidates were read before the lock: somebody may have been asked in between.
+        if image is not None and still_open(image=image, annotator=annotator, now=now):
+            _assign(image, annotator)
+            record(actor=actor, action="image.shown", object_id=image.pk, organisation=membership.organisation)
+            return image, False
+    return None, bool(names)
+
+
+def _assign(image: Image, annotator: User) -> None:
+    now = timezone.now()
+    Assignment.objects.update_or_create(
+        image=image, annotator=annotator, defaults={"created_at": now, "expires_at": now + ASSIGNMENT_TIME}
+    )
+
+
+@transaction.atomic
+def submit_label(*, actor: Actor, annotator: User, image: Image, dx: str, confidence: int, note: str = "") -> Label:
+    """Record what an annotator says of an image that they were shown, and settle it if two agree.
+
+    Answering twice gives the first answer again. Raises Problem `not_assigned` for an image that the annotator was
+    not shown, and `image_settled` when others have settled it after their 30 minutes were over.
+    """
+    image = _lock(image)
+    given = Label.objects.filter(image=image, annotator=annotator).first()
+    if given is not None:
+        return given
+    if not Assignment.objects.filter(image=image, annotator=annotator).exists():
+        raise Problem("not_assigned", "This image is not in your queue. Go on with the next one.", status=404)
+    if not needs_answers(image):
+        Assignment.objects.filter(image=image, annotator=annotator).delete()
+        raise Problem("image_settled", "Others have settled this image in the meantime. Go on with the next one.")
+    label = Label.objects.create(image=image, annotator=annotator, dx=dx, confidence=confidence, note=note.strip())
+    Assignment.objects.filter(image=image, annotator=annotator).delete()
+    record(actor=actor, action="label.submitted", object_id=image.pk, organisation=image.organisation)
+    _settle(image)
+    label.refresh_from_db()
+    return label
+
+
+def _settle(image: Image) -> None:
+    """Accept what two annotators agree on; without an agreement the labels stay as submitted."""
+    labels = list(image.labels.all())
+    (dx, votes), *_ = Counter(label.dx for label in labels).most_common(1)
+    if votes < ENOUGH:
+        return
+    result = standing_result(image)
+    Consensus.objects.create(image=image, dx=dx, result=result, differs=differs(dx, result))
+    image.labels.filter(dx=dx).update(state=Label.State.ACCEPTED)
+    image.labels.exclude(dx=dx).update(state=Label.State.SUPERSEDED)
+
+
+@transaction.atomic
+def undo(*, actor: Actor, label: Label) -> None:
+    """Take back an annotator's last label; its image is the next that they are shown.
+
+    Raises Problem `cannot_undo` for an earlier one, once it has settled the image, or once it was compared.
+    """
+    image = _lock(label.image)
+    newest = newest_label(label.annotator)
+    if newest is None or newest.pk != label.pk or not can_undo(newest):
+        raise Problem("cannot_undo", "This answer is final: it settled the image, was compared, or is not your last.")
+    newest.delete()
+    _assign(image, label.annotator)
+    record(actor=actor, action="label.undone", object_id=image.pk, organisation=image.organisation)
+
+
+@transaction.atomic
+def compare(*, label: Label) -> None:
+    """Let the annotator see the model's answer beside theirs, which is final from then on."""
+    _lock(label.image)  # an undo that has begun comes first
+    Label.objects.filter(pk=label.pk, compared_at=None).update(compared_at=timezone.now())
+
+
+def _lock(image: Image) -> Image:
+    """The image as it is now, with every other answer to it waiting until this transaction ends."""
+    return Image.objects.select_for_update(no_key=True).get(pk=image.pk)

@@ -1,0 +1,127 @@
+"""The annotator's pages: one image at a time, what they have said, and what they could not agree on."""
+
+from typing import cast
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from webapp.accounts.models import User
+from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
+from webapp.audit.services import record
+from webapp.cases.models import Image
+from webapp.errors import Problem
+from webapp.labels import selectors, services
+from webapp.labels.forms import HistoryFilter, LabelForm
+from webapp.labels.models import LABEL_CHOICES, Label
+
+PAGE_SIZE = 50
+
+
+@for_roles(Role.ANNOTATOR)
+@never_cache
+@require_GET
+def queue(request: HttpRequest) -> HttpResponse:
+    """The next image, blind to the model's answer; and the last answer, which can be taken back or compared."""
+    return _queue_page(request, LabelForm())
+
+
+@for_roles(Role.ANNOTATOR)
+@require_POST
+def answer(request: HttpRequest, image_id: str) -> HttpResponse:
+    """Take an answer, then show the next image."""
+    image = get_object_or_404(Image, pk=image_id, organisation=organisation_of(request))
+    form = LabelForm(request.POST)
+    if not form.is_valid():
+        return _queue_page(request, form, status=422)
+    try:
+        services.submit_label(actor=actor_of(request), annotator=_user(request), image=image, **form.cleaned_data)
+    except Problem as problem:
+        messages.warning(request, problem.message)
+    return redirect("labels:queue")
+
+
+def _queue_page(request: HttpRequest, form: LabelForm, *, status: int = 200) -> HttpResponse:
+    annotator, organisation = _user(request), organisation_of(request)
+    image = services.next_image(actor=actor_of(request), annotator=annotator)
+    today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    context = {
+        "image": image,
+        "form": form,
+        "answers": [(number, code, name) for number, (code, name) in enumerate(LABEL_CHOICES, start=1)],
+        "confidences": [(c.label[0].lower(), c.value, c.label) for c in Label.Confidence],
+        "chosen_confidence": form.data.get("confidence", str(Label.Confidence.MEDIUM.value)),
+        "last": selectors.last_given(annotator),
+        "done": selectors.done_since(annotator=annotator, since=today),
+        "left": selectors.left_in_queue(organisation=organisation, annotator=annotator),
+    }
+    return render(request, "labels/queue.html", context, status=status)
+
+
+@for_roles(Role.ANNOTATOR)
+@require_POST
+def undo(request: HttpRequest, label_id: int) -> HttpResponse:
+    """Take the last answer back; its image is shown again."""
+    label = Label.objects.filter(pk=label_id, annotator=_user(request)).select_related("image", "annotator").first()
+    if label is not None:  # a second press finds it gone
+        try:
+            services.undo(actor=actor_of(request), label=label)
+            messages.info(request, "Your last answer was taken back. Here is the image again.")
+        except Problem as problem:
+            messages.warning(request, problem.message)
+    return redirect("labels:queue")
+
+
+@for_roles(Role.ANNOTATOR)
+@require_POST
+def compare(request: HttpRequest, label_id: int) -> HttpResponse:
+    """Show the model's answer beside the last one given, which is final from then on."""
+    label = get_object_or_404(Label, pk=label_id, annotator=_user(request))
+    services.compare(label=label)
+    return redirect("labels:queue")
+
+
+@for_roles(Role.ANNOTATOR)
+@require_GET
+def mine(request: HttpRequest) -> HttpResponse:
+    """What the annotator has said, newest first, with filters in the address."""
+    form = HistoryFilter(request.GET)
+    labels = _filtered(selectors.labels_of(_user(request)), form)
+    page = Paginator(labels, PAGE_SIZE).get_page(request.GET.get("page"))
+    return render(request, "labels/mine.html", {"page": page, "form": form, "query": _query(form)})
+
+
+def _filtered(labels: "QuerySet[Label]", form: HistoryFilter) -> "QuerySet[Label]":
+    chosen = form.cleaned_data if form.is_valid() else {}
+    if chosen.get("dx"):
+        labels = labels.filter(dx=chosen["dx"])
+    if chosen.get("state"):
+        labels = labels.filter(state=chosen["state"])
+    if chosen.get("model"):
+        labels = selectors.compared_with_model(labels, agrees=chosen["model"] == "agrees")
+    return labels
+
+
+def _query(form: HistoryFilter) -> str:
+    """The filters in use, for the links to other pages of the list."""
+    chosen = form.cleaned_data if form.is_valid() else {}
+    return "".join(f"{name}={value}&" for name, value in chosen.items() if value)
+
+
+@for_roles(Role.ANNOTATOR)
+@require_GET
+def disagreements(request: HttpRequest) -> HttpResponse:
+    """Images of the annotator's organisation on which three annotators gave three answers."""
+    organisation = organisation_of(request)
+    page = Paginator(selectors.disagreements(organisation), PAGE_SIZE).get_page(request.GET.get("page"))
+    record(actor=actor_of(request), action="labels.disagreements_viewed", object_id="-", organisation=organisation)
+    return render(request, "labels/disagreements.html", {"page": page})
+
+
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)
