@@ -27,5 +27,5 @@ COMMANDS = {
     "worker-training": Command(
         f"{_WORKER} -n worker-training@%h -Q training --pool threads --concurrency 1", " ready."
     ),
-    "scheduler": Command("celery -A workers beat --loglevel INFO --schedule {schedule}", "beat: Starting"),
+    "scheduler": Command("celery -A webapp.queue beat --loglevel INFO --schedule {schedule}", "beat: Starting"),
 }

@@ -1,5 +1,6 @@
 """Bring the database and the static files up to date, in one process: starting Django twice would cost seconds."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -14,8 +15,12 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
     django.setup()
     call_command("migrate", interactive=False, verbosity=0)
-    if _static_files_have_changed():
-        call_command("collectstatic", interactive=False, verbosity=0)
+    root = Path(settings.STATIC_ROOT)
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with root.with_suffix(".lock").open("w") as lock:  # tests may start two services at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _static_files_have_changed():
+            call_command("collectstatic", interactive=False, verbosity=0)
 
 
 def _static_files_have_changed() -> bool:

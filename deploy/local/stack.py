@@ -125,11 +125,12 @@ def settings_for(folder: Path, *, isolated: bool = False) -> dict[str, str]:
     """
     settings = {
         "LOCAL": "1",
+        "DJANGO_SETTINGS_MODULE": "webapp.settings",
         "PYTHONUNBUFFERED": "1",
         "STORAGE_FOLDER": str(folder / "storage"),
         "BUNDLE_FOLDER": str(folder / "bundles"),
         "MAILBOX_FOLDER": str(folder / "mailbox"),
-        "STATIC_ROOT": str(folder / "static"),
+        "STATIC_ROOT": str(STATE / "static"),  # the same for all: collecting takes seconds
     }
     return {name: value for name, value in settings.items() if isolated or name not in os.environ}
 
