@@ -38,7 +38,7 @@ class Batch(models.Model):
     source = models.CharField(max_length=10, choices=Source)
     state = models.CharField(max_length=24, choices=State, default=State.OPEN)
     priority = models.SmallIntegerField(choices=Priority, default=Priority.BULK)
-    idempotency_key = models.CharField(max_length=200, null=True, blank=True)
+    idempotency_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - null: unique only where given
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     remaining = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0, help_text="Images that ended without a result")

@@ -1,6 +1,7 @@
 """What providers, patients and their software do with batches, up to the moment when every image is on its way."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -19,6 +20,7 @@ from webapp.inference.services import cancel_jobs, enqueue
 from webapp.queue import Task, ring
 
 INSERT_SIZE = 1000
+MAX_CASES = 10_000
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,24 @@ def create_batch(
 
 @transaction.atomic
 def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> None:
-    """Add cases, patients and images to an open batch. Raises Problem `case_id_repeated`."""
+    """Add cases, patients and images to an open batch.
+
+    Raises Problem `case_id_repeated`, `too_many_cases`, `batch_not_open`.
+    """
     _lock_open(batch)
-    names = [spec.external_id for spec in cases]
-    taken = set(batch.cases.filter(external_id__in=names).values_list("external_id", flat=True))
-    repeated = sorted({name for name in names if names.count(name) > 1} | taken) if _has_repeats(names, taken) else []
+    if batch.cases.count() + len(cases) > MAX_CASES:
+        raise Problem(
+            "too_many_cases", f"A batch holds at most {MAX_CASES} cases. Put the rest in another.", status=422
+        )
+    counts = Counter(spec.external_id for spec in cases)
+    repeated = set(batch.cases.filter(external_id__in=counts).values_list("external_id", flat=True))
+    repeated |= {name for name, count in counts.items() if count > 1}
     if repeated:
         raise Problem(
             "case_id_repeated",
             "Give every case of a batch an id of its own.",
             status=422,
-            case_ids=repeated[:100],
+            case_ids=sorted(repeated)[:100],
         )
     patients = _patients(batch.organisation, cases)
     rows = [
@@ -126,10 +135,6 @@ def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> None:
         ],
         batch_size=INSERT_SIZE,
     )
-
-
-def _has_repeats(names: Sequence[str], taken: set[str]) -> bool:
-    return bool(taken) or len(set(names)) < len(names)
 
 
 def _patients(organisation: Organisation, cases: Sequence[CaseSpec]) -> dict[str, Patient]:
@@ -208,7 +213,7 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
     if missing and not allow_missing:
         raise Problem(
             "uploads_incomplete",
-            "Some images have not been uploaded. Upload and complete them, or submit with allow_missing to leave them out.",
+            "Some images have not been uploaded. Upload and complete them, or submit with allow_missing.",
             image_ids=missing,
         )
     now = timezone.now()

@@ -1,0 +1,158 @@
+"""One field of a case, as clients write it: from JSON values or from the cells of a table to what is stored."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils import timezone
+
+from webapp.cases.models import Case
+
+MAX_AGE = 120
+MAX_IMAGES = 20
+MAX_NOTES = 5000
+IMAGES = "images"
+MISSING = {"", "unknown", "nan", "na", "n/a", "none", "null"}
+SEXES = {"f": Case.Sex.FEMALE, "m": Case.Sex.MALE, "x": Case.Sex.OTHER}
+CAPTURES = {"dermatoscopic": Case.Capture.DERMOSCOPIC, "dermoscopy": Case.Capture.DERMOSCOPIC}
+
+# Control characters, and halves of surrogate pairs: no name holds one, and the database takes neither NUL nor halves.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+_UNPRINTABLE_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+class FieldError(Exception):
+    """A value that cannot be stored: a stable code, and what to do."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def text(value: object, *, limit: int, unprintable: re.Pattern[str] = _UNPRINTABLE) -> str:
+    """A short text; a number is taken as its digits. Raises FieldError: not_text, too_long, unprintable."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if abs(value) < 10**limit else "9" * (limit + 1)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise FieldError("not_text", "Send text.")
+    value = value.strip()
+    if len(value) > limit:
+        raise FieldError("too_long", f"Use at most {limit} characters.")
+    if unprintable.search(value):
+        raise FieldError("unprintable", "Remove control characters.")
+    return value
+
+
+def identifier(value: object) -> str:
+    """An id of the client's: not empty."""
+    value = text(value, limit=100)
+    if not value:
+        raise FieldError("required", "Give a value: it is how you recognise this later.")
+    return value
+
+
+def age(value: object) -> int | None:
+    """Whole years."""
+    if value is None or (isinstance(value, str) and value.strip().lower() in MISSING):
+        return None
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError
+        years = float(value)
+    except (ValueError, OverflowError):
+        years = -1.0
+    if not (0 <= years <= MAX_AGE and years == int(years)):
+        raise FieldError("age_invalid", f"Give the age in whole years, 0 to {MAX_AGE}, or leave it out.")
+    return int(years)
+
+
+def sex(value: object) -> str:
+    value = text(value, limit=20).lower()
+    value = SEXES.get(value, value)
+    if value in MISSING:
+        return Case.Sex.UNKNOWN
+    if value not in Case.Sex.values:
+        raise FieldError("sex_invalid", f"Use one of: {', '.join(Case.Sex.values)}; or leave it out.")
+    return value
+
+
+def anatom_site(value: object) -> str:
+    value = text(value, limit=60)
+    return "" if value.lower() in MISSING else value
+
+
+def capture(value: object) -> str:
+    value = text(value, limit=40).lower()
+    value = CAPTURES.get(value, value) or Case.Capture.DERMOSCOPIC
+    if value not in Case.Capture.values:
+        raise FieldError("capture_invalid", f"Use one of: {', '.join(Case.Capture.values)}; or leave it out.")
+    return value
+
+
+def notes(value: object) -> str:
+    return text(value, limit=MAX_NOTES, unprintable=_UNPRINTABLE_IN_TEXT)
+
+
+def email(value: object) -> str:
+    value = text(value, limit=254)
+    try:
+        if value:
+            validate_email(value)
+    except ValidationError as error:
+        raise FieldError(
+            "email_invalid", "Give an e-mail address such as name@example.org, or leave it out."
+        ) from error
+    return value
+
+
+def birth_date(value: object) -> date | None:
+    value = text(value, limit=40)
+    if not value:
+        return None
+    try:
+        born = date.fromisoformat(value)
+    except ValueError:
+        born = date.min
+    if born.year < 1900 or born > timezone.now().date():
+        raise FieldError("date_invalid", "Write the date of birth as YYYY-MM-DD, in the past, or leave it out.")
+    return born
+
+
+def filename(value: object) -> str:
+    """The name of an image file: a plain name, no path."""
+    name = text(value, limit=255) if isinstance(value, str) else ""
+    if not name or name in {".", ".."} or "/" in name or "\\" in name:
+        raise FieldError("filename_invalid", "Give the file's name alone, without folders.")
+    return name
+
+
+def read_images(value: object) -> tuple[str, ...]:
+    """The names of a case's images, each once. Raises FieldError."""
+    if not isinstance(value, list) or not value:
+        raise FieldError("images_missing", "List at least one file name.")
+    if len(value) > MAX_IMAGES:
+        raise FieldError("too_many_images", f"List at most {MAX_IMAGES} images for a case.")
+    names = tuple(filename(name) for name in value)
+    if len(set(names)) < len(names):
+        raise FieldError("image_repeated", "List each image of a case once.")
+    return names
+
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "case_id": identifier,
+    "patient_id": identifier,
+    "lesion_id": lambda value: text(value, limit=100),
+    "age": age,
+    "sex": sex,
+    "anatom_site": anatom_site,
+    "capture": capture,
+    "notes": notes,
+    "patient_email": email,
+    "patient_date_of_birth": birth_date,
+}

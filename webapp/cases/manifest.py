@@ -1,0 +1,191 @@
+"""A manifest says which cases a batch holds: JSON of the API, or a CSV table. Every mistake is found in one reading.
+
+A row of JSON is a case with a list of images. A row of CSV names one image, or several parted by semicolons; rows with
+one case_id are further images of that case. HAM10000's metadata table is understood as it was published; its diagnosis
+is not read.
+"""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from webapp.cases.fields import IMAGES, READERS, FieldError, read_images
+from webapp.cases.services import MAX_CASES, CaseSpec
+from webapp.errors import Problem
+
+MAX_CSV_BYTES = 32 * 1024**2
+MAX_LISTED = 1000  # of the errors; the rest are counted
+
+# Columns of published tables by our names, and those that are left unread: labels never become results.
+ALIASES = {
+    "image_id": "images",
+    "image": "images",
+    "filename": "images",
+    "file": "images",
+    "isic_id": "images",
+    "localization": "anatom_site",
+    "anatom_site_general": "anatom_site",
+    "age_approx": "age",
+    "image_type": "capture",
+    "email": "patient_email",
+    "date_of_birth": "patient_date_of_birth",
+}
+UNREAD = {"dx", "dx_type", "dataset", "diagnosis", "diagnosis_confirm_type", "benign_malignant", "target"}
+COLUMNS = [*READERS, IMAGES]
+
+
+@dataclass(frozen=True)
+class RowError:
+    """One mistake, and what to do about it. Rows count from 1; of a CSV, row 1 is the header."""
+
+    row: int
+    field: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The cases that are sound, and every mistake in the others."""
+
+    cases: list[CaseSpec] = field(default_factory=list)
+    errors: list[RowError] = field(default_factory=list)
+
+    def checked(self) -> list[CaseSpec]:
+        """The cases. Raises Problem `manifest_invalid` with the mistakes, if there is one."""
+        if self.errors:
+            raise Problem(
+                "manifest_invalid",
+                "Nothing was stored. Correct the rows in `errors` and send the manifest again.",
+                status=422,
+                error_count=len(self.errors),
+                errors=[vars(error) for error in self.errors[:MAX_LISTED]],
+            )
+        return self.cases
+
+
+def from_json(rows: object) -> Manifest:
+    """The manifest in the `cases` of a request, as JSON gives it."""
+    if not isinstance(rows, list):
+        return _refused("cases", "not_a_list", "`cases` is a list of objects, one for each case.")
+    if len(rows) > MAX_CASES:
+        return _refused("cases", "too_many_cases", f"Send at most {MAX_CASES} cases, the rest in another batch.")
+    manifest = Manifest()
+    first: dict[str, int] = {}
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            manifest.errors.append(RowError(number, "", "not_an_object", "A case is an object with a case_id."))
+        elif case := _read(number, row, manifest.errors):
+            if first.setdefault(case.external_id, number) != number:
+                message = f"Row {first[case.external_id]} has the same case_id. Give each case its own."
+                manifest.errors.append(RowError(number, "case_id", "case_id_repeated", message))
+            manifest.cases.append(case)
+    return manifest
+
+
+def from_csv(data: bytes) -> Manifest:
+    """The manifest in a CSV file: UTF-8, parted by commas, semicolons or tabs, with a header."""
+    if len(data) > MAX_CSV_BYTES:
+        return _refused("", "manifest_too_large", f"The table is larger than {MAX_CSV_BYTES // 1024**2} MB. Split it.")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return _refused("", "not_utf8", "The table is not UTF-8. Save it as 'CSV UTF-8' and send it again.")
+    try:
+        return _from_table(text)
+    except csv.Error:
+        return _refused("", "not_csv", "The table cannot be read as CSV. Save it as 'CSV UTF-8' and send it again.")
+
+
+def _from_table(text: str) -> Manifest:
+    header, _, _ = text.partition("\n")
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    names = [name.strip().lower().replace(" ", "_") for name in next(reader, [])]
+    columns = [ALIASES.get(name, name) for name in names]
+    manifest = Manifest(errors=_check_columns(columns))
+    if manifest.errors:
+        return manifest
+    merged: dict[str, tuple[int, CaseSpec]] = {}
+    for number, cells in enumerate(reader, start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if number > MAX_CASES * 2:
+            return _refused("", "too_many_cases", f"Send at most {MAX_CASES} cases, the rest in another batch.")
+        if len(cells) != len(columns):
+            message = f"This row has {len(cells)} cells and the header has {len(columns)}. Quote cells with commas."
+            manifest.errors.append(RowError(number, "", "wrong_cells", message))
+            continue
+        if case := _read(number, _complete(dict(zip(columns, cells, strict=True))), manifest.errors):
+            _merge(merged, number, case, manifest.errors)
+    if len(merged) > MAX_CASES:
+        return _refused("", "too_many_cases", f"Send at most {MAX_CASES} cases, the rest in another batch.")
+    manifest.cases.extend(case for _, case in merged.values())
+    return manifest
+
+
+def _check_columns(columns: Sequence[str]) -> list[RowError]:
+    errors = []
+    for name in columns:
+        if name not in COLUMNS and name not in UNREAD:
+            message = f"Rename or remove the column. Known are: {', '.join(COLUMNS)}."
+            errors.append(RowError(1, name[:100], "unknown_column", message))
+    for name in {name for name in columns if columns.count(name) > 1} - UNREAD:
+        errors.append(RowError(1, name, "column_repeated", "Keep one column of this meaning."))
+    if IMAGES not in columns:
+        message = "Add a column `images` with the name of each image file."
+        errors.append(RowError(1, IMAGES, "column_missing", message))
+    return errors
+
+
+def _complete(row: dict[str, str]) -> dict[str, Any]:
+    """A row of a table, with the ids that published tables leave out: an image is a case, a lesion is a person."""
+    images = [name.strip() for name in row.get(IMAGES, "").split(";") if name.strip()]
+    case_id = row.get("case_id", "").strip() or (images[0].rpartition(".")[0] or images[0] if images else "")
+    patient_id = row.get("patient_id", "").strip() or row.get("lesion_id", "").strip() or case_id
+    known = {name: value for name, value in row.items() if name in READERS}
+    return {**known, "case_id": case_id, "patient_id": patient_id, IMAGES: images}
+
+
+def _read(number: int, row: Mapping[str, Any], errors: list[RowError]) -> CaseSpec | None:
+    """The case of one row, or None and its mistakes added to `errors`."""
+    before = len(errors)
+    values: dict[str, Any] = {}
+    for name, read in READERS.items():
+        try:
+            values[name] = read(row.get(name))
+        except FieldError as error:
+            errors.append(RowError(number, name, error.code, error.message))
+    try:
+        filenames = read_images(row.get(IMAGES))
+    except FieldError as error:
+        errors.append(RowError(number, IMAGES, error.code, error.message))
+    for name in row.keys() - READERS.keys() - {IMAGES}:
+        message = f"Rename or remove it. Known are: {', '.join(COLUMNS)}."
+        errors.append(RowError(number, str(name)[:100], "unknown_field", message))
+    if len(errors) > before:
+        return None
+    return CaseSpec(external_id=values.pop("case_id"), filenames=filenames, **values)
+
+
+def _merge(merged: dict[str, tuple[int, CaseSpec]], number: int, case: CaseSpec, errors: list[RowError]) -> None:
+    """Add a table's row to the case that it names, or begin that case."""
+    first, known = merged.setdefault(case.external_id, (number, case))
+    if first == number:
+        return
+    if replace(known, filenames=()) != replace(case, filenames=()):
+        message = f"Row {first} says something else of this case. Give another case its own case_id."
+        errors.append(RowError(number, "case_id", "case_id_conflict", message))
+        return
+    try:
+        filenames = read_images([*known.filenames, *case.filenames])
+    except FieldError as error:
+        errors.append(RowError(number, IMAGES, error.code, error.message))
+        return
+    merged[case.external_id] = (first, replace(known, filenames=filenames))
+
+
+def _refused(name: str, code: str, message: str) -> Manifest:
+    return Manifest(errors=[RowError(1, name, code, message)])

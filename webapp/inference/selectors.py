@@ -1,0 +1,82 @@
+"""How far a batch is, and what was answered.
+
+A case answered by several releases has its current answer from the newest of them, as `completion` combines it.
+"""
+
+import math
+from dataclasses import dataclass
+
+from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from webapp.cases.models import Batch, Case, Image
+from webapp.inference.models import ADVICE_CHOICES, CaseResult, Job, Result
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a batch is. The counts name every state and advice, so a missing one is never a surprise."""
+
+    images: dict[str, int]
+    jobs: dict[str, int]
+    advice: dict[str, int]
+    total: int
+    remaining: int
+    percent: int
+    seconds_left: int | None
+
+    @property
+    def done(self) -> int:
+        return self.total - self.remaining
+
+
+def progress(batch: Batch) -> Progress:
+    """Images and jobs by state, cases by advice, and an estimate of the time left; three queries."""
+    images = dict.fromkeys(Image.State.values, 0) | _counts(batch.images.all(), "state")
+    jobs = dict.fromkeys(Job.State.values, 0) | _counts(batch.jobs.all(), "state")
+    advice = {advice: 0 for advice, _ in ADVICE_CHOICES} | _counts(current_results(batch), "advice")
+    total = sum(images.values())
+    remaining = total if batch.state == Batch.State.OPEN else batch.remaining
+    percent = 100 * (total - remaining) // total if total else 0
+    return Progress(images, jobs, advice, total, remaining, percent, _seconds_left(batch, total - remaining))
+
+
+def current_results(batch: Batch) -> QuerySet[CaseResult]:
+    """The current answer of each case of a batch."""
+    newest = CaseResult.objects.filter(batch=batch).order_by("case_id", "-release_id").distinct("case_id")
+    return CaseResult.objects.filter(pk__in=newest.values("pk"))
+
+
+def with_answers(cases: QuerySet[Case]) -> QuerySet[Case]:
+    """The cases with patient, images, results of each, and results of the whole; the newest release's come first.
+
+    A constant number of queries for any number of cases. `case.results.all()[0]` is the current answer, if any.
+    """
+    # A manifest is long and the same for thousands of results: it is fetched by those who need it.
+    results = Result.objects.order_by("-release_id").select_related("release").defer("release__manifest")
+    combined = CaseResult.objects.order_by("-release_id").select_related("release").defer("release__manifest")
+    return cases.select_related("patient").prefetch_related(
+        Prefetch("images", Image.objects.order_by("created_at", "id")),
+        Prefetch("images__results", results),
+        Prefetch("results", combined),
+    )
+
+
+def filter_by_answer(cases: QuerySet[Case], **wanted: str) -> QuerySet[Case]:
+    """The cases whose current answer has these values, such as `advice="urgent_referral"`."""
+    newest = CaseResult.objects.filter(case=OuterRef("pk")).order_by("-release_id").values("pk")[:1]
+    return cases.annotate(current=Subquery(newest)).filter(
+        Q(results__pk=F("current")), **{f"results__{name}": value for name, value in wanted.items()}
+    )
+
+
+def _counts(rows: QuerySet[Image] | QuerySet[Job] | QuerySet[CaseResult], field: str) -> dict[str, int]:
+    return dict(rows.order_by().values_list(field).annotate(Count("pk")))
+
+
+def _seconds_left(batch: Batch, done: int) -> int | None:
+    """By the pace so far; None before there is one."""
+    if batch.state != Batch.State.SUBMITTED or batch.submitted_at is None or done == 0:
+        return None
+    elapsed = (timezone.now() - batch.submitted_at).total_seconds()
+    return math.ceil(elapsed / done * batch.remaining)
