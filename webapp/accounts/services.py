@@ -88,3 +88,20 @@ def join_as_patient(*, user: User, organisation: Organisation, date_of_birth: da
     patient.save()
     record(actor=Actor(user=user), action="patient.consented", object_id=patient.pk, organisation=organisation)
     return patient
+
+
+@transaction.atomic
+def change_settings(
+    *, actor: Actor, organisation: Organisation, release_policy: str, help_phone: str, contact_email: str
+) -> None:
+    """How an organisation releases results to its patients, and how it is reached."""
+    Organisation.objects.filter(pk=organisation.pk).update(
+        release_policy=release_policy, help_phone=help_phone, contact_email=contact_email
+    )
+    record(
+        actor=actor,
+        action="organisation.changed",
+        object_id=organisation.pk,
+        organisation=organisation,
+        detail=f"release_policy={release_policy}",
+    )

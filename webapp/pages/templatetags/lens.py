@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django import template
+from django.forms import BoundField, CheckboxInput, RadioSelect, Select
 from django.http import QueryDict
 from django.utils.safestring import SafeString, mark_safe
 
@@ -88,3 +89,18 @@ def query(context: dict[str, Any], **changes: object) -> str:
         if value not in (None, ""):
             parameters[name] = str(value)
     return "?" + parameters.urlencode()
+
+
+@register.filter
+def control(field: BoundField) -> SafeString:
+    """A form's field as the design system draws it, marked where it has errors. Placeholders only repeat labels."""
+    widget = field.field.widget
+    widget.attrs.pop("placeholder", None)
+    if isinstance(widget, CheckboxInput | RadioSelect):
+        classes = "form-check-input"
+    elif isinstance(widget, Select):
+        classes = "form-select"
+    else:
+        classes = "form-control"
+    own = widget.attrs.get("class", "")
+    return field.as_widget(attrs={"class": f"{classes} {own}{' is-invalid' if field.errors else ''}".strip()})

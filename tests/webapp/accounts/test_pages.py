@@ -1,0 +1,105 @@
+"""A clinic's pages for its keys and settings, and the pages to sign in with."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import PASSWORD, MembershipFactory, UserFactory, api_key
+from webapp.accounts.models import ApiKey, Membership, Organisation
+from webapp.accounts.services import find_api_key
+from webapp.audit.models import Event
+
+pytestmark = pytest.mark.django_db
+KEYS = reverse("accounts:api_keys")
+
+
+@pytest.fixture
+def provider(client: Client) -> Membership:
+    member: Membership = MembershipFactory(role="provider")
+    client.force_login(member.user)
+    return member
+
+
+def test_a_new_key_is_shown_once_and_works(client: Client, provider: Membership) -> None:
+    page = client.post(KEYS, {"name": "Ward software"})
+
+    secret = page.context["secret"]
+    assert secret in page.content.decode()
+    assert secret not in client.get(KEYS).content.decode()
+    found = find_api_key(secret)
+    assert found is not None
+    assert (found.organisation, found.created_by) == (provider.organisation, provider.user)
+    assert "no-store" in page["Cache-Control"]
+
+
+def test_a_key_without_a_name_is_not_made(client: Client, provider: Membership) -> None:
+    page = client.post(KEYS, {"name": ""})
+
+    assert "is-invalid" in page.content.decode()
+    assert not ApiKey.objects.exists()
+
+
+def test_a_revoked_key_is_refused(client: Client, provider: Membership) -> None:
+    key, secret = api_key(organisation=provider.organisation)
+
+    client.post(reverse("accounts:revoke_key", args=[key.pk]))
+
+    assert find_api_key(secret) is None
+    assert "Revoked" in client.get(KEYS).content.decode()
+
+
+def test_another_clinics_key_is_not_there(client: Client, provider: Membership) -> None:
+    key, secret = api_key()
+
+    response = client.post(reverse("accounts:revoke_key", args=[key.pk]))
+
+    assert response.status_code == 404
+    assert find_api_key(secret) is not None
+    assert key.prefix not in client.get(KEYS).content.decode()
+
+
+def test_settings_are_saved_and_audited(client: Client, provider: Membership) -> None:
+    address = reverse("accounts:organisation")
+
+    client.post(address, {"release_policy": "automatic", "help_phone": "0123", "contact_email": ""})
+
+    clinic = Organisation.objects.get(pk=provider.organisation.pk)
+    assert (clinic.release_policy, clinic.help_phone) == ("automatic", "0123")
+    assert Event.objects.filter(action="organisation.changed", user=provider.user).exists()
+    assert f"/join/{clinic.slug}/" in client.get(address).content.decode()
+
+
+@pytest.mark.parametrize("role", ["annotator", "operator", "patient"])
+def test_other_roles_do_not_enter(client: Client, role: str) -> None:
+    client.force_login(UserFactory() if role == "patient" else MembershipFactory(role=role).user)
+
+    assert client.get(KEYS).status_code == 403
+    assert client.get(reverse("accounts:organisation")).status_code == 403
+
+
+def test_a_visitor_is_asked_to_sign_in(client: Client) -> None:
+    assert client.get(KEYS).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "name", ["account_login", "account_signup", "account_reset_password", "account_request_login_code"]
+)
+def test_allauth_speaks_in_the_house_look(client: Client, name: str) -> None:
+    page = client.get(reverse(name)).content.decode()
+
+    assert "form-control" in page
+    assert "pages/lens" in page
+
+
+@pytest.mark.parametrize(
+    "name", ["account_email", "account_change_password", "mfa_index", "mfa_activate_totp", "account_logout"]
+)
+def test_allauth_pages_of_a_signed_in_person(client: Client, name: str) -> None:
+    user = UserFactory()
+    client.post(reverse("account_login"), {"login": user.email, "password": PASSWORD})
+    client.force_login(user)
+
+    page = client.get(reverse(name), follow=True)
+
+    assert page.status_code == 200
+    assert "pages/lens" in page.content.decode()

@@ -1,0 +1,31 @@
+"""Forms of a clinic's own settings."""
+
+from typing import Any
+
+from django import forms
+
+from webapp.accounts.models import ApiKey, Organisation
+
+
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Asks what a new key is for."""
+
+    class Meta:
+        model = ApiKey
+        fields = ["name"]
+        labels = {"name": "What the key is for"}
+        help_texts = {"name": "The name of the software or of the person who looks after it."}
+
+
+class OrganisationForm(forms.ModelForm):  # type: ignore[type-arg]
+    """How a clinic releases results, and how it is reached."""
+
+    class Meta:
+        model = Organisation
+        fields = ["release_policy", "help_phone", "contact_email"]
+        labels = {"release_policy": "Release of results", "help_phone": "Telephone for patients"}
+        widgets = {"release_policy": forms.RadioSelect(attrs={"class": "form-check-input"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["contact_email"].label = "E-mail address of the clinic"

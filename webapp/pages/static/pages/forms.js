@@ -1,0 +1,18 @@
+// Two small helps for forms: copy a value, and ask before something that cannot be undone.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copy);
+  field.select();
+  try {
+    await navigator.clipboard.writeText(field.value);
+    button.querySelector("[aria-live]").textContent = "Copied";
+  } catch {
+    button.querySelector("[aria-live]").textContent = "Press Ctrl+C";
+  }
+});
+
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.confirm;
+  if (question && !confirm(question)) event.preventDefault();
+});
