@@ -4,6 +4,9 @@ from django import forms
 
 from webapp.labels.models import LABEL_CHOICES, Label
 
+SELECT = forms.Select(attrs={"class": "form-select"})
+STATES = [("", "Any"), ("submitted", "Not settled"), ("accepted", "Accepted"), ("superseded", "Outvoted")]
+
 
 class LabelForm(forms.Form):
     """One answer about one image."""
@@ -16,8 +19,8 @@ class LabelForm(forms.Form):
 class HistoryFilter(forms.Form):
     """Which of one's own answers to list."""
 
-    dx = forms.ChoiceField(choices=[("", "Any answer"), *LABEL_CHOICES], required=False)
-    state = forms.ChoiceField(choices=[("", "Any state"), *Label.State.choices], required=False)
+    dx = forms.ChoiceField(label="Answer", choices=[("", "Any"), *LABEL_CHOICES], required=False, widget=SELECT)
+    state = forms.ChoiceField(choices=STATES, required=False, widget=SELECT)
     model = forms.ChoiceField(
-        choices=[("", "Any"), ("agrees", "Model agrees"), ("differs", "Model differs")], required=False
+        choices=[("", "Any"), ("agrees", "Agrees"), ("differs", "Differs")], required=False, widget=SELECT
     )

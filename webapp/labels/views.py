@@ -3,7 +3,6 @@
 from typing import cast
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -19,8 +18,7 @@ from webapp.errors import Problem
 from webapp.labels import selectors, services
 from webapp.labels.forms import HistoryFilter, LabelForm
 from webapp.labels.models import LABEL_CHOICES, Label
-
-PAGE_SIZE = 50
+from webapp.pages.keyset import page_of
 
 
 @for_roles(Role.ANNOTATOR)
@@ -92,8 +90,8 @@ def mine(request: HttpRequest) -> HttpResponse:
     """What the annotator has said, newest first, with filters in the address."""
     form = HistoryFilter(request.GET)
     labels = _filtered(selectors.labels_of(_user(request)), form)
-    page = Paginator(labels, PAGE_SIZE).get_page(request.GET.get("page"))
-    return render(request, "labels/mine.html", {"page": page, "form": form, "query": _query(form)})
+    page = page_of(labels, ["-pk"], after=request.GET.get("after", ""))
+    return render(request, "labels/mine.html", {"page": page, "form": form})
 
 
 def _filtered(labels: "QuerySet[Label]", form: HistoryFilter) -> "QuerySet[Label]":
@@ -107,18 +105,12 @@ def _filtered(labels: "QuerySet[Label]", form: HistoryFilter) -> "QuerySet[Label
     return labels
 
 
-def _query(form: HistoryFilter) -> str:
-    """The filters in use, for the links to other pages of the list."""
-    chosen = form.cleaned_data if form.is_valid() else {}
-    return "".join(f"{name}={value}&" for name, value in chosen.items() if value)
-
-
 @for_roles(Role.ANNOTATOR)
 @require_GET
 def disagreements(request: HttpRequest) -> HttpResponse:
     """Images of the annotator's organisation on which three annotators gave three answers."""
     organisation = organisation_of(request)
-    page = Paginator(selectors.disagreements(organisation), PAGE_SIZE).get_page(request.GET.get("page"))
+    page = page_of(selectors.disagreements(organisation), ["created_at", "pk"], after=request.GET.get("after", ""))
     record(actor=actor_of(request), action="labels.disagreements_viewed", object_id="-", organisation=organisation)
     return render(request, "labels/disagreements.html", {"page": page})
 
