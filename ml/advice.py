@@ -17,9 +17,11 @@ class Advice(StrEnum):
 
 
 Thresholds = Mapping[str, float]
-"""P(malignant) from which `urgent_referral` and `routine_referral` hold, by those names, as a bundle's manifest gives them.
+"""P(malignant) from which `urgent_referral` and `routine_referral` hold, by those names, as a bundle's manifest gives
+them.
 
-Set on the validation split: `routine_referral` keeps 95 % sensitivity for malignant lesions (the operating point), `urgent_referral` 95 % specificity.
+Set on the validation split: `routine_referral` keeps 95 % sensitivity for malignant lesions (the operating point),
+`urgent_referral` 95 % specificity.
 """
 
 
@@ -46,10 +48,12 @@ class CaseAnswer:
 def combine(
     probabilities: Sequence[Mapping[str, float]], uncertainties: Sequence[float], thresholds: Thresholds
 ) -> CaseAnswer:
-    """The answer for a case from those for its images, in one order: mean probabilities, and the advice that their P(malignant) gives.
+    """The answer for a case from those for its images, in one order: mean probabilities, and the advice that their
+    P(malignant) gives.
 
-    The uncertainty is a standard deviation by the law of total variance: the images' mean variance (their errors are not independent, so it does not
-    shrink with their number) plus the variance between the images. Raises ValueError without an image, or when the two lists differ in length.
+    The uncertainty is a standard deviation by the law of total variance: the images' mean variance (their errors are
+    not independent, so it does not shrink with their number) plus the variance between the images. Raises ValueError
+    without an image, or when the two lists differ in length.
     """
     if not probabilities or len(probabilities) != len(uncertainties):
         raise ValueError(f"{len(probabilities)} images with {len(uncertainties)} uncertainties give no answer.")
@@ -57,7 +61,9 @@ def combine(
     mean = {code: math.fsum(image[code] for image in probabilities) / count for code in probabilities[0]}
     malignant = math.fsum(mean[code] for code in MALIGNANT)
     within = math.fsum(value**2 for value in uncertainties) / count
-    between = math.fsum((math.fsum(image[code] for code in MALIGNANT) - malignant) ** 2 for image in probabilities) / count
+    between = (
+        math.fsum((math.fsum(image[code] for code in MALIGNANT) - malignant) ** 2 for image in probabilities) / count
+    )
     return CaseAnswer(
         probabilities=mean,
         top_class=max(mean, key=mean.__getitem__),

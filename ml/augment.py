@@ -5,7 +5,9 @@ import numpy as np
 
 
 def augment(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random view of uint8 RGB pixels (height, width, 3), same shape and dtype: flip, any rotation, zoom 0.8 to 1.5, shear, shift, gain, contrast, tint."""
+    """A random view of uint8 RGB pixels (height, width, 3), same shape and dtype: flip, any rotation, zoom 0.8 to
+    1.5, shear, shift, gain, contrast, tint.
+    """
     return _colour(_geometry(pixels, rng), rng)
 
 
@@ -25,7 +27,9 @@ def _geometry(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _colour(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One lookup table for each channel: a gain for the light, a little tint for the camera, and contrast about mid-grey."""
+    """One lookup table for each channel: a gain for the light, a little tint for the camera, and contrast about
+    mid-grey.
+    """
     level = np.arange(256, dtype=np.float32)[:, None]
     gain = rng.uniform(0.85, 1.15) * rng.uniform(0.94, 1.06, 3)
     contrast = rng.uniform(0.85, 1.15)

@@ -20,6 +20,9 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 SEEN: Final = "seen.npy"
 CARD: Final = "model_card.md"
+NEEDED: Final = frozenset(
+    {"name", "classes", "members", "preprocessing", "stack", "thresholds", "data_hash", "code_version", "metrics"}
+)
 
 
 class BundleError(Exception):
@@ -39,9 +42,14 @@ class Bundle:
         return str(self.manifest["name"])
 
     @property
+    def weights(self) -> dict[str, Path]:
+        """The weights file of each member, in the order of the stack's features."""
+        return {member: self.path / file for member, file in _weights(self.manifest).items()}
+
+    @property
     def members(self) -> list[str]:
         """The networks, in the order of the stack's features."""
-        return [member["name"] for member in self.manifest["members"]]
+        return list(self.weights)
 
     @property
     def size(self) -> preprocess.Size:
@@ -52,7 +60,9 @@ class Bundle:
     def stack(self) -> Stack:
         """The stack from the manifest's numbers."""
         numbers = self.manifest["stack"]
-        return Stack(np.array(numbers["coefficients"], dtype=np.float64), np.array(numbers["intercept"], dtype=np.float64))
+        return Stack(
+            np.array(numbers["coefficients"], dtype=np.float64), np.array(numbers["intercept"], dtype=np.float64)
+        )
 
     @property
     def thresholds(self) -> dict[str, float]:
@@ -62,16 +72,12 @@ class Bundle:
     @property
     def seen(self) -> np.ndarray:
         """Fingerprints of every image that a member, the stack or a threshold was fitted to: uint64 (n, 4)."""
-        return np.load(self.path / SEEN)
+        return np.asarray(np.load(self.path / SEEN))
 
     @cached_property
     def hash(self) -> str:
         """SHA-256, hex, over the names and contents of the bundle's files; see `digest`."""
         return digest(self.path)
-
-    def weights(self, member: str) -> Path:
-        """The weights file of a member."""
-        return self.path / next(entry["weights"] for entry in self.manifest["members"] if entry["name"] == member)
 
 
 def digest(path: Path) -> str:
@@ -82,6 +88,11 @@ def digest(path: Path) -> str:
         total.update(f"{file.name}\0{len(content)}\0".encode())
         total.update(content)
     return total.hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """SHA-256, hex, of one file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load(path: Path) -> Bundle:
@@ -102,26 +113,30 @@ def _problem(path: Path, manifest: Any) -> str | None:
     """The first thing that is wrong with a manifest, or None."""
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         return f"the manifest's format is not {FORMAT}, which this version reads."
-    needed = {"name", "classes", "members", "preprocessing", "stack", "thresholds", "data_hash", "code_version", "metrics"}
-    if missing := sorted(needed - manifest.keys()):
+    if missing := sorted(NEEDED - manifest.keys()):
         return f"the manifest lacks {', '.join(missing)}."
-    if manifest["classes"] != list(CLASSES):
-        return f"the classes are {manifest['classes']}, and this version answers {list(CLASSES)}."
-    if manifest["preprocessing"].get("version") != preprocess.VERSION:
-        return f"it wants preprocessing {manifest['preprocessing'].get('version')}, and this version has {preprocess.VERSION}."
     if not manifest["members"]:
         return "it has no members."
-    for file in [SEEN, CARD, *(member["weights"] for member in manifest["members"])]:
-        if not (path / file).is_file():
-            return f"{file} is missing."
-    return _wrong_numbers(path, manifest)
+    if absent := [name for name in [SEEN, CARD, *_weights(manifest).values()] if not (path / name).is_file()]:
+        return f"{', '.join(absent)} missing."
+    return _foreign(manifest) or _wrong_numbers(path, manifest)
+
+
+def _foreign(manifest: dict[str, Any]) -> str | None:
+    """What was made for another version of this code."""
+    if manifest["classes"] != list(CLASSES):
+        return f"the classes are {manifest['classes']}, and this version answers {list(CLASSES)}."
+    wanted = manifest["preprocessing"].get("version")
+    if wanted != preprocess.VERSION:
+        return f"it wants preprocessing {wanted}, and this version has {preprocess.VERSION}."
+    return None
 
 
 def _wrong_numbers(path: Path, manifest: dict[str, Any]) -> str | None:
-    rows = len(CLASSES) * len(manifest["members"])
+    needed = (len(CLASSES) * len(manifest["members"]), len(CLASSES))
     shape = np.array(manifest["stack"]["coefficients"]).shape
-    if shape != (rows, len(CLASSES)):
-        return f"the stack's coefficients have shape {shape}, and {len(manifest['members'])} members need {(rows, len(CLASSES))}."
+    if shape != needed:
+        return f"the stack's coefficients have shape {shape}, and its members need {needed}."
     limits = manifest["thresholds"]
     if not 0 <= limits.get(Advice.ROUTINE_REFERRAL, -1) <= limits.get(Advice.URGENT_REFERRAL, -1) <= 1:
         return f"the thresholds {limits} do not rise from routine_referral to urgent_referral within [0, 1]."
@@ -129,6 +144,10 @@ def _wrong_numbers(path: Path, manifest: dict[str, Any]) -> str | None:
     if seen.dtype != np.uint64 or seen.ndim != 2 or seen.shape[1] != WORDS:
         return f"{SEEN} is {seen.dtype} of shape {seen.shape}, not uint64 of shape (n, {WORDS})."
     return None
+
+
+def _weights(manifest: Mapping[str, Any]) -> dict[str, str]:
+    return {member["name"]: member["weights"] for member in manifest["members"]}
 
 
 def save(
@@ -146,7 +165,8 @@ def save(
 ) -> Bundle:
     """Completes a bundle in `path`, where `<member>.npz` of each member already lies, and loads it.
 
-    `facts` must hold `data_hash` and `code_version`, and may hold more about the origin. Raises BundleError as `load` does.
+    `facts` must hold `data_hash` and `code_version`, and may hold more about the origin. Raises BundleError as `load`
+    does.
     """
     manifest = {
         "format": FORMAT,

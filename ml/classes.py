@@ -1,6 +1,7 @@
 """The seven lesion classes, named by their ISIC code, in the order used everywhere.
 
-Source: ISIC 2018 challenge, task 3; HAM10000 (Tschandl, Rosendahl, Kittler, Scientific Data 2018, doi:10.7910/DVN/DBW86T).
+Source: ISIC 2018 challenge, task 3; HAM10000 (Tschandl, Rosendahl, Kittler, Scientific Data 2018,
+doi:10.7910/DVN/DBW86T).
 """
 
 from typing import Final

@@ -1,13 +1,16 @@
-"""From a member's Keras weights to an OpenVINO network on disk. The only part of serving that needs TensorFlow, and it runs once for each weights file."""
+"""From a member's Keras weights to an OpenVINO network on disk.
+
+The only part of serving that needs TensorFlow, and it runs once for each weights file.
+"""
 
 import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ml.bundle import Bundle
 from ml.imaging.preprocess import Size
 
 RECIPE: Final = "1"
@@ -16,28 +19,30 @@ RECIPE: Final = "1"
 NETWORK: Final = "network.xml"
 
 
-def network_path(bundle: Bundle, member: str, cache: Path) -> Path:
+def network_path(member: str, weights: Path, size: Size, cache: Path) -> Path:
     """Where the cache keeps a member's network: named by its weights, so that bundles that share a member share it."""
-    width, height = bundle.size
-    key = hashlib.sha256(f"{RECIPE} {member} {width}x{height} ".encode())
-    key.update(bundle.weights(member).read_bytes())
+    key = hashlib.sha256(f"{RECIPE} {member} {size[0]}x{size[1]} ".encode())
+    key.update(weights.read_bytes())
     return cache / f"{member}-{key.hexdigest()[:24]}" / NETWORK
 
 
-def missing(bundle: Bundle, cache: Path) -> list[str]:
-    """The members that are not converted yet."""
-    return [member for member in bundle.members if not network_path(bundle, member, cache).exists()]
+def missing(members: Mapping[str, Path], size: Size, cache: Path) -> list[str]:
+    """Those of `members` (name to weights file) that are not converted yet."""
+    return [member for member, file in members.items() if not network_path(member, file, size, cache).exists()]
 
 
-def warm(bundle: Bundle, cache: Path) -> list[str]:
-    """Converts what is missing and gives the names. Two processes may do so at the same time: a network appears whole or not at all."""
-    todo = missing(bundle, cache)
+def warm(members: Mapping[str, Path], size: Size, cache: Path) -> list[str]:
+    """Converts what is missing and gives the names.
+
+    Two processes may do so at the same time: a network appears whole or not at all.
+    """
+    todo = missing(members, size, cache)
+    cache.mkdir(parents=True, exist_ok=True)
     for member in todo:
-        target = network_path(bundle, member, cache).parent
-        cache.mkdir(parents=True, exist_ok=True)
+        target = network_path(member, members[member], size, cache).parent
         arriving = Path(tempfile.mkdtemp(prefix=".arriving-", dir=cache))
         try:
-            _convert(member, bundle.size, bundle.weights(member), arriving / NETWORK)
+            _convert(member, members[member], size, arriving / NETWORK)
             os.rename(arriving, target)
         except OSError:
             if not (target / NETWORK).exists():  # otherwise another process was first, with the same content
@@ -47,7 +52,7 @@ def warm(bundle: Bundle, cache: Path) -> list[str]:
     return todo
 
 
-def _convert(member: str, size: Size, weights_path: Path, target: Path) -> None:
+def _convert(member: str, weights_path: Path, size: Size, target: Path) -> None:
     import openvino
     import tensorflow
 

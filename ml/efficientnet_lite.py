@@ -1,6 +1,7 @@
 """EfficientNet-Lite0's feature extractor: no squeeze-excite, ReLU6, so that it runs fast and quantises well.
 
-Source: TensorFlow TPU repository, `efficientnet/lite` (Apache-2.0); Tan and Le, EfficientNet, ICML 2019, arXiv:1905.11946, table 1.
+Source: TensorFlow TPU repository, `efficientnet/lite` (Apache-2.0); Tan and Le, EfficientNet, ICML 2019,
+arXiv:1905.11946, table 1.
 """
 
 from typing import Any, Final
@@ -21,13 +22,16 @@ BLOCKS: Final = (
 
 
 def efficientnet_lite0(input_shape: tuple[int, int, int]) -> keras.Model:
-    """The network from an image scaled to [-1, 1], shape (n, height, width, 3), to its last feature map (n, height/32, width/32, 1280)."""
+    """The network from an image scaled to [-1, 1], shape (n, height, width, 3), to its last feature map (n,
+    height/32, width/32, 1280).
+    """
     image = layers.Input(input_shape, name="image")
     x = _activated(layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem_conv")(image), "stem")
     index = 0
     for repeats, channels, expansion, kernel, first_stride in BLOCKS:
         for repeat in range(repeats):
-            x = _block(x, f"block{index}", channels, expansion, kernel, first_stride if repeat == 0 else 1)
+            stride = first_stride if repeat == 0 else 1
+            x = _block(x, f"block{index}", channels=channels, expansion=expansion, kernel=kernel, stride=stride)
             index += 1
     x = _activated(layers.Conv2D(1280, 1, 1, "same", use_bias=False, name="head_conv")(x), "head")
     return keras.Model(image, x, name="efficientnet_lite0")
@@ -38,7 +42,7 @@ def _activated(x: Any, name: str) -> Any:
     return layers.ReLU(6.0, name=f"{name}_relu6")(x)
 
 
-def _block(x: Any, name: str, channels: int, expansion: int, kernel: int, stride: int) -> Any:
+def _block(x: Any, name: str, *, channels: int, expansion: int, kernel: int, stride: int) -> Any:
     """An inverted residual: widen, filter each channel, narrow, and add the input where shapes allow."""
     shortcut, width = x, x.shape[-1]
     if expansion > 1:

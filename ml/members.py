@@ -1,7 +1,8 @@
 """The networks that can stand in an ensemble, all with one kind of head.
 
-The head is a 1x1 convolution to seven class activation maps, whose mean over space is the logits. That equals global average pooling and one dense layer
-(Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016), so the heatmap comes out of the same forward pass.
+The head is a 1x1 convolution to seven class activation maps, whose mean over space is the logits. That equals global
+average pooling and one dense layer (Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016),
+so the heatmap comes out of the same forward pass.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,9 @@ from ml.efficientnet_lite import efficientnet_lite0
 from ml.imaging.preprocess import Size
 
 BATCH_NORM_MOMENTUM: Final = 0.97
-"""Keras's MobileNetV2 has 0.999: in a fine-tune of some thousand steps its moving statistics would lag behind the weights."""
+"""Keras's MobileNetV2 has 0.999: in a fine-tune of some thousand steps its moving statistics would lag behind the
+weights.
+"""
 
 
 def _tiny(input_shape: tuple[int, int, int]) -> keras.Model:
@@ -47,8 +50,9 @@ BACKBONES: Final[dict[str, Callable[[tuple[int, int, int]], keras.Model]]] = {
 def build(name: str, size: Size, dropout: float = 0.3) -> keras.Model:
     """A member with random weights.
 
-    Input: uint8 RGB, shape (n, height, width, 3). Output: a dict of `logits`, float32 (n, 7), and `maps`, float32 (n, rows, columns, 7), of which the
-    logits are the mean over rows and columns. Raises KeyError for a name that is not in BACKBONES.
+    Input: uint8 RGB, shape (n, height, width, 3). Output: a dict of `logits`, float32 (n, 7), and `maps`, float32 (n,
+    rows, columns, 7), of which the logits are the mean over rows and columns. Raises KeyError for a name that is not
+    in BACKBONES.
     """
     width, height = size
     backbone = BACKBONES[name]((height, width, 3))
@@ -64,12 +68,16 @@ def build(name: str, size: Size, dropout: float = 0.3) -> keras.Model:
 
 
 def load_imagenet(model: keras.Model, folder: Path) -> None:
-    """Puts the ImageNet weights found in `folder` into a member's backbone. Raises FileNotFoundError with the names looked for."""
+    """Puts the ImageNet weights found in `folder` into a member's backbone. Raises FileNotFoundError with the names
+    looked for.
+    """
     backbone = model.get_layer(index=2)
     paths = [folder / f"{model.name}_imagenet_notop.weights.h5", folder / f"{model.name}_imagenet_notop.keras"]
     path = next((path for path in paths if path.exists()), None)
     if path is None:
-        raise FileNotFoundError(f"No ImageNet weights for {model.name}: looked for {paths[0].name} and {paths[1].name} in {folder}.")
+        raise FileNotFoundError(
+            f"No ImageNet weights for {model.name}: looked for {paths[0].name} and {paths[1].name} in {folder}."
+        )
     if path.suffix == ".keras":
         backbone.set_weights(keras.models.load_model(path, compile=False).get_weights())
     else:

@@ -2,9 +2,13 @@
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 
 class Progress(Protocol):
@@ -14,7 +18,9 @@ class Progress(Protocol):
         """A new part of the work begins."""
 
     def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
-        """One epoch of a member ended; losses are cross-entropies in nats, the second None without a validation split."""
+        """One epoch of a member ended; losses are cross-entropies in nats, the second None without a validation
+        split.
+        """
 
     def done(self, **facts: Any) -> None:
         """The run ended well."""
@@ -67,3 +73,12 @@ class TextProgress:
 def progress_for(kind: str) -> Progress:
     """`json` or `text`."""
     return JsonProgress() if kind == "json" else TextProgress()
+
+
+@contextmanager
+def bar(text: str, total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error; call what it gives once for each thing done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True)) as shown:
+        task = shown.add_task(text, total=total)
+        yield lambda: shown.advance(task)

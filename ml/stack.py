@@ -1,6 +1,7 @@
 """The stack: multinomial logistic regression from the members' log-probabilities to calibrated class probabilities.
 
-Source: Wolpert, Stacked generalization, Neural Networks 1992. Fitted on the validation split, which no member was trained on.
+Source: Wolpert, Stacked generalization, Neural Networks 1992. Fitted on the validation split, which no member was
+trained on.
 """
 
 from dataclasses import dataclass
@@ -52,8 +53,8 @@ def average(members: int) -> Stack:
 def fit(logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int = 0) -> Stack:
     """Fits the stack to logits (n, members, 7), labels int (n,) and lesion ids (n,).
 
-    The strength of the L2 penalty is chosen by five-fold cross-validation over whole lesions, then the fit uses all rows.
-    Raises StackError when a class has fewer than five lesions.
+    The strength of the L2 penalty is chosen by five-fold cross-validation over whole lesions, then the fit uses all
+    rows. Raises StackError when a class has fewer than five lesions.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -74,8 +75,18 @@ def fit(logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int =
     return _regress(features, labels, min(STRENGTHS, key=loss))
 
 
+def fit_with_thresholds(
+    logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int = 0
+) -> tuple[Stack, dict[str, float]]:
+    """`fit`, and `thresholds` for its answers to the same images."""
+    fitted = fit(logits, labels, lesions, seed)
+    is_malignant = np.isin(labels, MALIGNANT_INDICES)
+    return fitted, thresholds(malignant(fitted.probabilities(logits)), is_malignant)
+
+
 def thresholds(p_malignant: np.ndarray, is_malignant: np.ndarray) -> dict[str, float]:
-    """The advice thresholds on P(malignant) (n,) that reach SENSITIVITY and SPECIFICITY on these images, `is_malignant` bool (n,).
+    """The advice thresholds on P(malignant) (n,) that reach SENSITIVITY and SPECIFICITY on these images,
+    `is_malignant` bool (n,).
 
     Raises StackError when one side is empty.
     """
@@ -87,9 +98,11 @@ def thresholds(p_malignant: np.ndarray, is_malignant: np.ndarray) -> dict[str, f
 
 
 def _features(logits: np.ndarray) -> np.ndarray:
-    """The members' log-probabilities side by side, clipped so that one certain member cannot overrule the rest: float64 (n, 7 * members)."""
+    """The members' log-probabilities side by side, clipped so that one certain member cannot overrule the rest:
+    float64 (n, 7 * members).
+    """
     log_probabilities = np.log(np.clip(softmax(logits), 1e-6, None))
-    return log_probabilities.reshape(len(logits), -1)
+    return np.asarray(log_probabilities.reshape(len(logits), -1))
 
 
 def _regress(features: np.ndarray, labels: np.ndarray, strength: float) -> Stack:

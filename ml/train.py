@@ -1,48 +1,138 @@
-"""The first bundle: members fitted to a published data set from ImageNet backbones."""
+"""The first bundle: members fitted to HAM10000 from ImageNet backbones, a stack, thresholds, an evaluation and a
+card.
+"""
 
-from dataclasses import replace
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 
-from ml import members, training, weights
-from ml.classes import INDEX
-from ml.data import pixels
-from ml.data.images import ImageStore
-from ml.imaging.preprocess import Size
+from ml import bundle as bundles
+from ml import evaluate, model_card, stack, training
+from ml.bundle import Bundle
+from ml.data import examples as data
+from ml.data import ham10000, splits
+from ml.data.examples import Examples
+from ml.imaging.preprocess import DEFAULT_SIZE, Size
 from ml.progress import Progress
+from ml.version import code_version
+
+LICENCE = (
+    f"{ham10000.ATTRIBUTION} Backbones: ImageNet weights by Google, Apache-2.0. "
+    "The weights of this bundle carry the attribution and the non-commercial condition."
+)
 
 
-def examples(rows: pd.DataFrame, images: ImageStore, size: Size) -> tuple[training.Examples, pixels.Loaded, pd.DataFrame]:
-    """What to train on for the rows of a table: the examples, what was loaded, and the rows that could be read, all in one order."""
-    loaded = pixels.load(images, rows["image_id"].tolist(), size)
-    kept = rows.set_index("image_id", drop=False).loc[loaded.ids].reset_index(drop=True)
-    labels = np.array([INDEX[code] for code in kept["dx"]], dtype=np.int64)
-    return training.Examples(loaded.pixels, labels), loaded, kept
+@dataclass(frozen=True)
+class Run:
+    """What the first training is given.
+
+    `data` holds HAM10000's table and images, `backbones` the ImageNet weights; `work` keeps what an interrupted run
+    goes on from; the bundle goes to `output`, which is made.
+    """
+
+    data: Path
+    backbones: Path
+    work: Path
+    output: Path
+    members: Sequence[str]
+    settings: training.Settings
+    size: Size = DEFAULT_SIZE
 
 
-def fit_members(
-    names: list[str],
-    size: Size,
-    train: training.Examples,
-    validation: training.Examples,
-    settings: training.Settings,
-    backbones: Path,
-    work: Path,
-    progress: Progress,
-) -> None:
-    """Fits each member and leaves `<work>/<name>.npz`. A member that is there is kept, an interrupted one goes on from its last epoch."""
-    for index, name in enumerate(names):
-        finished = work / f"{name}.npz"
+def train(run: Run, progress: Progress) -> Bundle:
+    """Trains and writes a bundle. Raises DataError for data that cannot be used and FileNotFoundError for a missing
+    backbone.
+    """
+    progress.stage("reading")
+    dataset = ham10000.read(run.data)
+    dataset = replace(dataset, table=splits.assign(dataset.table))
+    sides = {name: data.load(dataset.split(name), dataset.images, run.size) for name in ("train", "validation", "test")}
+    fit_members(run, sides["train"], sides["validation"], progress)
+
+    progress.stage("evaluating")
+    run.output.mkdir(parents=True, exist_ok=True)
+    files = {member: run.output / f"{member}.npz" for member in run.members}
+    for file in files.values():
+        shutil.copyfile(run.work / file.name, file)
+    ensemble = evaluate.ready(files, run.size, run.work / "cache")
+    validation = sides["validation"]
+    fitted, thresholds = stack.fit_with_thresholds(
+        ensemble.logits(validation.pixels), validation.labels, validation.lesions, run.settings.seed
+    )
+    seen = np.concatenate([sides["train"].fingerprints, validation.fingerprints])
+    test, dropped = evaluate.unseen(sides["test"], seen)
+    scored = evaluate.score(ensemble.logits(test.pixels), test, fitted, thresholds)
+    metrics = evaluate.summarise(scored, dropped).as_dict()
+
+    name = run.output.name
+    origin = [*_origin(run, sides), _aside(dataset.problems, sides)]
+    made = bundles.save(
+        run.output,
+        name=name,
+        members=run.members,
+        size=run.size,
+        stack=fitted,
+        thresholds=thresholds,
+        seen=seen,
+        facts={
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "data_hash": bundles.sha256(ham10000.table_path(run.data)),
+            "code_version": code_version(),
+            "seed": run.settings.seed,
+            "origin": origin,
+            "licence": LICENCE,
+        },
+        metrics=metrics,
+        card=model_card.write(
+            name=name, members=run.members, thresholds=thresholds, origin=origin, evaluation=metrics, licence=LICENCE
+        ),
+    )
+    progress.done(bundle=str(run.output), hash=made.hash, metrics=metrics["metrics"])
+    return made
+
+
+def fit_members(run: Run, train: Examples, validation: Examples, progress: Progress) -> None:
+    """Fits each member and leaves `<work>/<name>.npz`. A member that is there is kept, an interrupted one goes on."""
+    from ml import members, weights
+
+    for index, name in enumerate(run.members):
+        finished = run.work / f"{name}.npz"
         if finished.exists():
             continue
         progress.stage(f"training {name}")
-        keras.utils.set_random_seed(settings.seed + index)
-        model = members.build(name, size)
-        members.load_imagenet(model, backbones)
-        own = replace(settings, seed=settings.seed + index)
-        training.fit(model, train, validation, own, progress, work / f"{name}.checkpoint")
+        seed = run.settings.seed + index
+        keras.utils.set_random_seed(seed)
+        model = members.build(name, run.size)
+        members.load_imagenet(model, run.backbones)
+        training.fit(
+            model, train, validation, replace(run.settings, seed=seed), progress, work=run.work / f"{name}.checkpoint"
+        )
         weights.save(model, finished)
         keras.utils.clear_session()
+
+
+def _origin(run: Run, sides: dict[str, Examples]) -> list[str]:
+    settings = run.settings
+    drawn = settings.samples or len(sides["train"])
+    width, height = run.size
+    return [
+        "HAM10000, whole frames, split by lesion: "
+        + ", ".join(f"{len(examples)} images for {name}" for name, examples in sides.items())
+        + ".",
+        f"Members start from ImageNet and are fitted to the train split at {width} x {height} pixels for "
+        f"{settings.epochs} epochs of {drawn} images, classes drawn by the square root of their size, "
+        "with random rotation, flip, zoom, shear, light and tint.",
+        "The stack and the thresholds are fitted to the validation split. Nothing was chosen on the test split.",
+    ]
+
+
+def _aside(problems: dict[str, int], sides: dict[str, Examples]) -> str:
+    """The counts of what could not be used or was incomplete."""
+    refused = sum(len(examples.refused) for examples in sides.values())
+    counts = {**problems, **({"refused": refused} if refused else {})}
+    return "Problems in the data: " + (", ".join(f"{name} {count}" for name, count in counts.items()) or "none") + "."

@@ -9,6 +9,7 @@ import numpy as np
 
 from ml.augment import augment
 from ml.classes import CLASSES
+from ml.data.examples import Examples
 from ml.progress import Progress
 
 BATCH: Final = 32
@@ -30,17 +31,6 @@ class Settings:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Examples:
-    """`pixels` uint8 (n, height, width, 3) and `labels` int (n,), indices into CLASSES."""
-
-    pixels: np.ndarray
-    labels: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
 class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]
     """Augmented batches in which a class of n images is drawn in proportion to the square root of n."""
 
@@ -54,7 +44,7 @@ class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]
         self._draw()
 
     def __len__(self) -> int:
-        return -(-self._samples // BATCH)
+        return int(np.ceil(self._samples / BATCH))
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self._rows[index * BATCH : (index + 1) * BATCH]
@@ -85,14 +75,25 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
         logs = logs or {}
         validation = logs.get("val_loss")
         self._progress.epoch(
-            self._name, epoch + 1, self._epochs, round(float(logs["loss"]), 4), None if validation is None else round(float(validation), 4)
+            self._name,
+            epoch + 1,
+            self._epochs,
+            round(float(logs["loss"]), 4),
+            None if validation is None else round(float(validation), 4),
         )
 
 
 def fit(
-    model: keras.Model, train: Examples, validation: Examples | None, settings: Settings, progress: Progress, work: Path | None = None
+    model: keras.Model,
+    train: Examples,
+    validation: Examples | None,
+    settings: Settings,
+    progress: Progress,
+    *,
+    work: Path | None = None,
 ) -> None:
-    """Fits a member of `ml.members` in place: AdamW, cosine schedule with warm-up, label smoothing; its weights end as their moving average.
+    """Fits a member of `ml.members` in place: AdamW, cosine schedule with warm-up, label smoothing; its weights end
+    as their moving average.
 
     With `work` given, the state is kept there after each epoch and an interrupted run goes on from it.
     """
@@ -104,7 +105,11 @@ def fit(
     trainee = keras.Model(model.input, model.output["logits"], name=model.name)
     warm = max(1, steps // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate / 20, steps - warm, alpha=0.01, warmup_target=settings.learning_rate, warmup_steps=warm
+        settings.learning_rate / 20,
+        max(1, steps - warm),
+        alpha=0.01,
+        warmup_target=settings.learning_rate,
+        warmup_steps=warm,
     )
     ema = max(0.0, min(settings.ema, 1 - 10 / steps))  # a short run averages its last tenth, not its start
     optimizer = keras.optimizers.AdamW(
@@ -122,7 +127,14 @@ def fit(
     held_out = None
     if validation is not None and len(validation):
         held_out = (validation.pixels, np.eye(len(CLASSES), dtype=np.float32)[validation.labels])
-    trainee.fit(batches, epochs=settings.epochs, validation_data=held_out, validation_batch_size=64, callbacks=callbacks, verbose=0)
+    trainee.fit(
+        batches,
+        epochs=settings.epochs,
+        validation_data=held_out,
+        validation_batch_size=64,
+        callbacks=callbacks,
+        verbose=0,
+    )
 
 
 class _Resume(keras.callbacks.Callback):  # type: ignore[misc]
@@ -143,11 +155,3 @@ def _freeze_batch_norm(model: keras.Model) -> None:
             layer.trainable = False
         elif isinstance(layer, keras.Model):
             _freeze_batch_norm(layer)
-
-
-def predict_logits(model: keras.Model, pixels: np.ndarray, batch: int = 64) -> np.ndarray:
-    """The member's logits, float32 (n, 7), for uint8 pixels (n, height, width, 3)."""
-    parts = [
-        keras.ops.convert_to_numpy(model(pixels[start : start + batch], training=False)["logits"]) for start in range(0, len(pixels), batch)
-    ]
-    return np.concatenate(parts) if parts else np.empty((0, len(CLASSES)), np.float32)

@@ -11,7 +11,9 @@ class WeightsError(Exception):
 
 
 def save(model: keras.Model, path: Path) -> None:
-    """Writes every variable, in the model's order, to an uncompressed `.npz`. Raises WeightsError for a value that float16 cannot hold."""
+    """Writes every variable, in the model's order, to an uncompressed `.npz`. Raises WeightsError for a value that
+    float16 cannot hold.
+    """
     arrays: dict[str, np.ndarray] = {}
     for index, value in enumerate(model.get_weights()):
         stored = value.astype(np.float16) if value.ndim > 1 else value.astype(np.float32)
@@ -19,14 +21,19 @@ def save(model: keras.Model, path: Path) -> None:
             raise WeightsError(f"{model.weights[index].path} of {model.name} holds values that cannot be stored.")
         arrays[f"{index:04d}"] = stored
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, **arrays)
+    np.savez(path, **arrays)  # type: ignore[arg-type]
 
 
 def load(model: keras.Model, path: Path) -> None:
-    """Puts the file's values into a model of the same architecture. Raises WeightsError where number or shapes differ."""
+    """Puts the file's values into a model of the same architecture. Raises WeightsError where number or shapes
+    differ.
+    """
     with np.load(path) as stored:
         values = [stored[name].astype(np.float32) for name in sorted(stored.files)]
     expected = [tuple(variable.shape) for variable in model.weights]
     if [value.shape for value in values] != expected:
-        raise WeightsError(f"{path.name} does not fit {model.name}: {len(values)} arrays, and the network has {len(expected)} or other shapes.")
+        raise WeightsError(
+            f"{path.name} does not fit {model.name}: it holds {len(values)} arrays, and the network has "
+            f"{len(expected)} variables, or of other shapes."
+        )
     model.set_weights(values)

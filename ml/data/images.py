@@ -9,7 +9,9 @@ SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", 
 
 
 class ImageStore:
-    """Reads images named `<image_id>.<suffix>` from folders (searched to any depth) and ZIP files, in the order given: the first that has an id wins."""
+    """Reads images named `<image_id>.<suffix>` from folders (searched to any depth) and ZIP files, in the order
+    given: the first that has an id wins.
+    """
 
     def __init__(self, *sources: Path) -> None:
         self._lock = threading.Lock()

@@ -31,7 +31,8 @@ def groups(table: pd.DataFrame) -> pd.Series:
 
 
 def assign(table: pd.DataFrame, seed: int = 0, fractions: Mapping[str, float] = FRACTIONS) -> pd.DataFrame:
-    """A copy of the table with `split` filled: each class is divided by `fractions`, whole groups at a time, in an order fixed by `seed`.
+    """A copy of the table with `split` filled: each class is divided by `fractions`, whole groups at a time, in an
+    order fixed by `seed`.
 
     A group with several classes counts as the rarest of them, so that rare classes reach every split.
     """

@@ -33,7 +33,9 @@ class DataError(Exception):
 
 @dataclass(frozen=True)
 class Dataset:
-    """`table` has the columns COLUMNS, one row for each usable image; `images` reads them; `problems` counts the rows set aside or incomplete."""
+    """`table` has the columns COLUMNS, one row for each usable image; `images` reads them; `problems` counts the rows
+    set aside or incomplete.
+    """
 
     table: pd.DataFrame
     images: ImageStore
@@ -47,8 +49,8 @@ class Dataset:
 def build(frame: pd.DataFrame, images: ImageStore) -> Dataset:
     """Brings a frame into the schema, checks it and counts every problem by name; nothing is dropped silently.
 
-    Rows are set aside for `duplicate_image_id`, `missing_lesion_id`, `unknown_class` and `missing_file`; `missing_age`, `missing_sex` and `missing_site` only count.
-    Raises DataError (`no_images`) when no row is left.
+    Rows are set aside for `duplicate_image_id`, `missing_lesion_id`, `unknown_class` and `missing_file`;
+    `missing_age`, `missing_sex` and `missing_site` only count. Raises DataError (`no_images`) when no row is left.
     """
     table = frame.reindex(columns=list(COLUMNS)).copy()
     for column in ("image_id", "lesion_id", "patient_id", "dx", "dx_type", "sex", "site", "split"):
@@ -74,5 +76,8 @@ def build(frame: pd.DataFrame, images: ImageStore) -> Dataset:
         problems[f"missing_{column}"] = int(missing.sum())
     if table.empty:
         counts = ", ".join(f"{name} {count}" for name, count in problems.items() if count)
-        raise DataError("no_images", f"No row of the table can be used ({counts or 'it is empty'}). Check the table and the image folder.")
+        raise DataError(
+            "no_images",
+            f"No row of the table can be used ({counts or 'it is empty'}). Check the table and the image folder.",
+        )
     return Dataset(table, images, {name: count for name, count in problems.items() if count})

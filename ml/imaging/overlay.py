@@ -16,8 +16,8 @@ STRENGTH: Final = 0.55
 def render_heatmap(data: bytes, heatmap: np.ndarray) -> bytes:
     """A JPEG of the photo with the heatmap over it: clear where the map is 0, from yellow to dark red towards 1.
 
-    `data` is the encoded photo, `heatmap` float32 (rows, columns) in [0, 1] in the photo's upright orientation. The longest side is at most 800 pixels.
-    Raises ImageRefused when the photo cannot be decoded.
+    `data` is the encoded photo, `heatmap` float32 (rows, columns) in [0, 1] in the photo's upright orientation. The
+    longest side is at most 800 pixels. Raises ImageRefused when the photo cannot be decoded.
     """
     image = decode(data).image
     image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))

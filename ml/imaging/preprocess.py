@@ -1,7 +1,7 @@
 """The one road from a decoded photo to the pixels that a model sees, shared by training and serving.
 
-The whole frame is kept: HAM10000 is 4:3 landscape, so a portrait photo is turned a quarter and then resized to the model's 4:3 input.
-Scaling to [-1, 1] happens inside the model, so that what travels is uint8.
+The whole frame is kept: HAM10000 is 4:3 landscape, so a portrait photo is turned a quarter and then resized to the
+model's 4:3 input. Scaling to [-1, 1] happens inside the model, so that what travels is uint8.
 """
 
 from typing import Final
@@ -21,8 +21,9 @@ DEFAULT_SIZE: Final[Size] = (192, 144)
 def fit(image: Image.Image, size: Size = DEFAULT_SIZE) -> np.ndarray:
     """The whole frame resized in its own orientation.
 
-    `image` is RGB with its EXIF orientation already applied. Gives uint8 RGB of shape (height, width, 3) for a landscape or square
-    image and (width, height, 3) for a portrait one, so that the shape still tells which way the photo was held.
+    `image` is RGB with its EXIF orientation already applied. Gives uint8 RGB of shape (height, width, 3) for a
+    landscape or square image and (width, height, 3) for a portrait one, so that the shape still tells which way the
+    photo was held.
     """
     width, height = size
     target = (height, width) if image.height > image.width else (width, height)
@@ -32,7 +33,7 @@ def fit(image: Image.Image, size: Size = DEFAULT_SIZE) -> np.ndarray:
 
 def is_portrait(pixels: np.ndarray) -> bool:
     """Whether an (rows, columns, …) array is taller than wide."""
-    return pixels.shape[0] > pixels.shape[1]
+    return bool(pixels.shape[0] > pixels.shape[1])
 
 
 def landscape(pixels: np.ndarray) -> np.ndarray:

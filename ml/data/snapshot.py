@@ -1,0 +1,45 @@
+"""The immutable table that a retraining learns from: labels that people gave, with the split of each patient decided
+before.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from ml.classes import CLASSES
+from ml.data.images import ImageStore
+from ml.data.splits import groups
+from ml.data.table import SPLITS, DataError, Dataset, build
+
+COLUMNS: Final = ("image_id", "lesion_id", "patient_id", "dx", "split", "sha256")
+
+
+def read(path: Path, images: Path) -> Dataset:
+    """Reads `snapshot.csv` with COLUMNS and its images at `<images>/<image_id>.jpg`; `sha256` is that of the file as
+    it was sent in, for tracing.
+
+    A snapshot is complete and consistent, or it is refused. Raises DataError: `missing_columns`, `unknown_class`,
+    `unknown_split`, `leaking_split` (a lesion or patient on two sides), `missing_images`, `no_images`.
+    """
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if missing := sorted(set(COLUMNS) - set(frame.columns)):
+        raise DataError("missing_columns", f"{path.name} lacks the columns {', '.join(missing)}.")
+    if unknown := sorted(set(frame["dx"]) - set(CLASSES)):
+        raise DataError(
+            "unknown_class", f"{path.name} has the classes {', '.join(unknown)}; known are {', '.join(CLASSES)}."
+        )
+    if unknown := sorted(set(frame["split"]) - set(SPLITS)):
+        raise DataError(
+            "unknown_split", f"{path.name} has the splits {', '.join(unknown)}; known are {', '.join(SPLITS)}."
+        )
+    leaking = int((frame["split"].groupby(groups(frame)).nunique() > 1).sum())
+    if leaking:
+        raise DataError("leaking_split", f"{leaking} lesions or patients of {path.name} are in more than one split.")
+    store = ImageStore(images)
+    absent = set(frame["image_id"]) - set(store.ids())
+    if absent:
+        raise DataError(
+            "missing_images", f"{len(absent)} images of {path.name} are not in {images}, {min(absent)} for one."
+        )
+    return build(frame, store)

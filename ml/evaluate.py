@@ -1,0 +1,80 @@
+"""A bundle on images that it has never seen."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ml import convert
+from ml.bundle import Bundle
+from ml.data.examples import Examples
+from ml.ensemble import Ensemble
+from ml.imaging.fingerprint import matches
+from ml.metrics import Measured, Scored, measure
+from ml.stack import Stack
+
+
+class SeenError(Exception):
+    """Nothing is left to measure on."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics on `images` images of `lesions` lesions, after `dropped_seen` were left out as seen by the model
+    before.
+    """
+
+    images: int
+    lesions: int
+    malignant_lesions: int
+    dropped_seen: int
+    metrics: dict[str, Measured]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a manifest: plain numbers, None where a metric is not determined."""
+        metrics = {
+            name: {key: None if np.isnan(value) else round(value, 4) for key, value in vars(measured).items()}
+            for name, measured in self.metrics.items()
+        }
+        return {**vars(self), "metrics": metrics}
+
+
+def unseen(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:
+    """The examples whose fingerprint matches none of `seen` (uint64, (m, 4)), and how many were dropped.
+
+    Raises SeenError when none is left.
+    """
+    known = matches(examples.fingerprints, seen)
+    if known.all():
+        raise SeenError(f"The model has seen all {len(known)} test images. Give it a test split of its own.")
+    return examples.take(~known), int(known.sum())
+
+
+def ready(members: dict[str, Path], size: tuple[int, int], cache: Path) -> Ensemble:
+    """The ensemble that serves these weights, converted in this process where needed."""
+    convert.warm(members, size, cache)
+    return Ensemble(members, size, cache)
+
+
+def score(logits: np.ndarray, examples: Examples, stack: Stack, thresholds: dict[str, float]) -> Scored:
+    """The stack's answers to the members' logits (n, members, 7), beside the truth."""
+    return Scored(stack.probabilities(logits), examples.labels, examples.lesions, thresholds["routine_referral"])
+
+
+def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
+    """Measures a bundle through the networks that serve it. Raises SeenError when it has seen every image."""
+    kept, dropped = unseen(examples, bundle.seen)
+    logits = ready(bundle.weights, bundle.size, cache).logits(kept.pixels)
+    return summarise(score(logits, kept, bundle.stack, bundle.thresholds), dropped)
+
+
+def summarise(scored: Scored, dropped_seen: int) -> Evaluation:
+    """The evaluation of answers."""
+    return Evaluation(
+        images=len(scored.labels),
+        lesions=len(set(scored.lesions)),
+        malignant_lesions=len(set(scored.lesions[scored.is_malignant])),
+        dropped_seen=dropped_seen,
+        metrics=measure(scored),
+    )

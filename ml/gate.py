@@ -1,0 +1,100 @@
+"""Whether a candidate may replace the active bundle: both answer the same frozen test split, lesion by lesion.
+
+A paired bootstrap draws lesions once for both, so what is compared is the difference on the same patients. For the
+metrics of MARGINS the lower end of the difference's 95 % interval must not lie below minus the margin: the data has
+to show that no more is lost, not merely fail to show that it is.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from ml.metrics import DRAWS, METRICS, Scored, interval, lesion_weights
+
+MARGINS: Final = {"sensitivity": 0.05, "specificity": 0.10, "malignant_auc": 0.03}
+"""How much of each may at most be lost. Sensitivity is the rule; the other two stop a candidate that refers
+everybody.
+"""
+
+MIN_LESIONS: Final = 30
+"""Malignant and benign lesions each; with fewer the intervals say nothing and the verdict is `inconclusive`, which is
+never `passed`.
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric: both values, candidate minus active with its 95 % interval, and `passed`, `failed`, `inconclusive`
+    or `reported` (not part of the rule).
+    """
+
+    metric: str
+    active: float | None
+    candidate: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """`verdict` is `passed`, `failed` or `inconclusive`; `reason` is a sentence for the operator."""
+
+    verdict: str
+    reason: str
+    images: int
+    lesions: int
+    malignant_lesions: int
+    rows: list[Row]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `gate.json`, with the margins that were applied."""
+        return {**asdict(self), "margins": MARGINS, "min_lesions": MIN_LESIONS}
+
+
+def compare(active: Scored, candidate: Scored, draws: int = DRAWS, seed: int = 0) -> Gate:
+    """Compares answers to the same images in the same order. Raises ValueError when they are not."""
+    if not (np.array_equal(active.labels, candidate.labels) and np.array_equal(active.lesions, candidate.lesions)):
+        raise ValueError("The gate compares answers to the same images in the same order.")
+    malignant_lesions = len(set(active.lesions[active.is_malignant]))
+    benign_lesions = len(set(active.lesions[~active.is_malignant]))
+    enough = min(malignant_lesions, benign_lesions) >= MIN_LESIONS
+    weights = list(lesion_weights(active.lesions, draws, seed))
+    rows = [_row(metric, active, candidate, weights, enough) for metric in METRICS]
+    failed = [row for row in rows if row.verdict == "failed"]
+    if not enough:
+        verdict = "inconclusive"
+        reason = (
+            f"The test split has {malignant_lesions} malignant and {benign_lesions} benign lesions; "
+            f"{MIN_LESIONS} of each are needed to tell."
+        )
+    elif failed:
+        verdict = "failed"
+        reason = " ".join(
+            f"A loss of {row.metric} of more than {MARGINS[row.metric]:.2f} cannot be ruled out "
+            f"(difference {row.difference:+.3f}, from {row.low:+.3f})."
+            for row in failed
+        )
+    else:
+        verdict, reason = "passed", "No loss beyond the margins."
+    return Gate(verdict, reason, len(active.labels), len(set(active.lesions)), malignant_lesions, rows)
+
+
+def _row(metric: str, active: Scored, candidate: Scored, weights: list[np.ndarray], enough: bool) -> Row:
+    function = METRICS[metric]
+    ones = np.ones(len(active.labels))
+    before, after = function(active, ones), function(candidate, ones)
+    low, high = interval(np.array([function(candidate, weight) - function(active, weight) for weight in weights]))
+    if metric not in MARGINS:
+        verdict = "reported"
+    elif not enough or np.isnan(low):
+        verdict = "inconclusive"
+    else:
+        verdict = "passed" if low >= -MARGINS[metric] else "failed"
+    return Row(metric, _number(before), _number(after), _number(after - before), _number(low), _number(high), verdict)
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)

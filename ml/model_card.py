@@ -1,0 +1,78 @@
+"""The model card: what a bundle is, what it was measured to do, and what it must not be used for, written from
+numbers alone.
+
+Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.03993.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+LABELS: Final = {
+    "balanced_accuracy": "Balanced accuracy, 7 classes",
+    "malignant_auc": "AUC, malignant (MEL, BCC, AKIEC) against benign",
+    "sensitivity": "Sensitivity for malignant at the operating point",
+    "specificity": "Specificity for malignant at the operating point",
+    "melanoma_auc": "AUC, melanoma against all others",
+    "ece": "Expected calibration error, 15 bins",
+}
+
+
+def write(
+    *,
+    name: str,
+    members: Sequence[str],
+    thresholds: Mapping[str, float],
+    origin: Sequence[str],
+    evaluation: Mapping[str, Any],
+    licence: str,
+) -> str:
+    """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`."""
+    lines = [
+        f"# {name}",
+        "",
+        "Supports a professional's decision about one skin lesion; it never replaces one and is not a medical device.",
+        "",
+        "## What it is",
+        "",
+        f"A stacked logistic regression over {', '.join(members)}.",
+        "It gives seven class probabilities (ISIC codes), P(malignant), its standard deviation over the members,",
+        "and a heatmap.",
+        "",
+        f"Advice: urgent referral from P(malignant) {thresholds['urgent_referral']:.3f}, routine referral from "
+        f"{thresholds['routine_referral']:.3f} (the operating point), else self-monitoring.",
+        "",
+        "## Where it comes from",
+        "",
+        *(f"- {sentence}" for sentence in origin),
+        "",
+        "## What it was measured to do",
+        "",
+        f"On {evaluation['images']} images of {evaluation['lesions']} lesions "
+        f"({evaluation['malignant_lesions']} malignant) that share no lesion with anything it was fitted to;",
+        f"{evaluation['dropped_seen']} more were dropped because their fingerprint matches an image that it had seen.",
+        "Intervals: 95 %, bootstrap by lesion.",
+        "",
+        "| metric | value | 95 % interval |",
+        "|---|---|---|",
+        *(_row(metric, evaluation["metrics"][metric]) for metric in LABELS),
+        "",
+        "## Limits",
+        "",
+        "- Learnt from dermoscopic images of two clinics, mostly of light skin.",
+        "  Phone photos and dark skin are not measured.",
+        "- Answers with one of seven classes whatever it is shown.",
+        "  Other diagnoses, among them squamous cell carcinoma, have no class.",
+        "- A low P(malignant) does not rule cancer out: a changing lesion needs a doctor whatever the answer.",
+        "",
+        "## Licence",
+        "",
+        licence,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(metric: str, measured: Mapping[str, float | None]) -> str:
+    if measured["value"] is None:
+        return f"| {LABELS[metric]} | not determined | |"
+    return f"| {LABELS[metric]} | {measured['value']:.3f} | {measured['low']:.3f} to {measured['high']:.3f} |"

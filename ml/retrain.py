@@ -1,0 +1,196 @@
+"""Learning further from labels: members of the active bundle are fine-tuned, and the candidate meets the gate."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ml import bundle as bundles
+from ml import evaluate, gate, model_card, stack
+from ml.bundle import Bundle
+from ml.classes import CLASSES
+from ml.data import examples as data
+from ml.data import snapshot
+from ml.data.examples import Examples
+from ml.data.table import DataError
+from ml.progress import Progress
+from ml.stack import Stack
+from ml.version import code_version
+
+LEARNING_RATE: Final = 1e-4
+"""A seventh of the first training's: what is known should be bent, not replaced."""
+
+STACK_LESIONS: Final = 200
+STACK_LESIONS_OF_A_CLASS: Final = 10
+"""A validation split with so many lesions, in all and of each class, refits the stack and the thresholds; else they
+stay.
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a retraining is given.
+
+    `bundle`, `snapshot` (CSV) and `images` (folder) are read; `output` receives `bundle/` and `gate.json`; `cache`
+    keeps converted networks.
+    """
+
+    bundle: Path
+    snapshot: Path
+    images: Path
+    output: Path
+    cache: Path
+    epochs: int
+    members: Sequence[str]
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What was loaded: `test` without the `dropped` images whose fingerprint is in `seen`."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+    seen: np.ndarray
+    dropped: int
+
+
+def retrain(run: Run, progress: Progress) -> gate.Gate:
+    """Makes a candidate from the active bundle and measures both on the snapshot's test split.
+
+    Fine-tunes `run.members` on the train split alone and keeps the other members. Raises BundleError, SeenError, and
+    DataError with the codes of `ml.data.snapshot.read`, `unknown_member`, `no_train_images` and `no_test_images`.
+    """
+    progress.stage("reading")
+    active = bundles.load(run.bundle)
+    if unknown := sorted(set(run.members) - set(active.members)):
+        raise DataError(
+            "unknown_member", f"{active.name} has no {', '.join(unknown)}, only {', '.join(active.members)}."
+        )
+    splits = _read(run, active)
+
+    folder = run.output / "bundle"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for member, file in active.weights.items():
+        if member in run.members:
+            progress.stage(f"training {member}")
+            _fine_tune(run, active, splits, member=member, folder=folder, progress=progress)
+        else:
+            shutil.copyfile(file, folder / f"{member}.npz")
+
+    progress.stage("evaluating")
+    answer, candidate = _judge(run, active, splits, folder)
+    facts = {"active": active.hash, "candidate": candidate.hash, "dropped_seen": splits.dropped}
+    (run.output / "gate.json").write_text(json.dumps({**answer.as_dict(), **facts}, indent=1) + "\n")
+    progress.done(verdict=answer.verdict, candidate=candidate.hash, bundle=str(folder))
+    return answer
+
+
+def supports_stack(validation: Examples) -> bool:
+    """Whether a validation split is large enough to refit the stack and the thresholds; see STACK_LESIONS."""
+    lesions = [len(set(validation.lesions[validation.labels == index])) for index in range(len(CLASSES))]
+    return sum(lesions) >= STACK_LESIONS and min(lesions) >= STACK_LESIONS_OF_A_CLASS
+
+
+def _read(run: Run, active: Bundle) -> Splits:
+    dataset = snapshot.read(run.snapshot, run.images)
+    train, validation, test = (
+        data.load(dataset.split(name), dataset.images, active.size) for name in ("train", "validation", "test")
+    )
+    for name, examples in (("train", train), ("test", test)):
+        if len(examples) == 0:
+            raise DataError(f"no_{name}_images", f"The snapshot has no readable image in its {name} split.")
+    seen = np.concatenate([active.seen, train.fingerprints, validation.fingerprints])
+    test, dropped = evaluate.unseen(test, seen)
+    return Splits(train, validation, test, seen, dropped)
+
+
+def _fine_tune(run: Run, active: Bundle, splits: Splits, *, member: str, folder: Path, progress: Progress) -> None:
+    from ml import members, training, weights
+
+    model = members.build(member, active.size)
+    weights.load(model, active.weights[member])
+    settings = training.Settings(epochs=run.epochs, learning_rate=LEARNING_RATE, freeze_batch_norm=True, seed=run.seed)
+    training.fit(model, splits.train, splits.validation, settings, progress)
+    weights.save(model, folder / f"{member}.npz")
+
+
+def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate.Gate, Bundle]:
+    """Completes the candidate in `folder` and compares it with the active bundle."""
+    files = {member: folder / f"{member}.npz" for member in active.members}
+    ensemble = evaluate.ready(files, active.size, run.cache)
+    own_stack, thresholds = active.stack, active.thresholds
+    refit = supports_stack(splits.validation)
+    if refit:
+        answers = ensemble.logits(splits.validation.pixels)
+        own_stack, thresholds = stack.fit_with_thresholds(
+            answers, splits.validation.labels, splits.validation.lesions, run.seed
+        )
+    after = evaluate.score(ensemble.logits(splits.test.pixels), splits.test, own_stack, thresholds)
+    active_logits = evaluate.ready(active.weights, active.size, run.cache).logits(splits.test.pixels)
+    before = evaluate.score(active_logits, splits.test, active.stack, active.thresholds)
+    candidate = _save(
+        run,
+        active,
+        splits,
+        folder=folder,
+        own_stack=own_stack,
+        thresholds=thresholds,
+        refit=refit,
+        evaluation=evaluate.summarise(after, splits.dropped),
+    )
+    return gate.compare(before, after, seed=run.seed), candidate
+
+
+def _save(
+    run: Run,
+    active: Bundle,
+    splits: Splits,
+    *,
+    folder: Path,
+    own_stack: Stack,
+    thresholds: dict[str, float],
+    refit: bool,
+    evaluation: evaluate.Evaluation,
+) -> Bundle:
+    now = datetime.now(UTC)
+    snapshot_hash = bundles.sha256(run.snapshot)
+    name = f"{now:%Y%m%d-%H%M%S}-{snapshot_hash[:8]}"
+    origin = [
+        f"Fine-tuned {', '.join(run.members)} of {active.name} (bundle {active.hash[:12]}) for {run.epochs} epochs on "
+        f"{len(splits.train)} labelled images, with {len(splits.validation)} for validation.",
+        f"Snapshot {snapshot_hash}.",
+        "The stack and the thresholds " + ("were refitted on the validation split." if refit else "are unchanged."),
+        *active.manifest.get("origin", []),
+    ]
+    licence = str(active.manifest.get("licence", ""))
+    metrics = evaluation.as_dict()
+    return bundles.save(
+        folder,
+        name=name,
+        members=active.members,
+        size=active.size,
+        stack=own_stack,
+        thresholds=thresholds,
+        seen=splits.seen,
+        facts={
+            "created": now.isoformat(timespec="seconds"),
+            "data_hash": snapshot_hash,
+            "code_version": code_version(),
+            "parent": active.hash,
+            "seed": run.seed,
+            "origin": origin,
+            "licence": licence,
+        },
+        metrics=metrics,
+        card=model_card.write(
+            name=name, members=active.members, thresholds=thresholds, origin=origin, evaluation=metrics, licence=licence
+        ),
+    )
