@@ -36,7 +36,7 @@ class Look:
 
 
 LOOKS: Final[dict[str, Look]] = {
-    "MEL": Look(((120, 74, 58), (58, 38, 36), (34, 28, 38), (92, 84, 110)), 0.34, 0.45, 0.6),
+    "MEL": Look(((120, 74, 58), (58, 38, 36), (34, 28, 38), (92, 84, 110)), 0.32, 0.35, 0.6),
     "NV": Look(((150, 100, 72), (118, 74, 52)), 0.24, 0.10, 0.5),
     "BCC": Look(((214, 142, 136), (196, 120, 122), (90, 84, 112)), 0.26, 0.25, 0.0),
     "AKIEC": Look(((206, 128, 116), (222, 170, 150)), 0.28, 0.40, 0.1),
@@ -51,10 +51,11 @@ def draw(dx: str, seed: int, size: Size = SIZE) -> Image.Image:
     rng = np.random.default_rng(seed)
     width, height = size
     look = LOOKS[dx]
-    picture = _skin(rng, width, height)
+    tone = np.array(SKINS[rng.integers(len(SKINS))], dtype=np.float32)
+    picture = _skin(rng, width, height, tone)
     depth = _depth(rng, width, height, look)
     inside = np.clip(depth * 6, 0, 1)[..., None]
-    lesion = _colours(rng, look, depth)
+    lesion = _colours(rng, look, depth) * np.sqrt(tone / np.array(SKINS[0], dtype=np.float32))  # seen through the skin
     if look.network:
         lines = np.abs(_noise(rng, width, height, 26)) < 0.12
         lesion = lesion - (26 * look.network) * lines[..., None]
@@ -100,8 +101,7 @@ def _noise(rng: np.random.Generator, width: int, height: int, cells: int) -> np.
     return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
 
 
-def _skin(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
-    tone = np.array(SKINS[rng.integers(len(SKINS))], dtype=np.float32)
+def _skin(rng: np.random.Generator, width: int, height: int, tone: np.ndarray) -> np.ndarray:
     shade = 6 * _noise(rng, width, height, 4) + 4 * _noise(rng, width, height, 40)
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     vignette = 1 - 0.12 * (x**2 + y**2)

@@ -1,1 +1,3 @@
-"""Pixels: decoding, quality, preprocessing, fingerprints and overlays. Light imports only: the web process uses this package."""
+"""Pixels: decoding, quality, preprocessing, fingerprints and overlays. Light imports only: the web process uses this
+package.
+"""
