@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from deploy.local.databases import databases
 from deploy.local.process import ProcessDied
-from deploy.local.stack import STATE, claimed, running_stack, settings_for
+from deploy.local.stack import STATE, Stack, claimed, running_stack, settings_for
 
 
 def main(argv: list[str]) -> int:
@@ -39,11 +40,27 @@ def serve(state: Path, *, port: int) -> int:
     """Run everything until Ctrl-C, or until a process dies."""
     print("Starting LesionLens …", flush=True)
     with running_stack(state, port=port) as stack:
-        accounts = json.loads(stack.manage("demo_accounts"))
-        print(f"\n  LesionLens is at {stack.base_url}\n\n{json.dumps(accounts, indent=2)}\n")
-        print(f"  Logs are in {stack.folder / 'logs'}. Ctrl-C stops everything.", flush=True)
+        print(_welcome(stack, json.loads(stack.manage("demo_accounts"))), flush=True)
         stack.watch()
     return 0
+
+
+def _welcome(stack: Stack, demo: dict[str, Any]) -> str:
+    """What a person needs to know to begin."""
+    accounts = "\n".join(f"    {account['role']:<12}{account['email']}" for account in demo["accounts"])
+    return f"""
+LesionLens is at {stack.base_url}
+
+  The people of {demo["clinic"]}, all with the password {demo["password"]}
+{accounts}
+
+  A patient joins at {demo["join_url"]}
+  API key            {demo["api_key"]}
+  API documentation  {stack.base_url}/api/v1/docs
+  E-mail lands in    {stack.folder / "mailbox"}
+  Logs are in        {stack.folder / "logs"}
+
+Ctrl-C stops everything."""
 
 
 def execute_with_databases(state: Path, argv: list[str]) -> int:

@@ -60,7 +60,7 @@ class Stack(Supervisor):
         return self._python("manage.py", *arguments)
 
     def prepare(self) -> None:
-        """Bring the database and the static files up to date."""
+        """Bring the database, the model and the static files up to date."""
         self._python("-m", "deploy.local.prepare")
 
     def restart_postgres(self) -> None:
