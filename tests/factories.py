@@ -16,6 +16,7 @@ from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import CaseResult, Job, Result
 from webapp.labels.models import Consensus
+from webapp.notify.models import Message
 from webapp.registry.models import DatasetSnapshot, ModelRelease, TrainingRun
 
 PASSWORD = "a-long-enough-password"
@@ -236,6 +237,18 @@ class ConsensusFactory(factory.django.DjangoModelFactory[Consensus]):
     image = factory.SubFactory(ImageFactory, ready=True)
     dx = "MEL"
     differs = False
+
+
+class MessageFactory(factory.django.DjangoModelFactory[Message]):
+    """The message that a released result can be read."""
+
+    class Meta:
+        model = Message
+
+    kind = Message.Kind.RESULT_READY
+    case = factory.SubFactory(CaseFactory, released_at=factory.LazyFunction(timezone.now))
+    batch = factory.SelfAttribute("case.batch")
+    recipient = factory.SelfAttribute("case.patient.email")
 
 
 def api_key(**organisation: Any) -> tuple[ApiKey, str]:

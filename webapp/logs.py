@@ -2,8 +2,20 @@
 
 import logging
 import logging.config
+import re
 
 import structlog
+
+SECRET = re.compile(r"(/(?:results|uploads)/)[^/\s?]{20,}")  # a link's token in an address
+
+
+class HideTokens(logging.Filter):
+    """Keeps the secret part of an address out of Django's own records of refused requests."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(SECRET.sub(r"\1…", part) if isinstance(part, str) else part for part in record.args)
+        return True
 
 
 def logging_config(*, json: bool, level: str) -> None:
@@ -29,9 +41,11 @@ def logging_config(*, json: bool, level: str) -> None:
                     "foreign_pre_chain": shared,
                 }
             },
+            "filters": {"hide_tokens": {"()": HideTokens}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
+                "django.request": {"filters": ["hide_tokens"]},
                 "celery.app.trace": {"level": "WARNING"},
                 "botocore": {"level": "WARNING"},
                 "kombu": {"level": "WARNING"},

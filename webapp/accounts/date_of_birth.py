@@ -3,6 +3,7 @@
 After the NHS digital service manual's date input: three text fields, no calendar, errors in words.
 """
 
+import calendar
 from datetime import date
 from typing import Any
 
@@ -11,7 +12,8 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 OLDEST = 120  # years
-PARTS = (("day", "Day", 2), ("month", "Month", 2), ("year", "Year", 4))
+PARTS = {"day": "Day", "month": "Month", "year": "Year"}
+MONTHS = {name.lower(): number for number, name in enumerate(calendar.month_abbr) if name}
 
 
 class DateOfBirthForm(forms.Form):
@@ -19,25 +21,22 @@ class DateOfBirthForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, label, length in PARTS:
-            self.fields[name] = forms.CharField(
-                label=label,
-                max_length=length + 2,
-                required=False,
-            )
+        for name, label in PARTS.items():
+            self.fields[name] = forms.CharField(label=label, max_length=20, required=False)
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        parts = [str(cleaned.get(name, "")).strip() for name, _, _ in PARTS]
-        missing = [label.lower() for (_, label, _), part in zip(PARTS, parts, strict=True) if not part]
+        parts = {name: str(cleaned.get(name, "")).strip() for name in PARTS}
+        missing = [name for name, part in parts.items() if not part]
         if missing:
             raise ValidationError(f"Enter your date of birth: the {' and the '.join(missing)} is missing.")
-        cleaned["date_of_birth"] = _date_of(*parts)
+        cleaned["date_of_birth"] = _date_of(**parts)
         return cleaned
 
 
 def _date_of(day: str, month: str, year: str) -> date:
     """The date that was written, in the last 120 years. Raises ValidationError with a sentence that says what to do."""
+    month = str(MONTHS.get(month[:3].lower(), month))
     if not (day + month + year).isascii() or not all(part.isdigit() for part in (day, month, year)):
         raise ValidationError("Use numbers for your date of birth, like 27 3 1964.")
     if len(year) != 4:

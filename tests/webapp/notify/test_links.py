@@ -1,0 +1,214 @@
+"""Result links: what opens them, what locks them, and that a stranger gets nothing."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from tests.factories import CaseResultFactory, ImageFactory, MessageFactory
+from webapp import storage
+from webapp.audit.models import Event
+from webapp.cases.models import Case
+from webapp.errors import Problem
+from webapp.notify.links import find_link, make_result_link, open_link
+from webapp.notify.models import Message, ResultLink
+
+BORN = date(1964, 3, 27)
+RIGHT = {"day": "27", "month": "3", "year": "1964"}
+WRONG = {"day": "28", "month": "3", "year": "1964"}
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def case() -> Case:
+    result = CaseResultFactory(case__patient__date_of_birth=BORN, case__released_at=timezone.now())
+    made: Case = result.case
+    return made
+
+
+@pytest.fixture
+def token(case: Case) -> str:
+    return make_result_link(case=case)
+
+
+def arrive(client: Client, token: str) -> Any:
+    response = client.get(f"/results/{token}/")
+    assert response.status_code == 302
+    assert response["Location"] == "/results/open/"
+    return client.get("/results/open/")
+
+
+def test_the_right_date_opens_one_case_to_this_session(client: Client, case: Case, token: str) -> None:
+    assert arrive(client, token).status_code == 200
+    response = client.post("/results/open/", RIGHT)
+    assert response["Location"] == f"/results/read/{case.pk}/"
+    page = client.get(response["Location"])
+    assert page.status_code == 200
+    assert "See a doctor about this spot within 2 weeks." in page.content.decode()
+    assert token not in page.content.decode()
+    assert "no-store" in page["Cache-Control"]
+    assert Event.objects.filter(action="result.viewed", object_id=str(case.pk)).count() == 1
+
+
+def test_before_the_date_is_given_nothing_of_the_result_is_shown(client: Client, case: Case, token: str) -> None:
+    page = arrive(client, token).content.decode()
+    for secret in ("melanoma", "doctor", "2 weeks", case.external_id, case.patient.email, str(case.pk)):
+        assert secret not in page.replace("not a diagnosis", "")
+    assert client.get(f"/results/read/{case.pk}/").status_code == 404
+
+
+def test_a_strangers_session_gets_nothing(client: Client, case: Case, token: str) -> None:
+    image = ImageFactory(case=case, ready=True)
+    storage.write(image.clean_key, b"pixels")
+    arrive(client, token)
+    client.post("/results/open/", RIGHT)
+    assert client.get(f"/results/read/{case.pk}/photos/{image.pk}/").content == b"pixels"
+    stranger = Client()
+    for path in (f"/results/read/{case.pk}/", f"/results/read/{case.pk}/photos/{image.pk}/"):
+        assert stranger.get(path).status_code == 404
+    other = CaseResultFactory(case__released_at=timezone.now()).case
+    others_image = ImageFactory(case=other, ready=True)
+    for path in (
+        f"/results/read/{other.pk}/",
+        f"/results/read/{case.pk}/photos/{others_image.pk}/",
+        f"/results/read/{other.pk}/photos/{others_image.pk}/",
+    ):
+        assert client.get(path).status_code == 404
+
+
+def test_reading_ends_after_half_an_hour(client: Client, case: Case, token: str) -> None:
+    arrive(client, token)
+    client.post("/results/open/", RIGHT)
+    session = client.session
+    session["result_opened"] = [str(case.pk), (timezone.now() - timedelta(seconds=1)).timestamp()]
+    session.save()
+    assert client.get(f"/results/read/{case.pk}/")["Location"] == "/results/open/"
+
+
+def test_five_wrong_dates_lock_the_link_even_for_the_right_one(client: Client, case: Case, token: str) -> None:
+    arrive(client, token)
+    for _ in range(4):
+        assert "not the date of birth" in client.post("/results/open/", WRONG).content.decode()
+    assert client.post("/results/open/", WRONG).status_code == 403
+    page = client.post("/results/open/", RIGHT)
+    assert page.status_code == 403
+    assert "locked" in page.content.decode()
+    assert client.get(f"/results/read/{case.pk}/").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ({}, "the day and the month and the year is missing"),
+        ({"day": "27", "month": "Smarch", "year": "1964"}, "Use numbers"),
+        ({"day": "27", "month": "3", "year": "64"}, "four numbers"),
+        ({"day": "30", "month": "2", "year": "1964"}, "no such date"),
+        ({"day": "1", "month": "1", "year": "2999"}, "in the past"),
+        ({"day": "²", "month": "1", "year": "1964"}, "Use numbers"),
+    ],
+)
+def test_what_is_no_date_costs_no_try(client: Client, token: str, written: dict[str, str], sentence: str) -> None:
+    arrive(client, token)
+    page = client.post("/results/open/", {"day": "", "month": "", "year": "", **written})
+    assert sentence in page.content.decode()
+    assert ResultLink.objects.get().tries_left == 5
+
+
+def test_a_right_date_gives_the_tries_back(case: Case, token: str) -> None:
+    link = find_link(token)
+    assert link is not None
+    for _ in range(4):
+        assert not open_link(link=link, date_of_birth=date(2000, 1, 1))
+    for _ in range(7):
+        assert open_link(link=link, date_of_birth=BORN)
+
+
+def test_the_month_may_be_a_word(client: Client, case: Case, token: str) -> None:
+    arrive(client, token)
+    assert client.post("/results/open/", {"day": "27", "month": "March", "year": "1964"}).status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_guesses_at_once_get_five_tries_together(case: Case, token: str) -> None:
+    link = find_link(token)
+    assert link is not None
+
+    def guess(number: int) -> str:
+        try:
+            open_link(link=ResultLink.objects.get(pk=link.pk), date_of_birth=date(1900 + number, 1, 1))
+        except Problem as problem:
+            return problem.code
+        finally:
+            connection.close()
+        return "tried"
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(guess, range(40)))
+    assert answers.count("tried") == 5
+    assert answers.count("link_locked") == 35
+
+
+def test_an_expired_link_offers_a_new_one_to_the_same_address_and_not_too_often(
+    client: Client, case: Case, token: str
+) -> None:
+    message = MessageFactory(case=case, state=Message.State.SENT, sent_at=timezone.now())
+    ResultLink.objects.update(expires_at=timezone.now() - timedelta(days=1))
+    assert client.post("/results/renew/").status_code == 404  # nobody has followed a link
+    page = arrive(client, token)
+    assert page.status_code == 410
+    assert "Send me a new link" in page.content.decode()
+    assert client.post("/results/open/", RIGHT).status_code == 410
+    assert "a short time ago" in client.post("/results/renew/", follow=True).content.decode()
+    Message.objects.update(send_after=timezone.now() - timedelta(hours=2))
+    assert "on its way" in client.post("/results/renew/").content.decode()
+    message.refresh_from_db()
+    assert (message.state, message.renewals, message.recipient) == ("pending", 1, case.patient.email)
+    assert "a short time ago" in client.post("/results/renew/", follow=True).content.decode()
+
+
+@pytest.mark.parametrize("token", ["x", "A" * 43, "open-sesame", "%00", "' OR 1=1 --"])
+def test_a_link_that_never_was(client: Client, token: str) -> None:
+    page = client.get(f"/results/{token}/", follow=True)
+    assert page.status_code == 404
+    assert page.request["PATH_INFO"] == "/results/open/"
+
+
+def test_a_result_that_is_not_released_is_not_read(client: Client, case: Case, token: str) -> None:
+    Case.objects.update(released_at=None)
+    assert client.get(f"/results/{token}/", follow=True).status_code == 404
+
+
+def test_no_token_reaches_a_log(
+    client: Client, case: Case, token: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG")
+    arrive(client, token)
+    client.post("/results/open/", RIGHT)
+    ResultLink.objects.update(expires_at=timezone.now() - timedelta(days=1))
+    arrive(client, token)
+    client.post(f"/results/{token}/")
+    for path in (f"/results/{token}", f"/results/{token}/more/"):
+        client.get(path)
+    logged = caplog.text + "".join(capfd.readouterr())
+    assert "Not Found: /results/…/more/" in logged
+    assert token not in logged
+
+
+def test_the_token_is_not_kept(token: str) -> None:
+    assert re.fullmatch(r"[0-9a-f]{64}", ResultLink.objects.get().token_sha256)
+    assert token not in str(ResultLink.objects.values().get())
+
+
+@pytest.fixture(autouse=True)
+def _storage(settings: Settings, tmp_path: Path) -> None:
+    folder = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    options = {"location": str(tmp_path), "allow_overwrite": True}
+    settings.STORAGES = {**settings.STORAGES, "default": {**folder, "OPTIONS": options}}
