@@ -69,13 +69,9 @@ class Clinic:
             headers={"Idempotency-Key": str(uuid.uuid4())},
         )
         data = {(photo.case_id, photo.filename): photo.data for photo in photos}
-        images = [
-            (image, data[case["case_id"], image["filename"]]) for case in batch["cases"] for image in case["images"]
-        ]
 
-        def upload(item: tuple[Mapping[str, Any], bytes]) -> None:
-            image, content = item
-            target = image["upload"]
+        def upload(image: Mapping[str, Any]) -> None:
+            content, target = data[image["case_id"], image["filename"]], image["upload"]
             response = httpx.request(
                 target["method"], target["url"], headers=target["headers"], content=content, timeout=60
             )
@@ -84,7 +80,7 @@ class Clinic:
             on_upload()
 
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            list(pool.map(upload, images))
+            list(pool.map(upload, batch["images"]))
         return self._post(f"batches/{batch['id']}/submit")
 
     def batch(self, batch_id: str) -> dict[str, Any]:
@@ -101,14 +97,18 @@ class Clinic:
             time.sleep(POLL_SECONDS)
 
     def cases(self, batch_id: str) -> list[dict[str, Any]]:
-        """Every case of a batch with its results, over all pages."""
-        found: list[dict[str, Any]] = []
-        page = self._get("cases", batch=batch_id, page_size=500)
-        while True:
-            found += page["results"]
-            if not page["next"]:
-                return found
-            page = self._get(page["next"])
+        """Every case of a batch with its result."""
+        return list(self._pages("cases", batch=batch_id))
+
+    def case(self, case_id: str) -> dict[str, Any]:
+        """One case with its images and their results."""
+        return self._get(f"cases/{case_id}")
+
+    def refused(self, batch_id: str) -> dict[str, str]:
+        """Why images of a batch were refused, by the clinic's own id of the case."""
+        return {
+            image["case_id"]: image["reason"] for image in self._pages(f"batches/{batch_id}/images", state="rejected")
+        }
 
     def results_csv(self, batch_id: str) -> bytes:
         """The batch's results as the CSV file that a clinic keeps."""
@@ -123,6 +123,14 @@ class Clinic:
         response = self._http.get(address)
         response.raise_for_status()
         return response.content
+
+    def _pages(self, address: str, **query: str) -> Iterator[dict[str, Any]]:
+        page = self._get(address, page_size=500, **query)
+        while True:
+            yield from page["results"]
+            if not page["next"]:
+                return
+            page = self._get(page["next"])
 
     def _get(self, address: str, **query: str | int) -> dict[str, Any]:
         response = self._http.get(address, params=query or None)

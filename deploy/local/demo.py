@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def play(stack: Stack, photos: Sequence[Photo]) -> None:
     try:
         cases = submit(clinic, photos, stack.folder / "demo")
         release_one(clinic, cases, stack.folder / "mailbox")
-        label(cases, photos)
+        label(photos)
         release = retrain()
         show_next(clinic, photos[0], release)
     finally:
@@ -92,8 +92,8 @@ def submit(clinic: Clinic, photos: Sequence[Photo], folder: Path) -> list[dict[s
         answering = progress.add_task("answering", total=len(photos))
         for batch in clinic.progress(submitted["id"]):
             progress.update(answering, completed=len(photos) - batch["remaining"])
-    cases = clinic.cases(batch["id"])
-    _show_cases(cases)
+    cases = clinic.cases(submitted["id"])
+    _show_cases(cases, clinic.refused(submitted["id"]))
     folder.mkdir(parents=True, exist_ok=True)
     table = folder / f"batch-{batch['id']}.csv"
     table.write_bytes(clinic.results_csv(batch["id"]))
@@ -101,9 +101,9 @@ def submit(clinic: Clinic, photos: Sequence[Photo], folder: Path) -> list[dict[s
     answered = [case for case in cases if case["result"]]
     if answered:
         worst = max(answered, key=lambda case: case["result"]["malignant"])
-        heatmap = folder / f"heatmap-{worst['external_id']}.jpg"
-        heatmap.write_bytes(clinic.download(worst["images"][0]["heatmap_url"]))
-        console.print(f"What the model looked at in {worst['external_id']}: {heatmap}")
+        heatmap = folder / f"heatmap-{worst['case_id']}.jpg"
+        heatmap.write_bytes(clinic.download(clinic.case(worst["id"])["images"][0]["heatmap_url"]))
+        console.print(f"What the model looked at in {worst['case_id']}: {heatmap}")
     return cases
 
 
@@ -122,28 +122,26 @@ def _tells(path: Path) -> bool:
     return "/results/" in path.read_text()
 
 
-def label(cases: Sequence[dict[str, Any]], photos: Sequence[Photo]) -> None:
+def label(photos: Sequence[Photo]) -> None:
     """Two annotators label the images, each blind to the model and to the other."""
-    from webapp.accounts.models import Membership
+    from webapp.accounts.models import User
     from webapp.audit.services import Actor
-    from webapp.cases.models import Image
-    from webapp.labels.models import Consensus, Label
-    from webapp.labels.services import submit_label
+    from webapp.labels.models import CANNOT_TELL, Consensus, Label
+    from webapp.labels.services import next_image, submit_label
 
     _heading("Two annotators label the images")
-    dx = {photo.case_id: photo.dx for photo in photos if photo.dx}
-    annotators = Membership.objects.filter(role=Membership.Role.ANNOTATOR).select_related("user").order_by("pk")[:2]
-    ready = Image.objects.filter(case__in=[case["id"] for case in cases], state=Image.State.READY)
-    images = [image for image in ready.select_related("case") if image.case.external_id in dx][:LABELLED]
-    for image in images:
-        for member in annotators:
-            submit_label(
-                actor=Actor(user=member.user),
-                image=image,
-                dx=dx[image.case.external_id],
-                confidence=Label.Confidence.HIGH,
-            )
-    agreed = Consensus.objects.filter(image__in=images)
+    known = {photo.case_id: photo.dx for photo in photos if photo.dx}
+    labelled = set()
+    for annotator in User.objects.filter(email__in=["annotator1@demo.example", "annotator2@demo.example"]):
+        actor = Actor(user=annotator)
+        for _ in range(LABELLED):
+            image = next_image(actor=actor, annotator=annotator)
+            if image is None:
+                break
+            dx = known.get(image.case.external_id, CANNOT_TELL)
+            submit_label(actor=actor, annotator=annotator, image=image, dx=dx, confidence=Label.Confidence.HIGH)
+            labelled.add(image.pk)
+    agreed = Consensus.objects.filter(image__in=labelled)
     differ = agreed.filter(differs=True).count()
     console.print(f"{agreed.count()} labels accepted; {differ} differ from what the model had said.")
 
@@ -152,13 +150,13 @@ def retrain() -> Any:
     """The operator starts a small retraining, reads the gate, and promotes the candidate; gives the new release."""
     from webapp.registry.training import start_run
 
-    from webapp.accounts.models import Membership
+    from webapp.accounts.models import User
     from webapp.audit.services import Actor
     from webapp.registry.models import TrainingRun
     from webapp.registry.services import promote
 
     _heading("The labels retrain the model")
-    actor = Actor(user=Membership.objects.get(user__email="operator@demo.example").user)
+    actor = Actor(user=User.objects.get(email="operator@demo.example"))
     run = start_run(actor=actor, epochs=1)
     shown = 0
     with console.status("Waiting for the training worker …") as status:
@@ -184,9 +182,10 @@ def show_next(clinic: Clinic, photo: Photo, release: Any) -> None:
     batch_id = clinic.submit([photo], name="Demo, after the promotion")["id"]
     list(clinic.progress(batch_id))
     [case] = clinic.cases(batch_id)
-    _show_cases([case])
-    if case["result"]["release"] != release.name:
-        raise RuntimeError(f"{case['result']['release']} answered, not the promoted {release.name}.")
+    _show_cases([case], {})
+    answered_by = case["result"]["release"]["name"]
+    if answered_by != release.name:
+        raise RuntimeError(f"{answered_by} answered, not the promoted {release.name}.")
 
 
 def _heading(text: str) -> None:
@@ -194,21 +193,20 @@ def _heading(text: str) -> None:
     console.rule(f"[bold]{text}", align="left")
 
 
-def _show_cases(cases: Sequence[dict[str, Any]]) -> None:
+def _show_cases(cases: Sequence[dict[str, Any]], refused: Mapping[str, str]) -> None:
     table = Table("Case", "Top class", "P(malignant)", "Advice", "Release")
     for case in cases[:ROWS_SHOWN]:
         result = case["result"]
         if result:
             table.add_row(
-                case["external_id"],
+                case["case_id"],
                 DISPLAY_NAMES[result["top_class"]],
                 f"{result['malignant']:.2f} ± {result['uncertainty']:.2f}",
                 ADVICE[result["advice"]],
-                result["release"],
+                result["release"]["name"],
             )
         else:
-            reasons = {image["reason"] or image["state"] for image in case["images"]}
-            table.add_row(case["external_id"], "–", "–", f"not usable: {', '.join(sorted(reasons))}", "–")
+            table.add_row(case["case_id"], "–", "–", f"not usable: {refused.get(case['case_id'], 'failed')}", "–")
     console.print(table)
     if len(cases) > ROWS_SHOWN:
         console.print(f"… and {len(cases) - ROWS_SHOWN} more")

@@ -9,6 +9,7 @@ from typing import Any
 from deploy.local.clinic import Photo
 from ml.classes import CLASSES, HAM10000_DX
 from ml.data.images import ImageStore
+from ml.synthetic import synthesize
 
 SEED = 0
 
@@ -33,12 +34,8 @@ def read_own(images: Path, metadata: Path, limit: int) -> list[Photo]:
 
 
 def read_synthetic(folder: Path, count: int) -> list[Photo]:
-    """Synthetic cases, made in `folder` the first time."""
-    from ml.synthetic import synthesize
-
-    if not (folder / "metadata.csv").exists():
-        synthesize(folder, count)
-    return read_own(folder, folder / "metadata.csv", count)
+    """Synthetic cases, drawn into `folder`."""
+    return read_own(folder, synthesize(count, folder), count)
 
 
 def _photos(rows: Iterable[Mapping[str, Any]], store: ImageStore) -> Iterable[Photo]:
