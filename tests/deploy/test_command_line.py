@@ -24,15 +24,15 @@ def start(state: Path, *command: str) -> "subprocess.Popen[str]":
 
 
 def left_over(state: Path) -> list[str]:
-    """The processes that still work on this folder."""
+    """The processes that still work on this folder: it stands in their command or in their settings."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            belongs = str(state) in command or os.readlink(process / "cwd").startswith(str(state))
+            settings = (process / "environ").read_bytes().decode(errors="replace")
         except OSError:  # it has ended
             continue
-        if belongs:
+        if str(state) in command + settings:
             found.append(command)
     return found
 

@@ -1,0 +1,77 @@
+"""The whole service as processes: it starts, it can be broken and mended by name, and it ends with its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local.process import ProcessDied
+from deploy.local.redis import free_port
+from deploy.local.stack import ROOT, running_stack
+from tests.deploy.test_command_line import left_over
+from tests.deploy.test_process import alive, eventually
+from tests.ml.tiny_bundle import make_tiny_bundle
+from tests.servers import HEAVY
+
+pytestmark = pytest.mark.xdist_group(HEAVY)
+START_SECONDS = 120
+
+
+def test_processes_are_broken_and_mended_by_name(state_folder: Path) -> None:
+    bundle = {"BUNDLE": str(make_tiny_bundle(state_folder / "tiny"))}
+    with running_stack(state_folder, isolated=True, environment=bundle, services=["web", "scheduler"]) as stack:
+        assert stack.answers()
+        pids = [stack.process(name).pid for name in ("web", "scheduler")]
+        stack.kill("web")
+        assert not stack.answers()
+        stack.start("web")
+        stack.restart_postgres()
+        stack.flush_redis()
+        assert eventually(stack.answers)
+        assert stack.manage("migrate", "--check") == ""
+        stack.check()
+        pids.append(stack.process("web").pid)
+        os.kill(stack.process("scheduler").pid, signal.SIGTERM)
+        with pytest.raises(ProcessDied, match="scheduler"):
+            stack.watch()
+    assert not any(alive(pid) for pid in pids)
+    assert left_over(state_folder) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_newcomer_serves_the_site_and_ends_it(state_folder: Path, number: signal.Signals) -> None:
+    port = free_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(state_folder),
+        "PORT": str(port),
+        "BUNDLE": str(make_tiny_bundle(state_folder / "tiny")),
+    }
+    argv = [sys.executable, "-m", "deploy.local", "serve", "--state", str(state_folder)]
+    with subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as serve:
+        assert serve.stdout is not None
+        welcome = wait_for_line(serve, "Ctrl-C stops everything.")
+        assert f"LesionLens is at http://127.0.0.1:{port}" in welcome
+        assert "provider@demo.example" in welcome
+        assert httpx.get(f"http://127.0.0.1:{port}/", follow_redirects=True).is_success
+        assert len(left_over(state_folder)) > 5
+        serve.send_signal(number)
+        serve.communicate(timeout=30)
+    assert eventually(lambda: left_over(state_folder) == [], seconds=20), left_over(state_folder)
+
+
+def wait_for_line(process: "subprocess.Popen[str]", line: str) -> str:
+    """What the process has printed, up to this line."""
+    assert process.stdout is not None
+    printed = []
+    deadline = time.monotonic() + START_SECONDS
+    for text in process.stdout:
+        printed.append(text)
+        if text.strip() == line or time.monotonic() > deadline:
+            break
+    return "".join(printed)
