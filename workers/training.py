@@ -189,14 +189,11 @@ class Attempt:
                 raise RunFailed("training_crashed", f"The trainer ended with code {code}. {program.errors(1)}")
 
     def _command(self, parent: Path) -> list[str | Path]:
-        run = self._run
-        command = [
-            *(sys.executable, "-m", "ml", "retrain", "--progress", "json"),
+        return [
+            *(sys.executable, "-m", "ml", "retrain", "--progress", "json", "--cache", settings.RUNTIME_CACHE),
             *("--bundle", parent, "--snapshot", self._snapshot, "--images", self._images, "--output", self._output),
-            *("--epochs", str(run.epochs), "--seed", "0"),
-            *("--margin", str(settings.GATE_MARGIN), "--min-malignant", str(settings.GATE_MIN_MALIGNANT)),
+            *("--members", ",".join(self._run.members), "--epochs", str(self._run.epochs), "--seed", "0"),
         ]
-        return [*command, "--members", *run.members] if run.members else command
 
     def _note(self, line: str) -> None:
         """Take in one line of the trainer's output; what is not an event is only logged."""

@@ -18,7 +18,7 @@ ITEMS: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     Role.ANNOTATOR.value: (("labels:queue", "Label queue", "tags"),),
     Role.OPERATOR.value: (
-        ("registry:releases", "Models", "cpu"),
+        ("models:releases", "Models", "cpu"),
         ("operations:queues", "Queues", "activity"),
         ("audit:events", "Audit", "history"),
     ),

@@ -1,11 +1,13 @@
 """Where every prediction comes from: snapshot of labels → training run → release."""
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from ml.classes import CLASSES
 from webapp.leases import Leased
 
 
@@ -43,9 +45,29 @@ class DatasetSnapshot(models.Model):
     def __str__(self) -> str:
         return f"snapshot {self.sha256[:12]}"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store a new snapshot. Raises TypeError for one that exists: it never changes."""
+        if not self._state.adding:
+            raise TypeError("a snapshot is immutable")
+        super().save(*args, **kwargs)
+
     @property
     def key(self) -> str:
         return f"snapshots/{self.sha256}.csv"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The columns of `table`."""
+        return CLASSES
+
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """The counts with a row for each split: its name, a number for each of `classes`, and their total."""
+        rows = []
+        for split in Split:
+            counts = [self.counts.get(split.value, {}).get(code, 0) for code in CLASSES]
+            rows.append({"split": split.label, "counts": counts, "total": sum(counts)})
+        return rows
 
 
 class ModelRelease(models.Model):

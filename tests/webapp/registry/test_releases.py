@@ -1,0 +1,165 @@
+"""One release is active, whoever promotes, rejects and rolls back, in any order and at the same time."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Barrier, Thread
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from tests.factories import ReleaseFactory, RunFactory, UserFactory
+from webapp.audit.models import Event
+from webapp.audit.services import SYSTEM, Actor
+from webapp.errors import Problem
+from webapp.registry.models import ModelRelease, TrainingRun
+from webapp.registry.services import active_release, promote, register_release, reject, roll_back
+
+State = ModelRelease.State
+MANIFEST = {"name": "first", "code_version": "abc", "thresholds": {}, "members": []}
+
+
+def problem_of(verb: Callable[[], object]) -> str | None:
+    """The code of the problem that a service raises, if it does."""
+    try:
+        verb()
+    except Problem as problem:
+        return problem.code
+    return None
+
+
+class ReleaseMachine(RuleBasedStateMachine):
+    """Candidates come, trained or shipped, and an operator decides on them in any order."""
+
+    releases = Bundle("releases")
+
+    @initialize()
+    def start(self) -> None:
+        TrainingRun.objects.all().delete()
+        ModelRelease.objects.all().delete()
+        self.operator = Actor(user=UserFactory())
+        self.rejected: set[int] = set()
+        self.was_active: list[int] = []
+
+    @rule(target=releases, verdict=st.sampled_from(["passed", "failed", "inconclusive", None]))
+    def register(self, verdict: str | None) -> ModelRelease:
+        if verdict is None:
+            return ReleaseFactory()
+        candidate = RunFactory(evaluated=True, verdict=verdict, parent=self.root()).candidate
+        assert candidate is not None
+        return candidate
+
+    def root(self) -> ModelRelease:
+        return ModelRelease.objects.order_by("pk").first() or ReleaseFactory()
+
+    @rule(release=releases, note=st.sampled_from(["", "  ", "It is better on melanoma."]))
+    def promote(self, release: ModelRelease, note: str) -> None:
+        before = ModelRelease.objects.get(pk=release.pk).state
+        run = TrainingRun.objects.filter(candidate=release).first()
+        gate = run.gate if run and before == State.CANDIDATE else None
+        problem = problem_of(lambda: promote(actor=self.operator, release=release, note=note))
+        if before == State.REJECTED:
+            assert problem == "release_rejected"
+        elif gate and gate["verdict"] != "passed" and not note.strip():
+            assert problem == "gate_not_passed"
+        else:
+            assert problem is None
+            self.activated(release)
+
+    @rule(release=releases)
+    def reject(self, release: ModelRelease) -> None:
+        before = ModelRelease.objects.get(pk=release.pk).state
+        problem = problem_of(lambda: reject(actor=self.operator, release=release))
+        assert problem == (None if before == State.CANDIDATE else "not_a_candidate")
+        if problem is None:
+            self.rejected.add(release.pk)
+
+    @rule()
+    def roll_back(self) -> None:
+        earlier = [pk for pk in self.was_active if pk != self.was_active[-1]]
+        problem = problem_of(lambda: roll_back(actor=self.operator))
+        assert problem == (None if earlier else "nothing_to_roll_back_to")
+        if earlier:
+            self.activated(ModelRelease.objects.get(pk=earlier[-1]))
+
+    def activated(self, release: ModelRelease) -> None:
+        if self.was_active[-1:] != [release.pk]:
+            self.was_active.append(release.pk)
+
+    @invariant()
+    def one_is_active_and_no_rejected_one(self) -> None:
+        active = list(ModelRelease.objects.filter(state=State.ACTIVE).values_list("pk", flat=True))
+        assert active == self.was_active[-1:]
+        assert not self.rejected & set(active)
+
+    @invariant()
+    def every_decision_has_a_person_and_a_time(self) -> None:
+        decided = ModelRelease.objects.exclude(state=State.CANDIDATE)
+        assert not decided.filter(decided_at=None).exists()
+        assert not decided.filter(decided_by=None).exists()
+
+
+@pytest.mark.django_db
+def test_any_order_of_decisions() -> None:
+    run_state_machine_as_test(
+        ReleaseMachine, settings=hypothesis_settings(max_examples=25, stateful_step_count=25, deadline=None)
+    )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_promotions_at_the_same_time_leave_one_active() -> None:
+    candidates = [ReleaseFactory() for _ in range(6)]
+    together, problems = Barrier(len(candidates)), []
+
+    def decide(candidate: ModelRelease) -> None:
+        together.wait()
+        try:
+            promote(actor=SYSTEM, release=candidate)
+        except Exception as problem:
+            problems.append(problem)
+        finally:
+            connection.close()
+
+    threads = [Thread(target=decide, args=[candidate]) for candidate in candidates]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert ModelRelease.objects.filter(state=State.ACTIVE).count() == 1
+    assert ModelRelease.objects.filter(state=State.RETIRED).count() == len(candidates) - 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_database_itself_allows_no_second_active_release() -> None:
+    ReleaseFactory(active=True)
+    with pytest.raises(Exception, match="release_one_active"):
+        ReleaseFactory(active=True)
+
+
+@pytest.mark.django_db
+def test_registering_a_bundle_again_gives_the_same_release() -> None:
+    first = register_release(bundle_sha256="a" * 64, manifest=MANIFEST)
+    assert first.state == State.CANDIDATE
+    assert (first.name, first.code_version) == ("first", "abc")
+    assert register_release(bundle_sha256="a" * 64, manifest=MANIFEST) == first
+    other = register_release(bundle_sha256="b" * 64, manifest=MANIFEST)
+    assert other != first
+    assert other.name == "first-bbbbbbbb"
+
+
+@pytest.mark.django_db
+def test_a_promotion_is_written_down() -> None:
+    person = UserFactory()
+    release = promote(actor=Actor(user=person), release=ReleaseFactory(), note="First")
+    assert active_release() == release
+    assert (release.decided_by, release.decision_note) == (person, "First")
+    assert release.decided_at is not None
+    assert release.decided_at <= timezone.now()
+    assert Event.objects.filter(action="release.promoted", object_id=release.pk, user=person).exists()
+    with suppress(Problem):
+        roll_back(actor=SYSTEM)
+    assert active_release() == release

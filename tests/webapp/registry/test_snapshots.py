@@ -1,0 +1,130 @@
+"""What a snapshot holds, and that nothing changes it afterwards."""
+
+import csv
+import hashlib
+import io
+from threading import Barrier, Thread
+
+import pytest
+from django.db import connection
+
+from tests.factories import CaseFactory, ConsensusFactory, ImageFactory, PatientFactory
+from webapp import storage
+from webapp.cases.models import Image
+from webapp.labels.models import CANNOT_TELL, IMAGE_PROBLEM, Consensus
+from webapp.registry.models import DatasetSnapshot, PatientSplit, Split
+from webapp.registry.snapshots import COLUMNS, NUMBERING, draw_up, make_snapshot, read_snapshot
+
+pytestmark = pytest.mark.django_db
+
+
+def rows(snapshot: DatasetSnapshot) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(read_snapshot(snapshot).decode())))
+
+
+def test_a_snapshot_is_known_by_its_content() -> None:
+    for dx in ("MEL", "NV", "NV", "BCC"):
+        ConsensusFactory(dx=dx)
+    snapshot = make_snapshot()
+    data = read_snapshot(snapshot)
+    assert snapshot.sha256 == hashlib.sha256(data).hexdigest()
+    assert data.splitlines()[0].decode() == ",".join(COLUMNS)
+    names = [row["image_id"] for row in rows(snapshot)]
+    assert names == sorted(names)
+    assert len(names) == snapshot.images == 4
+    assert sum(sum(by_class.values()) for by_class in snapshot.counts.values()) == 4
+    assert make_snapshot() == snapshot
+    ConsensusFactory(dx="DF")
+    assert make_snapshot() != snapshot
+    assert read_snapshot(snapshot) == data
+
+
+def test_a_stored_snapshot_that_was_changed_is_not_read() -> None:
+    ConsensusFactory()
+    snapshot = make_snapshot()
+    storage.write(snapshot.key, read_snapshot(snapshot).replace(b"MEL", b"NV"))
+    with pytest.raises(ValueError, match="was changed"):
+        read_snapshot(snapshot)
+
+
+def test_a_snapshot_row_cannot_be_rewritten() -> None:
+    ConsensusFactory()
+    snapshot = make_snapshot()
+    snapshot.images = 7
+    with pytest.raises(TypeError):
+        snapshot.save()
+
+
+def test_only_usable_images_with_one_of_the_seven_classes_are_in_it() -> None:
+    kept = ConsensusFactory()
+    ConsensusFactory(dx=CANNOT_TELL)
+    ConsensusFactory(dx=IMAGE_PROBLEM)
+    Image.objects.filter(pk=ConsensusFactory().image_id).update(state=Image.State.PURGED)
+    assert [row["image_id"] for row in rows(make_snapshot())] == [str(kept.image_id)]
+
+
+def test_it_names_no_person() -> None:
+    patient = PatientFactory(external_id="Jane Doe 1961")
+    case = CaseFactory(patient=patient, batch__organisation=patient.organisation, lesion_id="Jane's left arm")
+    ConsensusFactory(image=ImageFactory(case=case, ready=True, filename="jane.jpg"))
+    [row] = rows(make_snapshot())
+    assert row["patient_id"] == str(patient.pk)
+    assert "ane" not in row["lesion_id"]
+    assert len(row["lesion_id"]) == 24
+
+
+def test_a_lesion_id_belongs_to_its_organisation() -> None:
+    """Two clinics' `A1` are two lesions; one clinic's `A1` in two cases is one."""
+    first = ConsensusFactory(image__case__lesion_id="A1").image.case
+    again = CaseFactory(patient=first.patient, batch__organisation=first.organisation, lesion_id="A1")
+    ConsensusFactory(image=ImageFactory(case=again, ready=True))
+    ConsensusFactory(image__case__lesion_id="A1")
+    assert len({row["lesion_id"] for row in rows(make_snapshot())}) == 2
+
+
+def test_a_number_that_many_patients_have_names_no_lesion() -> None:
+    """A clinic that numbers each patient's lesions 1, 2, 3 does not say that all its patients are one."""
+    clinic = ConsensusFactory(image__case__lesion_id="1").image.organisation
+    for _ in range(NUMBERING):
+        case = CaseFactory(batch__organisation=clinic, lesion_id="1")
+        ConsensusFactory(image=ImageFactory(case=case, ready=True))
+    snapshot = make_snapshot()
+    assert len({row["lesion_id"] for row in rows(snapshot)}) == snapshot.images == NUMBERING + 1
+    assert len({row["split"] for row in rows(snapshot)}) > 1
+
+
+def test_a_test_patient_stays_in_test_when_their_labels_go_and_come_back() -> None:
+    for _ in range(8):
+        ConsensusFactory(dx="NV")
+    tested = {row["patient_id"] for row in rows(make_snapshot()) if row["split"] == Split.TEST}
+    Consensus.objects.all().delete()
+    make_snapshot()
+    for patient in tested:
+        case = CaseFactory(patient_id=patient, batch__organisation_id=organisation_of(patient))
+        ConsensusFactory(dx="NV", image=ImageFactory(case=case, ready=True))
+    assert tested
+    assert {row["split"] for row in rows(make_snapshot())} == {Split.TEST}
+
+
+def organisation_of(patient: str) -> int:
+    return PatientSplit.objects.select_related("patient").get(pk=patient).patient.organisation_id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_snapshots_at_once_decide_each_patient_once() -> None:
+    for dx in ("MEL", "NV", "NV", "BCC", "MEL", "DF"):
+        ConsensusFactory(dx=dx)
+    together, made = Barrier(4), []
+
+    def draw() -> None:
+        together.wait()
+        made.append(draw_up().sha256)
+        connection.close()
+
+    threads = [Thread(target=draw) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 4
+    assert len(set(made)) == 1

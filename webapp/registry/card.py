@@ -1,0 +1,25 @@
+"""A model card on a page: Markdown to safe HTML that fits under the page's own headings."""
+
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+
+from webapp import storage
+from webapp.registry.models import ModelRelease
+
+_markdown = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+
+
+def model_card(release: ModelRelease) -> SafeString | None:
+    """The release's model card as HTML, its title as a third-level heading; None where storage has none."""
+    try:
+        text = storage.read(f"{release.key}/model_card.md").decode()
+    except FileNotFoundError:
+        return None
+    tokens = _markdown.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1]) + 2)}"
+        elif token.type == "table_open":
+            token.attrSet("class", "table table-sm")
+    # The text's own HTML is escaped by the parser, and links to anything but http(s) and mailto are dropped.
+    return mark_safe(_markdown.renderer.render(tokens, _markdown.options, {}))  # noqa: S308

@@ -1,0 +1,212 @@
+"""The operator's pages: releases and their decisions, training runs, and where an answer comes from."""
+
+import json
+import uuid
+from collections.abc import Sequence
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
+
+from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
+from webapp.audit.services import record
+from webapp.errors import Problem
+from webapp.inference.models import Result
+from webapp.registry import selectors
+from webapp.registry.card import model_card
+from webapp.registry.chart import charts
+from webapp.registry.models import ModelRelease, TrainingRun
+from webapp.registry.services import active_release, gate_verdict, promote, reject, roll_back
+from webapp.registry.training import start_run
+from webapp.registry.words import measured
+
+State = ModelRelease.State
+LIVE = (TrainingRun.State.QUEUED, TrainingRun.State.RUNNING)
+
+
+@for_roles(Role.OPERATOR)
+@require_safe
+def releases(request: HttpRequest) -> HttpResponse:
+    """What answers now, what could, and what did."""
+    everything = list(selectors.releases())
+    active = next((release for release in everything if release.state == State.ACTIVE), None)
+    return render(
+        request,
+        "registry/releases.html",
+        {
+            "active": active,
+            "metrics": measured(active.manifest) if active else [],
+            "workers": selectors.loaded_by(active) if active else [],
+            "candidates": [release for release in everything if release.state == State.CANDIDATE],
+            "earlier": [release for release in everything if release.state in (State.RETIRED, State.REJECTED)],
+            "previous": selectors.previous_release(),
+        },
+    )
+
+
+@for_roles(Role.OPERATOR)
+@require_safe
+def release(request: HttpRequest, pk: int) -> HttpResponse:
+    """One release: its card, its metrics, and all that it came from."""
+    found = get_object_or_404(selectors.releases(), pk=pk)
+    return render(
+        request,
+        "registry/release.html",
+        {
+            "release": found,
+            "run": getattr(found, "training_run", None),
+            "metrics": measured(found.manifest),
+            "history": selectors.history(found),
+            "answered": selectors.answered(found),
+            "card": model_card(found),
+            "manifest": json.dumps(found.manifest, indent=2, ensure_ascii=False),
+        },
+    )
+
+
+@for_roles(Role.OPERATOR)
+@require_http_methods(["GET", "POST"])
+def promote_release(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asks, then makes a release the active one."""
+    found = get_object_or_404(ModelRelease, pk=pk)
+    note = request.POST.get("note", "").strip()
+    if request.method == "POST":
+        try:
+            promote(actor=actor_of(request), release=found, note=note)
+        except Problem as problem:
+            messages.error(request, problem.message)
+        else:
+            messages.success(request, f"{found.name} is active. Workers swap to it between two batches.")
+            return redirect("models:releases")
+    verdict = gate_verdict(found)
+    context = {
+        "release": found,
+        "active": active_release(),
+        "run": getattr(found, "training_run", None),
+        "note": note,
+        "note_needed": found.state == State.CANDIDATE and verdict not in (None, "passed"),
+    }
+    return render(request, "registry/promote.html", context)
+
+
+@for_roles(Role.OPERATOR)
+@require_http_methods(["GET", "POST"])
+def reject_release(request: HttpRequest, pk: int) -> HttpResponse:
+    """Asks, then puts a candidate aside for good."""
+    found = get_object_or_404(ModelRelease, pk=pk)
+    if request.method == "POST":
+        try:
+            reject(actor=actor_of(request), release=found, note=request.POST.get("note", "").strip())
+        except Problem as problem:
+            messages.error(request, problem.message)
+        else:
+            messages.success(request, f"{found.name} was rejected.")
+        return redirect("models:releases")
+    return render(request, "registry/reject.html", {"release": found})
+
+
+@for_roles(Role.OPERATOR)
+@require_http_methods(["GET", "POST"])
+def roll_back_release(request: HttpRequest) -> HttpResponse:
+    """Makes the release before this one active again; asks first where no script has."""
+    active, previous = active_release(), selectors.previous_release()
+    if request.method == "POST" and request.POST.get("confirmed"):
+        try:
+            again = roll_back(actor=actor_of(request))
+        except Problem as problem:
+            messages.error(request, problem.message)
+        else:
+            messages.success(request, f"{again.name} is active again. Workers swap to it between two batches.")
+        if request.headers.get("HX-Request"):
+            return HttpResponseClientRedirect(reverse("models:releases"))
+        return redirect("models:releases")
+    return render(request, "registry/roll_back.html", {"active": active, "previous": previous})
+
+
+@for_roles(Role.OPERATOR)
+@require_safe
+def runs(request: HttpRequest) -> HttpResponse:
+    """Training runs, newest first, and what the next one would have to learn from."""
+    everything = list(selectors.runs()[:50])
+    return render(
+        request,
+        "registry/runs.html",
+        {
+            "runs": everything,
+            "labels": selectors.accepted_labels(),
+            "active": active_release(),
+            "live": next((run for run in everything if run.state in LIVE), None),
+        },
+    )
+
+
+@for_roles(Role.OPERATOR)
+@require_POST
+def start(request: HttpRequest) -> HttpResponse:
+    """Starts a run now, however few the labels are."""
+    try:
+        started = start_run(actor=actor_of(request))
+    except Problem as problem:
+        messages.error(request, problem.message)
+        return redirect("models:runs")
+    return redirect("models:run", pk=started.pk)
+
+
+@for_roles(Role.OPERATOR)
+@require_safe
+def run(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """One training run, live while it works."""
+    return render(request, "registry/run.html", _live(get_object_or_404(selectors.runs(), pk=pk)))
+
+
+@for_roles(Role.OPERATOR)
+@require_safe
+def run_live(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """The part of the run's page that changes; 204 while it is as the browser has it already."""
+    context = _live(get_object_or_404(selectors.runs(), pk=pk))
+    if request.GET.get("seen") == context["seen"]:
+        return HttpResponse(status=204)
+    return render(request, "registry/_run_live.html", context)
+
+
+def _live(found: TrainingRun) -> dict[str, object]:
+    epochs = [event for event in found.progress if event["event"] == "epoch"]
+    stages = [event for event in found.progress if event["event"] == "stage"]
+    total = max(1, found.epochs * len(found.members))
+    return {
+        "run": found,
+        "live": found.state in LIVE,
+        "stages": stages,
+        "charts": charts(found.progress),
+        "percent": min(100, round(100 * len(epochs) / total)),
+        "seen": f"{found.state}-{found.attempt}-{len(found.progress)}",
+    }
+
+
+@for_roles(Role.OPERATOR, Role.PROVIDER)
+@require_safe
+def trace(request: HttpRequest) -> HttpResponse:
+    """Where an answer comes from. Shows the model's side only: no finding, no case, no person."""
+    query = request.GET.get("q", "").strip()
+    is_operator = request.user.role == Role.OPERATOR  # type: ignore[union-attr]
+    answers: Sequence[Result] = []
+    if query:
+        results = Result.objects.select_related("case__organisation")
+        if not is_operator:
+            results = results.filter(case__organisation=organisation_of(request))
+        answers = selectors.answers_of(results, query)
+        if not answers:
+            messages.warning(request, "No answer has this number, and no image with this id has been answered.")
+        for answer in answers:
+            record(
+                actor=actor_of(request),
+                action="result.traced",
+                object_id=answer.pk,
+                organisation=answer.case.organisation,
+            )
+    traces = [{"answer": answer, "history": selectors.history(answer.release)} for answer in answers]
+    context = {"query": query, "traces": traces, "is_operator": is_operator}
+    return render(request, "registry/trace.html", context, status=404 if query and not answers else 200)

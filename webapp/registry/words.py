@@ -1,0 +1,39 @@
+"""The words for releases, verdicts and metrics: each state as a word, an icon and a colour."""
+
+from typing import Any, Final
+
+from webapp.pages.words import STATES, StateWords
+from webapp.registry.models import ModelRelease
+
+RELEASES: Final = {
+    **{state: STATES[state] for state in ("candidate", "active", "retired")},
+    ModelRelease.State.REJECTED.value: StateWords("Rejected", "ban", "red"),
+}
+
+VERDICTS: Final = {
+    "passed": StateWords("Passed", "circle-check", "green"),
+    "failed": StateWords("Failed", "circle-x", "red"),
+    "inconclusive": StateWords("Inconclusive", "help-circle", "yellow"),
+    "reported": StateWords("For information", "info-circle", "secondary"),
+}
+
+METRICS: Final = {
+    "sensitivity": "Sensitivity for malignant, at the operating point",
+    "specificity": "Specificity for malignant, at the operating point",
+    "malignant_auc": "AUC, malignant against benign",
+    "melanoma_auc": "AUC, melanoma against all others",
+    "balanced_accuracy": "Balanced accuracy, seven classes",
+    "ece": "Expected calibration error (smaller is better)",
+}
+
+
+def metric_name(metric: str) -> str:
+    """A metric in words; one that is not known here by its own name."""
+    return METRICS.get(metric) or metric.replace("_", " ").capitalize()
+
+
+def measured(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics of a manifest in the order of METRICS: name, value, and the ends of the 95 % interval."""
+    found = manifest.get("metrics", {}).get("metrics", {})
+    names = [*(name for name in METRICS if name in found), *sorted(found.keys() - METRICS.keys())]
+    return [{"name": metric_name(name), **found[name]} for name in names]
