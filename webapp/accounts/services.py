@@ -5,6 +5,7 @@ import hmac
 import secrets
 from datetime import date, timedelta
 
+from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -50,18 +51,20 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+@transaction.atomic
 def account_for(*, email: str) -> User:
     """The account of this address; a new one, without a password, where there is none.
 
-    Making one lets nobody in: its owner signs in with a code sent to the address.
+    Making one lets nobody in: its owner signs in with a code sent to the address, and so proves it.
     """
     user = User.objects.filter(email__iexact=email).first()
     if user is None:
         try:
             with transaction.atomic():
-                user = User.objects.create_user(email)
+                user = User.objects.create_user(email.lower())
         except IntegrityError:  # another request made it in this moment
             user = User.objects.get(email__iexact=email)
+    EmailAddress.objects.get_or_create(user=user, email=user.email.lower(), defaults={"primary": True})
     return user
 
 

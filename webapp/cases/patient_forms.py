@@ -23,7 +23,7 @@ class JoinForm(RequestLoginCodeForm):  # type: ignore[misc]
 
     def clean_email(self) -> str:
         email: str = super().clean_email()  # keeps to the limits of how often a code can be asked for
-        if self._user is None:
+        if self._user is None or self._user.email.lower() == email.lower():
             self._user = account_for(email=email)
         return email
 

@@ -1,0 +1,299 @@
+"""The patient's way: join with a code, send a photo, wait, read the result. And nobody else's."""
+
+import re
+import uuid
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from tests.factories import (
+    CaseFactory,
+    CaseResultFactory,
+    ImageFactory,
+    MembershipFactory,
+    OrganisationFactory,
+    PatientFactory,
+    UserFactory,
+)
+from webapp import storage
+from webapp.accounts.models import Patient, User
+from webapp.accounts.services import join_as_patient
+from webapp.audit.models import Event
+from webapp.audit.services import SYSTEM, Actor
+from webapp.cases.models import Batch, Case, Image, Priority
+from webapp.cases.patient_photos import MAX_A_DAY, age_on, send_photos
+from webapp.cases.review import release_case
+
+pytestmark = pytest.mark.django_db
+BORN = {"day": "27", "month": "3", "year": "1964"}
+
+
+@pytest.fixture(autouse=True)
+def _storage(settings: Settings, tmp_path: Path) -> None:
+    options = {"location": str(tmp_path), "allow_overwrite": True}
+    folder = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    settings.STORAGES = {**settings.STORAGES, "default": folder}
+
+
+@pytest.fixture
+def patient() -> Patient:
+    made: Patient = PatientFactory(user=UserFactory(email="reader@home.example"), email="reader@home.example")
+    return made
+
+
+@pytest.fixture
+def signed_in(client: Client, patient: Patient) -> Client:
+    assert patient.user is not None
+    client.force_login(patient.user)
+    return client
+
+
+def photo(content: bytes = b"a photo", name: str = "IMG_1.jpg") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, content, content_type="image/jpeg")
+
+
+def send(client: Client, patient: Patient, *photos: SimpleUploadedFile, **fields: Any) -> Any:
+    form = {"key": str(uuid.uuid4()), "clinic": str(patient.pk), "anatom_site": "", "notes": "", **fields}
+    return client.post("/my/photo/", {**form, "photos": list(photos)})
+
+
+def case_of(patient: Patient) -> Case:
+    """A case of a photo that this patient sent."""
+    made: Case = CaseFactory(
+        patient=patient, batch__organisation=patient.organisation, batch__source=Batch.Source.PATIENT,
+        batch__submitted=True,
+    )  # fmt: skip
+    return made
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_joining_needs_a_code_a_date_of_birth_and_agreement(client: Client, known: bool) -> None:
+    cache.clear()  # the limits of how often a code may be asked for
+    clinic = OrganisationFactory(slug="skin-clinic")
+    if known:
+        UserFactory(email="new@home.example")
+    assert clinic.name in client.get("/join/skin-clinic/").content.decode()
+    client.post("/join/skin-clinic/", {"email": "New@home.example"})
+    assert User.objects.filter(email__iexact="new@home.example").count() == 1
+    assert "_auth_user_id" not in client.session
+    code = re.search(r"^\s*([A-Z0-9]{3,}(?:-?[A-Z0-9]+)*)\s*$", str(mail.outbox[-1].body), re.MULTILINE)
+    assert code is not None, mail.outbox[-1].body
+    page = client.post("/account/login/code/confirm/?next=/join/skin-clinic/", {"code": code.group(1)})
+    assert page["Location"] == "/join/skin-clinic/"
+    assert "What is your date of birth?" in client.get("/join/skin-clinic/").content.decode()
+    refused = client.post("/join/skin-clinic/", BORN).content.decode()
+    assert "Tick the box if you agree." in refused
+    assert not Patient.objects.exists()
+    assert client.post("/join/skin-clinic/", {**BORN, "agree": "on"})["Location"] == "/my/photo/"
+    patient = Patient.objects.get()
+    assert (patient.organisation, patient.date_of_birth) == (clinic, date(1964, 3, 27))
+    assert patient.consented_at is not None
+    assert client.get("/join/skin-clinic/")["Location"] == "/my/"
+
+
+def test_joining_finds_what_the_clinic_has_by_address_and_date_and_asks_once() -> None:
+    clinic = OrganisationFactory()
+    born = date(1964, 3, 27)
+    known = PatientFactory(organisation=clinic, email="me@home.example", date_of_birth=born)
+    PatientFactory(email="me@home.example", date_of_birth=born)  # of another clinic
+    wrong, right = UserFactory(email="ME@home.example"), UserFactory(email="x@home.example")
+    first = join_as_patient(user=wrong, organisation=clinic, date_of_birth=date(1999, 1, 1))
+    assert first != known
+    assert join_as_patient(user=wrong, organisation=clinic, date_of_birth=born) == first
+    assert join_as_patient(user=right, organisation=clinic, date_of_birth=born) not in (known, first)
+    first.delete()
+    assert join_as_patient(user=wrong, organisation=clinic, date_of_birth=born) == known
+
+
+def test_staff_are_told_that_the_page_is_for_patients(client: Client) -> None:
+    member = MembershipFactory()
+    client.force_login(member.user)
+    assert "member of staff" in client.get(f"/join/{member.organisation.slug}/").content.decode()
+    assert client.get("/my/").status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/my/", "/my/photo/"])
+def test_a_person_without_a_clinic_is_told_how_to_find_it(client: Client, path: str) -> None:
+    client.force_login(UserFactory())
+    assert "/join/" in client.get(path, follow=True).content.decode()
+
+
+def test_photos_of_one_spot_become_one_case_that_goes_first(signed_in: Client, patient: Patient) -> None:
+    response = send(signed_in, patient, photo(), photo(b"another"), anatom_site="upper extremity", notes="It itches")
+    case = Case.objects.get()
+    assert response["Location"] == f"/my/cases/{case.pk}/"
+    assert (case.patient, case.capture, case.anatom_site, case.notes) == (
+        patient, "phone", "upper extremity", "It itches"
+    )  # fmt: skip
+    assert (case.batch.source, case.batch.priority, case.batch.state) == ("patient", Priority.INTERACTIVE, "submitted")
+    images = case.images.order_by("filename")
+    assert [(image.filename, image.state) for image in images] == [("photo-1", "stored"), ("photo-2", "stored")]
+    assert [storage.read(image.upload_key) for image in images] == [b"a photo", b"another"]
+    assert "We are checking your photo" in signed_in.get(response["Location"]).content.decode()
+
+
+def test_a_form_sent_twice_makes_one_case(signed_in: Client, patient: Patient) -> None:
+    key = str(uuid.uuid4())
+    first = send(signed_in, patient, photo(), key=key)
+    assert send(signed_in, patient, photo(), key=key)["Location"] == first["Location"]
+    assert Case.objects.count() == 1
+
+
+def test_a_sending_that_was_cut_off_goes_on(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:
+    actor = Actor(user=patient.user)
+    write = storage.write
+
+    def fails(key: str, data: bytes) -> None:
+        if data == b"2":
+            raise ConnectionError
+        write(key, data)
+
+    monkeypatch.setattr(storage, "write", fails)
+    with pytest.raises(ConnectionError):
+        send_photos(actor=actor, patient=patient, key="k", photos=[b"1", b"2"])
+    monkeypatch.undo()
+    case = send_photos(actor=actor, patient=patient, key="k", photos=[b"1", b"2"])
+    assert [storage.read(image.upload_key) for image in case.images.order_by("filename")] == [b"1", b"2"]
+    assert Case.objects.get().batch.state == "submitted"
+
+
+@pytest.mark.parametrize(
+    ("photos", "sentence"),
+    [
+        ([], "Take a photo or choose one."),
+        ([photo() for _ in range(4)], "Send at most 3 photos"),
+        ([photo(b"")], "The file is empty."),
+    ],
+)
+def test_what_cannot_be_sent_is_said_on_the_page_and_to_the_script(
+    signed_in: Client, patient: Patient, photos: list[SimpleUploadedFile], sentence: str
+) -> None:
+    assert sentence in send(signed_in, patient, *photos).content.decode()
+    form = {"key": str(uuid.uuid4()), "clinic": str(patient.pk)}
+    for file in photos:
+        file.seek(0)
+    answer = signed_in.post("/my/photo/", {**form, "photos": photos}, headers={"Accept": "application/json"})
+    assert answer.status_code == 422
+    assert sentence in answer.json()["errors"][0]
+    assert not Case.objects.exists()
+
+
+def test_a_photo_cannot_be_sent_for_somebody_else(signed_in: Client, patient: Patient) -> None:
+    stranger = PatientFactory(user=UserFactory())
+    assert "Select a valid choice" in send(signed_in, stranger, photo()).content.decode()
+    assert not Case.objects.exists()
+
+
+def test_twenty_photos_a_day_are_enough(patient: Patient) -> None:
+    from webapp.errors import Problem
+
+    actor = Actor(user=patient.user)
+    for number in range(MAX_A_DAY):
+        send_photos(actor=actor, patient=patient, key=str(number), photos=[b"x"])
+    with pytest.raises(Problem, match="try again tomorrow"):
+        send_photos(actor=actor, patient=patient, key="one more", photos=[b"x"])
+
+
+def test_the_waiting_page_is_told_when_there_is_something_new(signed_in: Client, patient: Patient) -> None:
+    case = case_of(patient)
+    address = f"/my/cases/{case.pk}/?seen=checking"
+    assert "HX-Refresh" not in signed_in.get(address)
+    CaseResultFactory(case=case)
+    answer = signed_in.get(address)
+    assert (answer.status_code, answer["HX-Refresh"]) == (204, "true")
+    assert "will look at the result first" in signed_in.get(f"/my/cases/{case.pk}/").content.decode()
+
+
+def test_a_refused_photo_says_why_and_asks_for_a_new_one(signed_in: Client, patient: Patient) -> None:
+    case = case_of(patient)
+    advice = "The photo is blurred. Hold still."
+    ImageFactory(
+        case=case, state=Image.State.REJECTED, reason="blurred", advice=advice, ended_at=timezone.now(), width=9
+    )
+    Batch.objects.update(state="completed_with_failures", remaining=0, finished_at=timezone.now())
+    page = signed_in.get(f"/my/cases/{case.pk}/").content.decode()
+    assert advice in page
+    assert "Take the photo again" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"state": "cancelled", "finished_at": timezone.now()}, "Stopped"),
+        ({"state": "open", "submitted_at": None, "remaining": 0}, "Did not arrive"),
+        ({"state": "completed_with_failures", "remaining": 0, "finished_at": timezone.now()}, "Could not be checked"),
+    ],
+)
+def test_other_ends_are_said_too(signed_in: Client, patient: Patient, change: dict[str, Any], words: str) -> None:
+    case = case_of(patient)
+    ImageFactory(case=case, ready=True)
+    Batch.objects.update(**change)
+    assert words in signed_in.get(f"/my/cases/{case.pk}/").content.decode()
+    assert words in signed_in.get("/my/").content.decode()
+
+
+@pytest.mark.parametrize("advice", ["urgent_referral", "routine_referral", "self_monitor"])
+def test_a_released_result_is_read_in_plain_words_and_audited(signed_in: Client, patient: Patient, advice: str) -> None:
+    case = case_of(patient)
+    image = ImageFactory(case=case, ready=True)
+    result = CaseResultFactory(case=case, advice=advice, malignant=0.074)
+    clinician = MembershipFactory(organisation=patient.organisation).user
+    release_case(actor=Actor(user=clinician), case=case, note="Come to <my> desk.")
+    page = signed_in.get(f"/my/cases/{case.pk}/").content.decode()
+    assert "This is not a diagnosis." in page
+    assert "about 7 are skin cancer" in page
+    assert "Come to &lt;my&gt; desk." in page
+    assert result.release.name in page
+    assert f"/my/cases/{case.pk}/photos/{image.pk}/" in page
+    for hidden in ("0.07", "7%", "7.4", "Melanoma", "MEL", "probab", advice):
+        assert hidden not in page
+    events = Event.objects.filter(action="result.viewed", object_id=str(case.pk))
+    assert [event.user for event in events] == [patient.user]
+
+
+def test_a_clinics_case_is_shown_once_it_is_released(signed_in: Client, patient: Patient) -> None:
+    result = CaseResultFactory(case__patient=patient, case__batch__organisation=patient.organisation)
+    address = f"/my/cases/{result.case.pk}/"
+    assert signed_in.get(address).status_code == 404
+    release_case(actor=SYSTEM, case=result.case)
+    assert signed_in.get(address).status_code == 200
+    assert address in signed_in.get("/my/").content.decode()
+
+
+def test_another_patient_gets_404_everywhere(signed_in: Client, patient: Patient) -> None:
+    other = case_of(PatientFactory(user=UserFactory(), organisation=patient.organisation))
+    image = ImageFactory(case=other, ready=True)
+    storage.write(image.clean_key, b"pixels")
+    release_case(actor=SYSTEM, case=CaseResultFactory(case=other).case)
+    mine = case_of(patient)
+    for path in (
+        f"/my/cases/{other.pk}/",
+        f"/my/cases/{other.pk}/photos/{image.pk}/",
+        f"/my/cases/{mine.pk}/photos/{image.pk}/",
+    ):
+        assert signed_in.get(path).status_code == 404
+    assert str(other.pk) not in signed_in.get("/my/").content.decode()
+    assert Client().get(f"/my/cases/{other.pk}/").status_code == 302
+
+
+def test_ones_own_photo_is_shown(signed_in: Client, patient: Patient) -> None:
+    image = ImageFactory(case=case_of(patient), ready=True)
+    address = f"/my/cases/{image.case_id}/photos/{image.pk}/"
+    assert signed_in.get(address).status_code == 404  # deleted from storage
+    storage.write(image.clean_key, b"pixels")
+    answer = signed_in.get(address)
+    assert (answer.content, answer["Content-Type"]) == (b"pixels", "image/jpeg")
+    assert "no-store" in answer["Cache-Control"]
+
+
+def test_age_counts_full_years() -> None:
+    born = date(1964, 3, 27)
+    assert [age_on(born, day) for day in (date(2026, 3, 26), date(2026, 3, 27))] == [61, 62]

@@ -1,0 +1,93 @@
+"""What patients read: plain enough for a twelve-year-old, never a bare number, never a promise."""
+
+import re
+
+import pytest
+
+from ml.advice import Advice
+from tests.factories import CaseResultFactory
+from webapp.cases.patient_words import AGREED, DIFFERED, FAR_APART, NOT_SEEN, SEEN_BY_CLINIC, explain, frequency
+from webapp.inference.models import CaseResult
+
+AGE_12 = 6.9  # a school grade; grade 6 ends at twelve
+
+
+def syllables(word: str) -> int:
+    """Groups of vowels, without a silent e: near enough for a mean over many words."""
+    word = re.sub(r"(?:[^laeiouy]es|[^laeiouyt]ed|[^laeiouy]e)$", "", word.lower())
+    return max(1, len(re.findall(r"[aeiouy]+", word)))
+
+
+def grade(text: str) -> float:
+    """The Flesch-Kincaid grade (Kincaid, Fishburne, Rogers, Chissom 1975)."""
+    sentences = [part for part in re.split(r"[.!?]+(?:\s|$)", text) if part.strip()]
+    words = re.findall(r"[A-Za-z']+", text)
+    return 0.39 * len(words) / len(sentences) + 11.8 * sum(map(syllables, words)) / len(words) - 15.59
+
+
+def test_the_measure_tells_plain_from_learned_words() -> None:
+    assert grade("The cat sat on the mat. It was warm.") < 2
+    assert grade("Dermoscopic evaluation demonstrates irregular pigmentation necessitating histopathology.") > 15
+
+
+def result_with(advice: Advice, **fields: float) -> CaseResult:
+    made: CaseResult = CaseResultFactory.build(advice=advice.value, **fields)
+    return made
+
+
+@pytest.mark.parametrize("advice", Advice)
+@pytest.mark.parametrize("uncertainty", [0.01, 0.1, 0.3])
+def test_a_result_reads_at_the_age_of_twelve(advice: Advice, uncertainty: float) -> None:
+    result = result_with(advice, uncertainty=uncertainty)
+    sentences = explain(result.case, result).sentences()
+    assert grade(" ".join(sentences)) <= AGE_12
+    assert all(len(part.split()) <= 25 for text in sentences for part in re.split(r"(?<=[.!?])\s", text))
+
+
+@pytest.mark.parametrize("advice", Advice)
+def test_a_result_says_what_to_do_and_that_it_is_no_diagnosis(advice: Advice) -> None:
+    result = result_with(advice)
+    explanation = explain(result.case, result)
+    text = " ".join(explanation.sentences())
+    assert "This is not a diagnosis." in text
+    assert "emergency number" in text
+    assert re.search("2 weeks" if advice == Advice.URGENT_REFERRAL else "4 to 6 weeks|once a month", text)
+    assert explanation.words.steps
+    assert not re.search(r"%|0\.\d|percent|you have (?:skin )?cancer|you do not have|nothing to worry", text)
+
+
+@pytest.mark.parametrize(
+    ("malignant", "number", "full"),
+    [
+        (0.0, "fewer than 1 is", 0),
+        (0.0099, "fewer than 1 is", 0),
+        (0.01, "about 1 is", 1),
+        (0.07, "about 7 are", 7),
+        (0.5, "about 50 are", 50),
+        (0.985, "about 98 are", 98),
+        (0.99, "about 99 are", 99),
+        (0.995, "more than 99 are", 99),
+        (1.0, "more than 99 are", 99),
+    ],
+)
+def test_a_probability_becomes_so_many_of_100_and_never_none_or_all(malignant: float, number: str, full: int) -> None:
+    picture = frequency(malignant)
+    kinds = [dot.kind for dot in picture.dots]
+    assert number in picture.sentence
+    assert len(kinds) == 100
+    assert kinds.count("full") == full
+    assert kinds.count("half") == (full == 0)
+    assert kinds.count("empty") >= 1
+    assert len({(dot.x, dot.y) for dot in picture.dots}) == 100
+
+
+def test_how_sure_and_who_has_seen_it() -> None:
+    result = result_with(Advice.SELF_MONITOR, uncertainty=0.01)
+    assert explain(result.case, result).sureness == AGREED
+    result.uncertainty = 0.1
+    assert explain(result.case, result).sureness == DIFFERED
+    result.uncertainty = 0.2
+    assert explain(result.case, result).sureness == FAR_APART
+    assert explain(result.case, result).seen == NOT_SEEN
+    result.case.reviewed_by_id = 1
+    assert explain(result.case, result).seen == SEEN_BY_CLINIC
