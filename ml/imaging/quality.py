@@ -1,0 +1,160 @@
+"""Whether a picture is good enough to be examined, with advice that a patient can follow.
+
+Everything is measured on a copy whose longest side is 256 pixels, about what a model sees, and contrasts are shares of
+the picture's own brightness, so that dark skin and a dim room are not mistaken for a bad photo.
+
+The thresholds were set on HAM10000 (Tschandl et al., Scientific Data 2018): each flag may fall on at most 1 in 100 of
+its good dermoscopic images. `tests/bench/quality_false_alarms.py --data <folder of zips>` measures it again, with the
+share of spoilt copies that is caught. FIGURES
+Sharpness is a ratio of detail at two scales, since the plain variance of the Laplacian measures how much structure the
+lesion has as much as how sharp it is: at 1 % false alarms it missed half of the motion-blurred copies.
+
+Limits: HAM10000 is mostly light skin under a dermatoscope. A red cloth may pass for skin, and hair hides blur.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ml.imaging.refusal import SENTENCES
+
+MEASURED_SIDE = 256  # pixels, longest side
+
+MIN_SHORT_SIDE = 144  # pixels; the smallest copies of HAM10000 that the models were trained on have 150
+MIN_BRIGHTNESS = 25.0  # CIELAB lightness; well-lit deep brown skin stays above it
+MAX_CLIPPED = 0.25  # share of pixels
+MIN_CONTRAST = 0.115
+MIN_SATURATION = 0.085  # both low: a veil of haze or glare
+MIN_REDNESS = 0.05
+HUES = (-68.0, 75.0)  # degrees in the a*, b* plane, from violet over red to yellow-brown
+MAX_TEXTURE = 2.3  # CIELAB units; print and sensor noise have more, hair and scales less
+MIN_SPOT = 0.118
+MIN_SHARPNESS = 0.49
+
+Plane = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What the flags are decided by. "Relative" is divided by `brightness` + 5, so it hardly changes with exposure."""
+
+    short_side: int  # pixels, of the picture as given
+    brightness: float  # CIELAB lightness (0 to 100) that nine tenths of the pixels stay below
+    clipped: float  # share of pixels with two or more channels at 252 or above
+    contrast: float  # spread of lightness, from its 5th to its 95th percentile, relative
+    saturation: float  # median chroma, relative
+    redness: float  # median of CIELAB a* after smoothing, relative; skin of every tone is on the red side
+    hue: float  # degrees, of the median colour after smoothing: 0 is red, 90 yellow, -90 blue
+    texture: float  # mean difference from a slightly smoothed copy, CIELAB units
+    spot: float  # how far the most unusual 2 % of the picture is in colour from the rest, relative
+    sharpness: float  # fine detail over coarse detail, along the axis that has less
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One thing wrong with a picture: a code of `ml.imaging.refusal` and what to do about it."""
+
+    code: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    flags: tuple[Flag, ...]
+    measures: Measures
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return tuple(flag.code for flag in self.flags)
+
+
+def check(image: Image.Image) -> QualityReport:
+    """Judge an RGB picture. What it shows is judged only if light allows, and sharpness only if there is a spot."""
+    measures = measure(image)
+    codes = ["too_small"] if measures.short_side < MIN_SHORT_SIDE else []
+    codes += _light(measures) or _content(measures) or _focus(measures)
+    return QualityReport(tuple(Flag(code, SENTENCES[code]) for code in codes), measures)
+
+
+def _light(measures: Measures) -> list[str]:
+    if measures.brightness < MIN_BRIGHTNESS:
+        return ["too_dark"]
+    if measures.clipped > MAX_CLIPPED:
+        return ["too_bright"]
+    if measures.contrast < MIN_CONTRAST and measures.saturation < MIN_SATURATION:
+        return ["low_contrast"]
+    return []
+
+
+def _content(measures: Measures) -> list[str]:
+    coloured_like_skin = measures.redness >= MIN_REDNESS and HUES[0] <= measures.hue <= HUES[1]
+    if not coloured_like_skin or measures.texture > MAX_TEXTURE:
+        return ["not_skin"]
+    return ["no_lesion"] if measures.spot < MIN_SPOT else []
+
+
+def _focus(measures: Measures) -> list[str]:
+    return ["blurred"] if measures.sharpness < MIN_SHARPNESS else []
+
+
+def measure(image: Image.Image) -> Measures:
+    """The numbers behind the flags, for an RGB picture of any size."""
+    rgb = _reduced(np.asarray(image.convert("RGB")))
+    # L* from 0 to 100, a* and b* from about -100 to 100
+    lab = np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+    lightness = lab[..., 0]
+    dark, bright, top = np.percentile(lightness, (5, 95, 90))
+    scale = float(top) + 5
+    smooth = np.asarray(cv2.GaussianBlur(lab, (0, 0), 0.03 * max(rgb.shape[:2])), np.float32)
+    red, yellow = (float(np.median(smooth[..., channel])) for channel in (1, 2))
+    return Measures(
+        short_side=min(image.size),
+        brightness=float(top),
+        clipped=float(((rgb >= 252).sum(axis=2) >= 2).mean()),
+        contrast=float(bright - dark) / scale,
+        saturation=float(np.median(np.hypot(lab[..., 1], lab[..., 2]))) / scale,
+        redness=red / scale,
+        hue=float(np.degrees(np.arctan2(yellow, red))),
+        texture=float(np.abs(lab - cv2.GaussianBlur(lab, (0, 0), 1.5)).mean()),
+        spot=_spot(smooth) / scale,
+        sharpness=min(_sharpness(lightness), _sharpness(lightness.T)),
+    )
+
+
+def _reduced(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """`rgb`, (height, width, 3), with its longest side at most `MEASURED_SIDE` pixels; never enlarged."""
+    height, width = rgb.shape[:2]
+    scale = MEASURED_SIDE / max(height, width)
+    if scale >= 1:
+        return rgb
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def _spot(smooth: Plane) -> float:
+    """The 98th percentile of the CIELAB distance from the median colour, once an even slope of light is taken out.
+
+    `smooth` has shape (height, width, 3).
+    """
+    height, width = smooth.shape[:2]
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    slope = np.stack([np.ones(x.size), x.ravel(), y.ravel()], axis=1).astype(np.float32)
+    colours = smooth.reshape(-1, 3)
+    flat = colours - slope @ np.linalg.lstsq(slope, colours, rcond=None)[0]
+    return float(np.percentile(np.linalg.norm(flat - np.median(flat, axis=0), axis=1), 98))
+
+
+def _sharpness(lightness: Plane) -> float:
+    """Detail of one to two pixels over detail of two to four, along the rows: a ratio that blur lowers.
+
+    Compared along one axis at a time, so that motion in one direction shows.
+    """
+    levels = lightness * 2.55
+    one, two, four = (cv2.GaussianBlur(levels, (2 * round(4 * s) + 1, 1), sigmaX=s, sigmaY=s) for s in (1.0, 2.0, 4.0))
+    fine, coarse = (one - two)[4:-4, 4:-4], (two - four)[4:-4, 4:-4]
+    return float(fine.std() / (coarse.std() + 0.05)) if fine.size else 0.0
