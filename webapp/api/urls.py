@@ -1,6 +1,24 @@
 """Addresses of the API, version 1."""
 
-from django.urls import URLPattern
+from django.urls import path, re_path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+from rest_framework.routers import SimpleRouter
+
+from webapp.api.views import NoSuchAddress, Root
+from webapp.cases.api.batches import BatchViewSet
+from webapp.cases.api.cases import CaseViewSet
+from webapp.cases.api.images import ImageViewSet
+
+router = SimpleRouter(trailing_slash=False, use_regex_path=False)
+router.register("batches", BatchViewSet, basename="batch")
+router.register("images", ImageViewSet, basename="image")
+router.register("cases", CaseViewSet, basename="case")
 
 app_name = "api"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", Root.as_view(), name="root"),
+    path("schema", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    *router.urls,
+    re_path("", NoSuchAddress.as_view(), name="no_such_address"),
+]

@@ -47,7 +47,7 @@ def current_results(batch: Batch) -> QuerySet[CaseResult]:
     return CaseResult.objects.filter(pk__in=newest.values("pk"))
 
 
-def with_answers(cases: QuerySet[Case]) -> QuerySet[Case]:
+def with_answers(cases: QuerySet[Case], *, images: bool = True, image_results: bool = True) -> QuerySet[Case]:
     """The cases with patient, images, results of each, and results of the whole; the newest release's come first.
 
     A constant number of queries for any number of cases. `case.results.all()[0]` is the current answer, if any.
@@ -55,11 +55,12 @@ def with_answers(cases: QuerySet[Case]) -> QuerySet[Case]:
     # A manifest is long and the same for thousands of results: it is fetched by those who need it.
     results = Result.objects.order_by("-release_id").select_related("release").defer("release__manifest")
     combined = CaseResult.objects.order_by("-release_id").select_related("release").defer("release__manifest")
-    return cases.select_related("patient").prefetch_related(
-        Prefetch("images", Image.objects.order_by("created_at", "id")),
-        Prefetch("images__results", results),
-        Prefetch("results", combined),
-    )
+    cases = cases.select_related("patient").prefetch_related(Prefetch("results", combined))
+    if images:
+        cases = cases.prefetch_related(Prefetch("images", Image.objects.order_by("created_at", "id")))
+    if images and image_results:
+        cases = cases.prefetch_related(Prefetch("images__results", results))
+    return cases
 
 
 def filter_by_answer(cases: QuerySet[Case], **wanted: str) -> QuerySet[Case]:

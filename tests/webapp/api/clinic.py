@@ -1,0 +1,58 @@
+"""A clinic's software, as the tests play it: the API through Django's test client, with a key."""
+
+from typing import Any
+
+from django.test import Client
+from urllib3.util import parse_url
+
+from tests.factories import api_key
+from webapp.accounts.models import Organisation
+
+API = "/api/v1"
+
+
+class Clinic:
+    """Speaks to the API with a key of its own organisation."""
+
+    def __init__(self, organisation: Organisation | None = None) -> None:
+        self.key, secret = api_key(**({"organisation": organisation} if organisation else {}))
+        self.organisation = self.key.organisation
+        self.http = Client(headers={"Authorization": f"Bearer {secret}"}, enforce_csrf_checks=True)
+
+    def get(self, path: str, **query: Any) -> Any:
+        return self.http.get(API + path, query)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.http.post(API + path, {} if body is None else body, "application/json", headers=headers)
+
+    def create(self, *cases: dict[str, Any], **fields: Any) -> dict[str, Any]:
+        """A new batch, as the API answers it."""
+        return dict(good(self.post("/batches", {"cases": list(cases), **fields}), 201))
+
+    def upload(self, image: dict[str, Any], data: bytes) -> None:
+        """Send an image's bytes where it was told to, and complete it."""
+        target = image["upload"]
+        url = parse_url(target["url"])
+        assert self.http.put(url.request_uri, data, "application/octet-stream").status_code == 204
+        good(self.post(f"/images/{image['id']}/complete"))
+
+
+def good(response: Any, status: int = 200) -> Any:
+    """The JSON of an answer that must have this status."""
+    assert response.status_code == status, response.content
+    return response.json()
+
+
+def problem(response: Any, status: int) -> dict[str, Any]:
+    """The problem that an answer must be."""
+    assert response.status_code == status, response.content
+    assert response.headers["Content-Type"] == "application/problem+json"
+    body = dict(response.json())
+    assert {"type", "title", "status", "detail", "code"} <= body.keys()
+    assert body["status"] == status
+    return body
+
+
+def case(name: str = "case-1", *images: str, **fields: Any) -> dict[str, Any]:
+    """A row of a manifest."""
+    return {"case_id": name, "patient_id": "patient-1", "images": list(images) or [f"{name}.jpg"], **fields}

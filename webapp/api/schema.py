@@ -1,0 +1,59 @@
+"""What every operation of the OpenAPI document has in common: its errors."""
+
+from typing import Any
+
+PROBLEM = {
+    "type": "object",
+    "description": "An error (RFC 9457). `code` is stable and never renamed; `detail` says what to do.",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string", "enum": ["about:blank"]},
+        "title": {"type": "string", "description": "The status in words", "example": "Unprocessable Entity"},
+        "status": {"type": "integer", "example": 422},
+        "detail": {"type": "string", "example": "Nothing was stored. Correct the rows in `errors`."},
+        "code": {"type": "string", "example": "manifest_invalid"},
+        "errors": {
+            "type": "array",
+            "description": "Where several things are wrong. `row` counts from 1, in a manifest.",
+            "items": {
+                "type": "object",
+                "required": ["field", "code", "message"],
+                "properties": {
+                    "row": {"type": "integer"},
+                    "field": {"type": "string"},
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+    },
+    "additionalProperties": True,
+}
+COMMON = {
+    "401": "No key, or one that is unknown or revoked.",
+    "403": "Not for this client.",
+    "429": "Too many requests: wait for the seconds in Retry-After.",
+    "4XX": "Any other error of the request.",
+}
+NOT_FOUND = "There is none, for this client."
+
+
+def describe_errors(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """A post-processing hook of drf-spectacular: adds the errors to every operation."""
+    result["components"].setdefault("schemas", {})["Problem"] = PROBLEM
+    for address, operations in result["paths"].items():
+        for operation in operations.values():
+            errors = {**COMMON, **({"404": NOT_FOUND} if "{" in address else {})}
+            for status, description in errors.items():
+                operation["responses"].setdefault(status, _response(description, throttled=status == "429"))
+    return result
+
+
+def _response(description: str, *, throttled: bool) -> dict[str, Any]:
+    response: dict[str, Any] = {
+        "description": description,
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if throttled:
+        response["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+    return response

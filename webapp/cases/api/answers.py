@@ -1,0 +1,118 @@
+"""What clients are given of batches and images."""
+
+from dataclasses import asdict
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from webapp import storage
+from webapp.cases.models import Archive, Batch, Image
+from webapp.inference.models import ADVICE_CHOICES, Job
+
+
+class UploadSerializer(serializers.Serializer[Any]):
+    """Where one file goes: send its bytes as the body of `method url`, with `headers`."""
+
+    method = serializers.CharField()
+    url = serializers.URLField()
+    headers = serializers.DictField(child=serializers.CharField())
+    expires_in = serializers.IntegerField(help_text="Seconds. Afterwards ask for a fresh URL")
+
+
+def upload_of(image: Image, *, size: int | None = None) -> dict[str, Any] | None:
+    """Where the image goes, while it is awaited."""
+    if image.state != Image.State.AWAITING_UPLOAD:
+        return None
+    return asdict(storage.upload_target(image.upload_key, size=size))
+
+
+class ImageSerializer(serializers.ModelSerializer[Image]):
+    case = serializers.UUIDField(source="case_id")
+    case_id = serializers.CharField(source="case.external_id", help_text="Your id of the case")
+    what_to_do = serializers.CharField(source="advice", help_text="About the refusal, in a sentence")
+    upload = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Image
+        fields = ["id", "case", "case_id", "filename", "state", "reason", "what_to_do", "quality", "upload"]
+
+    @extend_schema_field(UploadSerializer(allow_null=True))
+    def get_upload(self, image: Image) -> dict[str, Any] | None:
+        return upload_of(image)
+
+
+class AwaitedImageSerializer(serializers.Serializer[Any]):
+    """An image that a manifest named, and where its file goes while it is awaited."""
+
+    id = serializers.UUIDField()
+    case_id = serializers.CharField(help_text="Your id of the case")
+    filename = serializers.CharField()
+    state = serializers.ChoiceField(Image.State.choices)
+    upload = UploadSerializer(allow_null=True)
+
+
+def awaited_images(batch: Batch, **only: Any) -> list[dict[str, Any]]:
+    """The batch's images in the order of its manifest, as `AwaitedImageSerializer` has them. Quick for thousands."""
+    images = batch.images.filter(**only).select_related("case").order_by("created_at", "id")
+    return [
+        {
+            "id": str(image.pk),
+            "case_id": image.case.external_id,
+            "filename": image.filename,
+            "state": image.state,
+            "upload": upload_of(image),
+        }
+        for image in images
+    ]
+
+
+class ArchiveSerializer(serializers.ModelSerializer[Archive]):
+    class Meta:
+        model = Archive
+        fields = ["state", "reason", "report", "created_at"]
+
+
+class BatchSerializer(serializers.ModelSerializer[Batch]):
+    class Meta:
+        model = Batch
+        fields = [
+            "id",
+            "name",
+            "source",
+            "state",
+            "remaining",
+            "failures",
+            "created_at",
+            "submitted_at",
+            "finished_at",
+        ]
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    images = serializers.DictField(child=serializers.IntegerField(), help_text=f"By state: {Image.State.values}")
+    jobs = serializers.DictField(child=serializers.IntegerField(), help_text=f"By state: {Job.State.values}")
+    advice = serializers.DictField(
+        child=serializers.IntegerField(), help_text=f"Cases by advice: {[code for code, _ in ADVICE_CHOICES]}"
+    )
+    total = serializers.IntegerField(help_text="Images")
+    done = serializers.IntegerField()
+    remaining = serializers.IntegerField()
+    percent = serializers.IntegerField()
+    seconds_left = serializers.IntegerField(allow_null=True, help_text="An estimate by the pace so far")
+
+
+class BatchDetailSerializer(BatchSerializer):
+    progress = ProgressSerializer()
+    archive = ArchiveSerializer(allow_null=True)
+
+    class Meta(BatchSerializer.Meta):
+        fields = [*BatchSerializer.Meta.fields, "progress", "archive"]
+
+
+class CreatedBatchSerializer(BatchSerializer):
+    images = AwaitedImageSerializer(many=True)
+    archive_upload = UploadSerializer(allow_null=True, help_text="Where the ZIP goes")
+
+    class Meta(BatchSerializer.Meta):
+        fields = [*BatchSerializer.Meta.fields, "images", "archive_upload"]

@@ -1,0 +1,188 @@
+"""Batches: made from a manifest or an archive, submitted, watched, collected."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from django.http import HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from webapp import storage
+from webapp.accounts.permissions import actor_of
+from webapp.api.pagination import AsSent
+from webapp.api.parsers import raw_body
+from webapp.api.viewsets import ProviderViewSet
+from webapp.audit.services import record
+from webapp.cases import archives, exports, manifest, services
+from webapp.cases.api.answers import (
+    ArchiveSerializer,
+    AwaitedImageSerializer,
+    BatchDetailSerializer,
+    BatchSerializer,
+    CreatedBatchSerializer,
+    ImageSerializer,
+    ProgressSerializer,
+    awaited_images,
+)
+from webapp.cases.api.filters import BatchFilter, ImageFilter
+from webapp.cases.api.requests import ArchiveRequest, BatchOptions, BatchRequest, CasesRequest, SubmitRequest
+from webapp.cases.models import Archive, Batch
+from webapp.errors import Problem
+from webapp.inference.selectors import progress
+
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="Any text of yours, up to 200 characters: repeating the request with it makes no second batch.",
+)
+
+
+@extend_schema_view(list=extend_schema(summary="Your batches, newest first"))
+@extend_schema(tags=["batches"])
+class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
+    queryset = Batch.objects.all()
+    serializer_class: type[serializers.BaseSerializer[Any]] = BatchSerializer
+    filterset_class = BatchFilter
+
+    @extend_schema(
+        summary="Make a batch",
+        description="The answer names every image and where its file goes. 201 for a new batch, 200 for a repeat.",
+        parameters=[IDEMPOTENCY_KEY],
+        request=BatchRequest,
+        responses={201: CreatedBatchSerializer, 200: CreatedBatchSerializer},
+    )
+    def create(self, request: Request) -> Response:
+        body = raw_body(request)
+        options = _valid(BatchOptions, request)
+        rows = request.data.get("cases", [] if options["archive"] else None)
+        batch, is_new = services.create_batch(
+            actor=actor_of(request),
+            organisation=self.organisation,
+            submission=services.Submission(
+                source=Batch.Source.API,
+                name=options["name"],
+                idempotency_key=_idempotency_key(request),
+                manifest=body,
+            ),
+            cases=manifest.from_json(rows).checked(),
+        )
+        upload = asdict(storage.upload_target(archives.key_of(batch))) if options["archive"] else None
+        answer = {**BatchSerializer(batch).data, "images": awaited_images(batch), "archive_upload": upload}
+        return Response(answer, status=201 if is_new else 200)
+
+    @extend_schema(summary="One batch and how far it is", responses=BatchDetailSerializer)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(_detail(self.get_object()))
+
+    @extend_schema(summary="The images of a batch", filters=True, responses=ImageSerializer(many=True))
+    @action(
+        detail=True,
+        filterset_class=ImageFilter,
+        serializer_class=ImageSerializer,
+        pagination_class=AsSent,
+    )
+    def images(self, request: Request, pk: str) -> Response:
+        rows = self.get_object().images.select_related("case")
+        page = self.paginate_queryset(self.filter_queryset(rows))  # type: ignore[arg-type]
+        return self.get_paginated_response(ImageSerializer(page, many=True).data)
+
+    @extend_schema(
+        summary="Add cases to an open batch", request=CasesRequest, responses={201: AwaitedImageSerializer(many=True)}
+    )
+    @action(detail=True, methods=["post"], pagination_class=None, filterset_class=None)
+    def cases(self, request: Request, pk: str) -> Response:
+        batch = self.get_object()
+        rows = request.data.get("cases") if isinstance(request.data, Mapping) else None
+        specs = manifest.from_json(rows).checked()
+        services.add_cases(batch=batch, cases=specs)
+        return Response(
+            awaited_images(batch, case__external_id__in=[spec.external_id for spec in specs]),
+            status=201,
+        )
+
+    @extend_schema(summary="Send a batch to the model", request=SubmitRequest, responses=BatchDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def submit(self, request: Request, pk: str) -> Response:
+        options = _valid(SubmitRequest, request)
+        batch = services.submit_batch(
+            actor=actor_of(request), batch=self.get_object(), allow_missing=options["allow_missing"]
+        )
+        return Response(_detail(batch))
+
+    @extend_schema(summary="Stop a batch", request=None, responses=BatchDetailSerializer)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        return Response(_detail(services.cancel_batch(actor=actor_of(request), batch=self.get_object())))
+
+    @extend_schema(
+        summary="Say that the archive has been uploaded",
+        description="It is unpacked in the background; watch `archive` and `progress` of the batch, then submit it.",
+        request=ArchiveRequest,
+        responses={202: ArchiveSerializer},
+    )
+    @action(detail=True, methods=["post"], url_path="archive/complete")
+    def complete_archive(self, request: Request, pk: str) -> Response:
+        options = _valid(ArchiveRequest, request)
+        archive = archives.complete_archive(
+            actor=actor_of(request), batch=self.get_object(), capture=options["capture"]
+        )
+        return Response(ArchiveSerializer(archive).data, status=202)
+
+    @extend_schema(
+        operation_id="batches_results_csv",
+        summary="Results as CSV, one row a case",
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    @action(detail=True, url_path="results.csv")
+    def results_csv(self, request: Request, pk: str) -> HttpResponseBase:
+        return self._export(exports.as_csv, "csv", "text/csv; charset=utf-8")
+
+    @extend_schema(
+        operation_id="batches_results_json", summary="Results as JSON, one object a case", responses=OpenApiTypes.OBJECT
+    )
+    @action(detail=True, url_path="results.json")
+    def results_json(self, request: Request, pk: str) -> HttpResponseBase:
+        return self._export(exports.as_json, "json", "application/json")
+
+    def _export(self, rows: exports.Format, suffix: str, content_type: str) -> StreamingHttpResponse:
+        batch = self.get_object()
+        record(
+            actor=actor_of(self.request),
+            action="batch.results_exported",
+            object_id=batch.pk,
+            organisation=batch.organisation,
+        )
+        disposition = f'attachment; filename="results-{batch.pk}.{suffix}"'
+        return StreamingHttpResponse(
+            rows(batch), content_type=content_type, headers={"Content-Disposition": disposition}
+        )
+
+
+def _detail(batch: Batch) -> Mapping[str, Any]:
+    archive = Archive.objects.filter(batch=batch).first()
+    return {
+        **BatchSerializer(batch).data,
+        "progress": ProgressSerializer(progress(batch)).data,
+        "archive": ArchiveSerializer(archive).data if archive else None,
+    }
+
+
+def _valid(serializer_class: type[serializers.Serializer[None]], request: Request) -> dict[str, Any]:
+    serializer = serializer_class(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= 200 and key.isprintable()):
+        raise Problem(
+            "idempotency_key_invalid", "Send an Idempotency-Key of 1 to 200 printable characters.", status=400
+        )
+    return key

@@ -1,0 +1,59 @@
+"""Cases: their results, and their release to the patient."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from webapp.accounts.permissions import actor_of
+from webapp.api.viewsets import ProviderViewSet
+from webapp.audit.services import record
+from webapp.cases.api.filters import CaseFilter
+from webapp.cases.api.requests import ReleaseRequest
+from webapp.cases.api.results import CaseDetailSerializer, CaseSerializer
+from webapp.cases.models import Case
+from webapp.cases.review import release_case
+from webapp.inference.selectors import with_answers
+
+
+@extend_schema(tags=["cases"])
+class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderViewSet[Case]):
+    queryset = Case.objects.all()
+    filterset_class = CaseFilter
+
+    def get_queryset(self) -> QuerySet[Case]:
+        return with_answers(super().get_queryset(), images=self.action != "list")
+
+    def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
+        return CaseSerializer if self.action == "list" else CaseDetailSerializer
+
+    @extend_schema(summary="Your cases and their results, newest first")
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        response = super().list(request, *args, **kwargs)
+        self._viewed("cases.listed", request.query_params.get("batch", ""))
+        return response
+
+    @extend_schema(summary="One case: its images, their results, and the result of the whole")
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        case = self.get_object()
+        self._viewed("case.viewed", case.pk)
+        return Response(self.get_serializer(case).data)
+
+    @extend_schema(
+        summary="Give the result to the patient, who is told by e-mail",
+        request=ReleaseRequest,
+        responses=CaseDetailSerializer,
+    )
+    @action(detail=True, methods=["post"])
+    def release(self, request: Request, pk: str) -> Response:
+        options = ReleaseRequest(data=request.data)
+        options.is_valid(raise_exception=True)
+        release_case(actor=actor_of(request), case=self.get_object(), note=options.validated_data["note"])
+        return Response(self.get_serializer(self.get_object()).data)
+
+    def _viewed(self, name: str, object_id: object) -> None:
+        record(actor=actor_of(self.request), action=name, object_id=str(object_id)[:64], organisation=self.organisation)

@@ -1,0 +1,43 @@
+"""What lists can be narrowed to."""
+
+from typing import Any
+
+import django_filters as filters
+from django.db.models import QuerySet
+
+from webapp.cases.models import Batch, Case, Image
+from webapp.inference.models import ADVICE_CHOICES, DX_CHOICES
+from webapp.inference.selectors import filter_by_answer
+
+
+class BatchFilter(filters.FilterSet):
+    state = filters.ChoiceFilter(choices=Batch.State.choices)
+    source = filters.ChoiceFilter(choices=Batch.Source.choices)
+    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+
+    class Meta:
+        model = Batch
+        fields: list[str] = []
+
+
+class ImageFilter(filters.FilterSet):
+    """Without a model, since it filters the images of one batch."""
+
+    state = filters.ChoiceFilter(choices=Image.State.choices)
+
+
+class CaseFilter(filters.FilterSet):
+    batch = filters.UUIDFilter(field_name="batch_id")
+    case_id = filters.CharFilter(field_name="external_id", label="Your id of the case")
+    patient_id = filters.CharFilter(field_name="patient__external_id", label="Your id of the patient")
+    released = filters.BooleanFilter(field_name="released_at", lookup_expr="isnull", exclude=True)
+    advice = filters.ChoiceFilter(choices=ADVICE_CHOICES, method="by_answer")
+    top_class = filters.ChoiceFilter(choices=DX_CHOICES, method="by_answer")
+
+    class Meta:
+        model = Case
+        fields: list[str] = []
+
+    def by_answer(self, cases: QuerySet[Case], name: str, value: Any) -> QuerySet[Case]:
+        return filter_by_answer(cases, **{name: value})

@@ -1,0 +1,81 @@
+"""Images: uploaded, completed, looked at."""
+
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from webapp import storage
+from webapp.accounts.permissions import actor_of
+from webapp.api.viewsets import ProviderViewSet
+from webapp.audit.services import record
+from webapp.cases import intake, services
+from webapp.cases.api.answers import ImageSerializer, UploadSerializer, upload_of
+from webapp.cases.api.requests import UploadUrlRequest
+from webapp.cases.models import Image
+from webapp.errors import Problem
+
+JPEG = {(200, "image/jpeg"): OpenApiTypes.BINARY}
+
+
+@extend_schema(tags=["images"])
+class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
+    queryset = Image.objects.select_related("case")
+    serializer_class = ImageSerializer
+
+    @extend_schema(summary="One image, and where its file goes while it is awaited")
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().retrieve(request, *args, **kwargs)
+
+    @extend_schema(summary="Say that the file has been uploaded", request=None, responses=ImageSerializer)
+    @action(detail=True, methods=["post"])
+    def complete(self, request: Request, pk: str) -> Response:
+        return Response(ImageSerializer(services.complete_upload(image=self.get_object())).data)
+
+    @extend_schema(summary="A fresh URL for the file", request=UploadUrlRequest, responses=UploadSerializer)
+    @action(detail=True, methods=["post"], url_path="upload-url")
+    def upload_url(self, request: Request, pk: str) -> Response:
+        options = UploadUrlRequest(data=request.data)
+        options.is_valid(raise_exception=True)
+        upload = upload_of(self.get_object(), size=options.validated_data.get("size"))
+        if upload is None:
+            raise Problem("not_awaited", "This image was completed or given up already.")
+        return Response(upload)
+
+    @extend_schema(
+        summary="Use an image against the advice of the quality check", request=None, responses=ImageSerializer
+    )
+    @action(detail=True, methods=["post"], url_path="override-quality")
+    def override_quality(self, request: Request, pk: str) -> Response:
+        image = self.get_object()
+        intake.override_quality(actor=actor_of(request), image=image)
+        return Response(ImageSerializer(image).data)
+
+    @extend_schema(summary="The picture without metadata, as the model saw it", responses=JPEG)
+    @action(detail=True)
+    def clean(self, request: Request, pk: str) -> HttpResponse:
+        image = self.get_object()
+        return self._picture(image, image.clean_key)
+
+    @extend_schema(summary="Where the model looked", responses=JPEG)
+    @action(detail=True)
+    def heatmap(self, request: Request, pk: str) -> HttpResponse:
+        image = self.get_object()
+        result = image.results.order_by("-release_id").first()
+        if result is None:
+            raise NotFound("This image has no result yet.")
+        return self._picture(image, result.heatmap_key)
+
+    def _picture(self, image: Image, key: str) -> HttpResponse:
+        try:
+            data = storage.read(key)
+        except FileNotFoundError as error:
+            raise NotFound("This image has no picture: it was not uploaded, not usable, or deleted.") from error
+        record(actor=actor_of(self.request), action="image.viewed", object_id=image.pk, organisation=image.organisation)
+        return HttpResponse(data, content_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})

@@ -1,0 +1,70 @@
+"""What clients send. Rows of a manifest are described here and read by `webapp.cases.manifest`, thousands at a time."""
+
+from rest_framework import serializers
+
+from webapp.cases.fields import MAX_AGE, MAX_IMAGES, MAX_NOTES
+from webapp.cases.models import Case
+
+
+class CaseRequest(serializers.Serializer[None]):
+    """One lesion of one patient."""
+
+    case_id = serializers.CharField(max_length=100, help_text="Your id of the case, once in a batch")
+    patient_id = serializers.CharField(max_length=100, help_text="Your id of the patient")
+    lesion_id = serializers.CharField(max_length=100, required=False, help_text="The same lesion in several cases")
+    age = serializers.IntegerField(min_value=0, max_value=MAX_AGE, required=False, allow_null=True)
+    sex = serializers.ChoiceField(Case.Sex.choices, required=False)
+    anatom_site = serializers.CharField(max_length=60, required=False)
+    capture = serializers.ChoiceField(Case.Capture.choices, required=False)
+    notes = serializers.CharField(max_length=MAX_NOTES, required=False)
+    patient_email = serializers.EmailField(required=False, help_text="Told when the result is released")
+    patient_date_of_birth = serializers.DateField(required=False, help_text="Opens the result's link")
+    images = serializers.ListField(
+        child=serializers.CharField(max_length=255), min_length=1, max_length=MAX_IMAGES, help_text="File names"
+    )
+
+
+class CasesRequest(serializers.Serializer[None]):
+    cases = CaseRequest(many=True, help_text="Up to 10,000 in a batch")
+
+
+class BatchOptions(serializers.Serializer[None]):
+    """A batch, apart from its cases."""
+
+    name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
+    archive = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="A ZIP will be uploaded; it holds the cases, so `cases` may be left out",
+    )
+
+
+class BatchRequest(BatchOptions):
+    cases = CaseRequest(many=True, required=False, help_text="Up to 10,000")
+
+
+class SubmitRequest(serializers.Serializer[None]):
+    allow_missing = serializers.BooleanField(
+        required=False, default=False, help_text="Leave out the images that were not uploaded"
+    )
+
+
+class ArchiveRequest(serializers.Serializer[None]):
+    capture = serializers.ChoiceField(
+        Case.Capture.choices,
+        required=False,
+        default=Case.Capture.DERMOSCOPIC,
+        help_text="Of the pictures of an archive without a table",
+    )
+
+
+class UploadUrlRequest(serializers.Serializer[None]):
+    size = serializers.IntegerField(
+        min_value=1, required=False, help_text="Bytes. The URL then takes a file of this size and no other"
+    )
+
+
+class ReleaseRequest(serializers.Serializer[None]):
+    note = serializers.CharField(
+        max_length=MAX_NOTES, required=False, allow_blank=True, default="", help_text="Shown to the patient"
+    )

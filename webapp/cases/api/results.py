@@ -1,0 +1,154 @@
+"""What clients are given of cases and their results."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from ml.classes import CLASSES
+from webapp.cases.exports import NOTICE
+from webapp.cases.models import Case, Image
+from webapp.inference.models import Answer, CaseResult, Result
+
+
+class ReleaseSerializer(serializers.Serializer[Any]):
+    """The model release that answered."""
+
+    name = serializers.CharField()
+    bundle_sha256 = serializers.CharField()
+
+
+class AnswerSerializer(serializers.ModelSerializer[Answer]):
+    probabilities = serializers.DictField(
+        child=serializers.FloatField(min_value=0, max_value=1), help_text=f"P(class): {', '.join(CLASSES)}"
+    )
+    malignant = serializers.FloatField(help_text="P(MEL or BCC or AKIEC)")
+    uncertainty = serializers.FloatField(help_text="Standard deviation of P(malignant)")
+    release = ReleaseSerializer()
+
+    class Meta:
+        fields = ["advice", "top_class", "malignant", "uncertainty", "probabilities", "release", "created_at"]
+
+
+class ImageResultSerializer(AnswerSerializer):
+    class Meta(AnswerSerializer.Meta):
+        model = Result
+        fields = [*AnswerSerializer.Meta.fields, "preprocessing", "input_sha256"]
+
+
+class CaseResultSerializer(AnswerSerializer):
+    class Meta(AnswerSerializer.Meta):
+        model = CaseResult
+        fields = [*AnswerSerializer.Meta.fields, "images"]
+
+
+class ReviewSerializer(serializers.Serializer[Any]):
+    """Whether a clinician has seen the result, and whether the patient may."""
+
+    state = serializers.ChoiceField(["no_result", "waiting", "released"])
+    reviewed_at = serializers.DateTimeField(allow_null=True)
+    released_at = serializers.DateTimeField(allow_null=True)
+    note = serializers.CharField()
+
+
+class CaseSerializer(serializers.ModelSerializer[Case]):
+    case_id = serializers.CharField(source="external_id", help_text="Your id of the case")
+    patient_id = serializers.CharField(source="patient.external_id", help_text="Your id of the patient")
+    result = serializers.SerializerMethodField()
+    review = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Case
+        fields = [
+            "id",
+            "batch",
+            "case_id",
+            "patient_id",
+            "lesion_id",
+            "age",
+            "sex",
+            "anatom_site",
+            "capture",
+            "created_at",
+            "result",
+            "review",
+        ]
+
+    @extend_schema_field(CaseResultSerializer(allow_null=True))
+    def get_result(self, case: Case) -> Mapping[str, Any] | None:
+        results = case.results.all()
+        return CaseResultSerializer(results[0]).data if results else None
+
+    @extend_schema_field(ReviewSerializer)
+    def get_review(self, case: Case) -> Mapping[str, Any]:
+        waiting = "waiting" if case.results.all() else "no_result"
+        return {
+            "state": "released" if case.released_at else waiting,
+            "reviewed_at": case.reviewed_at,
+            "released_at": case.released_at,
+            "note": case.review_note,
+        }
+
+
+class CaseImageSerializer(serializers.ModelSerializer[Image]):
+    what_to_do = serializers.CharField(source="advice", help_text="About the refusal, in a sentence")
+    quality_overridden = serializers.SerializerMethodField(help_text="Used against the advice of the quality check")
+    image_url = serializers.SerializerMethodField(help_text="The picture without metadata, as the model saw it")
+    heatmap_url = serializers.SerializerMethodField(help_text="Where the model looked")
+    result = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Image
+        fields = [
+            "id",
+            "filename",
+            "state",
+            "reason",
+            "what_to_do",
+            "quality",
+            "quality_overridden",
+            "sha256",
+            "width",
+            "height",
+            "image_url",
+            "heatmap_url",
+            "result",
+        ]
+
+    def get_quality_overridden(self, image: Image) -> bool:
+        return image.state == Image.State.READY and bool(image.quality)
+
+    @extend_schema_field(serializers.URLField(allow_null=True))
+    def get_image_url(self, image: Image) -> str | None:
+        return self._url("api:image-clean", image) if image.width else None
+
+    @extend_schema_field(serializers.URLField(allow_null=True))
+    def get_heatmap_url(self, image: Image) -> str | None:
+        return self._url("api:image-heatmap", image) if image.results.all() else None
+
+    @extend_schema_field(ImageResultSerializer(allow_null=True))
+    def get_result(self, image: Image) -> Mapping[str, Any] | None:
+        results = image.results.all()
+        return ImageResultSerializer(results[0]).data if results else None
+
+    def _url(self, name: str, image: Image) -> str:
+        return reverse(name, args=[image.pk], request=self.context.get("request"))
+
+
+class CaseDetailSerializer(CaseSerializer):
+    images = CaseImageSerializer(many=True)
+    thresholds = serializers.SerializerMethodField(help_text="P(malignant) from which each advice is given")
+    notice = serializers.SerializerMethodField()
+
+    class Meta(CaseSerializer.Meta):
+        fields = [*CaseSerializer.Meta.fields, "notes", "images", "thresholds", "notice"]
+
+    @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}, "nullable": True})
+    def get_thresholds(self, case: Case) -> Mapping[str, float] | None:
+        results = case.results.all()
+        return dict(results[0].release.manifest["thresholds"]) if results else None
+
+    def get_notice(self, case: Case) -> str:
+        return NOTICE

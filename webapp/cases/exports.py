@@ -1,0 +1,118 @@
+"""A batch's results as a stream: one row a case, thousands of them in little memory."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+
+from ml.advice import Advice
+from ml.classes import CLASSES
+from webapp.cases.models import Batch, Case, Image
+from webapp.inference.models import CaseResult
+from webapp.inference.selectors import current_results, with_answers
+from webapp.registry.models import ModelRelease
+
+NOTICE = "Support for a professional's decision, not a diagnosis."
+CHUNK = 2000
+REFUSED = (Image.State.REJECTED, Image.State.EXPIRED)
+THRESHOLDS = (Advice.URGENT_REFERRAL, Advice.ROUTINE_REFERRAL)
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+Format = Callable[[Batch], Iterator[str]]
+
+COLUMNS = [
+    "case_id",
+    "patient_id",
+    "lesion_id",
+    "age",
+    "sex",
+    "anatom_site",
+    "capture",
+    "images",
+    "images_used",
+    "images_refused",
+    "status",
+    "advice",
+    "top_class",
+    "p_malignant",
+    "uncertainty",
+    *(f"p_{code.lower()}" for code in CLASSES),
+    "release",
+    "release_sha256",
+    *(f"threshold_{name.value}" for name in THRESHOLDS),
+    "answered_at",
+    "released_at",
+    "case",
+    "notice",
+]
+
+
+def as_csv(batch: Batch) -> Iterator[str]:
+    """Lines of CSV, the header first. Texts that a spreadsheet would take for a formula are quoted for it."""
+    writer = csv.writer(_Line())
+    yield writer.writerow(COLUMNS)
+    for row in _rows(batch):
+        yield writer.writerow([_cell(value) for value in row.values()])
+
+
+def as_json(batch: Batch) -> Iterator[str]:
+    """Pieces of one JSON object: the batch, and a list of its results."""
+    head = {"batch": str(batch.pk), "name": batch.name, "state": batch.state, "notice": NOTICE}
+    yield json.dumps(head)[:-1] + ', "results": ['
+    for number, row in enumerate(_rows(batch)):
+        yield (",\n" if number else "\n") + json.dumps(row, cls=DjangoJSONEncoder)
+    yield "\n]}\n"
+
+
+def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
+    thresholds = _thresholds(batch)
+    ended = batch.finished_at is not None
+    for case in with_answers(batch.cases.all(), image_results=False).iterator(chunk_size=CHUNK):
+        yield dict(zip(COLUMNS, _row(case, thresholds, ended), strict=True))
+
+
+def _row(case: Case, thresholds: dict[int, dict[str, float]], ended: bool) -> Iterator[Any]:
+    images = case.images.all()
+    results = case.results.all()
+    result = results[0] if results else None
+    refused = [image.reason or image.state for image in images if image.state in REFUSED]
+    yield from (case.external_id, case.patient.external_id, case.lesion_id, case.age, case.sex)
+    yield from (case.anatom_site, case.capture, len(images))
+    yield result.images if result else 0
+    yield " ".join(refused)
+    yield "answered" if result else ("no_result" if ended else "in_progress")
+    yield from _answer(result, thresholds)
+    yield from (case.released_at, str(case.pk), NOTICE)
+
+
+def _answer(result: CaseResult | None, thresholds: dict[int, dict[str, float]]) -> Iterator[Any]:
+    """From `advice` to `answered_at`; empty without a result."""
+    if result is None:
+        yield from [None] * (4 + len(CLASSES) + 2 + len(THRESHOLDS) + 1)
+        return
+    yield from (result.advice, result.top_class, result.malignant, result.uncertainty)
+    yield from (result.probabilities[code] for code in CLASSES)
+    yield from (result.release.name, result.release.bundle_sha256)
+    yield from (thresholds[result.release_id][name] for name in THRESHOLDS)
+    yield result.created_at
+
+
+def _thresholds(batch: Batch) -> dict[int, dict[str, float]]:
+    """The thresholds of each release that answered in this batch."""
+    releases = ModelRelease.objects.filter(pk__in=current_results(batch).values("release_id"))
+    return dict(releases.values_list("pk", "manifest__thresholds"))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+class _Line:
+    """What `csv.writer` writes to: gives each line back."""
+
+    def write(self, line: str) -> str:
+        return line
