@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -31,22 +32,13 @@ class Stack(Supervisor):
         self.base_url = f"http://{LOOPBACK}:{port}"
         self.environment = {**environment, "SITE_URL": self.base_url}
         self._servers = servers
-        self._bind = f"--bind {LOOPBACK}:{port}"
+        process_environment = self.environment | {"GUNICORN_CMD_ARGS": f"--bind {LOOPBACK}:{port}"}
         for name, command in COMMANDS.items():
             argv = shlex.split(command.line.format(schedule=folder / "schedule"))
             log = folder / "logs" / f"{name}.log"
             log.unlink(missing_ok=True)  # a log tells of one run
-            process = Process(
-                name,
-                [sys.executable, "-m", *argv],
-                log=log,
-                env=self.environment | {"GUNICORN_CMD_ARGS": self._bind},
-                cwd=ROOT,
-            )
-            if pattern := command.ready:
-                self.add(process, ready=lambda process, pattern=pattern: pattern in process.output())  # type: ignore[misc]
-            else:
-                self.add(process, ready=lambda _: self.answers())
+            process = Process(name, [sys.executable, "-m", *argv], log=log, env=process_environment, cwd=ROOT)
+            self.add(process, ready=partial(_wrote, command.ready) if command.ready else self._answers)
 
     def answers(self) -> bool:
         """Whether the web process answers."""
@@ -54,6 +46,9 @@ class Stack(Supervisor):
             return httpx.get(f"{self.base_url}/healthz", timeout=5).is_success
         except httpx.TransportError:
             return False
+
+    def _answers(self, _: Process) -> bool:
+        return self.answers()
 
     def manage(self, *arguments: str) -> str:
         """Run a management command against this stack, and give what it prints. Raises RuntimeError if it fails."""
@@ -87,6 +82,11 @@ class Stack(Supervisor):
         if done.returncode:
             raise RuntimeError(f"`{' '.join(arguments)}` failed:\n{done.stdout}{done.stderr}")
         return done.stdout
+
+
+def _wrote(text: str, process: Process) -> bool:
+    """Whether the process has written this since it was last started."""
+    return text in process.output()
 
 
 @contextmanager

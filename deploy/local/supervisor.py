@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Self
 
 from deploy.local.process import POLL_SECONDS, Process, uninterrupted
@@ -39,7 +40,7 @@ class Supervisor:
         for process in processes:
             process.start()
         for process in processes:
-            process.wait_until(lambda process=process: self._is_ready(process), timeout=timeout)  # type: ignore[misc]
+            process.wait_until(partial(self._is_ready, process), timeout=timeout)
 
     def stop(self, *names: str) -> None:
         """Stop these (all, if none is named) side by side, killing what does not stop in time."""
