@@ -37,6 +37,7 @@ SENTENCES: dict[str, str] = {
     # An archive as a whole.
     "not_an_archive": "This is not a ZIP file. Please send the pictures as one ZIP file.",
     "corrupt_archive": "The ZIP file is damaged or incomplete. Please make it and send it again.",
+    "empty_archive": "The ZIP file holds no pictures. Please add them and send it again.",
     "too_many_entries": "The ZIP file holds too many files. Please split it into smaller ones.",
     "archive_too_large": "The ZIP file holds too much data. Please split it into smaller ones.",
     "several_manifests": "The ZIP file holds more than one CSV table. Please keep only the right one.",
