@@ -159,7 +159,7 @@ class Attempt:
             raise RunFailed("parent_missing", f"The active release's bundle cannot be read. {error}") from error
 
     def _collect_images(self) -> None:
-        """The snapshot and its images as files. An image that was deleted since is left out; the trainer says so."""
+        """The snapshot and its images as files. The trainer refuses a snapshot of which an image was deleted since."""
         try:
             data = read_snapshot(self._run.snapshot)
         except (ValueError, FileNotFoundError) as error:
