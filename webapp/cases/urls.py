@@ -2,9 +2,21 @@
 
 from django.urls import path
 
+from webapp.cases import batch_views, case_views, image_views, views
 from webapp.cases.uploads import put_upload
 
 app_name = "cases"
 urlpatterns = [
+    path("batches/", views.batches, name="batches"),
+    path("batches/new/", batch_views.batch_new, name="batch_new"),
+    path("batches/<uuid:batch_id>/", views.batch, name="batch"),
+    path("batches/<uuid:batch_id>/progress/", views.batch_progress, name="batch_progress"),
+    path("batches/<uuid:batch_id>/files/", batch_views.batch_files, name="batch_files"),
+    path("batches/<uuid:batch_id>/submit/", views.submit, name="batch_submit"),
+    path("batches/<uuid:batch_id>/cancel/", views.cancel, name="batch_cancel"),
+    path("cases/<uuid:case_id>/", case_views.case, name="case"),
+    path("cases/<uuid:case_id>/release/", case_views.release, name="case_release"),
+    path("images/<uuid:image_id>/override/", views.override, name="image_override"),
+    path("images/<uuid:image_id>/<str:kind>/", image_views.image_file, name="image_file"),
     path("uploads/<str:token>", put_upload, name="put_upload"),
 ]

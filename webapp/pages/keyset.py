@@ -37,6 +37,15 @@ def page_of(rows: "QuerySet[Row]", order: Sequence[str], *, after: str = "", siz
     return Page(found, _write(found[-1], order) if more else "", last is not None)
 
 
+def neighbours(rows: "QuerySet[Row]", order: Sequence[str], row: Row) -> tuple[Row | None, Row | None]:
+    """The rows just before and just after `row`, which need not be one of them but carries what they are ordered by."""
+    values = [getattr(row, term.removeprefix("-")) for term in order]
+    back = [term.removeprefix("-") if term.startswith("-") else f"-{term}" for term in order]
+    before = rows.filter(_later(back, values)).order_by(*back).first()
+    after = rows.filter(_later(order, values)).order_by(*order).first()
+    return before, after
+
+
 def _later(order: Sequence[str], last: Sequence[Any]) -> Q:
     """The rows behind `last`: equal in the first columns and further on in the next one."""
     condition, equal = Q(pk__in=[]), Q()

@@ -77,6 +77,15 @@ STATES: dict[str, StateWords] = {
     "to_review": StateWords("To review", "stethoscope", "blue"),
     "released": StateWords("Released", "send", "green"),
     "waiting": StateWords("No result yet", "clock", "secondary"),
+    "no_result": StateWords("Ended without a result", "circle-x", "red"),
+}
+
+ACTIONS: dict[str, str] = {
+    "case.viewed": "Viewed the case",
+    "case.released": "Released the result",
+    "image.viewed": "Viewed a picture",
+    "image.quality_overridden": "Used a picture against the quality check",
+    "result.viewed": "Read the result",
 }
 
 

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.utils.safestring import SafeString, mark_safe
 
 from ml.classes import DISPLAY_NAMES, is_malignant
-from webapp.pages.words import ADVICE, STATES, AdviceWords, StateWords, uncertainty_in_words
+from webapp.pages.words import ACTIONS, ADVICE, STATES, AdviceWords, StateWords, uncertainty_in_words
 
 register = template.Library()
 
@@ -61,6 +61,35 @@ def percent(value: float) -> str:
     if value > 0.99:
         return "over 99%"
     return f"{value:.0%}"
+
+
+@register.filter
+def points(value: float) -> str:
+    """A standard deviation of a probability, in percentage points."""
+    return "under 1" if value < 0.01 else f"{100 * value:.0f}"
+
+
+@register.filter
+def duration(seconds: int) -> str:
+    """A rough time in words."""
+    if seconds < 60:
+        return f"{seconds} seconds" if seconds != 1 else "1 second"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} minutes" if minutes != 1 else "1 minute"
+    return f"{round(minutes / 60)} hours"
+
+
+@register.filter
+def state_word(state: str) -> str:
+    """A state's word alone, where it is counted."""
+    return STATES[state].word
+
+
+@register.filter
+def action_words(action: str) -> str:
+    """What the audit says somebody did, in words."""
+    return ACTIONS.get(action, action.replace(".", " ").replace("_", " ").capitalize())
 
 
 @register.filter

@@ -1,0 +1,176 @@
+"""A provider's page of one case, and the pictures themselves."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.factories import (
+    BatchFactory,
+    CaseFactory,
+    CaseResultFactory,
+    ImageFactory,
+    JobFactory,
+    MembershipFactory,
+    ReleaseFactory,
+    ResultFactory,
+    UserFactory,
+)
+from webapp import storage
+from webapp.accounts.models import Membership, Organisation
+from webapp.audit.models import Event
+from webapp.cases.models import Batch, Case, Image
+from webapp.labels.models import Consensus
+from webapp.notify.models import Message
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def clinic(client: Client) -> Organisation:
+    member: Membership = MembershipFactory(role="provider")
+    client.force_login(member.user)
+    return member.organisation
+
+
+def answered(organisation: Organisation, **case: Any) -> Case:
+    """A case with one image, its answer, and the picture files."""
+    batch = case.pop("batch", None) or BatchFactory(organisation=organisation, completed=True)
+    image = ImageFactory(case=CaseFactory(batch=batch, **case), ready=True)
+    release = ReleaseFactory()
+    result = ResultFactory(job=JobFactory(image=image, succeeded=True), release=release)
+    CaseResultFactory(case=image.case, release=release)
+    for key in (image.clean_key, image.thumbnail_key, result.heatmap_key):
+        storage.write(key, key.encode())
+    found: Case = image.case
+    return found
+
+
+def address(case: Case) -> str:
+    return reverse("cases:case", args=[case.pk])
+
+
+def test_a_case_says_what_to_do_how_sure_it_is_and_where_that_comes_from(client: Client, clinic: Organisation) -> None:
+    case = answered(clinic, age=61, anatom_site="back")
+
+    html = client.get(address(case)).content.decode()
+
+    for words in (
+        "Urgent referral", "within two weeks", "74%", "± 5", "models differ somewhat", "Melanoma",
+        case.results.get().release.name, "preprocessing", "Supports a professional", "Viewed the case",
+    ):  # fmt: skip
+        assert words in html, words
+
+
+def test_releasing_keeps_the_note_and_tells_the_patient(client: Client, clinic: Organisation) -> None:
+    case = answered(clinic)
+
+    page = client.post(reverse("cases:case_release", args=[case.pk]), {"note": "Please call us."}, follow=True)
+
+    case.refresh_from_db()
+    assert case.released_at is not None
+    assert case.review_note == "Please call us."
+    assert "Please call us." in page.content.decode()
+    assert Message.objects.filter(case=case, kind="result_ready").count() == 1
+
+
+def test_a_case_without_a_result_cannot_be_released(client: Client, clinic: Organisation) -> None:
+    case = CaseFactory(batch=BatchFactory(organisation=clinic))
+
+    page = client.post(reverse("cases:case_release", args=[case.pk]), follow=True)
+
+    assert "nothing to release" in page.content.decode()
+    assert "Release to the patient" not in page.content.decode()
+
+
+def test_neighbours_follow_the_lists_order_and_filters(client: Client, clinic: Organisation) -> None:
+    batch: Batch = BatchFactory(organisation=clinic, completed=True)
+    risks = {"a": 0.9, "b": 0.7, "c": 0.6}
+    cases = {name: CaseResultFactory(case__batch=batch, malignant=risk).case for name, risk in risks.items()}
+    Case.objects.filter(pk=cases["a"].pk).update(released_at=timezone.now())
+
+    whole = client.get(address(cases["b"])).context
+    narrowed = client.get(address(cases["b"]), {"review": "to_review"})
+
+    assert (whole["previous"], whole["following"]) == (cases["a"], cases["c"])
+    assert narrowed.context["previous"] is None
+    assert "?review=to_review" in narrowed.content.decode()
+
+
+def test_what_annotators_agree_on_is_shown(client: Client, clinic: Organisation) -> None:
+    case = answered(clinic)
+    image = case.images.get()
+    Consensus.objects.create(image=image, dx="NV", result=image.results.get(), differs=True)
+
+    html = client.get(address(case)).content.decode()
+
+    assert "Dermatologists agree on" in html
+    assert "differs from the model" in html
+
+
+def test_another_clinics_case_is_not_there(client: Client, clinic: Organisation) -> None:
+    case = answered(BatchFactory().organisation)
+    image = case.images.get()
+
+    assert client.get(address(case)).status_code == 404
+    assert client.post(reverse("cases:case_release", args=[case.pk])).status_code == 404
+    assert client.post(reverse("cases:image_override", args=[image.pk])).status_code == 404
+
+
+# the pictures
+
+
+def status(client: Client, image: Image, kind: str) -> int:
+    return client.get(reverse("cases:image_file", args=[image.pk, kind])).status_code
+
+
+def test_a_provider_sees_every_picture_and_the_audit_knows(client: Client, clinic: Organisation) -> None:
+    image = answered(clinic).images.get()
+
+    response = client.get(reverse("cases:image_file", args=[image.pk, "clean"]))
+
+    assert b"".join(response.streaming_content) == image.clean_key.encode()  # type: ignore[attr-defined]
+    assert "private" in response["Cache-Control"]
+    assert [status(client, image, kind) for kind in ("thumbnail", "heatmap", "original")] == [200, 200, 404]
+    details = Event.objects.filter(action="image.viewed").values_list("detail", flat=True)
+    assert set(details) == {"clean", "heatmap"}
+
+
+def test_an_annotator_never_sees_the_models_answer(client: Client) -> None:
+    member = MembershipFactory(role="annotator")
+    client.force_login(member.user)
+    image = answered(member.organisation).images.get()
+
+    assert [status(client, image, kind) for kind in ("clean", "thumbnail", "heatmap")] == [200, 200, 404]
+
+
+def test_a_patient_sees_their_own_and_the_heatmap_once_released(client: Client) -> None:
+    user = UserFactory()
+    client.force_login(user)
+    case = answered(BatchFactory().organisation)
+    image = case.images.get()
+    kinds = ("clean", "thumbnail", "heatmap")
+
+    assert [status(client, image, kind) for kind in kinds] == [404, 404, 404]
+    case.patient.user = user
+    case.patient.save()
+    assert [status(client, image, kind) for kind in kinds] == [200, 200, 404]
+    Case.objects.filter(pk=case.pk).update(released_at=timezone.now())
+    assert [status(client, image, kind) for kind in kinds] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("role", ["provider", "annotator", "operator"])
+def test_strangers_see_no_picture(client: Client, role: str) -> None:
+    image = answered(BatchFactory().organisation).images.get()
+    client.force_login(MembershipFactory(role=role).user)
+
+    assert {status(client, image, kind) for kind in ("clean", "thumbnail", "heatmap")} <= {403, 404}
+
+
+def test_a_picture_that_was_deleted_is_not_there(client: Client, clinic: Organisation) -> None:
+    image = answered(clinic).images.get()
+    storage.delete(image.clean_key)
+
+    assert status(client, image, "clean") == 404

@@ -1,0 +1,66 @@
+"""One case as a provider reads it: pictures, the model's answer, where that came from, and its release."""
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
+from webapp.audit.models import Event
+from webapp.audit.services import record
+from webapp.cases import selectors
+from webapp.cases.models import Case
+from webapp.cases.review import release_case
+from webapp.errors import Problem
+from webapp.inference.selectors import with_answers
+from webapp.labels.models import Consensus
+from webapp.pages.keyset import neighbours
+
+HISTORY = 20
+FILTERS = ("advice", "dx", "review")
+
+
+@for_roles(Role.PROVIDER)
+@never_cache
+def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """A case; its neighbours are those of the batch's list under the same filters, which the address carries."""
+    batch = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request)).batch
+    ordered = selectors.cases_by_urgency(batch)
+    found = with_answers(ordered).select_related("organisation", "patient", "reviewed_by", "batch").get(pk=case_id)
+    record(actor=actor_of(request), action="case.viewed", object_id=found.pk, organisation=found.organisation)
+    wanted = {name: value for name in FILTERS if (value := request.GET.get(name))}
+    previous, following = neighbours(selectors.narrowed(ordered, wanted), selectors.MOST_URGENT_FIRST, found)
+    results = list(found.results.all())
+    images = list(found.images.all())
+    consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
+    seen_as = [str(found.pk), *(str(image.pk) for image in images)]
+    context = {
+        "case": found,
+        "result": results[0] if results else None,
+        "images": [(image, next(iter(image.results.all()), None), consensus.get(image.pk)) for image in images],
+        "previous": previous,
+        "following": following,
+        "history": Event.objects.filter(object_id__in=seen_as)
+        .select_related("user", "api_key")
+        .order_by("-at", "-pk")[:HISTORY],
+    }
+    return render(request, "cases/case.html", context)
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def release(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """Give the result to the patient, with a note."""
+    found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
+    try:
+        release_case(actor=actor_of(request), case=found, note=request.POST.get("note", "").strip())
+    except Problem as problem:
+        messages.error(request, problem.message)
+    else:
+        told = "The patient is told by e-mail." if found.patient.email else "There is no e-mail address to tell them."
+        messages.success(request, f"The result was released. {told}")
+    query = request.GET.urlencode()
+    return redirect(f"{request.path.removesuffix('release/')}{'?' if query else ''}{query}")

@@ -1,0 +1,99 @@
+"""What a clinic's staff may see of batches, cases and images, and in which order."""
+
+from collections.abc import Mapping
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Case as Choice
+from django.db.models import Count, Exists, F, FloatField, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
+
+from ml.advice import Advice
+from webapp.accounts.models import Membership, Organisation, User
+from webapp.cases.models import Batch, Case, Image
+from webapp.inference.models import CaseResult
+
+MOST_URGENT_FIRST = ("urgency", "-risk", "id")
+NEWEST_FIRST = ("-created_at", "id")
+URGENCY = {advice.value: rank for rank, advice in enumerate(Advice)}
+REVIEWS = ("to_review", "released", "waiting")
+
+
+def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QuerySet[Batch]":
+    """An organisation's batches with their counts of cases, by `state`, `source` and a search `q`."""
+    cases = Case.objects.filter(batch=OuterRef("pk")).order_by().values("batch")
+    answered = CaseResult.objects.filter(case=OuterRef("pk"))
+    batches = Batch.objects.filter(organisation=organisation).annotate(
+        case_count=Coalesce(Subquery(cases.annotate(n=Count("pk")).values("n")), 0),
+        to_review=Coalesce(
+            Subquery(
+                cases.filter(Exists(answered), released_at=None).annotate(n=Count("pk")).values("n"),
+                output_field=IntegerField(),
+            ),
+            0,
+        ),
+    )
+    if state := wanted.get("state"):
+        batches = batches.filter(state=state)
+    if source := wanted.get("source"):
+        batches = batches.filter(source=source)
+    if words := wanted.get("q", "").strip():
+        named = Case.objects.filter(batch=OuterRef("pk"), external_id__iexact=words)
+        batches = batches.filter(Q(name__icontains=words) | Exists(named))
+    return batches
+
+
+def cases_by_urgency(batch: Batch) -> "QuerySet[Case]":
+    """A batch's cases with what orders them: `urgency` of the current advice and `risk`, P(malignant)."""
+    newest = CaseResult.objects.filter(case=OuterRef("pk")).order_by("-release_id")
+    ranks = [When(advice=advice, then=Value(rank)) for advice, rank in URGENCY.items()]
+    return Case.objects.filter(batch=batch).annotate(
+        advice=Coalesce(Subquery(newest.values("advice")[:1]), Value("")),
+        top_class=Coalesce(Subquery(newest.values("top_class")[:1]), Value("")),
+        risk=Coalesce(Subquery(newest.values("malignant")[:1]), Value(-1.0), output_field=FloatField()),
+        urgency=Choice(*ranks, default=Value(len(URGENCY)), output_field=IntegerField()),
+    )
+
+
+def narrowed(cases: "QuerySet[Case]", wanted: Mapping[str, str]) -> "QuerySet[Case]":
+    """Those of `cases_by_urgency` with this `advice`, class (`dx`) and `review` state."""
+    if advice := wanted.get("advice"):
+        cases = cases.filter(advice=advice)
+    if dx := wanted.get("dx"):
+        cases = cases.filter(top_class=dx)
+    match wanted.get("review"):
+        case "to_review":
+            cases = cases.filter(released_at=None).exclude(advice="")
+        case "released":
+            cases = cases.filter(released_at__isnull=False)
+        case "waiting":
+            cases = cases.filter(advice="")
+    return cases
+
+
+def viewable_images(user: User | AnonymousUser, kind: str) -> "QuerySet[Image]":
+    """The images whose picture of this kind (clean, thumbnail, heatmap) a person may see.
+
+    Annotators never see a heatmap: it is the model's answer. Patients see theirs once the result is released.
+    """
+    images = Image.objects.filter(width__gt=0).exclude(state=Image.State.PURGED)
+    if not isinstance(user, User):
+        return images.none()
+    if user.role == Membership.Role.PROVIDER:
+        return images.filter(organisation=user.membership.organisation)
+    if user.role == Membership.Role.ANNOTATOR and kind != "heatmap":
+        return images.filter(organisation=user.membership.organisation)
+    if user.role == "patient":
+        own = images.filter(case__patient__user=user)
+        return own.filter(case__released_at__isnull=False) if kind == "heatmap" else own
+    return images.none()
+
+
+def unusable_images(batch: Batch) -> "QuerySet[Image]":
+    """The images of a batch that were refused, with their cases."""
+    return batch.images.filter(state=Image.State.REJECTED).select_related("case").order_by("case__external_id", "pk")
+
+
+def awaited_images(batch: Batch) -> "QuerySet[Image]":
+    """The images of an open batch that have not arrived."""
+    awaited = batch.images.filter(state=Image.State.AWAITING_UPLOAD, batch__state=Batch.State.OPEN)
+    return awaited.select_related("case").order_by(F("created_at"), "pk")

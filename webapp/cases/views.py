@@ -1,0 +1,144 @@
+"""A provider's batches: the list, one batch with its progress and its cases, and what can be done with it."""
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from ml.classes import DISPLAY_NAMES
+from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
+from webapp.audit.services import record
+from webapp.cases import selectors
+from webapp.cases.intake import override_quality
+from webapp.cases.models import Archive, Batch, Image
+from webapp.cases.services import cancel_batch, submit_batch
+from webapp.errors import Problem
+from webapp.inference.selectors import Progress, progress, with_answers
+from webapp.pages.keyset import page_of
+from webapp.pages.words import ADVICE, STATES
+
+PAGE = 50
+STOP_POLLING = 286  # htmx's own status
+REJECTED_SHOWN = 100
+
+
+@for_roles(Role.PROVIDER)
+@never_cache
+def batches(request: HttpRequest) -> HttpResponse:
+    """The organisation's batches, newest first."""
+    rows = selectors.batches_of(organisation_of(request), request.GET.dict())
+    page = page_of(rows, selectors.NEWEST_FIRST, after=request.GET.get("after", ""), size=PAGE)
+    filtered = any(request.GET.get(name) for name in ("state", "source", "q"))
+    context = {"page": page, "filtered": filtered, "states": Batch.State.choices, "sources": Batch.Source.choices}
+    return render(request, "cases/batches.html", context)
+
+
+@for_roles(Role.PROVIDER)
+@never_cache
+def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
+    """One batch: its progress, its cases, the most urgent first, and the images that were refused."""
+    found = _own(request, batch_id)
+    cases = selectors.narrowed(selectors.cases_by_urgency(found), request.GET.dict())
+    page = page_of(
+        with_answers(cases).select_related("patient", "batch"),
+        selectors.MOST_URGENT_FIRST,
+        after=request.GET.get("after", ""),
+        size=PAGE,
+    )
+    record(actor=actor_of(request), action="batch.viewed", object_id=found.pk, organisation=found.organisation)
+    context = {
+        **_progress(found),
+        "page": page,
+        "filtered": any(request.GET.get(name) for name in ("advice", "dx", "review")),
+        "advices": [(code, words.word) for code, words in ADVICE.items()],
+        "classes": DISPLAY_NAMES.items(),
+        "reviews": [(code, STATES[code].word) for code in selectors.REVIEWS],
+        "rejected": selectors.unusable_images(found)[:REJECTED_SHOWN],
+        "awaited": selectors.awaited_images(found)[:REJECTED_SHOWN],
+    }
+    return render(request, "cases/batch.html", context)
+
+
+@for_roles(Role.PROVIDER)
+@never_cache
+def batch_progress(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
+    """How far the batch is: a part of its page, which asks for it again and again until the batch has ended."""
+    found = _own(request, batch_id)
+    context = _progress(found)
+    response = render(request, "cases/_progress.html", context)
+    if request.GET.get("seen") != context["stamp"]:
+        response["HX-Trigger"] = "batch-changed"
+    if found.finished_at is not None:
+        response.status_code = STOP_POLLING
+    return response
+
+
+def _progress(found: Batch) -> dict[str, object]:
+    """What the progress part shows. `stamp` changes whenever the list of cases may have."""
+    state: Progress = progress(found)
+    per_minute = None
+    if found.submitted_at and state.done:
+        seconds = ((found.finished_at or timezone.now()) - found.submitted_at).total_seconds()
+        per_minute = round(60 * state.done / max(seconds, 1))
+    checking = state.images[Image.State.STORED]
+    archive = Archive.objects.filter(batch=found).first()
+    return {
+        "batch": found,
+        "progress": state,
+        "per_minute": per_minute,
+        "checking": checking,
+        "archive": archive,
+        "advice_counts": [(code, state.advice[code]) for code in ADVICE],
+        "stamp": f"{found.state}-{state.total}-{state.done}-{checking}-{archive.state if archive else ''}",
+    }
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def submit(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
+    """Send a batch to the model."""
+    found = _own(request, batch_id)
+    try:
+        submit_batch(actor=actor_of(request), batch=found, allow_missing="allow_missing" in request.POST)
+    except Problem as problem:
+        messages.error(request, problem.message)
+    return redirect("cases:batch", batch_id)
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def cancel(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
+    """Stop a batch."""
+    found = _own(request, batch_id)
+    try:
+        cancel_batch(actor=actor_of(request), batch=found)
+        messages.success(request, "The batch was cancelled. Results that were there already remain.")
+    except Problem as problem:
+        messages.error(request, problem.message)
+    return redirect("cases:batch", batch_id)
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def override(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
+    """Use an image that the quality check refused."""
+    image = get_object_or_404(
+        Image.objects.select_related("organisation"), pk=image_id, organisation=organisation_of(request)
+    )
+    try:
+        override_quality(actor=actor_of(request), image=image)
+        messages.success(request, f"{image.filename} is used all the same.")
+    except Problem as problem:
+        messages.error(request, problem.message)
+    return redirect("cases:batch", image.batch_id)
+
+
+def _own(request: HttpRequest, batch_id: uuid.UUID) -> Batch:
+    """A batch of the organisation; anybody else's is not there."""
+    return get_object_or_404(
+        Batch.objects.select_related("organisation", "created_by"), pk=batch_id, organisation=organisation_of(request)
+    )
