@@ -89,7 +89,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if reasons:
         terminalreporter.section("NOT TESTED ON THIS MACHINE", sep="!", red=True, bold=True)
         for reason, count in reasons.items():
-            terminalreporter.line(f"{count} tests skipped: {reason}", red=True)
+            terminalreporter.line(f"{count} skipped: {reason}", red=True)
         terminalreporter.line("`make test` as root on Debian installs them.", red=True)
 
 
