@@ -16,8 +16,8 @@ from ml.bundle import Bundle
 from ml.classes import CLASSES
 from ml.data import examples as data
 from ml.data import snapshot
+from ml.data.errors import DataError
 from ml.data.examples import Examples
-from ml.data.table import DataError
 from ml.progress import Progress
 from ml.stack import Stack
 from ml.version import code_version

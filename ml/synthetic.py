@@ -102,7 +102,7 @@ def _noise(rng: np.random.Generator, width: int, height: int, cells: int) -> np.
 
 
 def _skin(rng: np.random.Generator, width: int, height: int, tone: np.ndarray) -> np.ndarray:
-    shade = 6 * _noise(rng, width, height, 4) + 4 * _noise(rng, width, height, 40)
+    shade = 6 * _noise(rng, width, height, 4) + 4 * _noise(rng, width, height, 40) + 5 * _noise(rng, width, height, 110)
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     vignette = 1 - 0.12 * (x**2 + y**2)
     return np.asarray((tone + shade[..., None]) * vignette[..., None])
@@ -129,7 +129,7 @@ def _colours(rng: np.random.Generator, look: Look, depth: np.ndarray) -> np.ndar
     low = place.astype(int)
     share = (place - low)[..., None]
     mixed = colours[low] * (1 - share) + colours[np.minimum(low + 1, len(colours) - 1)] * share
-    return np.asarray(mixed + 7 * _noise(rng, width, height, 30)[..., None])
+    return np.asarray(mixed + 7 * (_noise(rng, width, height, 30) + _noise(rng, width, height, 90))[..., None])
 
 
 def _hairs(rng: np.random.Generator, picture: np.ndarray) -> np.ndarray:

@@ -16,7 +16,8 @@ def save(model: keras.Model, path: Path) -> None:
     """
     arrays: dict[str, np.ndarray] = {}
     for index, value in enumerate(model.get_weights()):
-        stored = value.astype(np.float16) if value.ndim > 1 else value.astype(np.float32)
+        with np.errstate(over="ignore"):  # told below
+            stored = value.astype(np.float16) if value.ndim > 1 else value.astype(np.float32)
         if not np.isfinite(stored).all():
             raise WeightsError(f"{model.weights[index].path} of {model.name} holds values that cannot be stored.")
         arrays[f"{index:04d}"] = stored

@@ -10,8 +10,9 @@ import pandas as pd
 from PIL import Image
 
 from ml.classes import HAM10000_DX
+from ml.data.errors import DataError
 from ml.data.images import ImageStore
-from ml.data.table import DataError, Dataset, build
+from ml.data.table import Dataset, build
 
 ATTRIBUTION = (
     "Trained on HAM10000 (Tschandl, Rosendahl, Kittler, The HAM10000 dataset, Scientific Data 2018, "

@@ -5,12 +5,16 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from ml.data.errors import DataError
+
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".dcm"})
 
 
 class ImageStore:
     """Reads images named `<image_id>.<suffix>` from folders (searched to any depth) and ZIP files, in the order
     given: the first that has an id wins.
+
+    Raises DataError `no_image_source` for a path that is neither.
     """
 
     def __init__(self, *sources: Path) -> None:
@@ -22,7 +26,7 @@ class ImageStore:
                 names = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
                 found: dict[str, tuple[Path, str | None]] = {path.stem: (path, None) for path in names}
             else:
-                archive = self._archives[source] = zipfile.ZipFile(source)
+                archive = self._archives[source] = _open(source)
                 members = (name for name in archive.namelist() if PurePosixPath(name).suffix.lower() in SUFFIXES)
                 found = {PurePosixPath(name).stem: (source, name) for name in members}
             self._where = found | self._where
@@ -38,3 +42,10 @@ class ImageStore:
             return path.read_bytes()
         with self._lock:
             return self._archives[path].read(member)
+
+
+def _open(source: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(source)
+    except (OSError, zipfile.BadZipFile):
+        raise DataError("no_image_source", f"{source} is neither a folder nor a ZIP file.") from None

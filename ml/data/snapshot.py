@@ -8,9 +8,10 @@ from typing import Final
 import pandas as pd
 
 from ml.classes import CLASSES
+from ml.data.errors import DataError
 from ml.data.images import ImageStore
 from ml.data.splits import groups
-from ml.data.table import SPLITS, DataError, Dataset, build
+from ml.data.table import SPLITS, Dataset, build
 
 COLUMNS: Final = ("image_id", "lesion_id", "patient_id", "dx", "split", "sha256")
 

@@ -7,6 +7,7 @@ from typing import Final
 import pandas as pd
 
 from ml.classes import CLASSES
+from ml.data.errors import DataError
 from ml.data.images import ImageStore
 
 COLUMNS: Final[tuple[str, ...]] = (
@@ -21,14 +22,6 @@ COLUMNS: Final[tuple[str, ...]] = (
     "split",  # train, validation, test, or empty before splitting
 )
 SPLITS: Final[tuple[str, ...]] = ("train", "validation", "test")
-
-
-class DataError(Exception):
-    """A data set that cannot be used. `code` is stable; the message says what is wrong and what to do."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ def build(frame: pd.DataFrame, images: ImageStore) -> Dataset:
     """
     table = frame.reindex(columns=list(COLUMNS)).copy()
     for column in ("image_id", "lesion_id", "patient_id", "dx", "dx_type", "sex", "site", "split"):
-        table[column] = table[column].fillna("").astype(str).str.strip()
+        table[column] = table[column].astype(object).fillna("").astype(str).str.strip()
     table["age"] = pd.to_numeric(table["age"], errors="coerce")
     for column in ("sex", "site"):
         table.loc[table[column].str.lower() == "unknown", column] = ""

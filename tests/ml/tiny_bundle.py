@@ -1,4 +1,6 @@
-"""A real bundle around a network of two convolutions with random weights: written at once, converted and loaded in seconds."""
+"""A real bundle around a network of two convolutions with random weights: written at once, converted and loaded in
+seconds.
+"""
 
 from pathlib import Path
 from typing import Final

@@ -1,0 +1,38 @@
+"""Made once for a test session: a tiny bundle, and the cache that its network was converted into."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ml.runtime import Runtime
+from tests.ml.tiny_bundle import make_tiny_bundle
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("networks")
+
+
+@pytest.fixture(scope="session")
+def runtime(tiny_bundle: Path, cache: Path) -> Runtime:
+    return Runtime(tiny_bundle, cache)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    """Pixels uint8 (rows, columns, 3) as a JPEG file."""
+    output = BytesIO()
+    Image.fromarray(pixels).save(output, "JPEG", quality=95)
+    return output.getvalue()

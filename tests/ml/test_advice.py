@@ -1,0 +1,54 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml.advice import Advice, advise, combine
+from ml.classes import CLASSES, MALIGNANT
+
+THRESHOLDS = {"urgent_referral": 0.5, "routine_referral": 0.1}
+
+
+def answer(malignant: float) -> dict[str, float]:
+    """Class probabilities with this P(malignant)."""
+    return {code: malignant / 3 if code in MALIGNANT else (1 - malignant) / 4 for code in CLASSES}
+
+
+@pytest.mark.parametrize(
+    ("malignant", "advice"),
+    [
+        (0.0, Advice.SELF_MONITOR),
+        (0.0999, Advice.SELF_MONITOR),
+        (0.1, Advice.ROUTINE_REFERRAL),
+        (0.4999, Advice.ROUTINE_REFERRAL),
+        (0.5, Advice.URGENT_REFERRAL),
+        (1.0, Advice.URGENT_REFERRAL),
+    ],
+)
+def test_a_threshold_belongs_to_the_more_urgent_advice(malignant: float, advice: Advice) -> None:
+    assert advise(malignant, THRESHOLDS) is advice
+
+
+def test_a_case_is_the_mean_of_its_images() -> None:
+    case = combine([answer(0.1), answer(0.7)], [0.0, 0.0], THRESHOLDS)
+    assert case.malignant == pytest.approx(0.4)
+    assert case.uncertainty == pytest.approx(0.3)  # images that disagree are uncertain
+    assert case.advice is Advice.ROUTINE_REFERRAL
+    assert case.top_class == "NV"
+    assert math.fsum(case.probabilities.values()) == pytest.approx(1)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.5)), min_size=1, max_size=6))
+def test_a_case_is_never_surer_than_its_images_are_on_average(images: list[tuple[float, float]]) -> None:
+    case = combine([answer(malignant) for malignant, _ in images], [spread for _, spread in images], THRESHOLDS)
+    assert case.uncertainty >= min(spread for _, spread in images) - 1e-9
+    low, high = min(malignant for malignant, _ in images), max(malignant for malignant, _ in images)
+    assert low - 1e-9 <= case.malignant <= high + 1e-9
+
+
+def test_without_an_image_there_is_no_answer() -> None:
+    with pytest.raises(ValueError, match="no answer"):
+        combine([], [], THRESHOLDS)
+    with pytest.raises(ValueError, match="no answer"):
+        combine([answer(0.5)], [], THRESHOLDS)

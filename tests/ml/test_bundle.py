@@ -1,0 +1,80 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml import bundle
+from ml.bundle import BundleError
+from tests.ml.tiny_bundle import THRESHOLDS, make_tiny_bundle
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    loaded = bundle.load(make_tiny_bundle(tmp_path / "tiny"))
+    assert loaded.name == "tiny"
+    assert loaded.members == ["tiny"]
+    assert loaded.size == (192, 144)
+    assert loaded.thresholds == THRESHOLDS
+    assert loaded.seen.shape == (0, 4)
+    np.testing.assert_array_equal(loaded.stack.coefficients, np.eye(7))
+
+
+def test_the_hash_is_that_of_the_files(tmp_path: Path) -> None:
+    first, same = (bundle.load(make_tiny_bundle(tmp_path / name, name="tiny")) for name in ("one", "two"))
+    other = bundle.load(make_tiny_bundle(tmp_path / "three", seed=1, name="tiny"))
+    assert first.hash == same.hash
+    assert first.hash != other.hash
+    assert len(first.hash) == 64
+    (tmp_path / "one" / ".hidden").write_text("not part of it")
+    assert bundle.digest(first.path) == first.hash
+    (tmp_path / "one" / "model_card.md").write_text("changed")
+    assert bundle.digest(first.path) != first.hash
+
+
+def change(key: str, value: Any) -> Callable[[Path], None]:
+    def apply(path: Path) -> None:
+        manifest = json.loads((path / "manifest.json").read_text())
+        manifest[key] = value
+        (path / "manifest.json").write_text(json.dumps(manifest))
+
+    return apply
+
+
+def lose(name: str) -> Callable[[Path], None]:
+    return lambda path: (path / name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lose("manifest.json"), "it is not a bundle"),
+        (lambda path: (path / "manifest.json").write_text("{"), "not JSON"),
+        (change("format", 99), "format is not 1"),
+        (change("classes", ["MEL", "NV"]), "the classes are"),
+        (change("members", []), "no members"),
+        (change("preprocessing", {"version": "other", "width": 1, "height": 1}), "wants preprocessing other"),
+        (change("stack", {"coefficients": [[0.0]], "intercept": [0.0]}), "coefficients have shape"),
+        (change("thresholds", {"routine_referral": 0.9, "urgent_referral": 0.1}), "do not rise"),
+        (change("thresholds", {}), "do not rise"),
+        (lose("tiny.npz"), "tiny.npz missing"),
+        (lose("seen.npy"), "seen.npy missing"),
+        (lose("model_card.md"), "model_card.md missing"),
+        (lambda path: np.save(path / "seen.npy", np.zeros(3)), "not uint64"),
+    ],
+)
+def test_a_damaged_bundle_says_what_is_wrong(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
+    path = make_tiny_bundle(tmp_path / "tiny")
+    damage(path)
+    with pytest.raises(BundleError, match=message):
+        bundle.load(path)
+
+
+def test_a_manifest_with_a_hole_says_which(tmp_path: Path) -> None:
+    path = make_tiny_bundle(tmp_path / "tiny")
+    manifest = json.loads((path / "manifest.json").read_text())
+    del manifest["data_hash"], manifest["stack"]
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="lacks data_hash, stack"):
+        bundle.load(path)

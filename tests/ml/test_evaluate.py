@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml import bundle, evaluate
+from ml.data import examples, ham10000
+from ml.data.examples import Examples
+from ml.synthetic import synthesize
+
+
+@pytest.fixture(scope="module")
+def lesions(tmp_path_factory: pytest.TempPathFactory) -> Examples:
+    folder = tmp_path_factory.mktemp("lesions")
+    synthesize(14, folder)
+    dataset = ham10000.read(folder)
+    return examples.load(dataset.table, dataset.images, (192, 144))
+
+
+def test_seen_images_are_dropped_and_counted(tiny_bundle: Path, cache: Path, lesions: Examples) -> None:
+    loaded = bundle.load(tiny_bundle)
+    assert evaluate.evaluate(loaded, lesions, cache).dropped_seen == 0
+    kept, dropped = evaluate.unseen(lesions, lesions.fingerprints[:5])
+    assert (len(kept), dropped) == (9, 5)
+    np.testing.assert_array_equal(kept.labels, lesions.labels[5:])
+    with pytest.raises(evaluate.SeenError, match="all 14"):
+        evaluate.unseen(lesions, lesions.fingerprints)
+
+
+def test_an_evaluation_is_plain_numbers(tiny_bundle: Path, cache: Path, lesions: Examples) -> None:
+    told = evaluate.evaluate(bundle.load(tiny_bundle), lesions, cache).as_dict()
+    assert (told["images"], told["lesions"], told["malignant_lesions"]) == (14, 14, 6)
+    assert set(told["metrics"]) == {
+        "balanced_accuracy", "malignant_auc", "sensitivity", "specificity", "melanoma_auc", "ece"
+    }  # fmt: skip
+    assert told["metrics"]["malignant_auc"].keys() == {"value", "low", "high"}

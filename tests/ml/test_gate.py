@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+
+from ml import gate
+from ml.metrics import Scored
+
+
+def answers(malignant: int, benign: int, missed: int, false_alarms: int) -> Scored:
+    """One image for each lesion; the first `missed` malignant ones stay below the operating point, the first
+    `false_alarms` benign ones reach it.
+    """
+    p = np.concatenate([np.full(malignant, 0.9), np.full(benign, 0.1)])
+    p[:missed] = 0.2
+    p[malignant : malignant + false_alarms] = 0.7
+    probabilities = np.zeros((malignant + benign, 7))
+    probabilities[:, 0], probabilities[:, 1] = p, 1 - p
+    labels = np.repeat([0, 1], [malignant, benign])
+    return Scored(probabilities, labels, np.arange(malignant + benign), 0.5)
+
+
+def verdicts(result: gate.Gate) -> dict[str, str]:
+    return {row.metric: row.verdict for row in result.rows}
+
+
+def test_an_equal_candidate_passes() -> None:
+    active = answers(100, 200, 5, 20)
+    result = gate.compare(active, active, draws=200)
+    assert result.verdict == "passed"
+    assert (result.malignant_lesions, result.lesions, result.images) == (100, 300, 300)
+    assert verdicts(result)["sensitivity"] == "passed"
+    assert verdicts(result)["balanced_accuracy"] == "reported"
+
+
+def test_lost_sensitivity_fails_and_says_so() -> None:
+    result = gate.compare(answers(100, 200, 5, 20), answers(100, 200, 15, 10), draws=200)
+    assert result.verdict == "failed"
+    assert verdicts(result)["sensitivity"] == "failed"
+    assert "sensitivity" in result.reason
+    row = next(row for row in result.rows if row.metric == "sensitivity")
+    assert (row.active, row.candidate, row.difference) == (0.95, 0.85, -0.1)
+    assert row.low is not None
+    assert row.low < -gate.MARGINS["sensitivity"]
+
+
+def test_a_loss_that_cannot_be_ruled_out_fails_too() -> None:
+    """Three of forty missed: the value lies above a margin of 0.1, and the interval does not lie above 0.05."""
+    result = gate.compare(answers(40, 60, 0, 0), answers(40, 60, 3, 0), draws=500)
+    assert result.verdict == "failed"
+
+
+def test_referring_everybody_is_no_way_through() -> None:
+    result = gate.compare(answers(100, 200, 5, 20), answers(100, 200, 0, 200), draws=200)
+    assert result.verdict == "failed"
+    assert verdicts(result)["sensitivity"] == "passed"
+    assert verdicts(result)["specificity"] == "failed"
+
+
+@pytest.mark.parametrize(("malignant", "benign"), [(gate.MIN_LESIONS - 1, 200), (200, gate.MIN_LESIONS - 1), (0, 50)])
+def test_too_few_lesions_are_inconclusive_and_never_pass(malignant: int, benign: int) -> None:
+    active = answers(malignant, benign, 0, 0)
+    result = gate.compare(active, active, draws=50)
+    assert result.verdict == "inconclusive"
+    assert "passed" not in verdicts(result).values()
+    assert str(malignant) in result.reason
+
+
+def test_many_images_of_few_lesions_are_few() -> None:
+    active = answers(100, 100, 0, 0)
+    crowded = Scored(active.probabilities, active.labels, np.arange(200) // 10, 0.5)
+    assert gate.compare(crowded, crowded, draws=50).verdict == "inconclusive"
+
+
+def test_different_images_are_not_compared() -> None:
+    with pytest.raises(ValueError, match="same images"):
+        gate.compare(answers(40, 40, 0, 0), answers(40, 41, 0, 0))

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from ml import stack
+from ml.classes import CLASSES
+from ml.metrics import Scored, ece, malignant_auc
+
+
+def overconfident(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits (count, 2, 7) of two members that know something and claim three times as much, labels, and lesions of
+    two images.
+    """
+    labels = rng.choice(7, count, p=[0.15, 0.4, 0.1, 0.1, 0.15, 0.05, 0.05])
+    evidence = rng.normal(0, 1, (count, 1, 7)) + rng.normal(0, 0.3, (count, 2, 7))  # they err together
+    evidence[np.arange(count), :, labels] += 1.5
+    return 3 * evidence, labels, np.arange(count) // 2
+
+
+def test_fitting_calibrates(rng: np.random.Generator) -> None:
+    logits, labels, lesions = overconfident(rng, 3000)
+    fitted = stack.fit(logits[:1500], labels[:1500], lesions[:1500])
+    ones = np.ones(1500)
+
+    def held_out(answer: stack.Stack) -> Scored:
+        return Scored(answer.probabilities(logits[1500:]), labels[1500:], lesions[1500:], 0.5)
+
+    before, after = held_out(stack.average(2)), held_out(fitted)
+    assert ece(before, ones) > 0.1
+    assert ece(after, ones) < 0.05
+    assert malignant_auc(after, ones) >= malignant_auc(before, ones) - 0.01
+
+
+def test_thresholds_reach_what_they_promise(rng: np.random.Generator) -> None:
+    is_malignant = rng.random(1000) < 0.2
+    p_malignant = np.clip(rng.normal(0.3 + 0.3 * is_malignant, 0.15), 0, 1)
+    limits = stack.thresholds(p_malignant, is_malignant)
+    assert (p_malignant[is_malignant] >= limits["routine_referral"]).mean() >= stack.SENSITIVITY
+    assert (p_malignant[~is_malignant] < limits["urgent_referral"]).mean() >= stack.SPECIFICITY
+    assert limits["routine_referral"] <= limits["urgent_referral"]
+
+
+def test_perfect_separation_still_gives_rising_thresholds() -> None:
+    limits = stack.thresholds(np.array([0.1, 0.2, 0.8, 0.9]), np.array([False, False, True, True]))
+    assert 0.2 < limits["routine_referral"] <= limits["urgent_referral"] <= 1
+
+
+def test_too_little_data_is_said(rng: np.random.Generator) -> None:
+    logits, labels, lesions = overconfident(rng, 60)
+    labels[labels == CLASSES.index("DF")] = 0
+    with pytest.raises(stack.StackError, match="DF 0"):
+        stack.fit(logits, labels, lesions)
+    with pytest.raises(stack.StackError, match="malignant and benign"):
+        stack.thresholds(np.array([0.5]), np.array([True]))

@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml import members, training
+from ml.augment import augment
+from ml.data.examples import Examples
+from ml.progress import JsonProgress
+from ml.training import BalancedBatches, Settings
+
+SIZE = (64, 48)
+
+
+class Recorder(JsonProgress):
+    """Keeps epochs, and can interrupt after one."""
+
+    def __init__(self, stop_after: int = 0) -> None:
+        self.epochs: list[tuple[int, float, float | None]] = []
+        self._stop_after = stop_after
+
+    def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
+        assert member == "tiny"
+        self.epochs.append((epoch, loss, validation_loss))
+        if epoch == self._stop_after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def coloured() -> Examples:
+    """Images whose class is their redness: the first class seven times as frequent as the others."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(7), [140, 20, 20, 20, 20, 20, 20])
+    pixels = rng.integers(0, 40, (len(labels), SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    pixels[..., 0] += (labels * 30).astype(np.uint8)[:, None, None]
+    return Examples(pixels, labels, labels.astype(str), np.zeros((len(labels), 4), np.uint64))
+
+
+def test_an_image_is_drawn_by_the_square_root_of_its_class(coloured: Examples) -> None:
+    batches = BalancedBatches(coloured, Settings(epochs=1, samples=20_000))
+    drawn = np.bincount(coloured.labels[batches._rows], minlength=7)
+    assert drawn[0] / drawn[1:].mean() == pytest.approx(np.sqrt(7), rel=0.1)
+
+
+def test_a_batch_is_the_same_for_the_same_seed_and_another_in_the_next_epoch(coloured: Examples) -> None:
+    first, same = (BalancedBatches(coloured, Settings(epochs=1, samples=64)) for _ in range(2))
+    np.testing.assert_array_equal(first[0][0], same[0][0])
+    same.on_epoch_end()
+    assert not np.array_equal(first[0][0], same[0][0])
+    first.start_at(1)
+    np.testing.assert_array_equal(first[1][0], same[1][0])
+    assert len(first) == 2
+
+
+def test_a_view_keeps_shape_and_changes_pixels(rng: np.random.Generator) -> None:
+    pixels = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    view = augment(pixels, rng)
+    assert view.shape == pixels.shape
+    assert view.dtype == np.uint8
+    assert not np.array_equal(view, pixels)
+
+
+def test_it_learns_and_goes_on_after_an_interruption(coloured: Examples, tmp_path: Path) -> None:
+    settings = Settings(epochs=4, samples=640, learning_rate=5e-3)
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(members.build("tiny", SIZE), coloured, coloured, settings, Recorder(2), work=tmp_path / "work")
+    model, recorder = members.build("tiny", SIZE), Recorder()
+    training.fit(model, coloured, coloured, settings, recorder, work=tmp_path / "work")
+    assert [epoch for epoch, _, _ in recorder.epochs] == [3, 4]
+    last = recorder.epochs[-1][2]
+    assert last is not None
+    assert last < np.log(7) - 0.2
+
+
+def test_a_short_run_moves_weights_and_leaves_batch_norm(coloured: Examples) -> None:
+    model, recorder = members.build("tiny", SIZE), Recorder()
+    before = [value.copy() for value in model.get_weights()]
+    settings = Settings(epochs=1, samples=40, learning_rate=1e-3, freeze_batch_norm=True)
+    training.fit(model, coloured, None, settings, recorder)
+    moved = {
+        variable.path: not np.array_equal(old, new)
+        for variable, old, new in zip(model.weights, before, model.get_weights(), strict=True)
+    }
+    assert recorder.epochs[0][2] is None
+    assert all(value == ("batch_normalization" not in path) for path, value in moved.items()), moved
