@@ -36,6 +36,8 @@ class Job(Leased):
             models.Index(fields=["organisation", "priority", "id"], condition=Q(state="queued"), name="job_queued"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="job_running"),
             models.Index(fields=["batch", "state"], name="job_in_batch"),
+            models.Index(fields=["finished_at"], condition=Q(state="succeeded"), name="job_succeeded"),
+            models.Index(fields=["finished_at"], condition=Q(state="failed"), name="job_failed"),
         ]
         constraints = [
             models.UniqueConstraint(

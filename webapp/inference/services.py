@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -14,6 +15,8 @@ from webapp.inference.models import Job, Result, Worker
 from webapp.leases import UNLEASED, expired
 from webapp.queue import Task, ring, ring_now
 from webapp.registry.models import ModelRelease
+
+FORGOTTEN_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -100,5 +103,12 @@ def sweep_jobs() -> int:
 
 
 def heartbeat(*, worker: str, release: ModelRelease) -> None:
-    """An inference worker is alive with this release in memory."""
-    Worker.objects.update_or_create(name=worker, defaults={"release": release, "seen_at": timezone.now()})
+    """An inference worker is alive with this release in memory. Those not heard of for long are forgotten."""
+    now = timezone.now()
+    Worker.objects.update_or_create(name=worker, defaults={"release": release, "seen_at": now})
+    Worker.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()
+
+
+def say_goodbye(*, worker: str) -> None:
+    """An inference worker stops in good order."""
+    Worker.objects.filter(name=worker).delete()

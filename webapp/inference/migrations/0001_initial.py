@@ -90,6 +90,14 @@ class Migration(migrations.Migration):
             model_name='job',
             index=models.Index(fields=['batch', 'state'], name='job_in_batch'),
         ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('state', 'succeeded')), fields=['finished_at'], name='job_succeeded'),
+        ),
+        migrations.AddIndex(
+            model_name='job',
+            index=models.Index(condition=models.Q(('state', 'failed')), fields=['finished_at'], name='job_failed'),
+        ),
         migrations.AddConstraint(
             model_name='job',
             constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['queued', 'running'])), fields=('image',), name='job_one_live_for_image'),
