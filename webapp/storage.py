@@ -4,9 +4,10 @@ Keys: `uploads/…` as received (deleted after intake), `archives/…` to be unp
 derivatives, `heatmaps/…`, `bundles/…`, `snapshots/…`.
 """
 
+import uuid
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import IO, Any
 
 import boto3
 from botocore.config import Config
@@ -18,6 +19,7 @@ from django.urls import reverse
 
 UPLOAD_SALT = "lesionlens.upload"
 ARCHIVES = "archives/"
+HURRY: dict[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 1}}
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,13 @@ def read(key: str) -> bytes:
     """The object's bytes. Raises FileNotFoundError when there is none."""
     with default_storage.open(key, "rb") as file:
         return file.read()
+
+
+def copy_to(key: str, file: IO[bytes]) -> None:
+    """Copy the object into an open file, a piece at a time. Raises FileNotFoundError when there is none."""
+    with default_storage.open(key, "rb") as stored:
+        for piece in stored.chunks():
+            file.write(piece)
 
 
 def write(key: str, data: bytes) -> None:
@@ -57,6 +66,18 @@ def size(key: str) -> int | None:
         return default_storage.size(key)
     except FileNotFoundError:
         return None
+
+
+def check() -> None:
+    """Find out within seconds whether storage works, for probes. Raises what the storage raises when it does not."""
+    if settings.STORAGE_BUCKET:
+        _s3(settings.STORAGES["default"]["OPTIONS"]["endpoint_url"], hurry=True).head_bucket(
+            Bucket=settings.STORAGE_BUCKET
+        )
+    else:
+        key = f"health/{uuid.uuid4()}"
+        write(key, b"")
+        delete(key)
 
 
 def upload_target(key: str, *, size: int | None = None) -> UploadTarget:
@@ -88,19 +109,24 @@ def read_upload_token(token: str) -> tuple[str, int | None]:
 
 def _public_s3() -> Any:
     """A client that signs for the address that browsers and clinics use, which may differ from ours."""
+    return _s3(settings.S3_PUBLIC_ENDPOINT_URL or settings.STORAGES["default"]["OPTIONS"]["endpoint_url"])
+
+
+def _s3(endpoint: str | None, *, hurry: bool = False) -> Any:
     options = settings.STORAGES["default"]["OPTIONS"]
     return _s3_client(
-        settings.S3_PUBLIC_ENDPOINT_URL or options["endpoint_url"],
-        options["region_name"],
-        options["access_key"],
-        options["secret_key"],
-        options["addressing_style"],
+        endpoint=endpoint,
+        region=options["region_name"],
+        access_key=options["access_key"],
+        secret_key=options["secret_key"],
+        addressing=options["addressing_style"],
+        hurry=hurry,
     )
 
 
 @lru_cache(maxsize=4)
 def _s3_client(
-    endpoint: str | None, region: str, access_key: str | None, secret_key: str | None, addressing: str
+    *, endpoint: str | None, region: str, access_key: str | None, secret_key: str | None, addressing: str, hurry: bool
 ) -> Any:
     # Making a client takes 50 ms, and a batch asks for thousands of URLs.
     return boto3.client(
@@ -109,5 +135,5 @@ def _s3_client(
         region_name=region,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
-        config=Config(signature_version="s3v4", s3={"addressing_style": addressing}),
+        config=Config(signature_version="s3v4", s3={"addressing_style": addressing}, **(HURRY if hurry else {})),
     )
