@@ -13,19 +13,23 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Event, Lock, Thread
+from typing import Any
 
 import numpy as np
 import structlog
+from celery.signals import worker_ready, worker_shutdown
 from django.conf import settings
-from ml.imaging.overlay import render_heatmap
-from ml.runtime import Prediction, Runtime
+from django.db import close_old_connections, connection
 
+from ml.imaging.overlay import render_heatmap
 from ml.imaging.refusal import ImageRefused
+from ml.runtime import Prediction, Runtime
 from webapp import storage
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job, Result
-from webapp.inference.services import Outcome, fail, heartbeat, succeed
-from webapp.queue import Task, ring_now
+from webapp.inference.services import Outcome, fail, heartbeat, say_goodbye, succeed
+from webapp.queue import QUEUES, Task, ring_now
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import active_release
 from workers.bundles import fetch_bundle
@@ -34,6 +38,7 @@ from workers.task import task
 logger = structlog.get_logger(__name__)
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 READERS = 2
+HEARTBEAT_SECONDS = 20
 RUN_SECONDS = 60  # then another wake-up goes on, so that a stop never waits long
 
 
@@ -55,6 +60,9 @@ class Batch:
     reading: Sequence[tuple[Job, "Future[Prepared]"]]
 
 
+_device = Lock()  # held by the thread that loads or runs a model
+
+
 @lru_cache(maxsize=1)
 def _runtime(bundle_sha256: str) -> Runtime:
     release = ModelRelease.objects.get(bundle_sha256=bundle_sha256)
@@ -70,9 +78,45 @@ def load_active() -> tuple[ModelRelease, Runtime] | None:
     if release is None:
         logger.warning("no_active_release")
         return None
-    runtime = _runtime(release.bundle_sha256)
+    with _device:
+        runtime = _runtime(release.bundle_sha256)
     heartbeat(worker=WORKER, release=release)
     return release, runtime
+
+
+def keep_warm(stop: Event) -> None:
+    """Load the model before the first image comes, and say that this worker is alive, until `stop` is set.
+
+    Waits for the device like everybody else: a worker whose model is stuck falls silent.
+    """
+    while True:
+        try:
+            close_old_connections()
+            load_active()
+        except Exception:
+            logger.exception("not_warm")  # the database or storage is away, or the bundle is unusable: try again
+        if stop.wait(HEARTBEAT_SECONDS):
+            break
+    connection.close()
+
+
+_stopped = Event()
+_stopped.set()
+
+
+@worker_ready.connect
+def _start(sender: Any, **_: Any) -> None:
+    """Of all the workers that import this module, only one that takes from the model's queue loads a model."""
+    if QUEUES[Task.DRAIN] in sender.app.amqp.queues.consume_from:
+        _stopped.clear()
+        Thread(target=keep_warm, args=[_stopped], name="warmth", daemon=True).start()
+
+
+@worker_shutdown.connect
+def _end(**_: Any) -> None:
+    if not _stopped.is_set():
+        _stopped.set()
+        say_goodbye(worker=WORKER)
 
 
 @task(Task.DRAIN, soft_limit=600, hard_limit=660)
@@ -122,7 +166,9 @@ def _answer(batch: Batch) -> None:
             fail(job=job, token=batch.token, reason="image_missing")
         except Exception as error:  # storage is away: the lease runs out, and a later attempt may find it back
             logger.warning("image_not_read", job=job.pk, error=type(error).__name__)
-    for job, image, prediction in zip(jobs, prepared, _predict(batch.runtime, prepared), strict=True):
+    with _device:
+        predictions = _predict(batch.runtime, prepared)
+    for job, image, prediction in zip(jobs, prepared, predictions, strict=True):
         if prediction is None:
             fail(job=job, token=batch.token, reason="model_error")
             continue
