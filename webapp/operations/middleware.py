@@ -10,6 +10,7 @@ REQUESTS = Histogram(
     "lesionlens_request_seconds", "Time to answer a request", ["route", "method", "status"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )  # fmt: skip
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class RequestMetrics:
@@ -22,5 +23,6 @@ class RequestMetrics:
         started = time.perf_counter()
         response = self.get_response(request)
         route = request.resolver_match.view_name if request.resolver_match else "unknown"
-        REQUESTS.labels(route, request.method, response.status_code).observe(time.perf_counter() - started)
+        method = request.method if request.method in METHODS else "other"  # a client may send any word
+        REQUESTS.labels(route, method, response.status_code).observe(time.perf_counter() - started)
         return response

@@ -1,0 +1,103 @@
+"""A batch that goes all the way leaves nothing in the logs that tells of a person or of a finding."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from ml import bundle
+from ml.advice import Advice
+from ml.classes import CLASSES, DISPLAY_NAMES
+from tests.factories import MembershipFactory, OrganisationFactory
+from tests.ml.imaging.samples import encode, skin_photo
+from tests.ml.tiny_bundle import make_tiny_bundle
+from webapp.accounts.models import Organisation
+from webapp.audit.services import SYSTEM, Actor
+from webapp.cases.models import Batch, Case
+from webapp.cases.review import release_case
+from webapp.cases.services import CaseSpec, Submission, create_batch, receive, submit_batch
+from webapp.labels.services import next_image, submit_label
+from webapp.notify.models import Message
+from webapp.registry.services import promote, register_release
+from workers.bundles import store_bundle
+from workers.delivery import deliver
+from workers.inference import drain
+from workers.intake import inspect_waiting
+from workers.upkeep import sweep
+
+pytestmark = pytest.mark.django_db(transaction=True)
+FINDINGS = {*CLASSES, *DISPLAY_NAMES.values(), *(advice.value for advice in Advice), "probabilities", "malignant"}
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """All that goes to standard error through the service's own formatter."""
+    [handler] = [h for h in logging.getLogger().handlers if h.formatter and type(h) is logging.StreamHandler]
+    written = io.StringIO()
+    before = handler.setStream(written)
+    yield written
+    if before is not None:
+        handler.setStream(before)
+
+
+@pytest.fixture
+def clinic(settings: object, tmp_path: Path) -> Organisation:
+    settings.RUNTIME_CACHE = str(tmp_path / "runtime")  # type: ignore[attr-defined]
+    made = make_tiny_bundle(tmp_path / "bundle", name="tiny")
+    release = register_release(
+        bundle_sha256=store_bundle(made), name="tiny", code_version="test", manifest=bundle.load(made).manifest
+    )
+    promote(actor=SYSTEM, release=release)
+    clinic: Organisation = OrganisationFactory(name="Elm Street Surgery", contact_email="desk@elm.example")
+    return clinic
+
+
+def test_a_batch_from_manifest_to_label_leaves_no_person_and_no_finding_in_the_logs(
+    log: io.StringIO, clinic: Organisation, client: Client
+) -> None:
+    provider = MembershipFactory(organisation=clinic, user__email="Dr.Grace@elm.example")
+    spec = CaseSpec(
+        external_id="case-of-Zebedee",
+        patient_id="patient-Quagmire",
+        filenames=["portrait-of-Zebedee.jpg", "not-a-picture.jpg"],
+        notes="Mrs Zebedee is worried",
+        patient_email="zebedee@home.example",
+        patient_date_of_birth=date(1957, 3, 14),
+    )
+    actor = Actor(user=provider.user)
+    batch, _ = create_batch(
+        actor=actor, organisation=clinic, submission=Submission(source=Batch.Source.WEB, name="Zebedee's"), cases=[spec]
+    )
+    good, bad = batch.images.order_by("filename").reverse()
+    receive(image=good, data=encode(skin_photo(), "JPEG"))
+    receive(image=bad, data=b"not a picture")
+    submit_batch(actor=actor, batch=batch)
+    for work in (inspect_waiting, drain, deliver, sweep):
+        work()
+    batch.refresh_from_db()
+    assert batch.remaining == 0, log.getvalue()
+    release_case(actor=actor, case=Case.objects.get(batch=batch), note="Come and see me, Zebedee")
+    deliver()
+    assert Message.objects.filter(state="sent").count() == 2, log.getvalue()
+    annotator = MembershipFactory(organisation=clinic, role="annotator").user
+    image = next_image(actor=Actor(user=annotator), annotator=annotator)
+    assert image is not None
+    submit_label(actor=Actor(user=annotator), annotator=annotator, image=image, dx="MEL", confidence=3, note="Zebedee")
+    client.force_login(provider.user)
+    for address in (reverse("audit:events"), "/nowhere/", reverse("labels:queue")):
+        client.get(address)
+
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    events = {line["event"] for line in lines}
+    assert {"image_inspected", "image_answered", "message_sent"} <= events, events
+    everything = log.getvalue().lower()
+    for person in ("zebedee", "quagmire", "grace", "elm", "@", "1957", annotator.email):
+        assert person not in everything
+    words = {str(value) for line in lines for value in line.values()}
+    assert not any(finding in word for finding in FINDINGS for word in words)

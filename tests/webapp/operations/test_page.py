@@ -1,0 +1,68 @@
+"""The operator's page of queues."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tests.factories import BatchFactory, JobFactory, MembershipFactory, ReleaseFactory, ResultFactory, UserFactory
+from webapp.inference.models import Job, Worker
+from webapp.notify.models import Message
+from webapp.operations.charts import bars
+from webapp.operations.selectors import answered_by_minute
+
+pytestmark = pytest.mark.django_db
+PAGE = "/operations/"
+
+
+@pytest.fixture
+def operator(client: Client) -> None:
+    client.force_login(MembershipFactory(role="operator").user)
+
+
+def test_the_page_shows_what_waits_who_works_and_what_failed(client: Client, operator: None) -> None:
+    release = ReleaseFactory(active=True)
+    Worker.objects.create(name="machine:7", release=release, seen_at=timezone.now())
+    JobFactory()
+    JobFactory(state=Job.State.FAILED, reason="model_error", finished_at=timezone.now())
+    Message.objects.create(
+        kind="batch_completed",
+        recipient="desk@clinic.example",
+        batch=BatchFactory(),
+        state="failed",
+        error="Refused.",
+    )
+    page = client.get(PAGE).content.decode()
+    for words in ("machine:7", release.name, "model_error", "Refused.", "Broker works"):
+        assert words in page
+    assert "desk@clinic.example" not in page
+
+
+def test_the_page_renews_its_figures_alone(client: Client, operator: None) -> None:
+    part = client.get(PAGE, headers={"HX-Request": "true"}).content.decode()
+    assert "<html" not in part
+    assert "What waits" in part
+
+
+def test_without_workers_the_page_says_what_that_means(client: Client, operator: None) -> None:
+    assert "Images wait until one starts" in client.get(PAGE).content.decode()
+
+
+@pytest.mark.parametrize("role", ["provider", "annotator", "patient"])
+def test_only_operators_enter(client: Client, role: str) -> None:
+    client.force_login(UserFactory() if role == "patient" else MembershipFactory(role=role).user)
+    assert client.get(PAGE).status_code == 403
+
+
+def test_answers_are_counted_by_the_minute() -> None:
+    for minutes in (0, 0, 3, 59, 61):
+        ResultFactory(job__finished_at=timezone.now() - timedelta(minutes=minutes, seconds=1))
+    counts = answered_by_minute()
+    assert (len(counts), counts[-1], counts[-4], counts[0], sum(counts)) == (60, 2, 1, 1, 4)
+
+
+def test_the_highest_bar_fills_the_chart() -> None:
+    chart = bars([0, 5, 10])
+    assert [bar.height for bar in chart.bars] == [0, 60, 120]
+    assert bars([0, 0]).highest == 0

@@ -1,0 +1,141 @@
+"""Health, readiness and metrics, as a machine asks for them."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import Settings
+
+from tests.factories import ImageFactory, JobFactory, ReleaseFactory, ResultFactory
+from webapp.inference.models import Worker
+from webapp.operations import readiness
+from webapp.operations.readiness import CHECKS
+from webapp.registry.models import ModelRelease
+
+
+@pytest.fixture(autouse=True)
+def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", -1.0)
+
+
+@pytest.fixture
+def release(db: None) -> ModelRelease:
+    return ReleaseFactory(active=True)
+
+
+@pytest.fixture
+def worker(release: ModelRelease) -> Worker:
+    return Worker.objects.create(name="here:1", release=release, seen_at=timezone.now())
+
+
+def test_health_asks_nobody_else(client: Client) -> None:
+    # This test may not touch the database, so it would fail if the page did.
+    response = client.get("/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "ok"})
+
+
+def test_ready_when_every_part_works(client: Client, worker: Worker) -> None:
+    response = client.get("/readyz")
+    assert response.status_code == 200, response.content
+    assert response.json()["checks"] == {name: {"ok": True, "why": ""} for name, _ in CHECKS}
+
+
+def broken(client: Client) -> dict[str, str]:
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    return {name: check["why"] for name, check in response.json()["checks"].items() if not check["ok"]}
+
+
+def test_not_ready_without_a_worker(client: Client, worker: Worker) -> None:
+    Worker.objects.update(seen_at=timezone.now() - timedelta(minutes=3))
+    assert list(broken(client)) == ["model"]
+
+
+def test_not_ready_without_storage(client: Client, worker: Worker, settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    backend = {**settings.STORAGES["default"], "OPTIONS": {"location": str(tmp_path / "file")}}
+    settings.STORAGES = {**settings.STORAGES, "default": backend}
+    assert list(broken(client)) == ["storage"]
+
+
+def test_not_ready_without_a_broker(client: Client, worker: Worker, settings: Settings) -> None:
+    settings.CACHES = {
+        **settings.CACHES,
+        "default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:9/0"},
+    }
+    why = broken(client)
+    assert list(why) == ["broker"]
+    assert "127.0.0.1" not in why["broker"]
+
+
+def test_readiness_is_asked_for_at_most_every_two_seconds(
+    client: Client, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.get("/readyz")
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", 60.0)
+    Worker.objects.all().delete()
+    assert client.get("/readyz").status_code == 200
+
+
+def figures(client: Client, **headers: str) -> dict[str, dict[tuple[str, ...], float]]:
+    response = client.get("/metrics", headers=headers)
+    assert response.status_code == 200
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(response.content.decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+    return found
+
+
+def test_metrics_tell_what_waits_and_what_was_answered(client: Client, worker: Worker) -> None:
+    hour = timedelta(hours=1)
+    JobFactory()
+    ImageFactory()
+    image = ImageFactory(stored=True)
+    type(image).objects.filter(pk=image.pk).update(stored_at=timezone.now() - hour)
+    ResultFactory(release=worker.release)
+    found = figures(client)
+    assert found["lesionlens_rows"]["job", "queued"] == 1
+    assert found["lesionlens_rows"]["image", "awaiting_upload"] == 1
+    assert 3600 <= found["lesionlens_oldest_seconds"]["image", "stored"] < 3700
+    assert 0 < found["lesionlens_oldest_seconds"]["job", "queued"] < 60
+    assert found["lesionlens_oldest_seconds"]["training_run", "running"] == 0
+    assert found["lesionlens_jobs_queued"] == {("interactive",): 0, ("bulk",): 1}
+    assert found["lesionlens_results"] == {(worker.release.name,): 1}
+    assert found["lesionlens_answers_per_second"][()] == pytest.approx(1 / 300)
+    assert set(found["lesionlens_answer_seconds"]) == {("0.5",), ("0.95",), ("0.99",)}
+    assert found["lesionlens_workers"] == {(worker.release.name,): 1}
+    assert list(found["lesionlens_active_release_info"].values()) == [1]
+
+
+def test_metrics_of_an_empty_service(client: Client, db: None) -> None:
+    found = figures(client)
+    assert set(found["lesionlens_oldest_seconds"].values()) == {0}
+    assert "lesionlens_active_release_info" not in found
+
+
+def test_requests_are_counted_by_route_never_by_path(client: Client, db: None) -> None:
+    client.get("/labels/")
+    client.generic("BREW", "/healthz")
+    routes = {labels[1] for labels in figures(client)["lesionlens_request_seconds_count"]}
+    methods = {labels[0] for labels in figures(client)["lesionlens_request_seconds_count"]}
+    assert "labels:queue" in routes
+    assert not any("/" in route for route in routes)
+    assert "BREW" not in methods
+
+
+@pytest.mark.parametrize(
+    "origin", [{"REMOTE_ADDR": "10.0.0.7"}, {"HTTP_X_FORWARDED_FOR": "10.0.0.7"}, {"REMOTE_ADDR": ""}]
+)
+@pytest.mark.parametrize("token", ["", "s3cret"])
+def test_metrics_are_not_for_strangers(
+    client: Client, db: None, settings: Settings, origin: dict[str, str], token: str
+) -> None:
+    settings.METRICS_TOKEN = token
+    for sent in ({}, {"HTTP_AUTHORIZATION": "Bearer "}, {"HTTP_AUTHORIZATION": "Bearer wrong"}):
+        assert client.get("/metrics", **origin, **sent).status_code == 403
+    allowed = client.get("/metrics", **origin, HTTP_AUTHORIZATION="Bearer s3cret")
+    assert allowed.status_code == (200 if token else 403)

@@ -1,0 +1,82 @@
+"""What Prometheus reads: the database's figures at the moment of asking, and this process's own counters."""
+
+import os
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest, multiprocess
+from prometheus_client.core import REGISTRY, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from webapp.cases.models import Priority
+from webapp.operations import selectors
+from webapp.registry.models import ModelRelease
+from webapp.registry.services import active_release
+
+
+class Figures(Collector):
+    """The figures of the database. Gauges all: rows can be deleted, so nothing here only ever grows."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _waiting()
+        yield from _answered()
+        yield from _models(active_release())
+
+
+def _waiting() -> Iterator[Metric]:
+    count = GaugeMetricFamily("lesionlens_rows", "Rows that wait or are worked on", labels=["kind", "state"])
+    age = GaugeMetricFamily(
+        "lesionlens_oldest_seconds", "Age of the oldest row in a state; 0 when there is none", labels=["kind", "state"]
+    )
+    for row in selectors.waiting():
+        count.add_metric([row.kind, row.state], row.count)
+        age.add_metric([row.kind, row.state], row.age)
+    queued = GaugeMetricFamily("lesionlens_jobs_queued", "Queued jobs by priority", labels=["priority"])
+    jobs = selectors.queued_by_priority()
+    for priority in Priority:
+        queued.add_metric([priority.name.lower()], jobs.get(priority, 0))
+    yield from (count, age, queued)
+
+
+def _answered() -> Iterator[Metric]:
+    results = GaugeMetricFamily("lesionlens_results", "Images answered by each release", labels=["release"])
+    for release, number in selectors.results_by_release().items():
+        results.add_metric([release], number)
+    found = selectors.latency()
+    throughput = GaugeMetricFamily(
+        "lesionlens_answers_per_second", "Images answered each second over the last 5 minutes", value=found.per_second
+    )
+    latency = GaugeMetricFamily(
+        "lesionlens_answer_seconds",
+        "From queued to answered, of the images answered in the last 5 minutes",
+        labels=["quantile"],
+    )
+    for quantile, seconds in (("0.5", found.median), ("0.95", found.p95), ("0.99", found.p99)):
+        if seconds is not None:
+            latency.add_metric([quantile], seconds)
+    yield from (results, throughput, latency)
+
+
+def _models(release: ModelRelease | None) -> Iterator[Metric]:
+    active = GaugeMetricFamily(
+        "lesionlens_active_release_info", "The release that answers new images", labels=["release", "bundle", "code"]
+    )
+    if release is not None:
+        active.add_metric([release.name, release.bundle_sha256, release.code_version], 1)
+    workers = GaugeMetricFamily(
+        "lesionlens_workers", "Inference workers heard of in the last 2 minutes, by release", labels=["release"]
+    )
+    releases = [worker.release.name for worker in selectors.workers_alive()]
+    for name in sorted({*releases, *([release.name] if release else [])}):
+        workers.add_metric([name], releases.count(name))
+    yield from (active, workers)
+
+
+def exposition() -> bytes:
+    """Every metric in Prometheus's text format."""
+    processes: CollectorRegistry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # several web processes share their counters through files
+        processes = CollectorRegistry()
+        multiprocess.MultiProcessCollector(processes)  # type: ignore[no-untyped-call]
+    figures = CollectorRegistry()
+    figures.register(Figures())
+    return generate_latest(figures) + generate_latest(processes)

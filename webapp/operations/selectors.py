@@ -1,0 +1,150 @@
+"""The state of the service in numbers: what waits and for how long, what was answered, who is at work.
+
+Every query reads a partial index or a small table, so that asking every few seconds costs milliseconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from webapp.inference.models import Worker
+
+ALIVE = timedelta(minutes=2)
+WINDOW = timedelta(minutes=5)
+
+# Ids grow with time, so the smallest queued id is the oldest job and comes out of the index `job_queued` alone; the
+# `+ 0` keeps Postgres from walking the primary key in search of it.
+WAITING = """
+SELECT 'image', 'awaiting_upload', count(*), min(created_at) FROM cases_image WHERE state = 'awaiting_upload'
+UNION ALL SELECT 'image', 'stored', count(*), min(stored_at) FROM cases_image WHERE state = 'stored'
+UNION ALL SELECT 'archive', 'stored', count(*), min(created_at) FROM cases_archive WHERE state = 'stored'
+UNION ALL SELECT 'job', 'queued', queued.jobs, (SELECT created_at FROM inference_job WHERE id = queued.oldest)
+    FROM (SELECT count(*) AS jobs, min(id + 0) AS oldest FROM inference_job WHERE state = 'queued') queued
+UNION ALL SELECT 'job', 'running', count(*), min(created_at) FROM inference_job WHERE state = 'running'
+UNION ALL SELECT 'message', 'pending', count(*), min(created_at) FROM notify_message WHERE state = 'pending'
+UNION ALL SELECT 'message', 'sending', count(*), min(created_at) FROM notify_message WHERE state = 'sending'
+UNION ALL SELECT 'training_run', 'queued', count(*), min(created_at) FROM registry_trainingrun WHERE state = 'queued'
+UNION ALL SELECT 'training_run', 'running', count(*), min(created_at) FROM registry_trainingrun WHERE state = 'running'
+"""
+PRIORITIES = "SELECT priority, count(*) FROM inference_job WHERE state = 'queued' GROUP BY priority"
+RESULTS = """
+SELECT release.name, counted.results
+FROM registry_modelrelease release
+JOIN (SELECT release_id, count(*) AS results FROM inference_result GROUP BY release_id) counted
+    ON counted.release_id = release.id
+"""
+LATENCY = """
+SELECT count(*), percentile_cont(ARRAY[0.5, 0.95, 0.99])
+    WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at))
+FROM inference_job WHERE state = 'succeeded' AND finished_at > %s
+"""
+MINUTES = """
+SELECT floor(extract(epoch FROM %s - finished_at) / 60)::int AS minutes_ago, count(*)
+FROM inference_job WHERE state = 'succeeded' AND finished_at > %s GROUP BY 1
+"""
+FAILED_JOBS = """
+SELECT reason, count(*), max(finished_at) FROM inference_job
+WHERE state = 'failed' AND finished_at > %s GROUP BY reason ORDER BY count(*) DESC, reason
+"""
+FAILED_MESSAGES = """
+SELECT error, count(*), max(created_at) FROM notify_message
+WHERE state = 'failed' AND created_at > %s GROUP BY error ORDER BY count(*) DESC, error
+"""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The rows of one kind that are in one state."""
+
+    kind: str
+    state: str
+    count: int
+    oldest: datetime | None
+
+    @property
+    def words(self) -> str:
+        """The kind, for people."""
+        return f"{self.kind}s".replace("_", " ").capitalize()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the oldest of them came; 0 when there is none."""
+        return (timezone.now() - self.oldest).total_seconds() if self.oldest else 0.0
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds from queued to answered, of the images answered in the last five minutes; None when there are none."""
+
+    count: int
+    median: float | None
+    p95: float | None
+    p99: float | None
+
+    @property
+    def per_second(self) -> float:
+        """Images answered each second in that time."""
+        return self.count / WINDOW.total_seconds()
+
+
+@dataclass(frozen=True)
+class Failures:
+    """How often something failed for one reason, and when last."""
+
+    reason: str
+    count: int
+    last_at: datetime
+
+
+def waiting() -> list[Waiting]:
+    """What waits or runs, by kind and state."""
+    return [Waiting(*row) for row in _rows(WAITING)]
+
+
+def queued_by_priority() -> dict[int, int]:
+    """Queued jobs by priority."""
+    return dict(_rows(PRIORITIES))
+
+
+def results_by_release() -> dict[str, int]:
+    """How many images each release has answered."""
+    return dict(_rows(RESULTS))
+
+
+def latency() -> Latency:
+    """From queued to answered, over the last five minutes."""
+    [(count, percentiles)] = _rows(LATENCY, [timezone.now() - WINDOW])
+    return Latency(count, *(percentiles or (None, None, None)))
+
+
+def answered_by_minute(minutes: int = 60) -> list[int]:
+    """Images answered in each of the last minutes, oldest first."""
+    now = timezone.now()
+    counts = dict(_rows(MINUTES, [now, now - timedelta(minutes=minutes)]))
+    return [counts.get(ago, 0) for ago in reversed(range(minutes))]
+
+
+def failed_jobs(*, since: datetime) -> list[Failures]:
+    """Why jobs failed, most frequent first."""
+    return [Failures(*row) for row in _rows(FAILED_JOBS, [since])]
+
+
+def failed_messages(*, since: datetime) -> list[Failures]:
+    """Why messages could not be sent, most frequent first."""
+    return [Failures(*row) for row in _rows(FAILED_MESSAGES, [since])]
+
+
+def workers_alive() -> list[Worker]:
+    """The inference workers that were heard of in the last two minutes."""
+    heard = Worker.objects.filter(seen_at__gt=timezone.now() - ALIVE)
+    return list(heard.select_related("release").defer("release__manifest").order_by("name"))
+
+
+def _rows(sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchall()
