@@ -23,3 +23,8 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_id}"
+
+    @property
+    def words(self) -> str:
+        """The action as people read it: "Case viewed"."""
+        return self.action.replace(".", " ").replace("_", " ").capitalize().replace("Api", "API")

@@ -1,0 +1,113 @@
+"""Who may read which events."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import MembershipFactory, UserFactory, api_key
+from webapp.accounts.models import Membership
+from webapp.audit.models import Event
+from webapp.audit.selectors import SUBJECTS
+from webapp.audit.services import SYSTEM, Actor, record
+
+pytestmark = pytest.mark.django_db
+WEBAPP = Path(__file__).resolve().parents[3] / "webapp"
+
+
+@pytest.fixture
+def provider(client: Client) -> Membership:
+    return enter(client, "provider")
+
+
+def enter(client: Client, role: str) -> Membership:
+    member: Membership = MembershipFactory(role=role)
+    client.force_login(member.user)
+    return member
+
+
+def note(
+    member: Membership, action: str = "case.viewed", object_id: object = "one", actor: Actor | None = None
+) -> None:
+    record(actor=actor or Actor(user=member.user), action=action, object_id=object_id, organisation=member.organisation)
+
+
+def read(client: Client, **filters: object) -> str:
+    response = client.get(reverse("audit:events"), filters)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def ids(page: str) -> list[str]:
+    return re.findall(r"<code>(.*?)</code>", page)
+
+
+def test_a_provider_reads_the_events_of_their_organisation_alone(client: Client, provider: Membership) -> None:
+    note(provider, object_id="mine")
+    note(MembershipFactory(), object_id="theirs")
+    record(actor=SYSTEM, action="release.promoted", object_id="7", organisation=None)
+    page = read(client)
+    assert ids(page) == ["mine"]
+    assert "Case viewed" in page
+    assert provider.user.email in page
+
+
+def test_an_operator_also_reads_about_the_model(client: Client) -> None:
+    operator, other = enter(client, "operator"), MembershipFactory(role="operator")
+    note(operator, object_id="mine")
+    record(actor=Actor(user=other.user), action="release.promoted", object_id="7", organisation=None)
+    record(actor=SYSTEM, action="api_key.created", object_id="8", organisation=None)
+    page = read(client)
+    assert ids(page) == ["7", "mine"]
+    assert other.user.email not in page
+
+
+@pytest.mark.parametrize("role", ["annotator", "patient"])
+def test_others_do_not_enter(client: Client, role: str) -> None:
+    client.force_login(UserFactory() if role == "patient" else MembershipFactory(role=role).user)
+    assert client.get(reverse("audit:events")).status_code == 403
+
+
+def test_events_are_narrowed_in_the_address(client: Client, provider: Membership) -> None:
+    key, _ = api_key(organisation=provider.organisation)
+    patient = UserFactory()
+    note(provider, object_id="viewed")
+    note(provider, "batch.created", "software", Actor(api_key=key))
+    note(provider, "batch.submitted", "system", SYSTEM)
+    note(provider, "patient.consented", "patient", Actor(user=patient))
+    assert ids(read(client, subject="batch")) == ["system", "software"]
+    assert ids(read(client, who=provider.user.pk)) == ["viewed"]
+    assert "software" in ids(read(client, who="software"))
+    assert "system" in ids(read(client, who="system"))
+    assert ids(read(client, who="others")) == ["patient"]
+    assert ids(read(client, object_id="viewed")) == ["viewed"]
+    assert ids(read(client, until="2020-01-01")) == []
+    page = read(client)
+    assert patient.email not in page
+    assert "@" not in "".join(re.findall(r'href="\?[^"]*"', page))
+
+
+def test_pages_follow_each_other_without_repeating_an_event(client: Client, provider: Membership) -> None:
+    for number in range(120):
+        note(provider, object_id=f"event-{number}")
+    seen: list[str] = []
+    address = reverse("audit:events")
+    while address:
+        page = client.get(address).content.decode()
+        seen += ids(page)
+        following = re.search(r'rel="next" href="(.*?)"', page)
+        address = reverse("audit:events") + following[1].replace("&amp;", "&") if following else ""
+    assert seen == [f"event-{number}" for number in reversed(range(120))]
+
+
+def test_every_action_of_the_code_can_be_filtered_for() -> None:
+    actions = {
+        found
+        for path in WEBAPP.rglob("*.py")
+        for found in re.findall(r'(?:action=f?|_record\(\w+, )"([a-z_]+)\.', path.read_text())
+    }
+    assert actions
+    assert actions - SUBJECTS.keys() == set()
+    assert Event.objects.count() == 0
