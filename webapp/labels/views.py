@@ -111,7 +111,7 @@ def disagreements(request: HttpRequest) -> HttpResponse:
     """Images of the annotator's organisation on which three annotators gave three answers."""
     organisation = organisation_of(request)
     page = page_of(selectors.disagreements(organisation), ["created_at", "pk"], after=request.GET.get("after", ""))
-    record(actor=actor_of(request), action="labels.disagreements_viewed", object_id="-", organisation=organisation)
+    record(actor=actor_of(request), action="label.disagreements_viewed", object_id="-", organisation=organisation)
     return render(request, "labels/disagreements.html", {"page": page})
 
 

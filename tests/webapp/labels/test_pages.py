@@ -1,0 +1,139 @@
+"""The annotator's pages: blind, scoped to their organisation, and usable without JavaScript."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import CaseFactory, ImageFactory, MembershipFactory, ResultFactory, UserFactory
+from webapp.accounts.models import Membership
+from webapp.cases.models import Image
+from webapp.labels.models import Assignment, Label
+
+pytestmark = pytest.mark.django_db
+QUEUE = "/labels/"
+
+
+@pytest.fixture
+def annotator(client: Client) -> Membership:
+    member: Membership = MembershipFactory(role="annotator")
+    client.force_login(member.user)
+    return member
+
+
+def image_for(member: Membership, **fields: object) -> Image:
+    case = CaseFactory(batch__organisation=member.organisation, age=61, sex="female", anatom_site="left calf")
+    return ImageFactory(case=case, ready=True, filename="melanoma-of-mrs-smith.jpg", **fields)
+
+
+def answer(client: Client, image: Image, dx: str = "MEL") -> str:
+    response = client.post(reverse("labels:answer", args=[image.pk]), {"dx": dx, "confidence": 3}, follow=True)
+    return response.content.decode()
+
+
+def test_the_page_shows_the_image_and_its_facts_and_no_answer(client: Client, annotator: Membership) -> None:
+    image = image_for(annotator)
+    ResultFactory(job__image=image, top_class="MEL")
+    page = client.get(QUEUE).content.decode()
+    assert reverse("cases:image_file", args=[image.pk, "clean"]) in page
+    for fact in ("61", "Female", "left calf", "Dermoscopic"):
+        assert fact in page
+    for secret in ("heatmap", "melanoma-of", "0.74", "Model:", image.case.external_id):
+        assert secret not in page
+    assert page.count('name="dx"') == 9
+
+
+def test_an_answer_leads_to_the_next_image_and_to_ones_last_answer(client: Client, annotator: Membership) -> None:
+    first, second = image_for(annotator), image_for(annotator)
+    client.get(QUEUE)
+    page = answer(client, first)
+    label = Label.objects.get()
+    assert (label.image, label.dx, label.confidence, label.annotator) == (first, "MEL", 3, annotator.user)
+    assert reverse("labels:answer", args=[second.pk]) in page
+    assert "Your last answer" in page
+    assert "<strong>1</strong> done today, <strong>1</strong> left for you" in page
+
+
+def test_the_models_answer_is_shown_when_asked_for_and_ends_the_undo(client: Client, annotator: Membership) -> None:
+    image = image_for(annotator)
+    ResultFactory(job__image=image, top_class="NV")
+    client.get(QUEUE)
+    page = answer(client, image)
+    assert "Model:" not in page
+    label = Label.objects.get()
+    page = client.post(reverse("labels:compare", args=[label.pk]), follow=True).content.decode()
+    assert "Model: <strong>Melanocytic naevus" in page
+    assert "Differs" in page
+    client.post(reverse("labels:undo", args=[label.pk]))
+    assert Label.objects.exists()
+
+
+def test_undo_shows_the_image_again_and_pressing_it_twice_is_harmless(client: Client, annotator: Membership) -> None:
+    image = image_for(annotator)
+    client.get(QUEUE)
+    answer(client, image)
+    address = reverse("labels:undo", args=[Label.objects.get().pk])
+    assert reverse("labels:answer", args=[image.pk]) in client.post(address, follow=True).content.decode()
+    assert client.post(address).status_code == 302
+    assert not Label.objects.exists()
+
+
+def test_an_incomplete_answer_is_asked_for_again(client: Client, annotator: Membership) -> None:
+    image = image_for(annotator)
+    client.get(QUEUE)
+    response = client.post(reverse("labels:answer", args=[image.pk]), {"confidence": 1, "note": "blurred edge"})
+    assert response.status_code == 422
+    assert "Choose one of the nine answers." in response.content.decode()
+    assert "blurred edge" in response.content.decode()
+
+
+def test_an_empty_queue_says_so(client: Client, annotator: Membership) -> None:
+    assert "Nothing is waiting for you" in client.get(QUEUE).content.decode()
+
+
+def test_a_settled_image_is_explained_and_skipped(client: Client, annotator: Membership) -> None:
+    image = image_for(annotator)
+    client.get(QUEUE)
+    for _ in range(2):
+        Label.objects.create(image=image, annotator=UserFactory(), dx="NV", confidence=2)
+    Label.objects.create(image=image, annotator=UserFactory(), dx="MEL", confidence=2)
+    assert "Others have settled this image" in answer(client, image)
+
+
+def test_nobody_answers_for_another_organisation(client: Client, annotator: Membership) -> None:
+    stranger = MembershipFactory(role="annotator")
+    image = image_for(stranger)
+    assert client.post(reverse("labels:answer", args=[image.pk]), {"dx": "MEL", "confidence": 2}).status_code == 404
+    label = Label.objects.create(image=image, annotator=stranger.user, dx="NV", confidence=2)
+    assert client.post(reverse("labels:compare", args=[label.pk])).status_code == 404
+    client.post(reverse("labels:undo", args=[label.pk]))
+    assert Label.objects.filter(pk=label.pk, compared_at=None).exists()
+
+
+@pytest.mark.parametrize("role", ["provider", "operator", "patient"])
+@pytest.mark.parametrize("name", ["labels:queue", "labels:mine", "labels:disagreements"])
+def test_only_annotators_enter(client: Client, role: str, name: str) -> None:
+    client.force_login(UserFactory() if role == "patient" else MembershipFactory(role=role).user)
+    assert client.get(reverse(name)).status_code == 403
+    assert not Assignment.objects.exists()
+
+
+def test_ones_own_answers_are_listed_and_filtered(client: Client, annotator: Membership) -> None:
+    first, second = image_for(annotator), image_for(annotator)
+    for image, dx in ((first, "MEL"), (second, "cannot_tell")):
+        Label.objects.create(image=image, annotator=annotator.user, dx=dx, confidence=2)
+    Label.objects.create(image=first, annotator=UserFactory(), dx="VASC", confidence=2)
+    everything = client.get(reverse("labels:mine")).content.decode()
+    assert everything.count("<tr>") == 3
+    filtered = client.get(reverse("labels:mine"), {"dx": "MEL"}).content.decode()
+    assert filtered.count("<tr>") == 2
+    assert "No answers to list" in client.get(reverse("labels:mine"), {"model": "differs"}).content.decode()
+
+
+def test_disagreements_are_listed_for_the_organisation_alone(client: Client, annotator: Membership) -> None:
+    for member in (annotator, MembershipFactory(role="annotator")):
+        image = image_for(member)
+        for dx in ("MEL", "NV", "BKL"):
+            Label.objects.create(image=image, annotator=UserFactory(), dx=dx, confidence=2, note=f"{member.pk} says")
+    page = client.get(reverse("labels:disagreements")).content.decode()
+    assert page.count("<article") == 1
+    assert page.count(f"{annotator.pk} says") == 3
