@@ -71,10 +71,10 @@ ADVICE_WORDS = {
 }
 
 CHANGES = (
-    "One half looks different from the other half.",
-    "The edge is uneven or blurred.",
-    "It has more than one colour, or the colour changes.",
-    "It is wider than 6 mm. That is about as wide as a pencil.",
+    "One half comes to look different from the other half.",
+    "The edge becomes uneven or blurred.",
+    "It gets a new colour, or more than one colour.",
+    "It becomes wider than 6 mm. That is about as wide as a pencil.",
     "It grows, itches, hurts, bleeds or gets a crust.",
 )
 """The ABCDE of melanoma (asymmetry, border, colour, diameter, evolving), in plain words."""
