@@ -7,7 +7,8 @@ from dataclasses import asdict
 import structlog
 from django.conf import settings
 from ml.imaging.quality import check
-from webapp.cases.archives import claim_archive, expand
+from webapp.cases.archives import claim_archive
+from webapp.cases.unpacking import expand
 
 from ml.imaging.decode import Decoded, decode
 from ml.imaging.derivatives import derivatives

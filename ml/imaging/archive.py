@@ -96,6 +96,10 @@ class Archive:
         """The number of entries that `entries` will give."""
         return len(self._images)
 
+    def names(self) -> list[str]:
+        """The base names of what `entries` will give, in that order: neither checked nor unique."""
+        return [_base_name(_path(info)) for info in self._images]
+
     def manifest(self) -> bytes | None:
         """The archive's CSV file, or None. Raises `ArchiveRefused`: manifest_too_large, corrupt_archive."""
         if self._manifest is None:
@@ -116,7 +120,7 @@ class Archive:
         seen: set[str] = set()
         for info in self._images:
             path = _path(info)
-            name = unicodedata.normalize("NFC", PurePosixPath(path.replace("\\", "/")).name)
+            name = _base_name(path)
             try:
                 _check_name(path)
                 if name.casefold() in seen:
@@ -206,6 +210,11 @@ def _path(info: zipfile.ZipInfo) -> str:
         return stored.encode("cp437").decode("utf-8")
     except UnicodeError:
         return stored
+
+
+def _base_name(path: str) -> str:
+    """The last part of a path, in Unicode's composed form (NFC)."""
+    return unicodedata.normalize("NFC", PurePosixPath(path.replace("\\", "/")).name)
 
 
 def _is_folder_or_litter(info: zipfile.ZipInfo) -> bool:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.http import Http404, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -19,6 +20,9 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     """DRF's exception handler: `type`, `title`, `status`, `detail`, `code`, and `errors` where there are several."""
     if isinstance(error, Problem):
         return _render(error)
+    if isinstance(error, RequestDataTooBig):
+        limit = (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0) // 1024**2
+        return _render(Problem("body_too_large", f"Send at most {limit} MB; split the batch.", status=413))
     response = exception_handler(error, context)
     if response is None:
         return None  # a fault of ours: Django answers 500 and logs it

@@ -13,6 +13,8 @@ from webapp.errors import Problem
 from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring, ring_now
 
+LEASE_SECONDS = 600  # fetching two gigabytes takes longer than looking at one picture
+
 
 def key_of(batch: Batch) -> str:
     """Where the archive of a batch is uploaded to."""
@@ -50,7 +52,9 @@ def waiting_archives() -> QuerySet[Archive]:
 
 def claim_archive() -> tuple[uuid.UUID, Archive] | None:
     """Lease the oldest archive to unpack; None when none waits."""
-    token, archives = claim(waiting_archives().select_related("batch", "batch__organisation"), limit=1)
+    token, archives = claim(
+        waiting_archives().select_related("batch", "batch__organisation"), limit=1, seconds=LEASE_SECONDS
+    )
     return (token, archives[0]) if archives else None
 
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from webapp.cases.fields import IMAGES, READERS, FieldError, read_images
-from webapp.cases.services import MAX_CASES, CaseSpec
+from webapp.cases.services import CaseSpec
 from webapp.errors import Problem
 
+MAX_CASES = 10_000  # in one request
+MAX_ROWS = 50_000  # in one table, which may describe more images than are sent with it
 MAX_CSV_BYTES = 32 * 1024**2
 MAX_LISTED = 1000  # of the errors; the rest are counted
 
@@ -85,8 +87,11 @@ def from_json(rows: object) -> Manifest:
     return manifest
 
 
-def from_csv(data: bytes) -> Manifest:
-    """The manifest in a CSV file: UTF-8, parted by commas, semicolons or tabs, with a header."""
+def from_csv(data: bytes, *, capture: str = "") -> Manifest:
+    """The manifest in a CSV file: UTF-8, parted by commas, semicolons or tabs, with a header.
+
+    `capture` holds for the rows that do not say how their image was taken.
+    """
     if len(data) > MAX_CSV_BYTES:
         return _refused("", "manifest_too_large", f"The table is larger than {MAX_CSV_BYTES // 1024**2} MB. Split it.")
     try:
@@ -94,12 +99,12 @@ def from_csv(data: bytes) -> Manifest:
     except UnicodeDecodeError:
         return _refused("", "not_utf8", "The table is not UTF-8. Save it as 'CSV UTF-8' and send it again.")
     try:
-        return _from_table(text)
+        return _from_table(text, capture)
     except csv.Error:
         return _refused("", "not_csv", "The table cannot be read as CSV. Save it as 'CSV UTF-8' and send it again.")
 
 
-def _from_table(text: str) -> Manifest:
+def _from_table(text: str, capture: str) -> Manifest:
     header, _, _ = text.partition("\n")
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -112,16 +117,14 @@ def _from_table(text: str) -> Manifest:
     for number, cells in enumerate(reader, start=2):
         if not any(cell.strip() for cell in cells):
             continue
-        if number > MAX_CASES * 2:
-            return _refused("", "too_many_cases", f"Send at most {MAX_CASES} cases, the rest in another batch.")
+        if number > MAX_ROWS:
+            return _refused("", "too_many_rows", f"The table has more than {MAX_ROWS} rows. Split it.")
         if len(cells) != len(columns):
             message = f"This row has {len(cells)} cells and the header has {len(columns)}. Quote cells with commas."
             manifest.errors.append(RowError(number, "", "wrong_cells", message))
             continue
-        if case := _read(number, _complete(dict(zip(columns, cells, strict=True))), manifest.errors):
+        if case := _read(number, _complete(dict(zip(columns, cells, strict=True)), capture), manifest.errors):
             _merge(merged, number, case, manifest.errors)
-    if len(merged) > MAX_CASES:
-        return _refused("", "too_many_cases", f"Send at most {MAX_CASES} cases, the rest in another batch.")
     manifest.cases.extend(case for _, case in merged.values())
     return manifest
 
@@ -140,13 +143,14 @@ def _check_columns(columns: Sequence[str]) -> list[RowError]:
     return errors
 
 
-def _complete(row: dict[str, str]) -> dict[str, Any]:
+def _complete(row: dict[str, str], capture: str) -> dict[str, Any]:
     """A row of a table, with the ids that published tables leave out: an image is a case, a lesion is a person."""
     images = [name.strip() for name in row.get(IMAGES, "").split(";") if name.strip()]
     case_id = row.get("case_id", "").strip() or (images[0].rpartition(".")[0] or images[0] if images else "")
     patient_id = row.get("patient_id", "").strip() or row.get("lesion_id", "").strip() or case_id
     known = {name: value for name, value in row.items() if name in READERS}
-    return {**known, "case_id": case_id, "patient_id": patient_id, IMAGES: images}
+    taken = row.get("capture", "").strip() or capture
+    return {**known, "case_id": case_id, "patient_id": patient_id, "capture": taken, IMAGES: images}
 
 
 def _read(number: int, row: Mapping[str, Any], errors: list[RowError]) -> CaseSpec | None:

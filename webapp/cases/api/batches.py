@@ -15,7 +15,6 @@ from rest_framework.response import Response
 from webapp import storage
 from webapp.accounts.permissions import actor_of
 from webapp.api.pagination import AsSent
-from webapp.api.parsers import raw_body
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
 from webapp.cases import archives, exports, manifest, services
@@ -58,7 +57,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         responses={201: CreatedBatchSerializer, 200: CreatedBatchSerializer},
     )
     def create(self, request: Request) -> Response:
-        body = raw_body(request)
+        body = request.body  # before it is parsed
         options = _valid(BatchOptions, request)
         rows = request.data.get("cases", [] if options["archive"] else None)
         batch, is_new = services.create_batch(

@@ -1,0 +1,173 @@
+"""Whatever goes wrong, the answer is a problem of RFC 9457."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from tests.factories import PASSWORD, MembershipFactory
+from tests.webapp.api.clinic import API, Clinic, case, good, problem
+from webapp.accounts.models import Membership
+from webapp.accounts.services import revoke_api_key
+from webapp.api.throttling import PerClient
+from webapp.audit.services import SYSTEM
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _fresh_allowance() -> None:
+    cache.delete("throttle:address:127.0.0.1")
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/batches/1", "/batches/", "/images/x/complete", "/cases/%00"])
+def test_an_unknown_address_is_a_problem(path: str) -> None:
+    for response in (Client().get(API + path), Clinic().post(path)):
+        assert problem(response, 404)["code"] == "not_found"
+
+
+def test_who_has_no_key_is_told_how_to_come_in(client: Client) -> None:
+    response = client.get(f"{API}/batches")
+    assert problem(response, 401)["code"] == "not_authenticated"
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("value", ["Bearer", "Bearer ", "Bearer llk_0_x", "Bearer \xff", "bearer llk__"])
+def test_a_wrong_key_is_refused(client: Client, value: str) -> None:
+    response = client.get(f"{API}/batches", headers={"Authorization": value})
+    assert problem(response, 401)["code"] == "authentication_failed"
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_revoked_key_is_refused() -> None:
+    clinic = Clinic()
+    good(clinic.get("/batches"))
+    revoke_api_key(actor=SYSTEM, key=clinic.key)
+    assert problem(clinic.get("/batches"), 401)["code"] == "authentication_failed"
+
+
+@pytest.mark.parametrize("role", [Membership.Role.ANNOTATOR, Membership.Role.OPERATOR])
+def test_other_roles_may_not_enter(client: Client, role: str) -> None:
+    client.force_login(MembershipFactory(role=role).user)
+    assert problem(client.get(f"{API}/batches"), 403)["code"] == "permission_denied"
+
+
+def test_a_signed_in_provider_needs_the_page_token_to_change_anything() -> None:
+    membership = MembershipFactory()
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(membership.user)
+    assert client.get(f"{API}/batches").status_code == 200
+    assert problem(client.post(f"{API}/batches", {"cases": []}, "application/json"), 403)["code"] == "permission_denied"
+    assert PASSWORD
+
+
+def test_a_method_that_is_none_says_which_are() -> None:
+    response = Clinic().http.delete(f"{API}/batches")
+    assert problem(response, 405)["code"] == "method_not_allowed"
+    assert "POST" in response.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"{", "parse_error"),
+        (b"\xff\xfe", "parse_error"),
+        (b"[" * 100_000, "parse_error"),
+        (b"NaN", "parse_error"),
+        (b"9" * 10_000, "parse_error"),
+        (b"[]", "invalid"),
+        (b'"text"', "invalid"),
+        (b"null", "invalid"),
+        (b'{"name": "\\u0000"}', "invalid"),
+        (b'{"name": "\\ud800"}', "invalid"),
+        (b'{"archive": 7.5}', "invalid"),
+        (b'{"name": ["x"]}', "invalid"),
+    ],
+)
+def test_a_body_that_is_no_request(body: bytes, code: str) -> None:
+    answer = problem(Clinic().http.post(f"{API}/batches", body, "application/json"), 400)
+    assert answer["code"] == code
+    assert code != "invalid" or answer["errors"][0]["message"]
+
+
+def test_another_content_type_is_not_taken() -> None:
+    clinic = Clinic()
+    for content_type in ("text/csv", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        response = clinic.http.post(f"{API}/batches", b"a=b", content_type)
+        assert problem(response, 415)["code"] == "unsupported_media_type"
+
+
+def test_a_body_beyond_the_limit_is_not_read(settings: Any) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    clinic = Clinic()
+    for path in ("/batches", "/cases/00000000-0000-0000-0000-000000000000/release"):
+        answer = clinic.post(path, {"cases": [case(notes="x" * 1000)], "note": "x" * 1000})
+        assert problem(answer, 413)["code"] == "body_too_large"
+
+
+@pytest.mark.parametrize("position", ["x", "o=1&p=tomorrow", "p=2020-99-99T00:00:00", "o=99999999", "p=%00"])
+def test_a_forged_cursor_is_refused(position: str) -> None:
+    cursor = base64.b64encode(position.encode()).decode()
+    for path in ("/batches", "/cases"):
+        response = Clinic().get(path, cursor=cursor)
+        if response.status_code != 200:
+            assert problem(response, 404)["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"batch": "x"}, {"advice": "panic"}, {"case_id": "\0"}, {"top_class": "SCC"}],
+)
+def test_a_filter_that_is_none_is_refused(query: dict[str, str]) -> None:
+    answer = problem(Clinic().get("/cases", **query), 400)
+    assert answer["errors"][0]["field"] == next(iter(query))
+
+
+@pytest.fixture
+def three_a_minute(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(PerClient, "THROTTLE_RATES", {"client": "3/minute", "anonymous": "2/minute"})
+    yield
+    cache.delete("throttle:address:127.0.0.1")
+
+
+@pytest.mark.usefixtures("three_a_minute")
+def test_a_client_beyond_its_allowance_is_told_to_wait() -> None:
+    clinic, other = Clinic(), Clinic()
+    for _ in range(3):
+        good(clinic.get("/batches"))
+    response = clinic.get("/batches")
+    assert problem(response, 429)["code"] == "throttled"
+    assert 0 < int(response.headers["Retry-After"]) <= 60
+    good(other.get("/batches"))  # each client has an allowance of its own
+
+
+@pytest.mark.usefixtures("three_a_minute")
+def test_people_have_an_allowance_each_and_strangers_one_for_an_address(client: Client) -> None:
+    for _ in range(2):
+        assert client.get(f"{API}/").status_code == 200
+    assert problem(client.get(f"{API}/"), 429)["code"] == "throttled"
+    client.force_login(MembershipFactory().user)
+    assert [client.get(f"{API}/").status_code for _ in range(4)] == [200, 200, 200, 429]
+
+
+@pytest.mark.usefixtures("three_a_minute")
+def test_nobody_is_limited_while_redis_is_away(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": "redis://127.0.0.1:1/0",
+        }
+    }
+    clinic = Clinic()
+    assert [clinic.get("/batches").status_code for _ in range(5)] == [200] * 5
+
+
+def test_the_front_door_names_every_room(client: Client) -> None:
+    links = good(client.get(f"{API}/"))
+    assert json.dumps(links).count("http://testserver/api/v1/") == 4
+    for name in ("schema", "docs"):
+        assert client.get(links[name]).status_code == 200

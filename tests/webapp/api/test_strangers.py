@@ -1,0 +1,46 @@
+"""Another clinic's key finds nothing at any address that names a row."""
+
+import pytest
+
+from tests.factories import CaseResultFactory, JobFactory, ResultFactory
+from tests.webapp.api.clinic import Clinic, good, problem
+from webapp import storage
+from webapp.api.urls import router
+from webapp.cases.models import Batch
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_stranger_finds_nothing() -> None:
+    result = ResultFactory()
+    case, image, batch = result.case, result.image, result.case.batch
+    CaseResultFactory(case=case, release=result.release)
+    storage.write(image.clean_key, b"jpeg")
+    storage.write(result.heatmap_key, b"heat")
+    ids = {"batches": batch.pk, "images": image.pk, "cases": case.pk}
+    owner, stranger = Clinic(batch.organisation), Clinic()
+
+    walked = 0
+    for pattern in router.urls:
+        address = str(pattern.pattern)
+        if "<uuid:pk>" not in address:
+            continue
+        path = "/" + address.replace("<uuid:pk>", str(ids[address.partition("/")[0]]))
+        for method in list(pattern.callback.actions):  # type: ignore[union-attr]
+            ask = stranger.get if method == "get" else stranger.post
+            assert problem(ask(path), 404)["code"] == "not_found", path
+            if method == "get":
+                assert owner.get(path).status_code == 200, path
+            walked += 1
+    assert walked >= 16
+
+
+def test_lists_hold_only_ones_own() -> None:
+    job = JobFactory()
+    CaseResultFactory(case=job.image.case)
+    owner, stranger = Clinic(job.organisation), Clinic()
+    assert len(good(owner.get("/batches"))["results"]) == len(good(owner.get("/cases"))["results"]) == 1
+    for query in ({}, {"batch": str(job.batch_id)}, {"case_id": job.image.case.external_id}):
+        assert good(stranger.get("/cases", **query))["results"] == []
+    assert good(stranger.get("/batches"))["results"] == []
+    assert Batch.objects.count() == 1

@@ -1,0 +1,200 @@
+"""A ZIP of images becomes the images of a batch, whatever else it holds and whoever dies on the way."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from tests.ml.imaging.samples import encode, skin_photo
+from tests.webapp.api.clinic import Clinic, good, problem
+from webapp import storage
+from webapp.cases import unpacking
+from webapp.cases.archives import claim_archive, sweep_archives
+from webapp.cases.models import Archive, Batch, Image
+from webapp.cases.unpacking import expand
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HAM10000 = b"""lesion_id,image_id,dx,dx_type,age,sex,localization,dataset
+HAM_1,ISIC_1,mel,histo,80.0,male,scalp,vidir_modern
+HAM_1,ISIC_2,mel,histo,80.0,male,scalp,vidir_modern
+HAM_2,ISIC_3,nv,follow_up,,unknown,unknown,rosendahl
+HAM_9,ISIC_9,nv,follow_up,30.0,female,back,rosendahl
+"""
+
+
+def photo(seed: int = 0) -> bytes:
+    return encode(skin_photo(160 + seed, 120), "JPEG")
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def sent(clinic: Clinic, data: bytes, **options: Any) -> Batch:
+    """A batch whose archive was uploaded and completed through the API."""
+    batch = good(clinic.post("/batches", {"archive": True}), 201)
+    path = batch["archive_upload"]["url"].removeprefix("http://127.0.0.1:8000")
+    assert clinic.http.put(path, data, "application/zip").status_code == 204
+    answer = good(clinic.post(f"/batches/{batch['id']}/archive/complete", options), 202)
+    assert answer["state"] == "stored"
+    assert problem(clinic.post(f"/batches/{batch['id']}/submit"), 409)["code"] == "archive_pending"
+    return Batch.objects.get(pk=batch["id"])
+
+
+def expand_next() -> Archive:
+    leased = claim_archive()
+    assert leased is not None
+    token, archive = leased
+    assert expand(token, archive)
+    archive.refresh_from_db()
+    return archive
+
+
+def codes(archive: Archive) -> list[tuple[str, str]]:
+    return [(line["name"], line["code"]) for line in archive.report]
+
+
+def images(batch: Batch) -> list[tuple[str, str, str]]:
+    return sorted(batch.images.values_list("case__external_id", "filename", "state"))
+
+
+def test_without_a_table_each_image_is_a_case() -> None:
+    clinic = Clinic()
+    files = {"a/1.jpg": photo(1), "b/2.jpg": photo(2), "2.png": photo(3), "b/1.jpg": photo(4), "../../x.jpg": b"x"}
+    batch = sent(clinic, zipped({**files, "__MACOSX/1.jpg": b"x", "a/": b""}), capture="phone")
+    archive = expand_next()
+    assert archive.state == Archive.State.EXPANDED
+    assert images(batch) == [
+        ("1.jpg", "1.jpg", "stored"),
+        ("2.jpg", "2.jpg", "stored"),
+        ("2.png", "2.png", "stored"),
+    ]
+    assert codes(archive) == [("1.jpg", "duplicate_name"), ("x.jpg", "unsafe_name")]
+    assert set(batch.cases.values_list("capture", flat=True)) == {"phone"}
+    assert storage.size(archive.key) is None
+    detail = good(clinic.get(f"/batches/{batch.pk}"))
+    assert (detail["archive"]["state"], detail["progress"]["images"]["stored"]) == ("expanded", 3)
+    assert storage.read(batch.images.get(filename="2.png").upload_key) == files["2.png"]
+
+
+def test_the_published_table_of_ham10000_is_understood_and_its_diagnosis_left_unread() -> None:
+    names = ["HAM10000_images/ISIC_1.jpg", "HAM10000_images/ISIC_2.jpg", "HAM10000_images/ISIC_3.jpg", "other.jpg"]
+    files = {name: photo(n) for n, name in enumerate(names)}
+    batch = sent(Clinic(), zipped({"HAM10000_metadata.csv": HAM10000, **files}))
+    archive = expand_next()
+    assert images(batch) == [(f"ISIC_{n}", f"ISIC_{n}.jpg", "stored") for n in (1, 2, 3)]
+    assert codes(archive) == [("", "files_missing"), ("other.jpg", "not_in_table")]
+    first = batch.cases.get(external_id="ISIC_1")
+    assert (first.age, first.sex, first.anatom_site, first.lesion_id) == (80, "male", "scalp", "HAM_1")
+    assert first.patient == batch.cases.get(external_id="ISIC_2").patient
+    third = batch.cases.get(external_id="ISIC_3")
+    assert (third.age, third.sex, third.anatom_site) == (None, "unknown", "")
+    stored = [str(value) for case in batch.cases.all() for value in vars(case).values()]
+    assert not {"mel", "nv", "histo"} & set(stored)
+
+
+def test_bad_rows_and_entries_are_listed_and_the_rest_goes_on() -> None:
+    table = b"case_id,patient_id,images,age\nc1,p,a.jpg;b.jpg,50\nc2,p,c.jpg,500\nc3,p,nested.jpg,\n"
+    files = {"a.jpg": photo(1), "b.jpg": photo(2), "c.jpg": photo(3), "nested.jpg": zipped({"x": b"x"})}
+    batch = sent(Clinic(), zipped({"cases.csv": table, **files}))
+    archive = expand_next()
+    assert archive.state == Archive.State.EXPANDED
+    assert images(batch) == [
+        ("c1", "a.jpg", "stored"),
+        ("c1", "b.jpg", "stored"),
+        ("c3", "nested.jpg", "rejected"),
+    ]
+    assert codes(archive) == [
+        ("row 3", "age_invalid"),
+        ("c.jpg", "not_in_table"),
+        ("nested.jpg", "nested_archive"),
+    ]
+    assert batch.images.get(filename="nested.jpg").reason == "nested_archive"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"GIF89a", "not_an_archive"),
+        (b"PK\3\4" + b"\0" * 100, "corrupt_archive"),
+        (zipped({"a.csv": b"images\n", "b.csv": b"images\n"}), "several_manifests"),
+        (zipped({"a.csv": b"colour,images\nred,a.jpg\n", "a.jpg": b"x"}), "manifest_invalid"),
+        (zipped({"a.csv": b"\xff\xfe\0", "a.jpg": b"x"}), "manifest_invalid"),
+    ],
+)
+def test_an_archive_that_is_none_is_refused_with_its_reason(data: bytes, reason: str) -> None:
+    clinic = Clinic()
+    batch = sent(clinic, data)
+    archive = expand_next()
+    assert (archive.state, archive.reason) == (Archive.State.REFUSED, reason)
+    assert archive.report[0]["code"] == reason
+    assert archive.report[0]["message"]
+    assert not batch.images.exists()
+    assert problem(clinic.post(f"/batches/{batch.pk}/submit"), 422)["code"] == "batch_empty"
+
+
+def test_a_worker_that_dies_is_followed_by_one_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "CHUNK_ENTRIES", 2)
+    batch = sent(Clinic(), zipped({f"{n}.jpg": photo(n) for n in range(7)}))
+    leased = claim_archive()
+    assert leased is not None
+    assert claim_archive() is None
+    write, written = storage.write, []
+
+    def dying(key: str, data: bytes) -> None:
+        written.append(key)
+        if len(written) == 4:
+            raise OSError("the machine went away")
+        write(key, data)
+
+    monkeypatch.setattr(storage, "write", dying)
+    with pytest.raises(OSError, match="went away"):
+        expand(*leased)
+    monkeypatch.setattr(storage, "write", write)
+    assert batch.images.count() == 4
+    assert sweep_archives() == 0
+
+    Archive.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert sweep_archives() == 1
+    archive = expand_next()
+    assert (archive.state, archive.attempt, archive.report) == (Archive.State.EXPANDED, 2, [])
+    assert images(batch) == [(str(n), f"{n}.jpg", "stored") for n in range(7)]
+    assert not expand(*leased)  # the late worker finds that nothing is its own any more
+
+
+def test_an_archive_that_kills_its_workers_is_given_up(settings: Any) -> None:
+    sent(Clinic(), zipped({"1.jpg": photo()}))
+    for _ in range(settings.MAX_ATTEMPTS):
+        assert claim_archive() is not None
+        Archive.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        assert sweep_archives() == 1
+    archive = Archive.objects.get()
+    assert (archive.state, archive.reason) == (Archive.State.REFUSED, "archive_failed")
+    assert claim_archive() is None
+
+
+def test_a_cancelled_batch_is_not_unpacked_into() -> None:
+    clinic = Clinic()
+    batch = sent(clinic, zipped({"1.jpg": photo()}))
+    good(clinic.post(f"/batches/{batch.pk}/cancel"))
+    archive = expand_next()
+    assert (archive.state, archive.reason) == (Archive.State.REFUSED, "batch_not_open")
+    assert not Image.objects.exists()
+
+
+def test_completing_an_archive_twice_or_too_early() -> None:
+    clinic = Clinic()
+    empty = good(clinic.post("/batches", {"archive": True}), 201)
+    assert problem(clinic.post(f"/batches/{empty['id']}/archive/complete"), 409)["code"] == "upload_missing"
+    batch = sent(clinic, zipped({"1.jpg": photo()}))
+    good(clinic.post(f"/batches/{batch.pk}/archive/complete"), 202)
+    assert Archive.objects.count() == 1
