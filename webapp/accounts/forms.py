@@ -1,10 +1,18 @@
-"""Forms of a clinic's own settings."""
+"""Forms to sign in with, and of a clinic's own settings."""
 
 from typing import Any
 
+from allauth.account.forms import LoginForm
 from django import forms
 
 from webapp.accounts.models import ApiKey, Organisation
+
+
+class PasswordLoginForm(LoginForm):  # type: ignore[misc]
+    """Asks for a password although signing up does not: staff set one later, patients use e-mailed codes."""
+
+    def _setup_password_field(self) -> None:
+        """allauth would take the field away."""
 
 
 class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
