@@ -48,6 +48,7 @@ def logging_config(*, json: bool, level: str) -> None:
                 "django.request": {"filters": ["hide_tokens"]},
                 "celery.app.trace": {"level": "WARNING"},
                 "botocore": {"level": "WARNING"},
+                "httpx": {"level": "WARNING"},  # it logs addresses, and an upload address is a secret
                 "kombu": {"level": "WARNING"},
             },
         }
