@@ -1,7 +1,7 @@
 """The whole loop, as its users live it: photos in, results out, a message to a patient, labels back, a better model.
 
-The clinic's part goes over HTTP with an API key, exactly as a clinic's software would do it. Annotators and the operator
-work in pages; here their clicks are played by calling the same services.
+The clinic's part goes over HTTP with an API key, exactly as a clinic's software would do it. Annotators and the
+operator work in pages; here their clicks are played by calling the same services.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -64,7 +65,7 @@ def play(stack: Stack, photos: Sequence[Photo]) -> None:
     """Live through the loop once, on a running stack."""
     accounts = json.loads(stack.manage("demo_accounts"))
     clinic = Clinic(stack.base_url, accounts["api_key"])
-    os.environ.update(stack.environment)
+    os.environ.update(stack.environment | {"LOG_LEVEL": "WARNING"})
     django.setup()
     try:
         cases = submit(clinic, photos, stack.folder / "demo")
@@ -148,12 +149,11 @@ def label(photos: Sequence[Photo]) -> None:
 
 def retrain() -> Any:
     """The operator starts a small retraining, reads the gate, and promotes the candidate; gives the new release."""
-    from webapp.registry.training import start_run
-
     from webapp.accounts.models import User
     from webapp.audit.services import Actor
     from webapp.registry.models import TrainingRun
     from webapp.registry.services import promote
+    from webapp.registry.training import start_run
 
     _heading("The labels retrain the model")
     actor = Actor(user=User.objects.get(email="operator@demo.example"))
@@ -194,7 +194,7 @@ def _heading(text: str) -> None:
 
 
 def _show_cases(cases: Sequence[dict[str, Any]], refused: Mapping[str, str]) -> None:
-    table = Table("Case", "Top class", "P(malignant)", "Advice", "Release")
+    table = _table("Case", "Top class", "P(malignant)", "Advice", "Release")
     for case in cases[:ROWS_SHOWN]:
         result = case["result"]
         if result:
@@ -221,13 +221,21 @@ def _describe(event: dict[str, Any]) -> str:
 
 
 def _show_gate(gate: dict[str, Any]) -> None:
-    table = Table("Metric on the frozen test split", "Active", "Candidate", "Difference", "95 % interval", "Verdict")
+    table = _table("On the test split", "Active", "Candidate", "Difference", "95 % interval", "Verdict")
     for row in gate["rows"]:
         numbers = [_number(row[name]) for name in ("active", "candidate", "difference")]
         interval = f"{_number(row['low'])} to {_number(row['high'])}"
         table.add_row(row["metric"], *numbers, interval, row["verdict"])
     console.print(table)
     console.print(f"Verdict of the gate: [bold]{gate['verdict']}[/]. {gate.get('reason', '')}")
+
+
+def _table(*headings: str) -> Table:
+    """A table that is narrow enough for 80 columns and wraps nothing."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
+    return table
 
 
 def _number(value: float | None) -> str:
