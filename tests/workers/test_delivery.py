@@ -59,7 +59,7 @@ class Mailbox:
         self.letters.append(email.message_from_bytes(envelope.content))
         await asyncio.sleep(self.seconds)
         if self.dies:
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
         return "250 OK"
 

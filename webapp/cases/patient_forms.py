@@ -13,13 +13,15 @@ from django.utils.datastructures import MultiValueDict
 
 from ml.imaging.refusal import SENTENCES
 from webapp.accounts.date_of_birth import DateOfBirthForm
-from webapp.accounts.models import Patient
+from webapp.accounts.models import Patient, User
 from webapp.accounts.services import account_for
 from webapp.cases.patient_photos import BODY_SITES, MAX_PHOTOS
 
 
 class JoinForm(RequestLoginCodeForm):  # type: ignore[misc]
     """An e-mail address to send a code to; a new one gets an account."""
+
+    _user: User | None
 
     def clean_email(self) -> str:
         email: str = super().clean_email()  # keeps to the limits of how often a code can be asked for
@@ -63,14 +65,19 @@ class PhotosField(forms.FileField):
         return list(photos)
 
 
+class ClinicField(forms.ModelChoiceField):
+    """One of the clinics that know this person: the person as that clinic's patient."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj.organisation.name)
+
+
 class PhotoForm(forms.Form):
     """Photos of one spot, where it is, and what the patient wants to say."""
 
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     photos = PhotosField()
-    clinic = forms.ModelChoiceField(
-        queryset=Patient.objects.none(), label="Which clinic should see it?", empty_label=None
-    )
+    clinic = ClinicField(queryset=Patient.objects.none(), label="Which clinic should see it?", empty_label=None)
     anatom_site = forms.ChoiceField(
         choices=[("", "I am not sure"), *BODY_SITES.items()], required=False, label="Where on your body is it?"
     )
@@ -81,8 +88,7 @@ class PhotoForm(forms.Form):
     def __init__(self, *args: Any, patients: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         clinic = self.fields["clinic"]
-        assert isinstance(clinic, forms.ModelChoiceField)  # noqa: S101 - declared above
+        assert isinstance(clinic, ClinicField)  # noqa: S101 - declared above
         clinic.queryset = patients
-        clinic.label_from_instance = lambda patient: patient.organisation.name  # type: ignore[method-assign]
         if len(patients) == 1:
             clinic.initial, clinic.widget = patients[0].pk, forms.HiddenInput()

@@ -59,7 +59,7 @@ def put_off(*, message: Message, token: uuid.UUID, error: str) -> bool:
 
 def pause_after(attempt: int) -> timedelta:
     """How long to wait after this attempt (from 1): twice as long each time, spread so that not all come at once."""
-    longest = min(FIRST_PAUSE * 2 ** (attempt - 1), LONGEST_PAUSE)
+    longest = min(FIRST_PAUSE * (1 << (attempt - 1)), LONGEST_PAUSE)
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
 

@@ -116,7 +116,7 @@ def send_again(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _followed_link(request: HttpRequest) -> ResultLink | None:
     rows = ResultLink.objects.select_related("case__organisation", "case__patient")
-    return rows.filter(pk=request.session.get(LINK), case__in=released_cases()).first()
+    return rows.filter(pk=request.session.get(LINK) or 0, case__in=released_cases()).first()
 
 
 def _opened_case(request: HttpRequest, case_id: uuid.UUID) -> Case | None:

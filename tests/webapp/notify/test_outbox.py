@@ -95,7 +95,7 @@ def test_a_clinic_sees_its_own_failed_messages_and_sends_one_again(client: Clien
 @pytest.mark.django_db(transaction=True)
 def test_no_message_is_handed_over_twice_whatever_dies() -> None:
     """Workers claim, hand over, die, wake up late; the sweep runs at any moment."""
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Outbox,
         settings=settings(
             max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)

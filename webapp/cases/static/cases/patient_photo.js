@@ -35,6 +35,7 @@
     remove.setAttribute("aria-label", `Remove photo ${place + 1}`);
     remove.addEventListener("click", () => {
       photos = photos.filter((other) => other !== photo);
+      complain([]);
       show();
       inputs[1].focus();
     });
