@@ -46,6 +46,7 @@ def logging_config(*, json: bool, level: str) -> None:
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
                 "django.request": {"filters": ["hide_tokens"]},
+                "django.server": {"filters": ["hide_tokens"]},
                 "celery.app.trace": {"level": "WARNING"},
                 "botocore": {"level": "WARNING"},
                 "httpx": {"level": "WARNING"},  # it logs addresses, and an upload address is a secret

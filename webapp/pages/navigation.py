@@ -13,6 +13,7 @@ Role = Membership.Role
 ITEMS: dict[str, tuple[tuple[str, str, str], ...]] = {
     Role.PROVIDER.value: (
         ("cases:batches", "Batches", "stack-2"),
+        ("results:messages", "Unsent messages", "mail"),
         ("accounts:api_keys", "API keys", "key"),
         ("accounts:organisation", "Organisation", "building"),
     ),

@@ -1,5 +1,6 @@
 """Result links: what opens them, what locks them, and that a stranger gets nothing."""
 
+import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -197,8 +198,10 @@ def test_no_token_reaches_a_log(
     client.post(f"/results/{token}/")
     for path in (f"/results/{token}", f"/results/{token}/more/"):
         client.get(path)
+    logging.getLogger("django.server").info('"%s" %s %s', f"GET /results/{token}/ HTTP/1.1", "302", "0")
     logged = caplog.text + "".join(capfd.readouterr())
     assert "Not Found: /results/…/more/" in logged
+    assert "GET /results/…/ HTTP/1.1" in logged
     assert token not in logged
 
 
