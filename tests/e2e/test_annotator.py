@@ -1,0 +1,38 @@
+"""An annotator labels by keyboard alone, blind to the model's answer until theirs is given."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from deploy.local.clinic import Clinic, Photo
+from tests.e2e.conftest import PHONE, Site, assert_accessible
+
+
+def test_two_annotators_label_by_keyboard(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    batch = clinic.submit(photos[:2], name="to label")
+    assert [*clinic.progress(batch["id"])][-1]["state"] == "completed"
+
+    for number in (0, 1):
+        page = open_page(site.email("annotator", number))
+        page.goto("/labels/")
+        assert_accessible(page)
+        expect(page.locator("#label-form")).to_be_visible()
+        assert "P(malignant)" not in page.content(), "the annotator sees the model's answer"
+        page.keyboard.press("2")
+        page.keyboard.press("h")
+        page.keyboard.press("n")
+        page.keyboard.type("regular border")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("done today")).to_contain_text("1 done today")
+        assert_accessible(page)
+        page.goto("/labels/mine/")
+        expect(page.locator("main")).to_contain_text("aevus")
+        assert_accessible(page)
+
+
+def test_the_queue_holds_up_on_a_phone(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("annotator", 2), PHONE)
+    page.goto("/labels/")
+    assert_accessible(page)

@@ -1,0 +1,102 @@
+"""A patient sends a photo from a phone and reads the result, by sign-in and by the link in the e-mail."""
+
+import re
+import time
+from collections.abc import Callable
+from io import BytesIO
+
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from deploy.local.clinic import Clinic, Photo
+from ml.classes import CLASSES, DISPLAY_NAMES
+from tests.e2e.conftest import PHONE, Site, assert_accessible
+
+NEWCOMER = "newcomer@home.example"
+
+
+def code_in(mail: str) -> str:
+    """The sign-in code of an e-mail."""
+    [code] = re.findall(r"^\s*([A-Z0-9-]{6,10})\s*$", mail, re.M)[:1]
+    return code
+
+
+def test_a_newcomer_uploads_a_photo_and_reads_the_result(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(viewport=PHONE)
+    page.goto(site.accounts["join_url"])
+    assert_accessible(page)
+    page.fill("input[name=email]", NEWCOMER)
+    page.click("button:has-text('Send me a code')")
+    page.wait_for_url("**/code/confirm/**")
+    assert_accessible(page)
+    page.fill("input[name=code]", code_in(site.mail_to(NEWCOMER)[-1]))
+    page.click("form:has(input[name=code]) button[type=submit] >> nth=0")
+
+    page.wait_for_url("**/join/demo/**")
+    assert_accessible(page)
+    for name, value in (("day", "3"), ("month", "4"), ("year", "1970")):
+        page.fill(f"input[name$={name}]", value)
+    page.check("input[type=checkbox]")
+    page.click("main button[type=submit]")
+
+    page.wait_for_url("**/my/photo/**")
+    assert_accessible(page)
+    photo = {"name": "IMG_1.jpg", "mimeType": "image/jpeg", "buffer": photos[0].data}
+    page.set_input_files("input[type=file][capture]", photo)  # type: ignore[arg-type]
+    page.click("button:has-text('Send to be checked')")
+    page.wait_for_url("**/my/cases/**")
+    assert_accessible(page)
+    expect(page.locator("main")).to_contain_text("clinic is looking", timeout=60_000)
+
+    clinic.release(page.url.rstrip("/").rpartition("/")[2], note="Come and see us on Monday.")
+    page.reload()
+    main = page.locator("main")
+    expect(main).to_contain_text("not a diagnosis")
+    expect(main).to_contain_text("Come and see us on Monday.")
+    expect(main).to_contain_text("What to do next")
+    assert_accessible(page)
+
+    mail = _result_mail(site)
+    link = re.search(r"http://\S+/results/\S+/", mail)
+    assert link is not None
+    _reads_by_link(link.group(), open_page)
+
+
+def _result_mail(site: Site) -> str:
+    deadline = time.monotonic() + 30
+    while not (found := [mail for mail in site.mail_to(NEWCOMER) if "/results/" in mail]):
+        assert time.monotonic() < deadline, "no e-mail about the result"
+        time.sleep(0.2)
+    [mail] = found
+    for finding in (*CLASSES, *DISPLAY_NAMES.values(), "cancer", "urgent", "refer", "Monday"):
+        assert not re.search(rf"\b{re.escape(finding)}\b", mail, re.I), f"the e-mail says {finding}"
+    return mail
+
+
+def _reads_by_link(link: str, open_page: Callable[..., Page]) -> None:
+    """Another phone: the date of birth opens it, a wrong one does not."""
+    page = open_page(viewport=PHONE)
+    page.goto(link)
+    assert "/results/open/" in page.url, "the token stays in the address"
+    assert_accessible(page)
+    for year, opens in (("1971", False), ("1970", True)):
+        for name, value in (("day", "3"), ("month", "4"), ("year", year)):
+            page.fill(f"input[name$={name}]", value)
+        page.click("main button[type=submit]")
+        expect(page.locator("main")).to_contain_text("What to do next" if opens else "not the date of birth")
+    assert_accessible(page)
+
+
+def test_a_blank_photo_is_turned_away_with_advice(site: Site, open_page: Callable[..., Page]) -> None:
+    blank = BytesIO()
+    Image.new("RGB", (900, 700), (205, 160, 140)).save(blank, "JPEG")
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    photo = {"name": "blank.jpg", "mimeType": "image/jpeg", "buffer": blank.getvalue()}
+    page.set_input_files("input[type=file][multiple]", photo)  # type: ignore[arg-type]
+    page.click("button:has-text('Send to be checked')")
+    page.wait_for_url("**/my/cases/**")
+    expect(page.locator("main")).to_contain_text("Take the photo again", timeout=30_000)
+    assert_accessible(page)
