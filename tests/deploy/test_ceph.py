@@ -7,6 +7,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from deploy.docker import create_bucket
 from deploy.local.ceph import S3Server
 
 BUCKET = "test-ceph"
@@ -56,6 +57,14 @@ def test_one_of_many_writers_creates_an_object(s3_server: S3Server, bucket: str)
 
     with ThreadPoolExecutor(8) as writers:
         assert sum(writers.map(create, range(8))) == 1
+
+
+def test_the_bucket_of_a_site_is_made_once(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3_server.environment("made-by-migrate").items():
+        monkeypatch.setenv(name, value)
+    create_bucket.main()
+    create_bucket.main()
+    assert s3_server.client().list_objects_v2(Bucket="made-by-migrate")["KeyCount"] == 0
 
 
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="only parallel runs share the server")
