@@ -7,7 +7,7 @@ derivatives, `heatmaps/…`, `bundles/…`, `snapshots/…`.
 import uuid
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import boto3
 from botocore.config import Config
@@ -35,7 +35,7 @@ class UploadTarget:
 def read(key: str) -> bytes:
     """The object's bytes. Raises FileNotFoundError when there is none."""
     with default_storage.open(key, "rb") as file:
-        return file.read()
+        return bytes(file.read())
 
 
 def copy_to(key: str, file: IO[bytes]) -> None:
@@ -71,9 +71,7 @@ def size(key: str) -> int | None:
 def check() -> None:
     """Find out within seconds whether storage works, for probes. Raises what the storage raises when it does not."""
     if settings.STORAGE_BUCKET:
-        _s3(settings.STORAGES["default"]["OPTIONS"]["endpoint_url"], hurry=True).head_bucket(
-            Bucket=settings.STORAGE_BUCKET
-        )
+        _s3(_options()["endpoint_url"], hurry=True).head_bucket(Bucket=settings.STORAGE_BUCKET)
     else:
         key = f"health/{uuid.uuid4()}"
         write(key, b"")
@@ -109,11 +107,11 @@ def read_upload_token(token: str) -> tuple[str, int | None]:
 
 def _public_s3() -> Any:
     """A client that signs for the address that browsers and clinics use, which may differ from ours."""
-    return _s3(settings.S3_PUBLIC_ENDPOINT_URL or settings.STORAGES["default"]["OPTIONS"]["endpoint_url"])
+    return _s3(settings.S3_PUBLIC_ENDPOINT_URL or _options()["endpoint_url"])
 
 
 def _s3(endpoint: str | None, *, hurry: bool = False) -> Any:
-    options = settings.STORAGES["default"]["OPTIONS"]
+    options = _options()
     return _s3_client(
         endpoint=endpoint,
         region=options["region_name"],
@@ -122,6 +120,11 @@ def _s3(endpoint: str | None, *, hurry: bool = False) -> Any:
         addressing=options["addressing_style"],
         hurry=hurry,
     )
+
+
+def _options() -> Any:
+    storages: Any = settings.STORAGES
+    return storages["default"]["OPTIONS"]
 
 
 @lru_cache(maxsize=4)
@@ -135,5 +138,7 @@ def _s3_client(
         region_name=region,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
-        config=Config(signature_version="s3v4", s3={"addressing_style": addressing}, **(HURRY if hurry else {})),
+        config=Config(
+            signature_version="s3v4", s3=cast(Any, {"addressing_style": addressing}), **(HURRY if hurry else {})
+        ),
     )

@@ -1,6 +1,6 @@
 """An address answers in the one format that it has, whatever a client says it accepts (RFC 9110, 15.5.7)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -11,13 +11,14 @@ from rest_framework.request import Request
 class OneFormat(BaseContentNegotiation):
     """The view's first renderer; the parser by content type, as ever."""
 
-    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser | None:
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
         for parser in parsers:
             if parser.media_type and request.content_type.partition(";")[0].strip().lower() == parser.media_type:
                 return parser
         return None
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
-        return renderers[0], str(renderers[0].media_type)
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)

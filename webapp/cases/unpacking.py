@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import PurePath
-from typing import IO
+from typing import BinaryIO, cast
 
 from django.utils import timezone
 
@@ -136,12 +136,12 @@ def _reject(images: Iterable[Image], code: str, message: str) -> None:
 
 
 @contextmanager
-def _fetched(key: str) -> Iterator[IO[bytes]]:
+def _fetched(key: str) -> Iterator[BinaryIO]:
     """The object as a file on this machine, since a ZIP is read from its end. Raises FileNotFoundError."""
     with tempfile.TemporaryFile() as file:
         storage.copy_to(key, file)
         file.seek(0)
-        yield file
+        yield cast(BinaryIO, file)
 
 
 def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

@@ -96,7 +96,7 @@ def test_a_url_made_for_a_size_takes_that_size_only(client: Client) -> None:
 
 def test_a_body_that_breaks_off_leaves_nothing(client: Client) -> None:
     image = ImageFactory()
-    broken = {"wsgi.input": BytesIO(b"short"), "CONTENT_LENGTH": "50"}
+    broken: dict[str, Any] = {"wsgi.input": BytesIO(b"short"), "CONTENT_LENGTH": "50"}
     response = client.generic("PUT", path_of(image.upload_key), b"", **broken)
     assert problem(response, 400) == "upload_incomplete"
     assert storage.size(image.upload_key) is None
@@ -105,7 +105,8 @@ def test_a_body_that_breaks_off_leaves_nothing(client: Client) -> None:
 
 def test_the_size_must_be_said(client: Client) -> None:
     image = ImageFactory()
-    response = client.generic("PUT", path_of(image.upload_key), b"x", CONTENT_LENGTH="", **{"wsgi.input": BytesIO()})
+    silent: dict[str, Any] = {"wsgi.input": BytesIO(), "CONTENT_LENGTH": ""}
+    response = client.generic("PUT", path_of(image.upload_key), b"x", **silent)
     assert problem(response, 411) == "length_required"
 
 

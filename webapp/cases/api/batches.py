@@ -59,7 +59,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def create(self, request: Request) -> Response:
         body = request.body  # before it is parsed
         options = _valid(BatchOptions, request)
-        rows = request.data.get("cases", [] if options["archive"] else None)
+        rows = _cases(request, default=[] if options["archive"] else None)
         batch, is_new = services.create_batch(
             actor=actor_of(request),
             organisation=self.organisation,
@@ -97,8 +97,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     @action(detail=True, methods=["post"], pagination_class=None, filterset_class=None)
     def cases(self, request: Request, pk: str) -> Response:
         batch = self.get_object()
-        rows = request.data.get("cases") if isinstance(request.data, Mapping) else None
-        specs = manifest.from_json(rows).checked()
+        specs = manifest.from_json(_cases(request)).checked()
         services.add_cases(batch=batch, cases=specs)
         return Response(
             awaited_images(batch, case__external_id__in=[spec.external_id for spec in specs]),
@@ -175,7 +174,11 @@ def _detail(batch: Batch) -> Mapping[str, Any]:
 def _valid(serializer_class: type[serializers.Serializer[None]], request: Request) -> dict[str, Any]:
     serializer = serializer_class(data=request.data)
     serializer.is_valid(raise_exception=True)
-    return serializer.validated_data
+    return dict(serializer.validated_data)
+
+
+def _cases(request: Request, *, default: Any = None) -> Any:
+    return request.data.get("cases", default) if isinstance(request.data, dict) else default
 
 
 def _idempotency_key(request: Request) -> str | None:

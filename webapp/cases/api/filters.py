@@ -10,7 +10,7 @@ from webapp.inference.models import ADVICE_CHOICES, DX_CHOICES
 from webapp.inference.selectors import filter_by_answer
 
 
-class BatchFilter(filters.FilterSet):
+class BatchFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     state = filters.ChoiceFilter(choices=Batch.State.choices)
     source = filters.ChoiceFilter(choices=Batch.Source.choices)
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
@@ -21,13 +21,13 @@ class BatchFilter(filters.FilterSet):
         fields: list[str] = []
 
 
-class ImageFilter(filters.FilterSet):
+class ImageFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     """Without a model, since it filters the images of one batch."""
 
     state = filters.ChoiceFilter(choices=Image.State.choices)
 
 
-class CaseFilter(filters.FilterSet):
+class CaseFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     batch = filters.UUIDFilter(field_name="batch_id")
     case_id = filters.CharFilter(field_name="external_id", label="Your id of the case")
     patient_id = filters.CharFilter(field_name="patient__external_id", label="Your id of the patient")
