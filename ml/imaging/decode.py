@@ -7,7 +7,8 @@ Several pictures in one file: an animation (APNG, animated WebP), a TIFF with a 
 are refused, since choosing one picture could drop the lesion that was meant. JPEG (MPO) and HEIC from phones carry
 gain maps, depth maps and previews beside the photo: their primary image is taken.
 
-Bounds: a call holds at most about four copies of a 50-megapixel picture (600 MB).
+Bounds, measured on one core with 50-megapixel files: JPEG, PNG, WebP, TIFF about 1 s and at most 800 MB; HEIC (in a
+process of its own, see `ml.imaging.heif`) 2 s; DICOM with JPEG 2000, the slowest, 2.7 s and 930 MB.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from ml.imaging.colour import to_eight_bit, to_srgb
+from ml.imaging.heif import read_heif
 from ml.imaging.refusal import ImageRefused
 from ml.imaging.sniff import Kind, sniff
 from ml.imaging.still import MIN_SIDE, read_still
@@ -25,7 +27,7 @@ from ml.imaging.still import MIN_SIDE, read_still
 MAX_BYTES = 25 * 1024 * 1024
 WORKING_SIDE = 2048  # longest side, in pixels, of a decoded image
 
-_PILLOW_FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "tiff": "TIFF", "heif": "HEIF"}
+_PILLOW_FORMATS = {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "tiff": "TIFF"}
 _ORIENTATION = 0x0112
 _UPRIGHT = {  # the turn that undoes each EXIF orientation (CIPA DC-008, 4.6.4)
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -63,6 +65,8 @@ def decode(data: bytes) -> Decoded:
             from ml.imaging.dicom import read_dicom  # pydicom is slow to import and seldom needed
 
             image = read_dicom(data)
+        elif kind == "heif":
+            image = read_heif(data)
         else:
             image = read_still(data, _PILLOW_FORMATS[kind])
         return _finish(image, kind, data)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pillow_heif
+import re
+
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
 from ml.imaging.budget import BudgetedBytes
@@ -11,11 +12,13 @@ from ml.imaging.refusal import ImageRefused
 MAX_PIXELS = 50_000_000
 MIN_SIDE = 64  # pixels; below this nothing can be said about a lesion
 MAX_JPEG_SCANS = 40  # an ordinary progressive JPEG has 10; each one walks over the whole picture again
+MAX_JPEG_SEGMENTS = 50_000
+MAX_PNG_PACKED_CHUNKS = 40  # texts and colour profiles; Pillow unpacks up to a megabyte of each
 
+_JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")  # not a stuffed byte, a restart or a fill byte
+_START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
 _TIFF_COMPRESSIONS = {"raw", "tiff_lzw", "packbits", "tiff_deflate", "tiff_adobe_deflate", "jpeg"}
 _TIFF_SUBFILE_TYPE, _TIFF_TILE_WIDTH, _TIFF_TILE_LENGTH = 254, 322, 323
-
-pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 
 def read_still(data: bytes, pillow_format: str, *, stored_as_rgb: bool = False) -> Image.Image:
@@ -25,8 +28,10 @@ def read_still(data: bytes, pillow_format: str, *, stored_as_rgb: bool = False) 
 
     Raises `ImageRefused`, or whatever Pillow raises for a damaged file.
     """
-    if pillow_format == "JPEG" and data.count(b"\xff\xda") > MAX_JPEG_SCANS:
-        raise ImageRefused("decompression_bomb", "too many scans")
+    if pillow_format == "JPEG":
+        _check_jpeg(data)
+    elif pillow_format == "PNG" and sum(map(data.count, (b"iCCP", b"zTXt", b"iTXt"))) > MAX_PNG_PACKED_CHUNKS:
+        raise ImageRefused("decompression_bomb", "too many packed chunks")
     try:
         image = Image.open(BudgetedBytes(data), formats=[pillow_format])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -39,10 +44,7 @@ def read_still(data: bytes, pillow_format: str, *, stored_as_rgb: bool = False) 
     if stored_as_rgb and isinstance(image, JpegImagePlugin.JpegImageFile) and _read_as_ycbcr_by_default(image):
         image.draft("YCbCr", image.size)  # so that the decoder leaves the channels alone
         return Image.frombytes("RGB", image.size, image.tobytes())
-    declared = image.size
     image.load()
-    if pillow_format == "HEIF" and image.size != declared:
-        raise ImageRefused("corrupt", "the picture is not of the size that its header gives")
     return image
 
 
@@ -52,6 +54,25 @@ def check_size(width: int, height: int) -> None:
         raise ImageRefused("too_many_pixels", f"{width}x{height}")
     if min(width, height) < MIN_SIDE:
         raise ImageRefused("too_small", f"{width}x{height}")
+
+
+def _check_jpeg(data: bytes) -> None:
+    """Refuse a JPEG whose first picture has more scans or segments than any camera writes.
+
+    What follows that picture is not looked at: phones append previews and videos, which hold any bytes.
+    """
+    scans, at = 0, 2
+    for _ in range(MAX_JPEG_SEGMENTS):
+        found = _JPEG_MARKER.search(data, at)
+        if found is None or (marker := data[found.start() + 1]) == _END_OF_IMAGE:
+            return
+        scans += marker == _START_OF_SCAN
+        if scans > MAX_JPEG_SCANS:
+            break
+        at = found.end()
+        if marker != _START_OF_IMAGE:
+            at += int.from_bytes(data[at : at + 2], "big")
+    raise ImageRefused("decompression_bomb", "too many scans or segments")
 
 
 def _read_as_ycbcr_by_default(image: JpegImagePlugin.JpegImageFile) -> bool:

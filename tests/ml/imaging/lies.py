@@ -52,6 +52,7 @@ def png_lies() -> Iterator[File]:
     yield "png-text-bomb.png", start + chunk(b"zTXt", b"k\0\0" + zlib.compress(b"\0" * 30_000_000)) + rest
     yield "png-many-texts.png", start + chunk(b"zTXt", b"k\0\0" + zlib.compress(b"\0" * 1_000_000)) * 100 + rest
     yield "png-profile-bomb.png", start + chunk(b"iCCP", b"p\0\0" + zlib.compress(b"\0" * 50_000_000)) + rest
+    yield "png-many-profiles.png", start + chunk(b"iCCP", b"p\0\0" + zlib.compress(b"\0" * 1_000_000)) * 2000 + rest
     yield "png-a-million-empty-chunks.png", start + chunk(b"prIv", b"") * 300_000 + rest
     yield "png-animation-of-many.png", start + chunk(b"acTL", struct.pack(">II", 0x7FFFFFFF, 0)) + rest
 
@@ -162,7 +163,21 @@ def webp_lies() -> Iterator[File]:
     yield "webp-only-its-name.webp", riff()
 
 
+def heif_of_shared_metadata() -> bytes:
+    """Nine hundred metadata blocks that all point at the same two megabytes."""
+    blocks = [{"type": "mime", "content_type": "application/x", "data": b"12345678"}] * 900
+    laden = PHOTO.copy()
+    laden.info["metadata"] = blocks
+    body = bytearray(encode(laden, "HEIF") + bytes(2_000_000))
+    first = body.index(b"iloc") + 12  # entries of 18 bytes: item, reference, base offset, extents, offset, length
+    for entry in range(first + 18, first + 18 * 901, 18):
+        struct.pack_into(">I", body, entry + 4, 0)
+        struct.pack_into(">II", body, entry + 10, len(body) - 2_000_000, 2_000_000)
+    return bytes(body)
+
+
 def heif_lies() -> Iterator[File]:
+    yield "heif-metadata-that-shares-its-bytes.heic", heif_of_shared_metadata()
     good = encode(PHOTO, "HEIF")
     size = good.index(b"ispe") + 8
     meta = good.index(b"meta") - 4

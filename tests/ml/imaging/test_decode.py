@@ -205,3 +205,8 @@ def test_a_jpeg_of_hundreds_of_scans_is_refused() -> None:
     start = data.rindex(b"\xff\xda")
     scan = data[start:-2]
     assert code_of(data[:start] + scan * 300 + data[-2:]) == "decompression_bomb"
+
+
+def test_a_phones_photo_with_a_video_behind_it_is_read() -> None:
+    data = encode(PHOTO, "JPEG") + b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\x08" * 5000
+    assert difference(decode(data).image) < 4

@@ -59,6 +59,9 @@ def test_each_hostile_file_is_refused_or_cleaned() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - peak_before < LIMIT_PEAK_MB
     assert {outcomes[f"{kind}.jpg"] for kind in DISGUISED} == {"unsupported_type", "unknown_type", "empty"}
     assert {outcomes[name] for name in NAMES} == {"taken"}  # decoding never sees a name
+    assert outcomes["png-100k-by-100k.png"] == outcomes["heif-size-50k.heic"] == "too_many_pixels"
+    assert outcomes["png-many-profiles.png"] == outcomes["jpeg-500-scans.jpg"] == "decompression_bomb"
+    assert outcomes["heif-metadata-that-shares-its-bytes.heic"] in ("decompression_bomb", "corrupt")
     assert outcomes["jpeg-and-zip.jpg"] == outcomes["jpeg-bytes-named-png.png"] == "taken"
 
 
@@ -73,7 +76,7 @@ def test_a_cut_file_is_taken_only_if_no_pixel_is_missing() -> None:
     assert taken <= 4  # a JPEG or PNG without its closing marker
 
 
-PREFIXES = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBPVP8 ", b"II*\0", b"\0\0\0\x18ftypheic"]
+PREFIXES = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBPVP8 ", b"II*\0"]
 
 
 @given(prefix=st.sampled_from([*PREFIXES, b"\0" * 128 + b"DICM"]), tail=st.binary(max_size=300))
@@ -83,7 +86,7 @@ def test_any_bytes_end_in_a_refusal(prefix: bytes, tail: bytes) -> None:
 
 
 @given(
-    kind=st.sampled_from(["jpeg", "png", "webp", "tiff", "heif", "dicom"]),
+    kind=st.sampled_from(["jpeg", "png", "webp", "tiff", "dicom"]),  # HEIF starts a process each time
     edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=20),
 )
 @settings(max_examples=300, deadline=None)
