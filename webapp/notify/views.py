@@ -33,7 +33,10 @@ def arrive(request: HttpRequest, token: str) -> HttpResponse:
     So the token is in no page's address, in no Referer, and in no log of a refused request.
     """
     link = find_link(token)
-    request.session[LINK] = link.pk if link else None
+    if link is None:
+        request.session.pop(LINK, None)
+    else:
+        request.session[LINK] = link.pk
     return redirect("results:open")
 
 
