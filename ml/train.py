@@ -2,9 +2,10 @@
 card.
 """
 
+import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def train(run: Run, progress: Progress) -> Bundle:
     metrics = evaluate.summarise(scored, dropped).as_dict()
 
     name = run.output.name
-    origin = [*_origin(run, sides), _aside(dataset.problems, sides)]
+    origin = _origin(run, sides, dataset.problems)
     made = bundles.save(
         run.output,
         name=name,
@@ -113,26 +114,31 @@ def fit_members(run: Run, train: Examples, validation: Examples, progress: Progr
             model, train, validation, replace(run.settings, seed=seed), progress, work=run.work / f"{name}.checkpoint"
         )
         weights.save(model, finished)
+        _settings_path(run, name).write_text(json.dumps(asdict(run.settings)) + "\n")
         keras.utils.clear_session()
 
 
-def _origin(run: Run, sides: dict[str, Examples]) -> list[str]:
-    settings = run.settings
-    drawn = settings.samples or len(sides["train"])
+def _settings_path(run: Run, member: str) -> Path:
+    """What a finished member was fitted with; it may be older than this run."""
+    return run.work / f"{member}.json"
+
+
+def _origin(run: Run, sides: dict[str, Examples], problems: dict[str, int]) -> list[str]:
+    """Sentences for the card and the manifest."""
     width, height = run.size
+    fitted = []
+    for member in run.members:
+        settings = training.Settings(**json.loads(_settings_path(run, member).read_text()))
+        fitted.append(f"{member} for {settings.epochs} epochs of {settings.samples or len(sides['train'])} images")
+    refused = sum(len(examples.refused) for examples in sides.values())
+    counts = {**problems, **({"refused": refused} if refused else {})}
     return [
         "HAM10000, whole frames, split by lesion: "
         + ", ".join(f"{len(examples)} images for {name}" for name, examples in sides.items())
         + ".",
-        f"Members start from ImageNet and are fitted to the train split at {width} x {height} pixels for "
-        f"{settings.epochs} epochs of {drawn} images, classes drawn by the square root of their size, "
+        f"Members start from ImageNet and are fitted to the train split at {width} x {height} pixels: "
+        f"{', '.join(fitted)}. Classes are drawn by the square root of their size, "
         "with random rotation, flip, zoom, shear, light and tint.",
         "The stack and the thresholds are fitted to the validation split. Nothing was chosen on the test split.",
+        "Problems in the data: " + (", ".join(f"{name} {count}" for name, count in counts.items()) or "none") + ".",
     ]
-
-
-def _aside(problems: dict[str, int], sides: dict[str, Examples]) -> str:
-    """The counts of what could not be used or was incomplete."""
-    refused = sum(len(examples.refused) for examples in sides.values())
-    counts = {**problems, **({"refused": refused} if refused else {})}
-    return "Problems in the data: " + (", ".join(f"{name} {count}" for name, count in counts.items()) or "none") + "."
