@@ -62,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     _path(retrain, "--output", "receives bundle/ and gate.json")
     _cache(retrain)
     _fitting(retrain, members="mobilenet_v2", epochs=3)
+    retrain.add_argument("--margin", type=float, default=0.05, help="loss of sensitivity allowed (default 0.05)")
+    retrain.add_argument("--min-lesions", type=int, default=30, help="malignant and benign each (default 30)")
 
     evaluate = command("evaluate", _evaluate, "Measure a bundle on the test split of HAM10000, on unseen images only.")
     _bundle(evaluate)
@@ -126,6 +128,8 @@ def _retrain(options: argparse.Namespace) -> None:
         epochs=options.epochs,
         members=options.members.split(","),
         seed=options.seed,
+        margin=options.margin,
+        min_lesions=options.min_lesions,
     )
     retrain.retrain(run, progress_for(options.progress))
 

@@ -5,6 +5,7 @@ metrics of MARGINS the lower end of the difference's 95 % interval must not lie 
 to show that no more is lost, not merely fail to show that it is.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -47,52 +48,76 @@ class Gate:
     images: int
     lesions: int
     malignant_lesions: int
+    margins: Mapping[str, float]
+    min_lesions: int
     rows: list[Row]
 
     def as_dict(self) -> dict[str, Any]:
         """For `gate.json`, with the margins that were applied."""
-        return {**asdict(self), "margins": MARGINS, "min_lesions": MIN_LESIONS}
+        return asdict(self)
 
 
-def compare(active: Scored, candidate: Scored, draws: int = DRAWS, seed: int = 0) -> Gate:
+def compare(
+    active: Scored,
+    candidate: Scored,
+    *,
+    margins: Mapping[str, float] = MARGINS,
+    min_lesions: int = MIN_LESIONS,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Gate:
     """Compares answers to the same images in the same order. Raises ValueError when they are not."""
     if not (np.array_equal(active.labels, candidate.labels) and np.array_equal(active.lesions, candidate.lesions)):
         raise ValueError("The gate compares answers to the same images in the same order.")
     malignant_lesions = len(set(active.lesions[active.is_malignant]))
     benign_lesions = len(set(active.lesions[~active.is_malignant]))
-    enough = min(malignant_lesions, benign_lesions) >= MIN_LESIONS
+    enough = min(malignant_lesions, benign_lesions) >= min_lesions
     weights = list(lesion_weights(active.lesions, draws, seed))
-    rows = [_row(metric, active, candidate, weights, enough) for metric in METRICS]
+    rows = [
+        _row(metric, active, candidate, weights=weights, margin=margins.get(metric), enough=enough)
+        for metric in METRICS
+    ]
     failed = [row for row in rows if row.verdict == "failed"]
     if not enough:
         verdict = "inconclusive"
         reason = (
             f"The test split has {malignant_lesions} malignant and {benign_lesions} benign lesions; "
-            f"{MIN_LESIONS} of each are needed to tell."
+            f"{min_lesions} of each are needed to tell."
         )
     elif failed:
         verdict = "failed"
         reason = " ".join(
-            f"A loss of {row.metric} of more than {MARGINS[row.metric]:.2f} cannot be ruled out "
+            f"A loss of {row.metric} of more than {margins[row.metric]:.2f} cannot be ruled out "
             f"(difference {row.difference:+.3f}, from {row.low:+.3f})."
             for row in failed
         )
     else:
         verdict, reason = "passed", "No loss beyond the margins."
-    return Gate(verdict, reason, len(active.labels), len(set(active.lesions)), malignant_lesions, rows)
+    return Gate(
+        verdict=verdict,
+        reason=reason,
+        images=len(active.labels),
+        lesions=len(set(active.lesions)),
+        malignant_lesions=malignant_lesions,
+        margins=dict(margins),
+        min_lesions=min_lesions,
+        rows=rows,
+    )
 
 
-def _row(metric: str, active: Scored, candidate: Scored, weights: list[np.ndarray], enough: bool) -> Row:
+def _row(
+    metric: str, active: Scored, candidate: Scored, *, weights: list[np.ndarray], margin: float | None, enough: bool
+) -> Row:
     function = METRICS[metric]
     ones = np.ones(len(active.labels))
     before, after = function(active, ones), function(candidate, ones)
     low, high = interval(np.array([function(candidate, weight) - function(active, weight) for weight in weights]))
-    if metric not in MARGINS:
+    if margin is None:
         verdict = "reported"
     elif not enough or np.isnan(low):
         verdict = "inconclusive"
     else:
-        verdict = "passed" if low >= -MARGINS[metric] else "failed"
+        verdict = "passed" if low >= -margin else "failed"
     return Row(metric, _number(before), _number(after), _number(after - before), _number(low), _number(high), verdict)
 
 

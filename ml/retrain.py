@@ -37,7 +37,7 @@ class Run:
     """What a retraining is given.
 
     `bundle`, `snapshot` (CSV) and `images` (folder) are read; `output` receives `bundle/` and `gate.json`; `cache`
-    keeps converted networks.
+    keeps converted networks. `margin` is the loss of sensitivity that the gate allows; see `ml.gate`.
     """
 
     bundle: Path
@@ -48,6 +48,8 @@ class Run:
     epochs: int
     members: Sequence[str]
     seed: int = 0
+    margin: float = gate.MARGINS["sensitivity"]
+    min_lesions: int = gate.MIN_LESIONS
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate
         refit=refit,
         evaluation=evaluate.summarise(after, splits.dropped),
     )
-    return gate.compare(before, after, seed=run.seed), candidate
+    margins = {**gate.MARGINS, "sensitivity": run.margin}
+    return gate.compare(before, after, margins=margins, min_lesions=run.min_lesions, seed=run.seed), candidate
 
 
 def _save(

@@ -162,8 +162,8 @@ RETRAIN_AFTER_LABELS = env.int("RETRAIN_AFTER_LABELS", 500)
 RETRAIN_EPOCHS = env.int("RETRAIN_EPOCHS", 3)
 RETRAIN_MEMBERS = env.list("RETRAIN_MEMBERS", default=[])  # empty: the bundle's first member
 TRAINING_SECONDS = env.int("TRAINING_SECONDS", 6 * 3600)  # a run that takes longer is stopped
-GATE_MARGIN = env.float("GATE_MARGIN", 0.02)
-GATE_MIN_MALIGNANT = env.int("GATE_MIN_MALIGNANT", 30)
+GATE_MARGIN = env.float("GATE_MARGIN", 0.05)  # the loss of sensitivity that a candidate may have
+GATE_MIN_LESIONS = env.int("GATE_MIN_LESIONS", 30)  # malignant and benign each; with fewer nothing is decided
 
 # Mail: a local folder, or SMTP
 

@@ -193,6 +193,7 @@ class Attempt:
             *(sys.executable, "-m", "ml", "retrain", "--progress", "json", "--cache", settings.RUNTIME_CACHE),
             *("--bundle", parent, "--snapshot", self._snapshot, "--images", self._images, "--output", self._output),
             *("--members", ",".join(self._run.members), "--epochs", str(self._run.epochs), "--seed", "0"),
+            *("--margin", str(settings.GATE_MARGIN), "--min-lesions", str(settings.GATE_MIN_LESIONS)),
         ]
 
     def _note(self, line: str) -> None:

@@ -73,3 +73,13 @@ def test_many_images_of_few_lesions_are_few() -> None:
 def test_different_images_are_not_compared() -> None:
     with pytest.raises(ValueError, match="same images"):
         gate.compare(answers(40, 40, 0, 0), answers(40, 41, 0, 0))
+
+
+def test_an_operator_states_the_margin_and_how_many_lesions_decide() -> None:
+    active, candidate = answers(100, 200, 5, 20), answers(100, 200, 15, 10)
+    assert gate.compare(active, candidate, draws=200).verdict == "failed"
+    lenient = gate.compare(active, candidate, margins={"sensitivity": 0.5}, draws=200)
+    assert lenient.verdict == "passed"
+    assert {row.metric for row in lenient.rows if row.verdict != "reported"} == {"sensitivity"}
+    assert lenient.as_dict()["margins"] == {"sensitivity": 0.5}
+    assert gate.compare(active, candidate, min_lesions=101, draws=200).verdict == "inconclusive"
