@@ -8,13 +8,14 @@ from webapp.registry.models import ModelRelease
 
 
 def store_bundle(folder: Path) -> bundle.Bundle:
-    """Put a bundle's files under its hash; gives the bundle as loaded. Twice is no harm.
+    """Put a bundle's files under its hash, those that are not there yet; gives the bundle as loaded.
 
     Raises `ml.bundle.BundleError` for a folder that is no usable bundle.
     """
     loaded = bundle.load(folder)
     key = ModelRelease(bundle_sha256=loaded.hash).key
     for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith("."):  # what `ml.bundle.digest` counts
+        counts = path.is_file() and not path.name.startswith(".")  # as `ml.bundle.digest` counts
+        if counts and storage.size(f"{key}/{path.name}") != path.stat().st_size:
             storage.write(f"{key}/{path.name}", path.read_bytes())
     return loaded

@@ -22,6 +22,12 @@ def verdict_words(verdict: str) -> StateWords:
 
 
 @register.filter
+def lower_first(words: str) -> str:
+    """Words as they stand within a sentence: a capital that begins a word stays in an abbreviation (AUC)."""
+    return words if words[:2].isupper() else words[:1].lower() + words[1:]
+
+
+@register.filter
 def number(value: float | None) -> str:
     """A metric to three places, with a real minus sign; a dash where it is not determined."""
     return "–" if value is None else f"{value:.3f}".replace("-", "−")
