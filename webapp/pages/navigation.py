@@ -1,9 +1,8 @@
 """Where each role goes: the items of the header."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from webapp.accounts.models import Membership
 
@@ -44,9 +43,6 @@ def home_of(role: str) -> str:
 
 def navigation(role: str | None, path: str) -> list[Item]:
     """The header's items for a role; none for somebody who is not signed in."""
-    items = []
-    for name, words, icon in ITEMS.get(role or "", ()):
-        with suppress(NoReverseMatch):
-            items.append((reverse(name), words, icon))
+    items = [(reverse(name), words, icon) for name, words, icon in ITEMS.get(role or "", ())]
     current = max((a for a, _, _ in items if path.startswith(a)), key=len, default=None)
     return [Item(address, words, icon, address == current) for address, words, icon in items]
