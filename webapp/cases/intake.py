@@ -93,15 +93,16 @@ def _end(image: Image, token: uuid.UUID, **changes: Any) -> bool:
 def override_quality(*, actor: Actor, image: Image) -> None:
     """A provider insists on an image that the quality check refused. Raises Problem `not_overridable`, `duplicate`."""
     batch = Batch.objects.select_for_update().get(pk=image.batch_id)
-    changed = Image.objects.filter(
+    refused = Image.objects.filter(
         pk=image.pk, state=Image.State.REJECTED, width__gt=0, reason__in=_quality_codes(image)
     )
-    if batch.images.filter(state=Image.State.READY, sha256=image.sha256).exclude(sha256="").exists():
-        raise Problem("duplicate", SENTENCES["duplicate"])
-    if not changed.update(
-        state=Image.State.READY, reason="", advice="", quality_overridden_by=actor.user, ended_at=timezone.now()
-    ):
+    if not refused.exists():
         raise Problem("not_overridable", "Only an image that failed the quality check can be used against its advice.")
+    if batch.images.filter(state=Image.State.READY, sha256=image.sha256).exists():
+        raise Problem("duplicate", SENTENCES["duplicate"])
+    refused.update(
+        state=Image.State.READY, reason="", advice="", quality_overridden_by=actor.user, ended_at=timezone.now()
+    )
     image.refresh_from_db()
     if batch.state not in (Batch.State.OPEN, Batch.State.CANCELLED):
         reopened = Batch.objects.filter(pk=batch.pk)

@@ -1,0 +1,113 @@
+"""From an uploaded file to an image that is ready or refused, by the worker's own functions."""
+
+from typing import Any
+
+import pytest
+
+from ml.imaging.refusal import SENTENCES
+from tests.ml.imaging.hostile import hostile_files
+from tests.ml.imaging.samples import encode, every_format, skin_photo
+from tests.webapp.api.clinic import Clinic, case, good, problem
+from webapp import storage
+from webapp.cases.models import Image
+from workers.intake import inspect_waiting
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def upload_all(clinic: Clinic, files: list[bytes]) -> dict[str, Any]:
+    """One case for each file, uploaded and completed."""
+    batch = clinic.create(*(case(f"c{n}") for n in range(len(files))))
+    for image, data in zip(batch["images"], files, strict=True):
+        clinic.upload(image, data)
+    return batch
+
+
+def listed(clinic: Clinic, batch: dict[str, Any]) -> list[dict[str, Any]]:
+    answer = good(clinic.get(f"/batches/{batch['id']}/images", page_size=500))
+    return list(answer["results"])
+
+
+def test_every_format_is_ready_without_its_original() -> None:
+    clinic = Clinic()
+    batch = upload_all(clinic, list(every_format(skin_photo(seed=3)).values()))
+    inspect_waiting()
+    images = Image.objects.all()
+    assert {image.state for image in images} <= {"ready", "rejected"}
+    # The same picture in every format is the same picture only byte by byte, so none is a duplicate.
+    assert [row["reason"] for row in listed(clinic, batch)] == [""] * len(images)
+    for image in images:
+        assert storage.size(image.upload_key) is None
+        assert storage.size(image.clean_key)
+        assert storage.size(image.thumbnail_key)
+
+
+def test_a_second_copy_in_a_batch_is_refused_and_the_rest_goes_on() -> None:
+    clinic = Clinic()
+    photo = encode(skin_photo(seed=4), "JPEG")
+    batch = upload_all(clinic, [photo, photo, encode(skin_photo(seed=5), "JPEG")])
+    inspect_waiting()
+    rows = listed(clinic, batch)
+    assert sorted(row["reason"] for row in rows) == ["", "", "duplicate"]
+    (refused,) = [row for row in rows if row["reason"]]
+    assert refused["what_to_do"] == SENTENCES["duplicate"]
+    assert problem(clinic.post(f"/images/{refused['id']}/override-quality"), 409)["code"] == "not_overridable"
+    detail = good(clinic.post(f"/batches/{batch['id']}/submit"))
+    assert (detail["failures"], detail["remaining"]) == (1, 2)
+
+
+def test_a_provider_may_insist_on_a_picture_of_poor_quality() -> None:
+    clinic = Clinic()
+    dark = encode(skin_photo(skin=(20, 16, 14), pigment=(8, 6, 5)), "PNG")
+    batch = upload_all(clinic, [dark])
+    inspect_waiting()
+    (row,) = listed(clinic, batch)
+    assert row["state"] == "rejected"
+    assert row["quality"][0]["code"] == row["reason"]
+    assert row["quality"][0]["code"] in SENTENCES
+    url = f"/batches/{batch['id']}"
+    assert good(clinic.post(f"{url}/submit"))["state"] == "completed_with_failures"
+    again = good(clinic.post(f"/images/{row['id']}/override-quality"))
+    assert (again["state"], again["reason"]) == ("ready", "")
+    detail = good(clinic.get(url))
+    assert (detail["state"], detail["remaining"], detail["failures"]) == ("submitted", 1, 0)
+    assert detail["progress"]["jobs"]["queued"] == 1
+    assert problem(clinic.post(f"/images/{row['id']}/override-quality"), 409)["code"] == "not_overridable"
+
+
+@pytest.mark.slow
+def test_no_hostile_file_is_left_undecided() -> None:
+    clinic = Clinic()
+    files = list(hostile_files())
+    assert len(files) >= 200
+    batch = upload_all(clinic, [data for _, data in files])
+    inspect_until_done()
+    rows = listed(clinic, batch)
+    assert len(rows) == len(files)
+    for (name, _), row in zip(files, rows, strict=True):
+        assert row["state"] in ("ready", "rejected"), name
+        assert row["state"] == "ready" or row["reason"] in SENTENCES, (name, row["reason"])
+    detail = good(clinic.post(f"/batches/{batch['id']}/submit"))
+    assert detail["progress"]["images"]["awaiting_upload"] == detail["progress"]["images"]["stored"] == 0
+
+
+def test_no_hostile_name_is_stored_as_a_path() -> None:
+    clinic, names = Clinic(), sorted({name for name, _ in hostile_files()})
+    refused = problem(clinic.post("/batches", {"cases": [case(f"c{n}", name) for n, name in enumerate(names)]}), 422)
+    assert {error["field"] for error in refused["errors"]} == {"images"}
+    bad = {names[error["row"] - 1] for error in refused["errors"]}
+    assert bad
+    good_names = [name for name in names if name not in bad]
+    batch = clinic.create(*(case(f"c{n}", name) for n, name in enumerate(good_names)))
+    for image in batch["images"]:
+        assert not set(image["filename"]) & {"/", "\\", "\0"}
+        assert image["filename"] not in image["upload"]["url"]
+
+
+def inspect_until_done() -> None:
+    """A wake-up works for some seconds and then rings again: here the test is the bell."""
+    for _ in range(100):
+        if not Image.objects.filter(state=Image.State.STORED).exists():
+            return
+        inspect_waiting()
+    pytest.fail("images are left uninspected")
