@@ -133,7 +133,7 @@ def _regress(features: np.ndarray, labels: np.ndarray, penalty: float) -> Stack:
 
     first = np.zeros(1 + width * classes + classes)
     first[0] = 1.0
-    found = minimize(objective, first, jac=True, method="L-BFGS-B", options={"maxiter": 500})
+    found = minimize(objective, first, jac=True, method="L-BFGS-B", options={"maxiter": 200})
     scale, deviation, intercept = unpacked(found.x)
     return Stack(scale * start + deviation, intercept)
 

@@ -17,12 +17,12 @@ def overconfident(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.
 
 
 def test_fitting_calibrates(rng: np.random.Generator) -> None:
-    logits, labels, lesions = overconfident(rng, 3000)
-    fitted = stack.fit(logits[:1500], labels[:1500], lesions[:1500])
-    ones = np.ones(1500)
+    logits, labels, lesions = overconfident(rng, 2000)
+    fitted = stack.fit(logits[:1000], labels[:1000], lesions[:1000])
+    ones = np.ones(1000)
 
     def held_out(answer: stack.Stack) -> Scored:
-        return Scored(answer.probabilities(logits[1500:]), labels[1500:], lesions[1500:], 0.5)
+        return Scored(answer.probabilities(logits[1000:]), labels[1000:], lesions[1000:], 0.5)
 
     before, after = held_out(stack.average(2)), held_out(fitted)
     assert ece(before, ones) > 0.1
