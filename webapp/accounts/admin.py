@@ -5,7 +5,7 @@ from django.contrib import admin
 from webapp.accounts.models import Membership, Organisation, User
 
 
-class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
+class MembershipInline(admin.TabularInline):
     """The people of an organisation, in its page."""
 
     model = Membership
@@ -14,7 +14,7 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Organisation)
-class OrganisationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class OrganisationAdmin(admin.ModelAdmin):
     """Clinics."""
 
     list_display = ["name", "slug", "release_policy"]
@@ -24,7 +24,7 @@ class OrganisationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class MembershipAdmin(admin.ModelAdmin):
     """Who works where, as what."""
 
     list_display = ["user", "organisation", "role"]
@@ -34,7 +34,7 @@ class MembershipAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class UserAdmin(admin.ModelAdmin):
     """People. They sign up themselves, so that nobody else ever knows their password."""
 
     list_display = ["email", "is_active", "is_staff", "last_login"]

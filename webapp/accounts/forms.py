@@ -15,7 +15,7 @@ class PasswordLoginForm(LoginForm):  # type: ignore[misc]
         """allauth would take the field away."""
 
 
-class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
+class ApiKeyForm(forms.ModelForm):
     """Asks what a new key is for."""
 
     class Meta:
@@ -25,7 +25,7 @@ class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]
         help_texts = {"name": "The name of the software or of the person who looks after it."}
 
 
-class OrganisationForm(forms.ModelForm):  # type: ignore[type-arg]
+class OrganisationForm(forms.ModelForm):
     """How a clinic releases results, and how it is reached."""
 
     class Meta:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Protocol, TypeVar, cast
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -14,29 +15,34 @@ from webapp.accounts.models import ApiKey, Membership, Organisation, User
 from webapp.audit.services import Actor
 
 Role = Membership.Role
-P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
-def for_roles(*roles: str) -> Callable[[View[P]], View[P]]:
+class Guarded(Protocol):
+    """A view that says who may enter."""
+
+    entry: tuple[str, ...]
+
+
+def for_roles(*roles: str) -> Callable[[View], View]:
     """A page for signed-in people with one of these roles (`patient` is everyone without a membership)."""
 
-    def decorate(view: View[P]) -> View[P]:
+    def decorate(view: View) -> View:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if request.user.role not in roles:  # type: ignore[union-attr]
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 
-        guarded.entry = roles  # type: ignore[attr-defined]
-        return login_required(guarded)
+        cast(Guarded, guarded).entry = roles
+        return cast(View, login_required(guarded))
 
     return decorate
 
 
-def for_everyone(view: View[P]) -> View[P]:
+def for_everyone(view: View) -> View:
     """A page that needs no login; says so, because every view says who may enter."""
-    view.entry = ("everyone",)  # type: ignore[attr-defined]
+    cast(Guarded, view).entry = ("everyone",)
     return view
 
 
@@ -53,7 +59,7 @@ def organisation_of(request: HttpRequest | Request) -> Organisation:
     key = getattr(request, "auth", None)
     if isinstance(key, ApiKey):
         return key.organisation
-    membership = getattr(request.user, "membership", None)
+    membership: Membership | None = getattr(request.user, "membership", None)
     if membership is None:
         raise PermissionDenied
     return membership.organisation

@@ -1,6 +1,7 @@
 """Pages on which a clinic's staff look after its keys and settings."""
 
 from django.contrib import messages
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -22,8 +23,9 @@ def api_keys(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         _, secret = create_api_key(actor=actor_of(request), organisation=organisation, name=form.cleaned_data["name"])
         form = ApiKeyForm()
-    keys = organisation.api_keys.select_related("created_by").order_by("revoked_at", "-created_at")
-    keys = sorted(keys, key=lambda key: key.revoked_at is not None)
+    keys = organisation.api_keys.select_related("created_by").order_by(
+        F("revoked_at").desc(nulls_first=True), "-created_at"
+    )
     return render(request, "accounts/api_keys.html", {"form": form, "keys": keys, "secret": secret})
 
 

@@ -149,7 +149,7 @@ def _sentences(form: BatchForm, case_form: CaseForm, row_errors: list[RowError])
     sentences = [
         f"{source.fields[name].label or name.replace('_', ' ').capitalize()}: {error}"
         if name in source.fields
-        else error
+        else str(error)
         for source in (form, case_form)
         for name, errors in source.errors.items()
         for error in errors

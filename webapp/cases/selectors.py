@@ -1,6 +1,7 @@
 """What a clinic's staff may see of batches, cases and images, and in which order."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Case as Choice
@@ -54,7 +55,7 @@ def cases_by_urgency(batch: Batch) -> "QuerySet[Case]":
     )
 
 
-def narrowed(cases: "QuerySet[Case]", wanted: Mapping[str, str]) -> "QuerySet[Case]":
+def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
     """Those of `cases_by_urgency` with this `advice`, class (`dx`) and `review` state."""
     if advice := wanted.get("advice"):
         cases = cases.filter(advice=advice)
