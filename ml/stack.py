@@ -59,6 +59,7 @@ def fit(logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int =
     five lesions.
     """
     from sklearn.model_selection import StratifiedGroupKFold
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     lesion_counts = [len(set(lesions[labels == index])) for index in range(len(CLASSES))]
     if min(lesion_counts) < 5:
@@ -74,7 +75,8 @@ def fit(logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int =
             losses.append(_cross_entropy(answer, labels[outside]))
         return float(np.mean(losses))
 
-    return _regress(features, labels, min(PENALTIES, key=loss))
+    with threadpool_limits(1):  # matrices so small that threads only wait for one another
+        return _regress(features, labels, min(PENALTIES, key=loss))
 
 
 def fit_with_thresholds(
