@@ -1,12 +1,17 @@
 """The inference worker has its model in memory before the first image comes, and says so while it waits."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
+from typing import Any
 
 import pytest
-from celery.contrib.testing.worker import start_worker
+from celery.contrib.testing.worker import TestWorkController, start_worker
+from celery.signals import worker_ready, worker_shutdown
+from pytest_django import Settings
 
 from tests.factories import ReleaseFactory
 from tests.ml.tiny_bundle import make_tiny_bundle
@@ -21,30 +26,52 @@ from workers import inference
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def runtime_cache(settings: object, tmp_path: Path) -> None:
-    settings.RUNTIME_CACHE = str(tmp_path / "runtime")  # type: ignore[attr-defined]
+class AnnouncedWorker(TestWorkController):
+    """Celery's worker for tests, which says when it is ready as the real one does."""
+
+    def on_consumer_ready(self, consumer: Any) -> None:
+        worker_ready.send(sender=consumer)
+        super().on_consumer_ready(consumer)
 
 
-@pytest.fixture
-def release(tmp_path: Path, runtime_cache: None) -> ModelRelease:
-    return serve(tmp_path, seed=1)
+@contextmanager
+def running(*queues: str) -> Iterator[None]:
+    """A Celery worker, in a thread, that takes from these queues, and says when it stops in good order."""
+    level = logging.getLogger().level
+    with start_worker(
+        app, queues=queues, WorkController=AnnouncedWorker, perform_ping_check=False, shutdown_timeout=30
+    ) as worker:
+        yield
+    worker_shutdown.send(sender=worker)
+    logging.getLogger().setLevel(level)  # the test worker raises it
+
+
+@pytest.fixture(scope="module")
+def runtime_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Converted once: all bundles here have the same weights."""
+    return tmp_path_factory.mktemp("runtime")
 
 
 @pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
+def often(monkeypatch: pytest.MonkeyPatch, settings: Settings, runtime_cache: Path) -> None:
     monkeypatch.setattr(inference, "HEARTBEAT_SECONDS", 0.2)
+    settings.RUNTIME_CACHE = str(runtime_cache)
 
 
-def serve(folder: Path, seed: int) -> ModelRelease:
-    made = store_bundle(make_tiny_bundle(folder / f"bundle-{seed}", seed=seed, name=f"tiny-{seed}"))
+@pytest.fixture
+def release(tmp_path: Path) -> ModelRelease:
+    return serve(tmp_path, "first")
+
+
+def serve(folder: Path, name: str) -> ModelRelease:
+    made = store_bundle(make_tiny_bundle(folder / name, name=name))
     release = register_release(bundle_sha256=made.hash, manifest=dict(made.manifest))
     return promote(actor=SYSTEM, release=release)
 
 
-def wait_for(condition: object, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
     until = monotonic() + seconds
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert monotonic() < until, "it did not come"
         sleep(0.05)
 
@@ -53,31 +80,18 @@ def serving(release: ModelRelease) -> bool:
     return Worker.objects.filter(release=release).exists()
 
 
-@pytest.fixture
-def worker() -> Iterator[None]:
-    """A real Celery worker, in a thread, that takes from the queue of the model."""
-    with start_worker(app, queues=["inference"], perform_ping_check=False, shutdown_timeout=30):
-        yield
-
-
-def test_an_idle_worker_loads_the_model_stays_in_sight_and_swaps_it(
-    release: ModelRelease, worker: None, tmp_path: Path
-) -> None:
-    wait_for(lambda: serving(release))
-    first = Worker.objects.get().seen_at
-    wait_for(lambda: Worker.objects.get().seen_at > first)
-    newer = serve(tmp_path, seed=2)  # promoted while nothing is queued
-    wait_for(lambda: serving(newer))
-
-
-def test_a_worker_that_stops_in_good_order_is_forgotten(release: ModelRelease) -> None:
-    with start_worker(app, queues=["inference"], perform_ping_check=False, shutdown_timeout=30):
+def test_an_idle_worker_loads_the_model_stays_in_sight_and_swaps_it(release: ModelRelease, tmp_path: Path) -> None:
+    with running("inference"):
         wait_for(lambda: serving(release))
-    assert not Worker.objects.exists()
+        first = Worker.objects.get().seen_at
+        wait_for(lambda: Worker.objects.get().seen_at > first)
+        newer = serve(tmp_path, "second")  # promoted while nothing is queued
+        wait_for(lambda: serving(newer))
+    assert not Worker.objects.exists()  # a worker that stops in good order is forgotten
 
 
 def test_a_worker_of_another_queue_loads_no_model(release: ModelRelease) -> None:
-    with start_worker(app, queues=["default"], perform_ping_check=False, shutdown_timeout=30):
+    with running("default"):
         sleep(1)
     assert not Worker.objects.exists()
 
@@ -94,7 +108,7 @@ def test_a_model_that_is_stuck_makes_its_worker_fall_silent(release: ModelReleas
     keeper.join(10)
 
 
-def test_an_unusable_bundle_is_tried_again(tmp_path: Path, runtime_cache: None) -> None:
+def test_an_unusable_bundle_is_tried_again(tmp_path: Path) -> None:
     broken = ReleaseFactory(active=True)  # its bundle is not in storage
     stop = Event()
     keeper = Thread(target=inference.keep_warm, args=[stop], daemon=True)
@@ -102,6 +116,7 @@ def test_an_unusable_bundle_is_tried_again(tmp_path: Path, runtime_cache: None) 
     sleep(1)
     assert keeper.is_alive()
     assert not serving(broken)
-    wait_for(lambda: serving(serve(tmp_path, seed=3)))
+    good = serve(tmp_path, "good")
+    wait_for(lambda: serving(good))
     stop.set()
     keeper.join(10)

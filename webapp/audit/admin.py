@@ -7,7 +7,7 @@ from webapp.audit.models import Event
 
 
 @admin.register(Event)
-class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generics at run time
+class EventAdmin(admin.ModelAdmin):
     list_display = ["at", "action", "object_id", "user_id", "api_key_id", "organisation_id"]
     list_filter = ["action"]
 

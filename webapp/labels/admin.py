@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from webapp.labels.models import Assignment, Consensus, Label
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]  # no generics at run time
+class ReadOnly(admin.ModelAdmin):
     """Shows rows and changes none."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -79,7 +79,8 @@ def _fetch(sql: str, organisation: Organisation, annotator: User, **more: Any) -
     values = {"organisation": organisation.pk, "annotator": annotator.pk, "now": timezone.now(), **more}
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def still_open(*, image: Image, annotator: User, now: datetime) -> bool:

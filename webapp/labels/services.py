@@ -22,6 +22,7 @@ from webapp.labels.selectors import (
     standing_result,
     still_open,
 )
+from webapp.queue import Task, ring
 
 ASSIGNMENT_TIME = timedelta(minutes=30)
 SPARE = 20  # candidates read at once, because others may be taking the first ones
@@ -103,6 +104,7 @@ def _settle(image: Image) -> None:
     Consensus.objects.create(image=image, dx=dx, result=result, differs=differs(dx, result))
     image.labels.filter(dx=dx).update(state=Label.State.ACCEPTED)
     image.labels.exclude(dx=dx).update(state=Label.State.SUPERSEDED)
+    ring(Task.TRAIN)  # there may be enough of them now for a retraining
 
 
 @transaction.atomic

@@ -34,7 +34,7 @@ def note(
     record(actor=actor or Actor(user=member.user), action=action, object_id=object_id, organisation=member.organisation)
 
 
-def read(client: Client, **filters: object) -> str:
+def read(client: Client, **filters: str | int) -> str:
     response = client.get(reverse("audit:events"), filters)
     assert response.status_code == 200
     return response.content.decode()

@@ -8,10 +8,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import structlog
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
-from ml import bundle
 from ml.advice import Advice
 from ml.classes import CLASSES, DISPLAY_NAMES
 from tests.factories import MembershipFactory, OrganisationFactory
@@ -24,8 +25,8 @@ from webapp.cases.review import release_case
 from webapp.cases.services import CaseSpec, Submission, create_batch, receive, submit_batch
 from webapp.labels.services import next_image, submit_label
 from webapp.notify.models import Message
+from webapp.registry.bundles import store_bundle
 from webapp.registry.services import promote, register_release
-from workers.bundles import store_bundle
 from workers.delivery import deliver
 from workers.inference import drain
 from workers.intake import inspect_waiting
@@ -37,22 +38,25 @@ FINDINGS = {*CLASSES, *DISPLAY_NAMES.values(), *(advice.value for advice in Advi
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """All that goes to standard error through the service's own formatter."""
-    [handler] = [h for h in logging.getLogger().handlers if h.formatter and type(h) is logging.StreamHandler]
+    """All that the service writes, in its own format, from INFO upwards."""
+    root = logging.getLogger()
+    [formatter] = {h.formatter for h in root.handlers if isinstance(h.formatter, structlog.stdlib.ProcessorFormatter)}
     written = io.StringIO()
-    before = handler.setStream(written)
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(formatter)
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
     yield written
-    if before is not None:
-        handler.setStream(before)
+    root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture
-def clinic(settings: object, tmp_path: Path) -> Organisation:
-    settings.RUNTIME_CACHE = str(tmp_path / "runtime")  # type: ignore[attr-defined]
-    made = make_tiny_bundle(tmp_path / "bundle", name="tiny")
-    release = register_release(
-        bundle_sha256=store_bundle(made), name="tiny", code_version="test", manifest=bundle.load(made).manifest
-    )
+def clinic(settings: Settings, tmp_path: Path) -> Organisation:
+    settings.RUNTIME_CACHE = str(tmp_path / "runtime")
+    made = store_bundle(make_tiny_bundle(tmp_path / "bundle"))
+    release = register_release(bundle_sha256=made.hash, manifest=dict(made.manifest))
     promote(actor=SYSTEM, release=release)
     clinic: Organisation = OrganisationFactory(name="Elm Street Surgery", contact_email="desk@elm.example")
     return clinic
