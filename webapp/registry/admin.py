@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from webapp.registry.models import DatasetSnapshot, ModelRelease, TrainingRun
 
 
-class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnly(admin.ModelAdmin):
     """Rows to look at: a decision made here would have no gate."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -22,4 +22,5 @@ def model_card(release: ModelRelease) -> SafeString | None:
         elif token.type == "table_open":
             token.attrSet("class", "table table-sm")
     # The text's own HTML is escaped by the parser, and links to anything but http(s) and mailto are dropped.
-    return mark_safe(_markdown.renderer.render(tokens, _markdown.options, {}))  # noqa: S308
+    html: str = _markdown.renderer.render(tokens, _markdown.options, {})
+    return mark_safe(html)  # noqa: S308

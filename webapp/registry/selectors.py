@@ -43,7 +43,7 @@ def retraining_is_due() -> bool:
     active = TrainingRun.objects.filter(state__in=[TrainingRun.State.QUEUED, TrainingRun.State.RUNNING])
     if active.exists() or not ModelRelease.objects.filter(state=ModelRelease.State.ACTIVE).exists():
         return False
-    return _new(_usable()).count() >= settings.RETRAIN_AFTER_LABELS
+    return bool(_new(_usable()).count() >= settings.RETRAIN_AFTER_LABELS)
 
 
 def _usable() -> QuerySet[Consensus]:

@@ -75,7 +75,7 @@ def test_nobody_enters_unsigned(client: Client, run: TrainingRun) -> None:
     for address in ADDRESSES:
         response = client.get("/models/" + address.format(release=candidate_of(run).pk, run=run.pk))
         assert response.status_code == 302
-        assert "/login/" in response.url
+        assert "/login/" in response.headers["Location"]
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
@@ -113,6 +113,13 @@ def test_a_candidate_that_did_not_pass_needs_a_reason(operator: Client, run: Tra
     candidate.refresh_from_db()
     assert candidate.state == ModelRelease.State.ACTIVE
     assert candidate.decision_note == "Better on melanoma."
+
+
+def test_a_gate_against_a_release_that_no_longer_serves_says_so(operator: Client, run: TrainingRun) -> None:
+    address = f"/models/releases/{candidate_of(run).pk}/promote/"
+    assert "has become active since" not in operator.get(address).content.decode()
+    operator.post(f"/models/releases/{ReleaseFactory().pk}/promote/")
+    assert "has become active since" in operator.get(address).content.decode()
 
 
 def test_a_rollback_is_one_click_with_a_script_and_two_without(operator: Client, run: TrainingRun) -> None:

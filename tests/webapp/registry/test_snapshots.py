@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import uuid
 from threading import Barrier, Thread
 
 import pytest
@@ -107,7 +108,7 @@ def test_a_test_patient_stays_in_test_when_their_labels_go_and_come_back() -> No
 
 
 def organisation_of(patient: str) -> int:
-    return PatientSplit.objects.select_related("patient").get(pk=patient).patient.organisation_id
+    return PatientSplit.objects.select_related("patient").get(pk=uuid.UUID(patient)).patient.organisation_id
 
 
 @pytest.mark.django_db(transaction=True)
