@@ -61,10 +61,12 @@ def _cpu_members(members: Mapping[str, Path], size: Size, cache: Path, threads: 
     # float32: in bfloat16 logits move by 0.1, and an answer near a threshold with them
     options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
     networks = [network_path(member, weights, size, cache) for member, weights in members.items()]
-    return [_OpenVinoMember(core.compile_model(network, "CPU", options)) for network in networks]
+    return [OpenVinoMember(core.compile_model(network, "CPU", options)) for network in networks]
 
 
-class _OpenVinoMember:
+class OpenVinoMember:
+    """A compiled network as a Member."""
+
     def __init__(self, network: Any) -> None:
         self._request = network.create_infer_request()
         self._logits, self._maps = network.output("logits"), network.output("maps")
@@ -82,10 +84,12 @@ def _gpu_members(members: Mapping[str, Path], size: Size) -> list[Member] | None
 
     if not tensorflow.config.list_physical_devices("GPU"):
         return None
-    return [_KerasMember(member, weights, size) for member, weights in members.items()]
+    return [KerasMember(member, weights, size) for member, weights in members.items()]
 
 
-class _KerasMember:
+class KerasMember:
+    """A Keras model as a Member."""
+
     def __init__(self, member: str, weights_path: Path, size: Size) -> None:
         from ml import members, weights
 

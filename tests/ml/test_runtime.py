@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ml.classes import CLASSES, MALIGNANT
+from ml.ensemble import KerasMember
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Runtime
 from ml.stack import softmax
@@ -16,14 +17,10 @@ def photo(rng: np.random.Generator, rows: int = 300, columns: int = 400) -> np.n
 
 
 def test_it_answers_as_keras_does(runtime: Runtime, rng: np.random.Generator) -> None:
-    from ml import members, weights
-
+    """The member that serves on a GPU gives what OpenVINO gives on a CPU."""
     pixels = [runtime.prepare(jpeg(photo(rng))) for _ in range(4)]
-    model = members.build("tiny", runtime.bundle.size)
-    weights.load(model, runtime.bundle.weights["tiny"])
-    answer = model(np.stack(pixels), training=False)
-    expected = softmax(np.asarray(answer["logits"]))
-    maps = softmax(np.asarray(answer["maps"]))
+    logits, grids = KerasMember("tiny", runtime.bundle.weights["tiny"], runtime.bundle.size)(np.stack(pixels))
+    expected, maps = softmax(logits), softmax(grids)
     malignant = [CLASSES.index(code) for code in MALIGNANT]
     for index, prediction in enumerate(runtime.predict(pixels)):
         np.testing.assert_allclose(list(prediction.probabilities.values()), expected[index], atol=1e-4)
