@@ -3,6 +3,8 @@
 from django.contrib import admin
 from django.urls import include, path
 
+handler500 = "webapp.api.problems.server_error"
+
 urlpatterns = [
     path("", include("webapp.pages.urls")),
     path("", include("webapp.operations.urls")),

@@ -6,7 +6,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
-from django.http import Http404, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -38,6 +40,13 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
 def problem_json(problem: Problem) -> JsonResponse:
     """The same shape from a view that is not the API's own."""
     return JsonResponse(_body(problem), status=problem.status, content_type=CONTENT_TYPE)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler of our own faults: a problem where a program asked, a page elsewhere."""
+    if not request.path.startswith((reverse("api:root"), "/uploads/")):
+        return defaults.server_error(request)
+    return problem_json(Problem("server_error", "Something went wrong here. Try again in a moment.", status=500))
 
 
 def _as_problem(error: Exception, response: Response) -> Problem:

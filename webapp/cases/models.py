@@ -102,7 +102,10 @@ class Case(models.Model):
 
     class Meta:
         ordering = ["created_at", "id"]
-        indexes = [models.Index(fields=["batch", "created_at", "id"], name="case_in_batch")]
+        indexes = [
+            models.Index(fields=["batch", "created_at", "id"], name="case_in_batch"),
+            models.Index(fields=["organisation", "-created_at"], name="case_newest"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["batch", "external_id"], name="case_unique_in_batch"),
             models.CheckConstraint(condition=Q(age=None) | Q(age__lte=120), name="case_age_plausible"),

@@ -109,6 +109,25 @@ def test_a_body_beyond_the_limit_is_not_read(settings: Any) -> None:
         assert problem(answer, 413)["code"] == "body_too_large"
 
 
+def test_a_request_without_a_body_is_one_without_options() -> None:
+    clinic = Clinic()
+    batch = clinic.create(case())
+    response = clinic.http.generic("POST", f"{API}/batches/{batch['id']}/submit")
+    assert problem(response, 409)["code"] == "uploads_incomplete"
+
+
+def test_a_fault_of_ours_is_a_problem_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("webapp.cases.services.create_batch", broken)
+    clinic = Clinic()
+    clinic.http.raise_request_exception = False
+    assert problem(clinic.post("/batches", {"cases": [case()]}), 500)["code"] == "server_error"
+    missing = Client(raise_request_exception=False).get("/nothing-here")
+    assert missing.headers["Content-Type"].startswith("text/html")
+
+
 @pytest.mark.parametrize("position", ["x", "o=1&p=tomorrow", "p=2020-99-99T00:00:00", "o=99999999", "p=%00"])
 def test_a_forged_cursor_is_refused(position: str) -> None:
     cursor = base64.b64encode(position.encode()).decode()

@@ -99,6 +99,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         batch = self.get_object()
         specs = manifest.from_json(_cases(request)).checked()
         services.add_cases(batch=batch, cases=specs)
+        record(actor=actor_of(request), action="batch.cases_added", object_id=batch.pk, organisation=batch.organisation)
         return Response(
             awaited_images(batch, case__external_id__in=[spec.external_id for spec in specs]),
             status=201,

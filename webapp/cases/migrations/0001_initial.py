@@ -125,6 +125,10 @@ class Migration(migrations.Migration):
             model_name='case',
             index=models.Index(fields=['batch', 'created_at', 'id'], name='case_in_batch'),
         ),
+        migrations.AddIndex(
+            model_name='case',
+            index=models.Index(fields=['organisation', '-created_at'], name='case_newest'),
+        ),
         migrations.AddConstraint(
             model_name='case',
             constraint=models.UniqueConstraint(fields=('batch', 'external_id'), name='case_unique_in_batch'),
