@@ -32,7 +32,7 @@ def task(name: Task, *, soft_limit: int, hard_limit: int) -> Callable[[Callable[
             finally:
                 close_old_connections()
 
-        declared: CeleryTask = app.task(run, name=str(name), soft_time_limit=soft_limit, time_limit=hard_limit)
+        declared: CeleryTask = app.task(name=str(name), soft_time_limit=soft_limit, time_limit=hard_limit)(run)
         return declared
 
     return declare
