@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import environ
 import httpx
+import psycopg2
 
 from deploy.local.clinic import Clinic, Photo
 from deploy.local.stack import Stack
-
-KILLS = 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Report:
     live_jobs: int
     messages_sent: int
     messages_in_mailbox: int
-    kills_at: Sequence[int]  # results that existed when each fault struck
+    struck_at: Sequence[int]  # how many images had ended when each fault struck
     seconds: float
 
 
@@ -74,7 +74,7 @@ def _count(stack: Stack, batch_id: str, images: int, struck: Sequence[int], seco
     facts: dict[str, Any] = _facts(stack, batch_id)
     return Report(
         images=images,
-        kills_at=struck,
+        struck_at=struck,
         seconds=round(seconds, 1),
         messages_in_mailbox=sum(
             batch_id in part
@@ -87,10 +87,12 @@ def _count(stack: Stack, batch_id: str, images: int, struck: Sequence[int], seco
 
 def _facts(stack: Stack, batch_id: str) -> dict[str, Any]:
     """Count in the database, once the message about the batch has been sent."""
-    import psycopg2
-
     deadline = time.monotonic() + 30
-    with psycopg2.connect(stack.environment["DATABASE_URL"]) as connection, connection.cursor() as cursor:
+    database = environ.Env.db_url_config(stack.environment["DATABASE_URL"])
+    with (
+        psycopg2.connect(host=database["HOST"], user=database["USER"], dbname=database["NAME"]) as connection,
+        connection.cursor() as cursor,
+    ):
 
         def rows(query: str) -> list[tuple[Any, ...]]:
             cursor.execute(query, {"batch": batch_id})
