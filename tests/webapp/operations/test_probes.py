@@ -133,7 +133,7 @@ def test_requests_are_counted_by_route_never_by_path(client: Client, db: None) -
 @pytest.mark.parametrize("token", ["", "s3cret"])
 def test_metrics_are_not_for_strangers(db: None, settings: Settings, origin: dict[str, str], token: str) -> None:
     settings.METRICS_TOKEN = token
-    client = Client(**origin)
+    client = Client(**origin)  # type: ignore[arg-type]  # the WSGI environment
     assert client.get("/metrics").status_code == 403
     for sent in ("", "Bearer ", "Bearer wrong"):
         assert client.get("/metrics", headers={"Authorization": sent}).status_code == 403
