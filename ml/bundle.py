@@ -20,6 +20,7 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 SEEN: Final = "seen.npy"
 CARD: Final = "model_card.md"
+SHIPPED: Final = Path(__file__).parent / "bundles"
 NEEDED: Final = frozenset(
     {"name", "classes", "members", "preprocessing", "stack", "thresholds", "data_hash", "code_version", "metrics"}
 )
@@ -78,6 +79,14 @@ class Bundle:
     def hash(self) -> str:
         """SHA-256, hex, over the names and contents of the bundle's files; see `digest`."""
         return digest(self.path)
+
+
+def shipped() -> Path:
+    """The newest bundle that comes with the code; names sort by age. Raises BundleError when there is none."""
+    found = sorted(path.parent for path in SHIPPED.glob(f"*/{MANIFEST}"))
+    if not found:
+        raise BundleError(f"No bundle ships in {SHIPPED}.")
+    return found[-1]
 
 
 def digest(path: Path) -> str:

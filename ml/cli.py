@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from ml.bundle import shipped
 from ml.progress import bar, progress_for
 
-DEFAULT_BUNDLE: Final = Path(__file__).parent / "bundles" / "ham-first"
 DEFAULT_CACHE: Final = Path(os.environ.get("RUNTIME_CACHE") or Path.home() / ".cache" / "lesionlens")
 MEMBERS: Final = ("mobilenet_v2", "efficientnet_lite0", "mobilenet")
 
@@ -92,7 +92,7 @@ def _path(parser: argparse.ArgumentParser, name: str, text: str) -> None:
 
 
 def _bundle(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--bundle", type=Path, default=DEFAULT_BUNDLE, help="bundle folder (default: the shipped one)")
+    parser.add_argument("--bundle", type=Path, help="bundle folder (default: the shipped one)")
 
 
 def _cache(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +139,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from ml.data import examples, ham10000, splits
     from ml.evaluate import evaluate
 
-    loaded = bundle.load(options.bundle)
+    loaded = bundle.load(options.bundle or shipped())
     dataset = ham10000.read(options.data)
     table = splits.assign(dataset.table)
     test = table[table["split"] == "test"]
@@ -154,7 +154,7 @@ def _predict(options: argparse.Namespace) -> None:
     from ml.runtime import Runtime
 
     images = ImageStore(options.images)
-    runtime = Runtime(options.bundle, options.cache)
+    runtime = Runtime(options.bundle or shipped(), options.cache)
     with bar("predicting", len(images.ids())) as advance:
         refused = predict(runtime, images, options.output, advance)
     sys.stderr.write(f"{len(images.ids())} images, {refused} refused, by {runtime.name}: {options.output}\n")
@@ -169,6 +169,6 @@ def _synthesize(options: argparse.Namespace) -> None:
 def _warm(options: argparse.Namespace) -> None:
     from ml import bundle, convert
 
-    loaded = bundle.load(options.bundle)
+    loaded = bundle.load(options.bundle or shipped())
     converted = convert.warm(loaded.weights, loaded.size, options.cache)
     sys.stderr.write(f"Converted: {', '.join(converted) or 'nothing, the cache was warm'}.\n")
