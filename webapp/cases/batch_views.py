@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -69,7 +70,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
             spec = case_form.spec(chosen.names, capture=form.cleaned_data["capture"])
             cases = [spec] if spec else None
         elif chosen.tables:
-            manifest = from_csv(chosen.tables[0].read())
+            manifest = from_csv(chosen.tables[0].read(), capture=form.cleaned_data["capture"])
             row_errors = manifest.errors
             if not row_errors:
                 cases, unlisted = with_files_of(manifest.cases, chosen.names)
@@ -89,17 +90,21 @@ def batch_new(request: HttpRequest) -> HttpResponse:
 
 def _problem_of(chosen: Chosen, grouping: str) -> str:
     """What is wrong with this choice of files, in a sentence; empty if nothing is."""
-    if chosen.archives and (len(chosen.archives) > 1 or chosen.names):
-        return "Choose one ZIP file or single pictures, not both."
-    if chosen.archives and grouping == BatchForm.ONE:
-        return "A ZIP file is for many cases. Choose “Each file is a case of its own” with it."
-    if len(chosen.tables) > 1:
-        return "Choose one CSV table at most."
-    if chosen.tables and grouping == BatchForm.ONE:
-        return "A CSV table describes its cases itself. Choose “Each file is a case of its own” with it."
-    if not (chosen.names or chosen.tables or chosen.archives):
-        return "Choose at least one picture."
-    return ""
+    limit = settings.IMPORT_MAX_BYTES
+    one = grouping == BatchForm.ONE
+    each = "Choose “Each file is a case of its own” with it."
+    problems = {
+        "Choose one ZIP file or single pictures, not both.": chosen.archives
+        and len(chosen.archives) + bool(chosen.names) > 1,
+        f"A ZIP file is for many cases. {each}": one and chosen.archives,
+        f"The ZIP file is larger than {limit // 1024**2} MB. Split it into several.": any(
+            (file.size or 0) > limit for file in chosen.archives
+        ),
+        "Choose one CSV table at most.": len(chosen.tables) > 1,
+        f"A CSV table describes its cases itself. {each}": one and chosen.tables,
+        "Choose at least one picture.": not (chosen.names or chosen.tables or chosen.archives),
+    }
+    return next((sentence for sentence, holds in problems.items() if holds), "")
 
 
 def _made(request: HttpRequest, name: str, cases: list[CaseSpec], chosen: Chosen, unlisted: list[str]) -> HttpResponse:

@@ -1,6 +1,8 @@
 """A provider's pages of batches, through HTTP."""
 
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, ImageFactory, MembershipFactory
+from webapp import storage
 from webapp.accounts.models import Membership, Organisation
 from webapp.audit.models import Event
 from webapp.cases.models import Archive, Batch, Case, Image
@@ -150,6 +153,27 @@ def test_a_zip_waits_to_be_unpacked(client: Client, clinic: Organisation) -> Non
     assert "The ZIP is being unpacked" in client.get(response.url).content.decode()
 
 
+def test_a_table_beside_a_zip_is_put_into_it(client: Client, clinic: Organisation) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("a.jpg", b"x")
+    table = b"case_id,images\nL1,a.jpg\n"
+
+    upload(client, ("all.zip", packed.getvalue()), ("cases.csv", table))
+
+    stored = storage.read(Archive.objects.get().key)
+    with zipfile.ZipFile(io.BytesIO(stored)) as archive:
+        assert archive.namelist() == ["a.jpg", "lesionlens-cases.csv"]
+        assert archive.read("lesionlens-cases.csv") == table
+
+
+def test_a_zip_that_is_too_large_makes_no_batch(client: Client, clinic: Organisation, settings: Any) -> None:
+    settings.IMPORT_MAX_BYTES = 10
+
+    assert upload(client, ("all.zip", b"x" * 11)).status_code == 422
+    assert not Batch.objects.exists()
+
+
 def test_a_script_sends_names_first_and_pictures_one_by_one(client: Client, clinic: Organisation) -> None:
     fields = {"grouping": "each", "capture": "phone", "names": json.dumps(["a.jpg", "b.jpg"])}
     made = client.post(NEW, fields, headers={"accept": "application/json"}).json()
@@ -204,7 +228,7 @@ def refused(batch: Batch, **changes: Any) -> Image:
 
 def test_a_refused_image_says_why_and_can_be_used_all_the_same(client: Client, clinic: Organisation) -> None:
     batch = BatchFactory(organisation=clinic)
-    image = refused(batch, quality=[{"code": "blurred", "sentence": "The photo is blurred.", "measure": 1}])
+    image = refused(batch, quality=[{"code": "blurred", "advice": "The photo is blurred."}])
     refused(batch, reason="corrupt", advice="The file is damaged.", width=0)
 
     html = page(client, "cases:batch", batch.pk)

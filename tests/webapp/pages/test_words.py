@@ -1,0 +1,48 @@
+"""Every state and advice has a word, an icon that is vendored, and a colour; numbers are said carefully."""
+
+import pytest
+from django.db import models
+
+from ml.advice import Advice
+from webapp.cases.models import Archive, Batch, Image
+from webapp.inference.models import Job
+from webapp.notify.models import Message
+from webapp.pages.navigation import ITEMS
+from webapp.pages.templatetags.lens import class_name, duration, icon, percent, points
+from webapp.pages.words import ADVICE, STATES
+from webapp.registry.models import ModelRelease, TrainingRun
+
+
+@pytest.mark.parametrize("owner", [Batch, Image, Job, Message, TrainingRun, ModelRelease])
+def test_every_state_has_words(owner: type[models.Model]) -> None:
+    assert set(owner.State.values) <= STATES.keys()  # type: ignore[attr-defined]
+
+
+def test_every_advice_has_words() -> None:
+    assert {advice.value for advice in Advice} == ADVICE.keys()
+    assert Archive.State.STORED in STATES
+
+
+def test_every_icon_is_there() -> None:
+    names = {words.icon for words in STATES.values()} | {words.icon for words in ADVICE.values()}
+    names |= {name for items in ITEMS.values() for _, _, name in items}
+    for name in names:
+        assert 'aria-hidden="true"' in icon(name)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.0, "under 1%"), (0.004, "under 1%"), (0.126, "13%"), (0.994, "over 99%"), (1.0, "over 99%")]
+)
+def test_a_probability_never_claims_certainty(value: float, said: str) -> None:
+    assert percent(value) == said
+
+
+def test_small_words() -> None:
+    assert [points(0.004), points(0.054)] == ["under 1", "5"]
+    assert [duration(1), duration(59), duration(60), duration(7200)] == [
+        "1 second",
+        "59 seconds",
+        "1 minute",
+        "2 hours",
+    ]
+    assert [class_name("MEL"), class_name("cannot_tell")] == ["Melanoma", "Cannot tell"]
