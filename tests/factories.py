@@ -15,7 +15,7 @@ from webapp.accounts.services import create_api_key
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import CaseResult, Job, Result
-from webapp.labels.models import Consensus
+from webapp.labels.models import Consensus, Label
 from webapp.notify.models import Message
 from webapp.registry.models import DatasetSnapshot, ModelRelease, TrainingRun
 
@@ -237,6 +237,16 @@ class ConsensusFactory(factory.django.DjangoModelFactory[Consensus]):
     image = factory.SubFactory(ImageFactory, ready=True)
     dx = "MEL"
     differs = False
+
+
+class LabelFactory(factory.django.DjangoModelFactory[Label]):
+    class Meta:
+        model = Label
+
+    image = factory.SubFactory(ImageFactory, ready=True)
+    annotator = factory.SubFactory(UserFactory)
+    dx = "NV"
+    confidence = Label.Confidence.HIGH
 
 
 class MessageFactory(factory.django.DjangoModelFactory[Message]):

@@ -1,0 +1,178 @@
+"""No route shows or changes one organisation's data for anybody else, whatever kind of stranger asks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.http import HttpResponseBase
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from tests.factories import (
+    BatchFactory,
+    CaseFactory,
+    CaseResultFactory,
+    ImageFactory,
+    JobFactory,
+    LabelFactory,
+    MembershipFactory,
+    MessageFactory,
+    PatientFactory,
+    ReleaseFactory,
+    ResultFactory,
+    RunFactory,
+    UserFactory,
+    api_key,
+)
+from webapp import storage
+from webapp.accounts.models import ApiKey, Membership, Organisation
+from webapp.cases.models import Batch, Case, Image
+from webapp.inference.models import Job
+from webapp.labels.models import Label
+from webapp.notify.models import Message, ResultLink
+
+MARK = "MARKEDSECRET"
+REFUSED = {302, 401, 403, 404, 405}
+ROLES = (Membership.Role.PROVIDER, Membership.Role.ANNOTATOR, Membership.Role.OPERATOR)
+# What these show is no organisation's own: they are for every operator.
+SHARED_WITH_OPERATORS = "models:"
+
+pytestmark = pytest.mark.django_db
+
+
+@dataclass(frozen=True)
+class Clinic:
+    """An organisation with one of everything, every name of it marked."""
+
+    organisation: Organisation
+    arguments: dict[str, Any]  # by the name of a route's parameter
+    by_prefix: dict[str, Any]  # for a parameter `pk`, by the beginning of the route's name
+
+
+@pytest.fixture
+def clinic() -> Clinic:
+    key, _ = api_key()
+    organisation = key.organisation
+    ApiKey.objects.filter(pk=key.pk).update(name=f"key {MARK}")
+    batch = BatchFactory(organisation=organisation, name=f"batch {MARK}", completed=True)
+    patient = PatientFactory(organisation=organisation, external_id=f"patient {MARK}", user=UserFactory())
+    case = CaseFactory(batch=batch, patient=patient, external_id=f"case {MARK}", notes=MARK, released_at=timezone.now())
+    image = ImageFactory(case=case, ready=True, filename=f"{MARK}.jpg")
+    release = ReleaseFactory(active=True)
+    result = ResultFactory(job=JobFactory(image=image, succeeded=True), release=release)
+    for stored in (image.clean_key, image.thumbnail_key, result.heatmap_key):
+        storage.write(stored, MARK.encode())
+    CaseResultFactory(case=case, release=release)
+    annotator = MembershipFactory(organisation=organisation, role=Membership.Role.ANNOTATOR).user
+    label = LabelFactory(image=image, annotator=annotator, note=MARK)
+    message = MessageFactory(batch=batch, case=case, recipient=f"{MARK}@home.example", state=Message.State.FAILED)
+    ResultLink.objects.create(case=case, token_sha256="0" * 64, expires_at=timezone.now(), tries_left=5)
+    return Clinic(
+        organisation,
+        {
+            "batch_id": batch.pk,
+            "case_id": case.pk,
+            "image_id": image.pk,
+            "key_id": key.pk,
+            "label_id": label.pk,
+            "kind": "clean",
+            "slug": organisation.slug,
+            "token": "forged",
+        },
+        {
+            "api:batch": batch.pk,
+            "api:image": image.pk,
+            "api:case": case.pk,
+            "models:release": release.pk,
+            "models:promote": release.pk,
+            "models:reject": release.pk,
+            "models:run": RunFactory().pk,
+            "results:send_again": message.pk,
+        },
+    )
+
+
+def strangers() -> dict[str, tuple[Client, dict[str, str]]]:
+    """A client and its headers for each kind of stranger; all but the first belong to another organisation."""
+    _, secret = api_key()
+    found: dict[str, tuple[Client, dict[str, str]]] = {
+        "anonymous": (Client(), {}),
+        "software": (Client(), {"Authorization": f"Bearer {secret}"}),
+    }
+    members = {str(role): MembershipFactory(role=role).user for role in ROLES}
+    patient = PatientFactory(user=UserFactory()).user
+    for name, user in {**members, "patient": patient}.items():
+        client = Client()
+        client.force_login(user)
+        found[name] = (client, {})
+    return found
+
+
+def routes() -> Iterator[tuple[str, URLPattern]]:
+    """Every route of ours by its full name."""
+
+    def walk(patterns: list[URLPattern | URLResolver], space: str) -> Iterator[tuple[str, URLPattern]]:
+        for pattern in patterns:
+            if isinstance(pattern, URLResolver):
+                yield from walk(pattern.url_patterns, f"{pattern.namespace}:" if pattern.namespace else space)
+            elif pattern.callback.__module__.startswith("webapp."):
+                yield f"{space}{pattern.name}", pattern
+
+    return walk(get_resolver().url_patterns, "")
+
+
+def address(name: str, pattern: URLPattern, clinic: Clinic) -> tuple[str, bool]:
+    """The route's address for the clinic's objects, and whether it names one that is the clinic's own."""
+    wanted = list(pattern.pattern.converters)
+    values = {parameter: clinic.arguments[parameter] for parameter in wanted if parameter != "pk"}
+    if "pk" in wanted:
+        values["pk"] = next(pk for prefix, pk in clinic.by_prefix.items() if name.startswith(prefix))
+    own = bool(wanted) and not {"slug", "token"} & set(wanted)
+    return reverse(name, kwargs=values), own
+
+
+def body(response: HttpResponseBase) -> bytes:
+    return b"".join(response) if response.streaming else response.content  # type: ignore[arg-type,attr-defined,no-any-return]
+
+
+def state_of(organisation: Organisation) -> list[Any]:
+    """What a stranger might have changed."""
+    tables = (Batch, Case, Image, Job, Label, Message, ResultLink, ApiKey)
+    return [organisation.batches.count(), *(list(table.objects.order_by("pk").values()) for table in tables)]
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
+def test_no_route_serves_a_stranger(clinic: Clinic, method: str) -> None:
+    outsiders = strangers()
+    before = state_of(clinic.organisation)
+    tried = 0
+    for name, pattern in routes():
+        url, own = address(name, pattern, clinic)
+        for who, (client, headers) in outsiders.items():
+            if who == Membership.Role.OPERATOR and name.startswith(SHARED_WITH_OPERATORS):
+                continue
+            form = {"data": "{}", "content_type": "application/json"} if name.startswith("api:") else {}
+            response = client.generic(method.upper(), url, headers=headers, **form)  # type: ignore[arg-type]
+            assert response.status_code != 500, f"{who} {method} {url}: {response.status_code}"
+            assert MARK.encode() not in body(response), f"{who} {method} {url} reveals the clinic's data"
+            if own:
+                assert response.status_code in REFUSED, f"{who} {method} {url}: {response.status_code}"
+            tried += 1
+    theirs = state_of(clinic.organisation)
+    assert before[:6] == theirs[:6], "a stranger changed the clinic's rows"
+    assert tried > 200
+
+
+def test_the_marks_are_really_there(clinic: Clinic) -> None:
+    """The test above could pass on empty pages: the clinic's own people do see the marks."""
+    user = MembershipFactory(organisation=clinic.organisation, role=Membership.Role.PROVIDER).user
+    client = Client()
+    client.force_login(user)
+    seen = 0
+    for name, pattern in routes():
+        url, _ = address(name, pattern, clinic)
+        response = client.get(url)
+        seen += response.status_code == 200 and MARK.encode() in body(response)
+    assert seen >= 10
