@@ -7,15 +7,14 @@ from django.shortcuts import get_object_or_404
 from rest_framework.viewsets import GenericViewSet
 
 from webapp.accounts.models import Organisation
-from webapp.accounts.permissions import Provider, organisation_of
+from webapp.accounts.permissions import organisation_of
 
 M = TypeVar("M", bound=Model)
 
 
 class ProviderViewSet(GenericViewSet[M]):
-    """Only for providers and their software, and only over their own organisation's rows: the rest is not found."""
+    """Only over the rows of one's own organisation: the rest is not found. Each viewset says that it is for providers."""
 
-    permission_classes = [Provider]
     lookup_value_converter = "uuid"
 
     @property

@@ -73,6 +73,7 @@ def age(value: object) -> int | None:
 
 
 def sex(value: object) -> str:
+    """One of `Case.Sex`, unknown where nothing is said."""
     value = text(value, limit=20).lower()
     value = SEXES.get(value, value)
     if value in MISSING:
@@ -83,11 +84,13 @@ def sex(value: object) -> str:
 
 
 def anatom_site(value: object) -> str:
+    """Where on the body, in the client's words."""
     value = text(value, limit=60)
     return "" if value.lower() in MISSING else value
 
 
 def capture(value: object) -> str:
+    """One of `Case.Capture`, dermoscopic where nothing is said."""
     value = text(value, limit=40).lower()
     value = CAPTURES.get(value, value) or Case.Capture.DERMOSCOPIC
     if value not in Case.Capture.values:
@@ -96,10 +99,12 @@ def capture(value: object) -> str:
 
 
 def notes(value: object) -> str:
+    """A longer text, which may have several lines."""
     return text(value, limit=MAX_NOTES, unprintable=_UNPRINTABLE_IN_TEXT)
 
 
 def email(value: object) -> str:
+    """An e-mail address, or nothing."""
     value = text(value, limit=254)
     try:
         if value:
@@ -112,6 +117,7 @@ def email(value: object) -> str:
 
 
 def birth_date(value: object) -> date | None:
+    """A date of birth, YYYY-MM-DD, of a person who may be alive."""
     value = text(value, limit=40)
     if not value:
         return None

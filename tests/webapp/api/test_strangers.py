@@ -26,7 +26,7 @@ def test_a_stranger_finds_nothing() -> None:
         if "<uuid:pk>" not in address:
             continue
         path = "/" + address.replace("<uuid:pk>", str(ids[address.partition("/")[0]]))
-        for method in list(pattern.callback.actions):  # type: ignore[union-attr]
+        for method in set(pattern.callback.actions) - {"head"}:  # type: ignore[union-attr]
             ask = stranger.get if method == "get" else stranger.post
             assert problem(ask(path), 404)["code"] == "not_found", path
             if method == "get":

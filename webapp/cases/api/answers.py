@@ -28,6 +28,8 @@ def upload_of(image: Image, *, size: int | None = None) -> dict[str, Any] | None
 
 
 class ImageSerializer(serializers.ModelSerializer[Image]):
+    """One image of a batch, and where its file goes while it is awaited."""
+
     case = serializers.UUIDField(source="case_id")
     case_id = serializers.CharField(source="case.external_id", help_text="Your id of the case")
     what_to_do = serializers.CharField(source="advice", help_text="About the refusal, in a sentence")
@@ -55,7 +57,7 @@ class AwaitedImageSerializer(serializers.Serializer[Any]):
 def awaited_images(batch: Batch, **only: Any) -> list[dict[str, Any]]:
     """The batch's images in the order of its manifest, as `AwaitedImageSerializer` has them. Quick for thousands."""
     images = batch.images.filter(**only).select_related("case").order_by("created_at", "id")
-    images = images.only("id", "filename", "state", "organisation_id", "case__external_id")
+    images = images.only("filename", "state", "organisation", "batch", "case__external_id")
     return [
         {
             "id": str(image.pk),
@@ -69,12 +71,16 @@ def awaited_images(batch: Batch, **only: Any) -> list[dict[str, Any]]:
 
 
 class ArchiveSerializer(serializers.ModelSerializer[Archive]):
+    """A ZIP that is unpacked into a batch: `report` lists each file or row that was left out."""
+
     class Meta:
         model = Archive
         fields = ["state", "reason", "report", "created_at"]
 
 
 class BatchSerializer(serializers.ModelSerializer[Batch]):
+    """Cases that were sent together."""
+
     class Meta:
         model = Batch
         fields = [
@@ -91,6 +97,8 @@ class BatchSerializer(serializers.ModelSerializer[Batch]):
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
+    """How far a batch is."""
+
     images = serializers.DictField(child=serializers.IntegerField(), help_text=f"By state: {Image.State.values}")
     jobs = serializers.DictField(child=serializers.IntegerField(), help_text=f"By state: {Job.State.values}")
     advice = serializers.DictField(
@@ -104,6 +112,8 @@ class ProgressSerializer(serializers.Serializer[Any]):
 
 
 class BatchDetailSerializer(BatchSerializer):
+    """A batch and how far it is."""
+
     progress = ProgressSerializer()
     archive = ArchiveSerializer(allow_null=True)
 
@@ -112,6 +122,8 @@ class BatchDetailSerializer(BatchSerializer):
 
 
 class CreatedBatchSerializer(BatchSerializer):
+    """A new batch, and where its files go."""
+
     images = AwaitedImageSerializer(many=True)
     archive_upload = UploadSerializer(allow_null=True, help_text="Where the ZIP goes")
 

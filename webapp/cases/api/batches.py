@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from webapp import storage
-from webapp.accounts.permissions import actor_of
+from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.pagination import AsSent
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
@@ -45,6 +45,9 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 @extend_schema_view(list=extend_schema(summary="Your batches, newest first"))
 @extend_schema(tags=["batches"])
 class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
+    """Cases that are sent together."""
+
+    permission_classes = [Provider]
     queryset = Batch.objects.all()
     serializer_class: type[serializers.BaseSerializer[Any]] = BatchSerializer
     filterset_class = BatchFilter

@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from webapp.accounts.permissions import actor_of
+from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
 from webapp.cases.api.filters import CaseFilter
@@ -22,6 +22,9 @@ from webapp.inference.selectors import with_answers
 
 @extend_schema(tags=["cases"])
 class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderViewSet[Case]):
+    """One lesion of one patient, and the answer for it."""
+
+    permission_classes = [Provider]
     queryset = Case.objects.all()
     filterset_class = CaseFilter
 

@@ -11,6 +11,8 @@ from webapp.inference.selectors import filter_by_answer
 
 
 class BatchFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
+    """Of batches."""
+
     state = filters.ChoiceFilter(choices=Batch.State.choices)
     source = filters.ChoiceFilter(choices=Batch.Source.choices)
     created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
@@ -28,6 +30,8 @@ class ImageFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
 
 
 class CaseFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
+    """Of cases, also by their current answer."""
+
     batch = filters.UUIDFilter(field_name="batch_id")
     case_id = filters.CharFilter(field_name="external_id", label="Your id of the case")
     patient_id = filters.CharFilter(field_name="patient__external_id", label="Your id of the patient")

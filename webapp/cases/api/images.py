@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from webapp import storage
-from webapp.accounts.permissions import actor_of
+from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
 from webapp.cases import intake, services
@@ -26,6 +26,9 @@ JPEG = {(200, "image/jpeg"): OpenApiTypes.BINARY}
 
 @extend_schema(tags=["images"])
 class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
+    """One image of a case."""
+
+    permission_classes = [Provider]
     queryset = Image.objects.select_related("case")
     serializer_class = ImageSerializer
 

@@ -25,6 +25,8 @@ class CaseRequest(serializers.Serializer[None]):
 
 
 class CasesRequest(serializers.Serializer[None]):
+    """Further cases of an open batch."""
+
     cases = CaseRequest(many=True, help_text="Up to 10,000 in a batch")
 
 
@@ -40,16 +42,22 @@ class BatchOptions(serializers.Serializer[None]):
 
 
 class BatchRequest(BatchOptions):
+    """A batch and its cases."""
+
     cases = CaseRequest(many=True, required=False, help_text="Up to 10,000")
 
 
 class SubmitRequest(serializers.Serializer[None]):
+    """How a batch is submitted."""
+
     allow_missing = serializers.BooleanField(
         required=False, default=False, help_text="Leave out the images that were not uploaded"
     )
 
 
 class ArchiveRequest(serializers.Serializer[None]):
+    """How an archive is unpacked."""
+
     capture = serializers.ChoiceField(
         Case.Capture.choices,
         required=False,
@@ -59,12 +67,16 @@ class ArchiveRequest(serializers.Serializer[None]):
 
 
 class UploadUrlRequest(serializers.Serializer[None]):
+    """What a fresh URL should insist on."""
+
     size = serializers.IntegerField(
         min_value=1, required=False, help_text="Bytes. The URL then takes a file of this size and no other"
     )
 
 
 class ReleaseRequest(serializers.Serializer[None]):
+    """What goes to the patient with the result."""
+
     note = serializers.CharField(
         max_length=MAX_NOTES, required=False, allow_blank=True, default="", help_text="Shown to the patient"
     )

@@ -21,6 +21,8 @@ class ReleaseSerializer(serializers.Serializer[Any]):
 
 
 class AnswerSerializer(serializers.ModelSerializer[Answer]):
+    """What a model release says."""
+
     probabilities = serializers.DictField(
         child=serializers.FloatField(min_value=0, max_value=1), help_text=f"P(class): {', '.join(CLASSES)}"
     )
@@ -33,12 +35,16 @@ class AnswerSerializer(serializers.ModelSerializer[Answer]):
 
 
 class ImageResultSerializer(AnswerSerializer):
+    """The answer for one image."""
+
     class Meta(AnswerSerializer.Meta):
         model = Result
         fields = [*AnswerSerializer.Meta.fields, "preprocessing", "input_sha256"]
 
 
 class CaseResultSerializer(AnswerSerializer):
+    """The answer for a case: its images combined."""
+
     class Meta(AnswerSerializer.Meta):
         model = CaseResult
         fields = [*AnswerSerializer.Meta.fields, "images"]
@@ -54,6 +60,8 @@ class ReviewSerializer(serializers.Serializer[Any]):
 
 
 class CaseSerializer(serializers.ModelSerializer[Case]):
+    """One lesion of one patient, with the answer for it."""
+
     case_id = serializers.CharField(source="external_id", help_text="Your id of the case")
     patient_id = serializers.CharField(source="patient.external_id", help_text="Your id of the patient")
     result = serializers.SerializerMethodField()
@@ -93,6 +101,8 @@ class CaseSerializer(serializers.ModelSerializer[Case]):
 
 
 class CaseImageSerializer(serializers.ModelSerializer[Image]):
+    """One image of a case, with the answer for it."""
+
     what_to_do = serializers.CharField(source="advice", help_text="About the refusal, in a sentence")
     quality_overridden = serializers.SerializerMethodField(help_text="Used against the advice of the quality check")
     image_url = serializers.SerializerMethodField(help_text="The picture without metadata, as the model saw it")
@@ -138,6 +148,8 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
 
 
 class CaseDetailSerializer(CaseSerializer):
+    """A case with its images."""
+
     images = CaseImageSerializer(many=True)
     thresholds = serializers.SerializerMethodField(help_text="P(malignant) from which each advice is given")
     notice = serializers.SerializerMethodField()
