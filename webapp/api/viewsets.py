@@ -13,7 +13,7 @@ M = TypeVar("M", bound=Model)
 
 
 class ProviderViewSet(GenericViewSet[M]):
-    """Only over the rows of one's own organisation: the rest is not found. Each viewset says that it is for providers."""
+    """Only over the rows of one's own organisation: the rest is not found. Each viewset says whom it is for."""
 
     lookup_value_converter = "uuid"
 
