@@ -6,16 +6,16 @@ from dataclasses import asdict
 
 import structlog
 from django.conf import settings
-from ml.imaging.quality import check
-from webapp.cases.archives import claim_archive
-from webapp.cases.unpacking import expand
 
 from ml.imaging.decode import Decoded, decode
 from ml.imaging.derivatives import derivatives
+from ml.imaging.quality import check
 from ml.imaging.refusal import ImageRefused
 from webapp import storage
+from webapp.cases.archives import claim_archive
 from webapp.cases.intake import Found, accept, claim_images, refuse
 from webapp.cases.models import Image
+from webapp.cases.unpacking import expand
 from webapp.queue import Task, ring_now
 from workers.task import task
 

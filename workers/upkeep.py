@@ -1,13 +1,13 @@
 """The sweep: every few seconds, what a dead worker or a lost wake-up left behind is set going again."""
 
 import structlog
-from webapp.cases.archives import sweep_archives
-from webapp.notify.delivery import sweep_messages
-from webapp.registry.training import sweep_training
 
+from webapp.cases.archives import sweep_archives
 from webapp.cases.intake import sweep_images
 from webapp.inference.services import sweep_jobs
+from webapp.notify.delivery import sweep_messages
 from webapp.queue import Task
+from webapp.registry.training import sweep_training
 from workers.task import task
 
 logger = structlog.get_logger(__name__)

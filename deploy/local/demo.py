@@ -167,7 +167,7 @@ def retrain() -> Any:
             shown = len(run.progress)
             time.sleep(0.5)
             run.refresh_from_db()
-    if run.state == TrainingRun.State.FAILED:
+    if run.candidate is None or run.gate is None:
         raise RuntimeError(f"The retraining failed: {run.error}")
     _show_gate(run.gate)
     note = "" if run.gate["verdict"] == "passed" else "Demonstration: so few labels cannot decide the gate."

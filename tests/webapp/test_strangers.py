@@ -134,7 +134,7 @@ def address(name: str, pattern: URLPattern, clinic: Clinic) -> tuple[str, bool]:
 
 
 def body(response: HttpResponseBase) -> bytes:
-    return b"".join(response) if response.streaming else response.content  # type: ignore[arg-type,attr-defined,no-any-return]
+    return b"".join(response) if response.streaming else response.content  # type: ignore[attr-defined]
 
 
 def state_of(organisation: Organisation) -> list[Any]:

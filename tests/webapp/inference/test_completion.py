@@ -45,7 +45,7 @@ def outcome(malignant: float = 0.8) -> Outcome:
     return Outcome(probabilities, total, 0.1, Advice.URGENT_REFERRAL, "test", "0" * 64)
 
 
-def submitted(images_by_case: list[int], **batch: object) -> Batch:
+def submitted_batch(images_by_case: list[int], **batch: object) -> Batch:
     """A submitted batch whose cases have that many ready images."""
     made = BatchFactory(**batch)
     for count in images_by_case:
@@ -64,7 +64,7 @@ def answer_all(release: ModelRelease) -> None:
 
 
 def test_a_batch_runs_to_completion(release: ModelRelease) -> None:
-    batch = submitted([1, 2, 1])
+    batch = submitted_batch([1, 2, 1])
     assert (batch.state, batch.remaining) == (Batch.State.SUBMITTED, 4)
 
     answer_all(release)
@@ -77,7 +77,7 @@ def test_a_batch_runs_to_completion(release: ModelRelease) -> None:
 
 
 def test_a_case_is_the_mean_of_its_images(release: ModelRelease) -> None:
-    batch = submitted([2])
+    batch = submitted_batch([2])
     token, jobs = claim_jobs(limit=2)
     succeed(job=jobs[0], token=token, release=release, outcome=outcome(0.9))
     assert not CaseResult.objects.exists()
@@ -92,7 +92,7 @@ def test_a_case_is_the_mean_of_its_images(release: ModelRelease) -> None:
 
 def test_two_workers_that_end_a_case_at_the_same_moment_combine_it_once(release: ModelRelease) -> None:
     for _ in range(10):
-        batch = submitted([2])
+        batch = submitted_batch([2])
         token, jobs = claim_jobs(limit=2)
 
         def finish(job: Job, token: uuid.UUID = token) -> bool:
@@ -110,7 +110,7 @@ def test_two_workers_that_end_a_case_at_the_same_moment_combine_it_once(release:
 
 
 def test_a_late_worker_changes_nothing(release: ModelRelease) -> None:
-    batch = submitted([1])
+    batch = submitted_batch([1])
     late_token, [late] = claim_jobs(limit=1)
     Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert sweep_jobs() == 1
@@ -127,7 +127,7 @@ def test_a_late_worker_changes_nothing(release: ModelRelease) -> None:
 
 
 def test_a_job_whose_workers_keep_dying_fails_alone(release: ModelRelease) -> None:
-    batch = submitted([1, 1])
+    batch = submitted_batch([1, 1])
     poisonous, _ = Job.objects.order_by("pk")
     for _ in range(settings.MAX_ATTEMPTS):
         token, jobs = claim_jobs(limit=2)
@@ -200,9 +200,9 @@ def test_a_batch_of_refused_images_completes_at_once() -> None:
     token, [image] = claim_images(limit=1)
     refuse(image=image, token=token, code="corrupt", advice="Send it again.")
 
-    batch = submit_batch(actor=SYSTEM, batch=batch)
+    ended = submit_batch(actor=SYSTEM, batch=batch)
 
-    assert (batch.state, batch.failures) == (Batch.State.COMPLETED_WITH_FAILURES, 1)
+    assert (ended.state, ended.failures) == (Batch.State.COMPLETED_WITH_FAILURES, 1)
 
 
 def test_overriding_the_quality_check_reopens_the_batch(release: ModelRelease) -> None:
@@ -241,13 +241,13 @@ def test_missing_uploads_stop_a_submission_until_they_are_given_up() -> None:
         submit_batch(actor=SYSTEM, batch=batch)
     assert problem.value.details["image_ids"] == [str(missing.pk)]
 
-    batch = submit_batch(actor=SYSTEM, batch=batch, allow_missing=True)
+    submitted = submit_batch(actor=SYSTEM, batch=batch, allow_missing=True)
     missing.refresh_from_db()
-    assert (missing.state, batch.failures, batch.remaining) == (Image.State.EXPIRED, 1, 1)
+    assert (missing.state, submitted.failures, submitted.remaining) == (Image.State.EXPIRED, 1, 1)
 
 
 def test_cancelling_drops_what_waits_and_ignores_what_comes_late(release: ModelRelease) -> None:
-    batch = submitted([1, 1])
+    batch = submitted_batch([1, 1])
     token, [running] = claim_jobs(limit=1)
 
     cancel_batch(actor=SYSTEM, batch=batch)
@@ -261,8 +261,8 @@ def test_cancelling_drops_what_waits_and_ignores_what_comes_late(release: ModelR
 
 def test_results_are_released_by_themselves_where_the_organisation_chose_that(release: ModelRelease) -> None:
     clinic = OrganisationFactory(release_policy=Organisation.ReleasePolicy.AUTOMATIC)
-    submitted([1], organisation=clinic)
-    submitted([1])
+    submitted_batch([1], organisation=clinic)
+    submitted_batch([1])
 
     answer_all(release)
 
