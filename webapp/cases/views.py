@@ -49,7 +49,8 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         after=request.GET.get("after", ""),
         size=PAGE,
     )
-    record(actor=actor_of(request), action="batch.viewed", object_id=found.pk, organisation=found.organisation)
+    if "HX-Request" not in request.headers:  # the page that is open renews its list by itself
+        record(actor=actor_of(request), action="batch.viewed", object_id=found.pk, organisation=found.organisation)
     context = {
         **_progress(found),
         "page": page,
