@@ -23,6 +23,8 @@ LOCAL = env.bool("LOCAL", False)
 SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
+# How many proxies of ours stand before the site: limits on sign-in count by the address that these forward.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 1 if SITE_URL.startswith("https://") else 0)
 
 INSTALLED_APPS = [
     "webapp.pages",  # first, so that its templates stand before allauth's
@@ -202,6 +204,7 @@ MFA_TOTP_ISSUER = "LesionLens"
 LOGIN_REDIRECT_URL = "pages:home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "pages:home"
 LOGIN_URL = "account_login"
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 
 # API
 
@@ -215,11 +218,11 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["webapp.api.parsers.BoundedJSON"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "webapp.api.negotiation.OneFormat",
     "DEFAULT_PAGINATION_CLASS": "webapp.api.pagination.NewestFirst",
-    "PAGE_SIZE": 50,
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["webapp.api.throttling.PerClient"],
     "DEFAULT_THROTTLE_RATES": {"client": env.str("API_RATE", "6000/minute"), "anonymous": "60/minute"},
+    "NUM_PROXIES": TRUSTED_PROXIES,
     "EXCEPTION_HANDLER": "webapp.api.problems.problem_response",
     "DEFAULT_VERSIONING_CLASS": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",

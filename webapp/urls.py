@@ -1,7 +1,10 @@
 """Every address of the site, by room."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # Django's has no second factor
 
 handler500 = "webapp.api.problems.server_error"
 

@@ -1,12 +1,17 @@
 """A clinic's pages for its keys and settings, and the pages to sign in with."""
 
+from typing import Any
+
 import pytest
-from django.test import Client
+from allauth.account.adapter import get_adapter
+from django.test import Client, RequestFactory
 from django.urls import reverse
+from rest_framework.views import APIView
 
 from tests.factories import PASSWORD, MembershipFactory, UserFactory, api_key
 from webapp.accounts.models import ApiKey, Membership, Organisation
 from webapp.accounts.services import find_api_key
+from webapp.api.throttling import PerClient
 from webapp.audit.models import Event
 
 pytestmark = pytest.mark.django_db
@@ -103,3 +108,29 @@ def test_allauth_pages_of_a_signed_in_person(client: Client, name: str) -> None:
 
     assert page.status_code == 200
     assert "pages/lens" in page.content.decode()
+
+
+def test_administrators_sign_in_by_the_one_door_that_has_limits_and_a_second_factor(client: Client) -> None:
+    page = client.get("/admin/", follow=True)
+
+    assert page.redirect_chain[-1][0].startswith(reverse("account_login"))
+    assert client.post("/admin/login/", {"username": "a@b.example", "password": PASSWORD}).status_code == 302
+
+    client.force_login(UserFactory())
+    assert client.get("/admin/", follow=True).status_code == 403
+
+
+def test_an_address_that_a_client_makes_up_is_not_counted_by(rf: RequestFactory) -> None:
+    """No proxy of ours stands before this site, so nobody else may say where a request comes from."""
+    request = rf.get("/", headers={"X-Forwarded-For": "203.0.113.9"})
+
+    assert get_adapter().get_client_ip(request) == "127.0.0.1"
+    assert PerClient().get_ident(APIView().initialize_request(request)) == "127.0.0.1"
+
+
+def test_behind_our_proxy_the_address_that_it_forwards_counts(rf: RequestFactory, settings: Any) -> None:
+    """Else all people would share the limits of one address, and one of them could lock out the others."""
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    request = rf.get("/", headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.9"})
+
+    assert get_adapter().get_client_ip(request) == "203.0.113.9"
