@@ -10,7 +10,7 @@ from webapp.accounts.permissions import Role, actor_of, for_roles
 from webapp.audit.services import record
 from webapp.cases.models import Image
 from webapp.cases.selectors import viewable_images
-from webapp.inference.models import Result
+from webapp.inference.models import NEWEST, Result
 
 KINDS = ("clean", "thumbnail", "heatmap")
 KEPT_SECONDS = 3600
@@ -49,7 +49,7 @@ def _key(image: Image, kind: str) -> str:
         return image.clean_key
     if kind == "thumbnail":
         return image.thumbnail_key
-    result = Result.objects.filter(image=image).order_by("-release_id").first()
+    result = Result.objects.filter(image=image).order_by(*NEWEST).first()
     if result is None:
         raise Http404
     return result.heatmap_key

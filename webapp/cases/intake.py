@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
 from webapp.audit.services import Actor, record
-from webapp.cases.models import Batch, Image
+from webapp.cases.models import Batch, Case, Image
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.services import enqueue
@@ -91,13 +91,18 @@ def _end(image: Image, token: uuid.UUID, **changes: Any) -> bool:
 
 @transaction.atomic
 def override_quality(*, actor: Actor, image: Image) -> None:
-    """A provider insists on an image that the quality check refused. Raises Problem `not_overridable`, `duplicate`."""
+    """A provider insists on an image that the quality check refused.
+
+    Raises Problem `not_overridable`, `duplicate`, and `case_released`: what a patient has read is not changed after.
+    """
     batch = Batch.objects.select_for_update().get(pk=image.batch_id)
     refused = Image.objects.filter(
         pk=image.pk, state=Image.State.REJECTED, width__gt=0, reason__in=_quality_codes(image)
     )
     if not refused.exists():
         raise Problem("not_overridable", "Only an image that failed the quality check can be used against its advice.")
+    if Case.objects.filter(pk=image.case_id, released_at__isnull=False).exists():
+        raise Problem("case_released", "The patient has this case's result already. Send the image in a new case.")
     if batch.images.filter(state=Image.State.READY, sha256=image.sha256).exists():
         raise Problem("duplicate", SENTENCES["duplicate"])
     refused.update(

@@ -7,7 +7,7 @@ from django.db.models import Prefetch, Q, QuerySet
 
 from webapp.accounts.models import User
 from webapp.cases.models import Batch, Case, Image
-from webapp.inference.models import CaseResult
+from webapp.inference.models import NEWEST, CaseResult
 
 
 class Stage(StrEnum):
@@ -48,7 +48,7 @@ def cases_of(user: User) -> QuerySet[Case]:
     mine = Case.objects.filter(patient__user=user)
     shown = mine.filter(Q(batch__source=Batch.Source.PATIENT) | Q(released_at__isnull=False))
     return shown.select_related("batch", "organisation", "patient").prefetch_related(
-        Prefetch("results", CaseResult.objects.select_related("release").order_by("-created_at")), "images"
+        Prefetch("results", CaseResult.objects.select_related("release").order_by(*NEWEST)), "images"
     ).order_by("-created_at")  # fmt: skip
 
 
@@ -74,6 +74,6 @@ def stage_of(case: Case) -> Stage:
 
 def current_result(case: Case) -> CaseResult:
     """The newest answer about a case that has one."""
-    result = case.results.select_related("release").order_by("-created_at").first()
+    result = case.results.select_related("release").order_by(*NEWEST).first()
     assert result is not None, "the caller has seen that there is a result"  # noqa: S101
     return result

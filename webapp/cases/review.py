@@ -4,8 +4,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from webapp.audit.services import SYSTEM, Actor, record
-from webapp.cases.models import Case
+from webapp.cases.models import Batch, Case
 from webapp.errors import Problem
+from webapp.inference.selectors import is_unfinished
 from webapp.notify.services import tell_patient
 
 
@@ -13,13 +14,16 @@ from webapp.notify.services import tell_patient
 def release_case(*, actor: Actor, case: Case, note: str = "") -> Case:
     """Give the result to the patient, who is told by e-mail that it can be read. Twice changes nothing.
 
-    Raises Problem `no_result` while there is none.
+    Raises Problem `no_result` while there is none, and `case_unfinished` while an image of it may still change it.
     """
+    Batch.objects.select_for_update().get(pk=case.batch_id)  # no image joins the case, and none ends, in this moment
     if not case.results.exists():
         raise Problem("no_result", "This case has no result yet, so there is nothing to release.")
+    if is_unfinished(case):
+        raise Problem("case_unfinished", "An image of this case is still being worked on. Release the result after it.")
     now = timezone.now()
     changed = Case.objects.filter(pk=case.pk, released_at=None).update(
-        released_at=now, reviewed_by=actor.user, reviewed_at=now, review_note=note
+        released_at=now, reviewed_by=actor.user, reviewed_at=None if actor == SYSTEM else now, review_note=note
     )
     case.refresh_from_db()
     if changed:

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from ml.advice import Advice
 from webapp.accounts.models import Membership, Organisation, User
 from webapp.cases.models import Batch, Case, Image
-from webapp.inference.models import CaseResult
+from webapp.inference.models import NEWEST, CaseResult
 
 MOST_URGENT_FIRST = ("urgency", "-risk", "id")
 NEWEST_FIRST = ("-created_at", "id")
@@ -45,7 +45,7 @@ def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QueryS
 
 def cases_by_urgency(batch: Batch) -> "QuerySet[Case]":
     """A batch's cases with what orders them: `urgency` of the current advice and `risk`, P(malignant)."""
-    newest = CaseResult.objects.filter(case=OuterRef("pk")).order_by("-release_id")
+    newest = CaseResult.objects.filter(case=OuterRef("pk")).order_by(*NEWEST)
     ranks = [When(advice=advice, then=Value(rank)) for advice, rank in URGENCY.items()]
     return Case.objects.filter(batch=batch).annotate(
         advice=Coalesce(Subquery(newest.values("advice")[:1]), Value("")),

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from django.db.models import Q
 from django.utils import timezone
 
 from ml.advice import combine
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.review import release_automatically
-from webapp.inference.models import CaseResult, Job, Result
+from webapp.inference.models import NEWEST, CaseResult, Result
+from webapp.inference.selectors import is_unfinished
 from webapp.notify.services import tell_patient_to_retake, tell_provider
 
 
@@ -35,19 +35,16 @@ def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> No
 
 def _combine(case: Case) -> None:
     """Write the case's result once all its images have ended, from those that have a result."""
-    live = case.images.filter(
-        Q(state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED])
-        | Q(jobs__state__in=[Job.State.QUEUED, Job.State.RUNNING])
-    )
-    if live.exists():
+    if is_unfinished(case):
         return
-    results = list(Result.objects.filter(case=case).order_by("-release_id", "image_id"))
+    newest = Result.objects.filter(case=case).order_by("image_id", *NEWEST).distinct("image_id")
+    results = list(newest.select_related("release"))
     if not results:
         if not case.images.exclude(state=Image.State.REJECTED).exists():
             tell_patient_to_retake(case=case)
         return
-    release = results[0].release
-    results = [result for result in results if result.release_id == release.pk]
+    # No image is left out because another release was promoted between it and the next: it may be the one that matters.
+    release = max(results, key=lambda result: (result.created_at, result.pk)).release
     answer = combine(
         [result.probabilities for result in results],
         [result.uncertainty for result in results],
@@ -58,6 +55,7 @@ def _combine(case: Case) -> None:
         release=release,
         defaults={
             "batch_id": case.batch_id,
+            "created_at": timezone.now(),
             "images": len(results),
             "probabilities": answer.probabilities,
             "top_class": answer.top_class,

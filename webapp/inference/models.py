@@ -9,6 +9,7 @@ from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.leases import Leased
 
 DX_CHOICES = [(code, code) for code in CLASSES]
+NEWEST = ("-created_at", "-pk")  # what was answered last is what holds, also after a rollback to an older release
 ADVICE_CHOICES = [(advice.value, advice.name.replace("_", " ").capitalize()) for advice in Advice]
 
 
@@ -95,7 +96,7 @@ class Result(Answer):
 
 
 class CaseResult(Answer):
-    """The answer of one release for a case: its images combined."""
+    """The answer for a case: the newest answers of its images combined. `release` gave the last of them."""
 
     case = models.ForeignKey(Case, models.CASCADE, related_name="results")
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="case_results")

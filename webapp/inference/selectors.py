@@ -1,6 +1,6 @@
 """How far a batch is, and what was answered.
 
-A case answered by several releases has its current answer from the newest of them, as `completion` combines it.
+An image or a case may be answered by several releases: the answer that was written last holds.
 """
 
 import math
@@ -10,7 +10,7 @@ from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from webapp.cases.models import Batch, Case, Image
-from webapp.inference.models import ADVICE_CHOICES, CaseResult, Job, Result
+from webapp.inference.models import ADVICE_CHOICES, NEWEST, CaseResult, Job, Result
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,18 @@ def progress(batch: Batch) -> Progress:
 
 def current_results(batch: Batch) -> QuerySet[CaseResult]:
     """The current answer of each case of a batch."""
-    newest = CaseResult.objects.filter(batch=batch).order_by("case_id", "-release_id").distinct("case_id")
+    newest = CaseResult.objects.filter(batch=batch).order_by("case_id", *NEWEST).distinct("case_id")
     return CaseResult.objects.filter(pk__in=newest.values("pk"))
 
 
 def with_answers(cases: QuerySet[Case], *, images: bool = True, image_results: bool = True) -> QuerySet[Case]:
-    """The cases with patient, images, results of each, and results of the whole; the newest release's come first.
+    """The cases with patient, images, results of each, and results of the whole; those that hold come first.
 
     A constant number of queries for any number of cases. `case.results.all()[0]` is the current answer, if any.
     """
     # A manifest is long and the same for thousands of results: it is fetched by those who need it.
-    results = Result.objects.order_by("-release_id").select_related("release").defer("release__manifest")
-    combined = CaseResult.objects.order_by("-release_id").select_related("release").defer("release__manifest")
+    results = Result.objects.order_by(*NEWEST).select_related("release").defer("release__manifest")
+    combined = CaseResult.objects.order_by(*NEWEST).select_related("release").defer("release__manifest")
     cases = cases.select_related("patient").prefetch_related(Prefetch("results", combined))
     if images:
         cases = cases.prefetch_related(Prefetch("images", Image.objects.order_by("created_at", "id")))
@@ -63,9 +63,17 @@ def with_answers(cases: QuerySet[Case], *, images: bool = True, image_results: b
     return cases
 
 
+def is_unfinished(case: Case) -> bool:
+    """Whether an image of the case is still awaited, checked, or at the model."""
+    return case.images.filter(
+        Q(state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED])
+        | Q(jobs__state__in=[Job.State.QUEUED, Job.State.RUNNING])
+    ).exists()
+
+
 def filter_by_answer(cases: QuerySet[Case], **wanted: str) -> QuerySet[Case]:
     """The cases whose current answer has these values, such as `advice="urgent_referral"`."""
-    newest = CaseResult.objects.filter(case=OuterRef("pk")).order_by("-release_id").values("pk")[:1]
+    newest = CaseResult.objects.filter(case=OuterRef("pk")).order_by(*NEWEST).values("pk")[:1]
     return cases.annotate(current=Subquery(newest)).filter(
         Q(results__pk=F("current")), **{f"results__{name}": value for name, value in wanted.items()}
     )

@@ -12,7 +12,7 @@ from django.utils import timezone
 from ml.classes import CLASSES
 from webapp.accounts.models import Organisation, User
 from webapp.cases.models import Image
-from webapp.inference.models import Result
+from webapp.inference.models import NEWEST, Result
 from webapp.labels.models import Consensus, Label
 
 ENOUGH = 2  # answers that settle an image when they agree
@@ -101,7 +101,7 @@ def needs_answers(image: Image) -> bool:
 
 def standing_result(image: Image) -> Result | None:
     """The newest prediction for an image."""
-    return Result.objects.filter(image=image).select_related("release").order_by("-pk").first()
+    return Result.objects.filter(image=image).select_related("release").order_by(*NEWEST).first()
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from webapp.cases.api.answers import ImageSerializer, UploadSerializer, upload_o
 from webapp.cases.api.requests import UploadUrlRequest
 from webapp.cases.models import Image
 from webapp.errors import Problem
+from webapp.inference.models import NEWEST
 
 JPEG = {(200, "image/jpeg"): OpenApiTypes.BINARY}
 
@@ -70,7 +71,7 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     @action(detail=True)
     def heatmap(self, request: Request, pk: str) -> HttpResponse:
         image = self.get_object()
-        result = image.results.order_by("-release_id").first()
+        result = image.results.order_by(*NEWEST).first()
         if result is None:
             raise NotFound("This image has no result yet.")
         return self._picture(image, result.heatmap_key)
