@@ -88,6 +88,9 @@ class ModelRelease(models.Model):
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     decided_at = models.DateTimeField(null=True, blank=True)
     decision_note = models.TextField(blank=True)
+    replaced = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="+", help_text="What a rollback returns to"
+    )
 
     class Meta:
         constraints = [

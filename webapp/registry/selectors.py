@@ -67,11 +67,6 @@ def runs() -> QuerySet[TrainingRun]:
     return TrainingRun.objects.select_related("snapshot", "parent", "candidate", "requested_by").order_by("-created_at")
 
 
-def previous_release() -> ModelRelease | None:
-    """The release that a rollback makes active."""
-    return ModelRelease.objects.filter(state=ModelRelease.State.RETIRED).order_by("-decided_at", "-pk").first()
-
-
 def loaded_by(release: ModelRelease) -> QuerySet[Worker]:
     """The inference workers that were last heard with this release in memory."""
     return Worker.objects.filter(release=release, seen_at__gt=timezone.now() - HEARD).order_by("-seen_at")

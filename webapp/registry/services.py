@@ -53,10 +53,8 @@ def promote(*, actor: Actor, release: ModelRelease, note: str = "") -> ModelRele
             "gate_not_passed",
             f"The gate's verdict on this candidate is “{verdict}”. Write down why it should serve all the same.",
         )
-    now = timezone.now()
-    ModelRelease.objects.filter(state=State.ACTIVE).update(state=State.RETIRED, decided_at=now)
-    _decide(actor, release, State.ACTIVE, note, "release.promoted")
-    ring(Task.DRAIN)
+    release.replaced = active_release()
+    _activate(actor, release, note, "release.promoted")
     return release
 
 
@@ -73,13 +71,22 @@ def reject(*, actor: Actor, release: ModelRelease, note: str = "") -> ModelRelea
 
 @transaction.atomic
 def roll_back(*, actor: Actor) -> ModelRelease:
-    """Make the release that was active before this one active again. Raises Problem `nothing_to_roll_back_to`."""
+    """Make the release that the active one replaced active again. Raises Problem `nothing_to_roll_back_to`.
+
+    A second rollback goes one release further back; it never returns to what was rolled back from.
+    """
     _lock_releases()
-    previous = ModelRelease.objects.filter(state=State.RETIRED).order_by("-decided_at").first()
+    previous = previous_release()
     if previous is None:
         raise Problem("nothing_to_roll_back_to", "No release was active before this one.")
-    record(actor=actor, action="release.rolled_back", object_id=previous.pk, organisation=None)
-    return promote(actor=actor, release=previous, note="Rolled back")
+    _activate(actor, previous, "Rolled back", "release.rolled_back")
+    return previous
+
+
+def previous_release() -> ModelRelease | None:
+    """The release that a rollback makes active."""
+    active = active_release()
+    return active.replaced if active else None
 
 
 def gate_verdict(release: ModelRelease) -> str | None:
@@ -93,8 +100,14 @@ def _lock_releases() -> None:
     list(ModelRelease.objects.select_for_update().order_by("pk").values_list("pk"))
 
 
+def _activate(actor: Actor, release: ModelRelease, note: str, action: str) -> None:
+    ModelRelease.objects.filter(state=State.ACTIVE).update(state=State.RETIRED, decided_at=timezone.now())
+    _decide(actor, release, State.ACTIVE, note, action)
+    ring(Task.DRAIN)
+
+
 def _decide(actor: Actor, release: ModelRelease, state: str, note: str, action: str) -> None:
     release.state, release.decision_note = state, note
     release.decided_by, release.decided_at = actor.user, timezone.now()
-    release.save(update_fields=["state", "decision_note", "decided_by", "decided_at"])
+    release.save(update_fields=["state", "decision_note", "decided_by", "decided_at", "replaced"])
     record(actor=actor, action=action, object_id=release.pk, organisation=None, detail=release.name)

@@ -19,7 +19,7 @@ from webapp.registry import selectors
 from webapp.registry.card import model_card
 from webapp.registry.chart import charts
 from webapp.registry.models import ModelRelease, TrainingRun
-from webapp.registry.services import active_release, gate_verdict, promote, reject, roll_back
+from webapp.registry.services import active_release, gate_verdict, previous_release, promote, reject, roll_back
 from webapp.registry.training import start_run
 from webapp.registry.words import measured
 
@@ -42,7 +42,7 @@ def releases(request: HttpRequest) -> HttpResponse:
             "workers": selectors.loaded_by(active) if active else [],
             "candidates": [release for release in everything if release.state == State.CANDIDATE],
             "earlier": [release for release in everything if release.state in (State.RETIRED, State.REJECTED)],
-            "previous": selectors.previous_release(),
+            "previous": previous_release(),
         },
     )
 
@@ -112,7 +112,7 @@ def reject_release(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def roll_back_release(request: HttpRequest) -> HttpResponse:
     """Makes the release before this one active again; asks first where no script has."""
-    active, previous = active_release(), selectors.previous_release()
+    active, previous = active_release(), previous_release()
     if request.method == "POST" and request.POST.get("confirmed"):
         try:
             again = roll_back(actor=actor_of(request))

@@ -133,10 +133,12 @@ def test_a_rollback_is_one_click_with_a_script_and_two_without(operator: Client,
     operator.post("/models/roll-back/", {"confirmed": "1"})
     active.refresh_from_db()
     assert active.state == ModelRelease.State.ACTIVE
+    assert "Roll back to" not in operator.get("/models/").content.decode()  # never forward again
+    operator.post(f"/models/releases/{candidate.pk}/promote/", {"note": "Better all the same."})
     scripted = operator.post("/models/roll-back/", {"confirmed": "1"}, headers={"HX-Request": "true"})
     assert scripted.headers["HX-Redirect"] == "/models/"
-    candidate.refresh_from_db()
-    assert candidate.state == ModelRelease.State.ACTIVE
+    active.refresh_from_db()
+    assert active.state == ModelRelease.State.ACTIVE
 
 
 def test_a_rejected_candidate_is_listed_and_cannot_serve(operator: Client, run: TrainingRun) -> None:

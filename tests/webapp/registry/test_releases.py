@@ -42,7 +42,8 @@ class ReleaseMachine(RuleBasedStateMachine):
         ModelRelease.objects.all().delete()
         self.operator = Actor(user=UserFactory())
         self.rejected: set[int] = set()
-        self.was_active: list[int] = []
+        self.active: int | None = None
+        self.replaced: dict[int, int | None] = {}
 
     @rule(target=releases, verdict=st.sampled_from(["passed", "failed", "inconclusive", None]))
     def register(self, verdict: str | None) -> ModelRelease:
@@ -67,7 +68,9 @@ class ReleaseMachine(RuleBasedStateMachine):
             assert problem == "gate_not_passed"
         else:
             assert problem is None
-            self.activated(release)
+            if release.pk != self.active:
+                self.replaced[release.pk] = self.active
+                self.active = release.pk
 
     @rule(release=releases)
     def reject(self, release: ModelRelease) -> None:
@@ -79,20 +82,15 @@ class ReleaseMachine(RuleBasedStateMachine):
 
     @rule()
     def roll_back(self) -> None:
-        earlier = [pk for pk in self.was_active if pk != self.was_active[-1]]
+        earlier = self.replaced.get(self.active) if self.active else None
         problem = problem_of(lambda: roll_back(actor=self.operator))
         assert problem == (None if earlier else "nothing_to_roll_back_to")
-        if earlier:
-            self.activated(ModelRelease.objects.get(pk=earlier[-1]))
-
-    def activated(self, release: ModelRelease) -> None:
-        if self.was_active[-1:] != [release.pk]:
-            self.was_active.append(release.pk)
+        self.active = earlier or self.active
 
     @invariant()
     def one_is_active_and_no_rejected_one(self) -> None:
         active = list(ModelRelease.objects.filter(state=State.ACTIVE).values_list("pk", flat=True))
-        assert active == self.was_active[-1:]
+        assert active == ([self.active] if self.active else [])
         assert not self.rejected & set(active)
 
     @invariant()

@@ -48,6 +48,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('decided_at', models.DateTimeField(blank=True, null=True)),
                 ('decision_note', models.TextField(blank=True)),
+                ('replaced', models.ForeignKey(blank=True, help_text='What a rollback returns to', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='registry.modelrelease')),
                 ('decided_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
         ),
