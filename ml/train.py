@@ -110,11 +110,10 @@ def fit_members(run: Run, train: Examples, validation: Examples, progress: Progr
         keras.utils.set_random_seed(seed)
         model = members.build(name, run.size)
         members.load_imagenet(model, run.backbones)
-        training.fit(
-            model, train, validation, replace(run.settings, seed=seed), progress, work=run.work / f"{name}.checkpoint"
-        )
+        settings = replace(run.settings, seed=seed)
+        training.fit(model, train, validation, settings, progress, work=run.work / f"{name}.checkpoint")
         weights.save(model, finished)
-        _settings_path(run, name).write_text(json.dumps(asdict(run.settings)) + "\n")
+        _settings_path(run, name).write_text(json.dumps(asdict(settings)) + "\n")
         keras.utils.clear_session()
 
 
