@@ -3,7 +3,7 @@
 import structlog
 
 from webapp.cases.archives import sweep_archives
-from webapp.cases.intake import sweep_images
+from webapp.cases.intake import forget_originals, sweep_images
 from webapp.inference.services import sweep_jobs
 from webapp.notify.delivery import sweep_messages
 from webapp.queue import Task
@@ -11,17 +11,24 @@ from webapp.registry.training import sweep_training
 from workers.task import task
 
 logger = structlog.get_logger(__name__)
+SWEEPS = {
+    "images": sweep_images,
+    "originals": forget_originals,
+    "archives": sweep_archives,
+    "jobs": sweep_jobs,
+    "messages": sweep_messages,
+    "training_runs": sweep_training,
+}
 
 
 @task(Task.SWEEP, soft_limit=60, hard_limit=90)
 def sweep() -> None:
     """Return expired leases, give up what will never come, and ring for whatever still waits."""
-    swept = {
-        "images": sweep_images(),
-        "archives": sweep_archives(),
-        "jobs": sweep_jobs(),
-        "messages": sweep_messages(),
-        "training_runs": sweep_training(),
-    }
+    swept = {}
+    for name, sweep_one in SWEEPS.items():
+        try:
+            swept[name] = sweep_one()
+        except Exception:  # one table that cannot be swept must not leave the others behind
+            logger.exception("sweep_failed", table=name)
     if any(swept.values()):
         logger.info("swept", **swept)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
-from webapp.cases.manifest import RowError, from_csv
+from webapp.cases.manifest import MAX_CSV_BYTES, RowError, from_csv
 from webapp.cases.models import Batch
 from webapp.cases.services import CaseSpec
 from webapp.cases.web_upload import one_case_each, open_batch, take_archive, take_files, with_files_of
@@ -70,7 +70,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
             spec = case_form.spec(chosen.names, capture=form.cleaned_data["capture"])
             cases = [spec] if spec else None
         elif chosen.tables:
-            manifest = from_csv(chosen.tables[0].read(), capture=form.cleaned_data["capture"])
+            manifest = from_csv(chosen.tables[0].read(MAX_CSV_BYTES + 1), capture=form.cleaned_data["capture"])
             row_errors = manifest.errors
             if not row_errors:
                 cases, unlisted = with_files_of(manifest.cases, chosen.names)
@@ -111,7 +111,7 @@ def _made(request: HttpRequest, name: str, cases: list[CaseSpec], chosen: Chosen
     actor = actor_of(request)
     batch = open_batch(actor=actor, organisation=organisation_of(request), name=name, cases=cases)
     if chosen.archives:
-        table = chosen.tables[0].read() if chosen.tables else None
+        table = chosen.tables[0].read(MAX_CSV_BYTES + 1) if chosen.tables else None
         take_archive(actor=actor, batch=batch, file=chosen.archives[0], table=table, capture=request.POST["capture"])
     _say_left_out(request, "The table does not name", unlisted)
     if _asks_for_json(request):

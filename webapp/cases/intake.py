@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
+from webapp import storage
 from webapp.audit.services import Actor, record
 from webapp.cases.models import Batch, Case, Image
 from webapp.errors import Problem
@@ -18,6 +19,8 @@ from webapp.inference.completion import end_images
 from webapp.inference.services import enqueue
 from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring_now
+
+FORGOTTEN_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -134,12 +137,13 @@ def sweep_images() -> int:
     lost = Image.objects.filter(expired(), state=Image.State.STORED)
     changed = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).update(**UNLEASED)
     for image in lost.filter(attempt__gte=settings.MAX_ATTEMPTS):
-        changed += image.lease_token is not None and refuse(
+        if image.lease_token is not None and refuse(
             image=image,
             token=image.lease_token,
             code="inspection_failed",
             advice="This file could not be checked. Please export the picture again as JPEG and send that.",
-        )
+        ):
+            changed += 1
     changed += _expire_uploads()
     if waiting_images().exists():
         ring_now(Task.INSPECT, again=True)
@@ -151,3 +155,17 @@ def _expire_uploads() -> int:
     return Image.objects.filter(
         state=Image.State.AWAITING_UPLOAD, created_at__lt=deadline, batch__state=Batch.State.OPEN
     ).update(state=Image.State.EXPIRED, ended_at=timezone.now())
+
+
+def forget_originals() -> int:
+    """Make sure that no image that has ended is kept as it was received, with all that its camera wrote into it.
+
+    Intake deletes the original at once. This finds what a worker that died, a client that uploaded and never
+    completed, or one that used its upload URL twice has left: it waits until no URL for the image is valid any more.
+    """
+    no_url_is_valid = timezone.now() - timedelta(seconds=settings.UPLOAD_URL_SECONDS)
+    ended = Image.objects.filter(original_forgotten=False, ended_at__lt=no_url_is_valid).order_by("ended_at")
+    images = list(ended[:FORGOTTEN_AT_ONCE])
+    for image in images:
+        storage.delete(image.upload_key)
+    return Image.objects.filter(pk__in=[image.pk for image in images]).update(original_forgotten=True)

@@ -135,12 +135,15 @@ class Image(Leased):
     reason = models.CharField(max_length=40, blank=True, help_text="Stable code of the refusal")
     advice = models.CharField(max_length=300, blank=True, help_text="What to do about the refusal, in a sentence")
     sha256 = models.CharField(max_length=64, blank=True, help_text="Of the bytes as received")
-    size = models.PositiveIntegerField(default=0, help_text="Bytes as received")
+    size = models.PositiveBigIntegerField(default=0, help_text="Bytes as received, however many that were")
     width = models.PositiveIntegerField(default=0)
     height = models.PositiveIntegerField(default=0)
     quality = models.JSONField(default=list, help_text="Flags of the quality check: code, sentence, measure")
     quality_overridden_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    original_forgotten = models.BooleanField(
+        default=False, help_text="The bytes as received are gone for good: no upload URL was valid any more"
     )
     created_at = models.DateTimeField(auto_now_add=True)
     stored_at = models.DateTimeField(null=True, blank=True)
@@ -151,6 +154,7 @@ class Image(Leased):
         indexes = [
             models.Index(fields=["stored_at"], condition=Q(state="stored"), name="image_to_inspect"),
             models.Index(fields=["created_at"], condition=Q(state="awaiting_upload"), name="image_awaiting"),
+            models.Index(fields=["ended_at"], condition=Q(original_forgotten=False), name="image_original"),
             models.Index(fields=["batch", "state"], name="image_in_batch"),
         ]
         constraints = [

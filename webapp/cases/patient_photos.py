@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import IO
 
 from django.utils import timezone
 
@@ -29,7 +30,7 @@ BODY_SITES = {
 
 
 def send_photos(
-    *, actor: Actor, patient: Patient, key: str, photos: Sequence[bytes], anatom_site: str = "", notes: str = ""
+    *, actor: Actor, patient: Patient, key: str, photos: Sequence[IO[bytes]], anatom_site: str = "", notes: str = ""
 ) -> Case:
     """Take in up to three photos of one spot and send them to the model. Gives the case.
 
@@ -41,7 +42,7 @@ def send_photos(
     )
     if lately.count() >= MAX_A_DAY:
         raise Problem("too_many_photos", "You have sent many photos today. Please try again tomorrow.", status=429)
-    named = {f"photo-{number}": data for number, data in enumerate(photos, 1)}  # a phone's own names may be telling
+    named = {f"photo-{number}": photo for number, photo in enumerate(photos, 1)}  # a phone's own names may be telling
     spec = CaseSpec(
         external_id=f"phone-{secrets.token_hex(4)}",
         patient_id=patient.external_id,
@@ -55,7 +56,7 @@ def send_photos(
     batch, _ = create_batch(actor=actor, organisation=patient.organisation, submission=submission, cases=[spec])
     case = batch.cases.get()
     for image in case.images.filter(state=Image.State.AWAITING_UPLOAD, filename__in=named):
-        receive(image=image, data=named[image.filename])
+        receive(image=image, file=named[image.filename])
     submit_batch(actor=actor, batch=batch, allow_missing=True)
     return case
 

@@ -43,7 +43,7 @@ def photo(request: HttpRequest) -> HttpResponse:
                 actor=actor_of(request),
                 patient=form.cleaned_data["clinic"],
                 key=str(form.cleaned_data["key"]),
-                photos=[file.read() for file in form.cleaned_data["photos"]],
+                photos=form.cleaned_data["photos"],
                 anatom_site=form.cleaned_data["anatom_site"],
                 notes=form.cleaned_data["notes"],
             )

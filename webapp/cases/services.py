@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import IO
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -183,10 +184,9 @@ def complete_upload(*, image: Image) -> Image:
     return image
 
 
-def receive(*, image: Image, data: bytes) -> Image:
+def receive(*, image: Image, file: IO[bytes]) -> Image:
     """Store an image's bytes that came through the site itself, and complete its upload."""
-    if len(data) > settings.UPLOAD_MAX_BYTES:
-        data = data[: settings.UPLOAD_MAX_BYTES + 1]  # enough for intake to refuse it by its size
+    data = file.read(settings.UPLOAD_MAX_BYTES + 1)  # of a larger file enough for intake to refuse it by its size
     storage.write(image.upload_key, data)
     return complete_upload(image=image)
 
@@ -239,6 +239,7 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
         raise Problem("batch_finished", "This batch is complete, so it cannot be cancelled.")
     batch.state, batch.finished_at = Batch.State.CANCELLED, timezone.now()
     batch.save(update_fields=["state", "finished_at"])
+    batch.images.filter(state=Image.State.AWAITING_UPLOAD).update(state=Image.State.EXPIRED, ended_at=batch.finished_at)
     cancel_jobs(batch=batch)
     record(actor=actor, action="batch.cancelled", object_id=batch.id, organisation=batch.organisation)
     return batch

@@ -3,13 +3,16 @@ them. The names come first and the bytes follow, so that what a broken connectio
 """
 
 import zipfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import BinaryIO, cast
 
 from django.core.files.uploadedfile import UploadedFile
 
+from ml.imaging.archive import Archive
+from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
 from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor
@@ -23,9 +26,10 @@ from webapp.errors import Problem
 def one_case_each(names: Sequence[str], *, capture: str) -> list[CaseSpec]:
     """A case for each file, known by the file's name without its ending where that is unique."""
     stems = [PurePath(name).stem or name for name in names]
+    counts = Counter(stems)
     specs, taken = [], set[str]()
     for name, stem in zip(names, stems, strict=True):
-        wanted = stem if stems.count(stem) == 1 else name
+        wanted = stem if counts[stem] == 1 else name
         case_id, number = wanted[:100], 1
         while case_id in taken:
             number += 1
@@ -58,13 +62,21 @@ def open_batch(*, actor: Actor, organisation: Organisation, name: str, cases: Se
 
 def take_archive(*, actor: Actor, batch: Batch, file: UploadedFile, table: bytes | None, capture: str) -> None:
     """Store a ZIP for a worker to unpack, with the `table` of its cases inside it where that came beside it."""
-    if table is not None and zipfile.is_zipfile(file):
-        file.seek(0)
+    if table is not None and _can_be_read(file):
         with zipfile.ZipFile(file, "a") as archive:
             archive.writestr("lesionlens-cases.csv", table)
     file.seek(0)
     storage.write_file(key_of(batch), file)
     complete_archive(actor=actor, batch=batch, capture=capture)
+
+
+def _can_be_read(file: UploadedFile) -> bool:
+    """Whether this is a ZIP of bounded size inside. One that is not stays as it came: the worker says what is wrong."""
+    try:
+        with Archive(cast(BinaryIO, file)):
+            return True
+    except ArchiveRefused:
+        return False
 
 
 @dataclass(frozen=True)
@@ -79,14 +91,15 @@ def take_files(*, batch: Batch, files: Iterable[UploadedFile]) -> Taken:
     """Store files as the images of an open batch that wait for files of their names."""
     if batch.state != Batch.State.OPEN:
         raise Problem("batch_not_open", "This batch was submitted. Put further files in a new batch.")
+    files = list(files)
     waiting = defaultdict[str, list[Image]](list)
-    for image in awaited_images(batch):
+    for image in awaited_images(batch).filter(filename__in=[file.name for file in files]):
         waiting[image.filename].append(image)
     stored, unknown = 0, []
     for file in files:
         name = file.name or ""
         if waiting[name]:
-            receive(image=waiting[name].pop(0), data=file.read())
+            receive(image=waiting[name].pop(0), file=file)
             stored += 1
         else:
             unknown.append(name)

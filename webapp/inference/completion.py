@@ -27,7 +27,10 @@ def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> No
         batch.state = Batch.State.COMPLETED_WITH_FAILURES if batch.failures else Batch.State.COMPLETED
         batch.finished_at = timezone.now()
     batch.save(update_fields=["remaining", "failures", "state", "finished_at"])
-    for case in Case.objects.filter(images__in=ended).select_related("organisation", "batch", "patient").distinct():
+    cases = Case.objects.filter(images__in=ended).select_related("organisation", "batch", "patient")
+    if batch.source != Batch.Source.PATIENT:  # nothing follows from thousands of missing files but their count
+        cases = cases.filter(image_results__isnull=False)
+    for case in cases.distinct():
         _combine(case)
     if batch.remaining == 0:
         tell_provider(batch=batch)

@@ -158,9 +158,9 @@ def test_a_sending_that_was_cut_off_goes_on(patient: Patient, monkeypatch: pytes
 
     monkeypatch.setattr(storage, "write", fails)
     with pytest.raises(ConnectionError):
-        send_photos(actor=actor, patient=patient, key="k", photos=[b"1", b"2"])
+        send_photos(actor=actor, patient=patient, key="k", photos=[photo(b"1"), photo(b"2")])
     monkeypatch.undo()
-    case = send_photos(actor=actor, patient=patient, key="k", photos=[b"1", b"2"])
+    case = send_photos(actor=actor, patient=patient, key="k", photos=[photo(b"1"), photo(b"2")])
     assert [storage.read(image.upload_key) for image in case.images.order_by("filename")] == [b"1", b"2"]
     assert Case.objects.get().batch.state == "submitted"
 
@@ -197,9 +197,9 @@ def test_twenty_photos_a_day_are_enough(patient: Patient) -> None:
 
     actor = Actor(user=patient.user)
     for number in range(MAX_A_DAY):
-        send_photos(actor=actor, patient=patient, key=str(number), photos=[b"x"])
+        send_photos(actor=actor, patient=patient, key=str(number), photos=[photo(b"x")])
     with pytest.raises(Problem, match="try again tomorrow"):
-        send_photos(actor=actor, patient=patient, key="one more", photos=[b"x"])
+        send_photos(actor=actor, patient=patient, key="one more", photos=[photo(b"x")])
 
 
 def test_the_waiting_page_is_told_when_there_is_something_new(signed_in: Client, patient: Patient) -> None:

@@ -8,9 +8,11 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from tests.factories import BatchFactory, ImageFactory
+from tests.factories import BatchFactory, CaseFactory, ImageFactory
 from webapp import storage
+from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch, Image
+from webapp.cases.services import cancel_batch, complete_upload, receive, submit_batch
 
 pytestmark = pytest.mark.django_db
 
@@ -114,3 +116,38 @@ def test_only_put_is_taken(client: Client) -> None:
     response = client.get(path_of(ImageFactory().upload_key))
     assert problem(response, 405) == "method_not_allowed"
     assert response.headers["Allow"] == "PUT"
+
+
+def test_a_huge_object_in_storage_is_completed_and_left_to_intake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A presigned URL of S3 takes up to 5 GB."""
+    image = ImageFactory()
+    monkeypatch.setattr(storage, "size", lambda key: 5 * 1024**3)
+
+    assert complete_upload(image=image).size == 5 * 1024**3
+
+
+def test_no_more_of_a_file_is_read_than_may_be_stored(settings: Settings) -> None:
+    settings.UPLOAD_MAX_BYTES = 10
+    image, file = ImageFactory(), BytesIO(b"x" * 1000)
+
+    receive(image=image, file=file)
+
+    assert (file.tell(), storage.size(image.upload_key)) == (11, 11)
+
+
+def test_a_cancelled_batch_awaits_nothing() -> None:
+    image = ImageFactory()
+
+    cancel_batch(actor=SYSTEM, batch=image.batch)
+
+    image.refresh_from_db()
+    assert image.state == Image.State.EXPIRED
+
+
+def test_thousands_of_missing_files_cost_no_query_each(django_assert_max_num_queries: Any) -> None:
+    batch = BatchFactory()
+    for _ in range(30):
+        ImageFactory(case=CaseFactory(batch=batch))
+
+    with django_assert_max_num_queries(25):
+        assert submit_batch(actor=SYSTEM, batch=batch, allow_missing=True).failures == 30

@@ -79,8 +79,8 @@ def test_a_batch_from_manifest_to_label_leaves_no_person_and_no_finding_in_the_l
         actor=actor, organisation=clinic, submission=Submission(source=Batch.Source.WEB, name="Zebedee's"), cases=[spec]
     )
     good, bad = batch.images.order_by("filename").reverse()
-    receive(image=good, data=encode(skin_photo(), "JPEG"))
-    receive(image=bad, data=b"not a picture")
+    receive(image=good, file=io.BytesIO(encode(skin_photo(), "JPEG")))
+    receive(image=bad, file=io.BytesIO(b"not a picture"))
     submit_batch(actor=actor, batch=batch)
     for work in (inspect_waiting, drain, deliver, sweep):
         work()

@@ -1,0 +1,54 @@
+"""The sweep: what it leaves behind is nothing, and one part of it that fails does not stop the others."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from tests.factories import ImageFactory, JobFactory
+from webapp import storage
+from webapp.cases.intake import forget_originals
+from webapp.cases.models import Image
+from webapp.inference.models import Job
+from workers import upkeep
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def ago(hours: float) -> datetime:
+    return timezone.now() - timedelta(hours=hours)
+
+
+def test_a_table_that_cannot_be_swept_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = JobFactory(
+        state=Job.State.RUNNING, attempt=1, lease_token="0" * 32, lease_until=timezone.now() - timedelta(minutes=1)
+    )
+
+    def fails() -> int:
+        raise ConnectionError
+
+    monkeypatch.setitem(upkeep.SWEEPS, "images", fails)
+    upkeep.sweep()
+
+    job.refresh_from_db()
+    assert job.state == Job.State.QUEUED
+
+
+@pytest.mark.parametrize("state", [Image.State.READY, Image.State.EXPIRED])
+def test_an_original_that_was_left_behind_is_deleted(state: str) -> None:
+    """Its worker died before it could, or a client sent it and never said so."""
+    left = ImageFactory(ready=True, state=state, ended_at=ago(2))
+    storage.write(left.upload_key, b"with a place and a name")
+
+    assert forget_originals() == 1
+    assert storage.size(left.upload_key) is None
+    assert forget_originals() == 0
+
+
+def test_originals_stay_while_they_are_awaited_or_a_url_may_still_bring_them() -> None:
+    waiting, fresh = ImageFactory(stored=True), ImageFactory(ready=True)
+    for image in (waiting, fresh):
+        storage.write(image.upload_key, b"x")
+
+    assert forget_originals() == 0
+    assert storage.size(waiting.upload_key) == 1
