@@ -1,0 +1,103 @@
+"""A provider sends pictures as files and as a ZIP, watches the batch, reads a case and releases it."""
+
+import io
+import zipfile
+from collections.abc import Callable
+
+from playwright.sync_api import FilePayload, Page, expect
+
+from deploy.local.clinic import Photo
+from tests.e2e.conftest import DESKTOP, PHONE, Site, assert_accessible
+
+DONE_MS = 60_000
+
+
+def as_file(photo: Photo) -> FilePayload:
+    return {"name": photo.filename, "mimeType": "image/jpeg", "buffer": photo.data}
+
+
+def upload(page: Page, files: list[FilePayload]) -> None:
+    """Send files as a new batch, and wait for the batch's page."""
+    page.goto("/batches/new/")
+    page.set_input_files("#files", files)
+    page.click("main button:has-text('Upload')")
+    page.wait_for_url("**/batches/*-*/")
+
+
+def submit(page: Page) -> None:
+    """Submit the batch on the screen, and wait until it has ended."""
+    page.click("main button:has-text('Submit')")
+    expect(page.locator("main")).to_contain_text("Completed", timeout=DONE_MS)
+
+
+def test_a_batch_from_upload_to_release(site: Site, photos: list[Photo], open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("provider"))
+    page.goto("/batches/")
+    assert_accessible(page)
+    page.goto("/batches/new/")
+    assert_accessible(page)
+    broken: FilePayload = {"name": "broken.jpg", "mimeType": "image/jpeg", "buffer": photos[0].data[:500]}
+    upload(page, [*map(as_file, photos[:3]), broken])
+    assert_accessible(page)
+    submit(page)
+    main = page.locator("main")
+    expect(main).to_contain_text("with failures")
+    expect(main).to_contain_text("broken.jpg")
+    expect(main).to_contain_text("damaged or incomplete")
+    page.reload()
+    assert_accessible(page)
+    with page.expect_download() as download:
+        page.click("a:has-text('CSV')")
+    table = download.value.path().read_text()
+    assert table.count("\n") >= 4
+    assert "malignant" in table
+
+    page.locator("a[id^=case-]").first.click()
+    page.wait_for_url("**/cases/**")
+    page.keyboard.press("h")
+    expect(page.locator(".heatmap-toggle").first).to_be_checked()
+    assert_accessible(page)
+    page.fill("#note", "Please call us.")
+    page.click("button:has-text('Release to the patient')")
+    expect(page.locator("main")).to_contain_text("Released")
+    first = page.url
+    page.keyboard.press("j")
+    page.wait_for_url(lambda url: url != first)
+    for viewport in (PHONE, DESKTOP):
+        page.set_viewport_size(viewport)  # type: ignore[arg-type]
+        assert_accessible(page)
+
+
+def test_a_zip_with_a_table_becomes_cases(site: Site, photos: list[Photo], open_page: Callable[..., Page]) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for photo in photos[3:6]:
+            archive.writestr(f"pictures/{photo.filename}", photo.data)
+        archive.writestr("../climbing.jpg", photos[6].data)
+        rows = "".join(f"pair,{photo.filename}\n" for photo in photos[3:5]) + f"single,{photos[5].filename}\n"
+        archive.writestr("cases.csv", f"case_id,images\n{rows}")
+    page = open_page(site.email("provider"), PHONE)
+    upload(page, [{"name": "cases.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}])
+    expect(page.locator("main")).to_contain_text("climbing.jpg", timeout=DONE_MS)
+    assert_accessible(page)
+    submit(page)
+    expect(page.locator("a[id^=case-]")).to_have_count(2)
+    assert_accessible(page)
+
+
+def test_a_table_with_mistakes_stores_nothing(site: Site, photos: list[Photo], open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("provider"))
+    page.goto("/batches/new/")
+    table = f"case_id,images,age\nA,{photos[0].filename},old\n".encode()
+    page.set_input_files("#files", [as_file(photos[0]), {"name": "cases.csv", "mimeType": "text/csv", "buffer": table}])
+    page.click("main button:has-text('Upload')")
+    expect(page.locator("#upload-errors")).to_contain_text("Nothing was stored")
+    expect(page.locator("#upload-errors")).to_contain_text("age")
+    assert_accessible(page)
+
+
+def test_keys_and_settings_hold_up(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("provider"), PHONE)
+    for address in ("/organisation/", "/organisation/keys/", "/audit/", "/results/messages/", "/account/2fa/"):
+        page.goto(address)
+        assert_accessible(page)
