@@ -3,10 +3,15 @@
 import logging
 import logging.config
 import re
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict
 
 SECRET = re.compile(r"(/(?:results|uploads)/)[^/\s?]{20,}")  # a link's token in an address
+
+# What Postgres adds to an error: the key or the whole row that it was about.
+ROW = re.compile(r"DETAIL: .*?(?=\n\n(?:The above exception|During handling)|\Z)", re.DOTALL)
 
 
 class HideTokens(logging.Filter):
@@ -18,6 +23,13 @@ class HideTokens(logging.Filter):
         return True
 
 
+def hide_rows(_: Any, __: str, event: EventDict) -> EventDict:
+    """Keep rows of the database out of tracebacks: they hold names and notes."""
+    if "exception" in event:
+        event["exception"] = ROW.sub("DETAIL: (hidden)", event["exception"])
+    return event
+
+
 def logging_config(*, json: bool, level: str) -> None:
     """Send the standard library's and structlog's records through one formatter to standard error."""
     shared: list[structlog.typing.Processor] = [
@@ -26,6 +38,7 @@ def logging_config(*, json: bool, level: str) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        hide_rows,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()

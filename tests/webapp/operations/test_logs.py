@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import structlog
+from django.db import IntegrityError
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
 from ml.advice import Advice
 from ml.classes import CLASSES, DISPLAY_NAMES
-from tests.factories import MembershipFactory, OrganisationFactory
+from tests.factories import CaseFactory, MembershipFactory, OrganisationFactory, UserFactory
 from tests.ml.imaging.samples import encode, skin_photo
 from tests.ml.tiny_bundle import make_tiny_bundle
 from webapp.accounts.models import Organisation
@@ -50,6 +51,23 @@ def log() -> Iterator[io.StringIO]:
     yield written
     root.removeHandler(handler)
     root.setLevel(level)
+
+
+def test_a_row_that_the_database_refuses_is_not_in_the_traceback(log: io.StringIO) -> None:
+    UserFactory(email="zebedee@home.example")
+    try:
+        UserFactory(email="zebedee@home.example")
+    except IntegrityError:
+        logging.getLogger("django.request").exception("fault")
+        structlog.get_logger("webapp").exception("fault")
+    try:
+        CaseFactory(age=121, notes="Zebedee\n\nis worried")
+    except IntegrityError:
+        structlog.get_logger("webapp").exception("fault")
+    assert log.getvalue().count("IntegrityError") >= 3
+    assert log.getvalue().count("DETAIL: (hidden)") >= 3
+    assert "zebedee" not in log.getvalue().lower()
+    assert "worried" not in log.getvalue()
 
 
 @pytest.fixture
