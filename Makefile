@@ -17,12 +17,12 @@ help: ## list what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo "Start with \`make demo\`. It runs on your own images with"
-	@echo "  make demo IMAGES=<folder or zip> METADATA=<csv>"
+	@echo "  make demo IMAGES=<folder or zip> METADATA=<csv> COUNT=<how many>"
 
 setup: .venv/.runtime ## make .venv from the pinned requirements (the others call it)
 
 demo: setup ## play the whole loop: a clinic's batch in, results out, labels back, a better model
-	@$(BIN)/python -m deploy.local demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(METADATA),--metadata "$(METADATA)")
+	@$(BIN)/python -m deploy.local demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(METADATA),--metadata "$(METADATA)") $(if $(COUNT),--count $(COUNT))
 
 serve: setup ## run the site and its workers at http://127.0.0.1:8000 (or PORT=) until Ctrl-C
 	@$(BIN)/python -m deploy.local serve
