@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "csp",
     "webapp.accounts",
     "webapp.cases",
+    "webapp.patients",
     "webapp.inference",
     "webapp.labels",
     "webapp.registry",

@@ -12,7 +12,7 @@ urlpatterns = [
     path("", include("webapp.pages.urls")),
     path("", include("webapp.operations.urls")),
     path("", include("webapp.cases.urls")),
-    path("", include("webapp.cases.patient_urls")),
+    path("", include("webapp.patients.urls")),
     path("", include("webapp.accounts.urls")),
     path("results/", include("webapp.notify.urls")),
     path("labels/", include("webapp.labels.urls")),

@@ -13,12 +13,12 @@ from django.views.decorators.http import require_POST
 from webapp.accounts.date_of_birth import DateOfBirthForm
 from webapp.accounts.permissions import Role, actor_of, for_everyone, for_roles, organisation_of
 from webapp.cases.models import Case
-from webapp.cases.patient_results import image_response, result_page
-from webapp.cases.patient_selectors import released_cases
 from webapp.errors import Problem
 from webapp.notify import delivery
 from webapp.notify.links import find_link, open_link, renew_link, tries_left
 from webapp.notify.models import Message, ResultLink
+from webapp.patients.results import image_response, result_page
+from webapp.patients.selectors import released_cases
 
 LINK = "result_link"  # in the session: the link that was followed
 OPENED = "result_opened"  # in the session: which case may be read, and until when

@@ -15,7 +15,6 @@ from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.intake import override_quality
 from webapp.cases.models import Case, Image
-from webapp.cases.patient_selectors import current_result
 from webapp.cases.review import release_case
 from webapp.cases.selectors import cases_by_urgency
 from webapp.errors import Problem
@@ -23,6 +22,7 @@ from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
 from webapp.inference.selectors import current_results, filter_by_answer, with_answers
 from webapp.inference.services import succeed
+from webapp.patients.selectors import current_result
 from webapp.registry.models import ModelRelease
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -29,8 +29,8 @@ from webapp.accounts.services import join_as_patient
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.models import Batch, Case, Image, Priority
-from webapp.cases.patient_photos import MAX_A_DAY, age_on, send_photos
 from webapp.cases.review import release_case
+from webapp.patients.photos import MAX_A_DAY, age_on, send_photos
 
 pytestmark = pytest.mark.django_db
 BORN = {"day": "27", "month": "3", "year": "1964"}

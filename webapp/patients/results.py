@@ -8,9 +8,9 @@ from django.shortcuts import get_object_or_404, render
 from webapp import storage
 from webapp.accounts.permissions import actor_of
 from webapp.audit.services import record
-from webapp.cases import patient_words
 from webapp.cases.models import Case, Image
-from webapp.cases.patient_selectors import current_result
+from webapp.patients import words
+from webapp.patients.selectors import current_result
 
 
 def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: str = "") -> HttpResponse:
@@ -28,12 +28,12 @@ def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: s
     result = current_result(case)
     return render(
         request,
-        "cases/patient/result.html",
+        "patients/result.html",
         {
             "case": case,
             "result": result,
-            "explanation": patient_words.explain(case, result),
-            "words": patient_words,
+            "explanation": words.explain(case, result),
+            "words": words,
             "images": case.images.filter(state=Image.State.READY),
             "unused": case.images.filter(state=Image.State.REJECTED),
             "image_route": image_route,

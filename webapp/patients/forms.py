@@ -15,7 +15,7 @@ from ml.imaging.refusal import SENTENCES
 from webapp.accounts.date_of_birth import DateOfBirthForm
 from webapp.accounts.models import Patient, User
 from webapp.accounts.services import account_for
-from webapp.cases.patient_photos import BODY_SITES, MAX_PHOTOS
+from webapp.patients.photos import BODY_SITES, MAX_PHOTOS
 
 
 class JoinForm(RequestLoginCodeForm):  # type: ignore[misc]

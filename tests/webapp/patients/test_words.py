@@ -6,8 +6,8 @@ import pytest
 
 from ml.advice import Advice
 from tests.factories import CaseResultFactory
-from webapp.cases.patient_words import AGREED, DIFFERED, FAR_APART, NOT_SEEN, SEEN_BY_CLINIC, explain, frequency
 from webapp.inference.models import CaseResult
+from webapp.patients.words import AGREED, DIFFERED, FAR_APART, NOT_SEEN, SEEN_BY_CLINIC, explain, frequency
 
 AGE_12 = 6.9  # a school grade; grade 6 ends at twelve
 

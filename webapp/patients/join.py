@@ -12,14 +12,14 @@ from django.views.decorators.cache import never_cache
 from webapp.accounts.models import Organisation, User
 from webapp.accounts.permissions import for_everyone
 from webapp.accounts.services import join_as_patient
-from webapp.cases.patient_forms import ConsentForm, JoinForm
+from webapp.patients.forms import ConsentForm, JoinForm
 
 
 class JoinByEmail(RequestLoginCodeView):  # type: ignore[misc]
     """Asks for an e-mail address and sends a code to it, to people who are new and to people who are not."""
 
     form_class = JoinForm
-    template_name = "cases/patient/join.html"
+    template_name = "patients/join.html"
 
     def get_form_class(self) -> type[JoinForm]:
         return self.form_class
@@ -42,11 +42,11 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
         response: HttpResponse = JoinByEmail.as_view()(request, slug=slug)
         return response
     if request.user.role != "patient":
-        return render(request, "cases/patient/join_staff.html", {"organisation": organisation})
+        return render(request, "patients/join_staff.html", {"organisation": organisation})
     if request.user.patients.filter(organisation=organisation).exists():
         return redirect("patient:home")
     form = ConsentForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         join_as_patient(user=request.user, organisation=organisation, date_of_birth=form.cleaned_data["date_of_birth"])
         return redirect("patient:photo")
-    return render(request, "cases/patient/consent.html", {"organisation": organisation, "form": form})
+    return render(request, "patients/consent.html", {"organisation": organisation, "form": form})

@@ -9,13 +9,13 @@ from django.views.decorators.cache import never_cache
 
 from webapp.accounts.models import User
 from webapp.accounts.permissions import actor_of, for_roles
-from webapp.cases import patient_words
 from webapp.cases.models import Case
-from webapp.cases.patient_forms import PhotoForm
-from webapp.cases.patient_photos import BODY_SITES, MAX_PHOTOS, send_photos
-from webapp.cases.patient_results import image_response, result_page
-from webapp.cases.patient_selectors import PROGRESS, Stage, cases_of, stage_of
 from webapp.errors import Problem
+from webapp.patients import words
+from webapp.patients.forms import PhotoForm
+from webapp.patients.photos import BODY_SITES, MAX_PHOTOS, send_photos
+from webapp.patients.results import image_response, result_page
+from webapp.patients.selectors import PROGRESS, Stage, cases_of, stage_of
 
 
 @for_roles("patient")
@@ -26,7 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
     cases = list(cases_of(user))
     rows = [(case, BODY_SITES.get(case.anatom_site, ""), PROGRESS[stage_of(case)]) for case in cases]
     clinics = [patient.organisation for patient in user.patients.select_related("organisation")]
-    return render(request, "cases/patient/home.html", {"rows": rows, "clinics": clinics})
+    return render(request, "patients/home.html", {"rows": rows, "clinics": clinics})
 
 
 @for_roles("patient")
@@ -54,7 +54,7 @@ def photo(request: HttpRequest) -> HttpResponse:
             return JsonResponse({"next": address}) if _asks_for_json(request) else redirect(address)
     if form.errors and _asks_for_json(request):
         return JsonResponse({"errors": [error for errors in form.errors.values() for error in errors]}, status=422)
-    return render(request, "cases/patient/photo.html", {"form": form, "max_photos": MAX_PHOTOS})
+    return render(request, "patients/photo.html", {"form": form, "max_photos": MAX_PHOTOS})
 
 
 @for_roles("patient")
@@ -72,9 +72,9 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         "stage": stage,
         "progress": PROGRESS[stage],
         "images": found.images.all(),
-        "words": patient_words,
+        "words": words,
     }
-    return render(request, "cases/patient/progress.html", context)
+    return render(request, "patients/progress.html", context)
 
 
 @for_roles("patient")
