@@ -1,18 +1,21 @@
 """Several members answering the same images: OpenVINO on a CPU, Keras where there is a GPU."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
 
+from ml.classes import CLASSES, MALIGNANT
 from ml.convert import network_path
 from ml.imaging.preprocess import Size
 from ml.stack import malignant, softmax
 
 GRID: Final = (12, 9)
 """(columns, rows) of the heatmap of a landscape image; members of different grids meet here."""
+
+CHANCE: Final = len(MALIGNANT) / len(CLASSES)
 
 BATCH: Final = 32
 
@@ -37,11 +40,10 @@ class Ensemble:
 
     def __call__(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For landscape pixels uint8 (n, height, width, 3): the members' logits, float32 (n, members, 7), and the
-        mean over members of P(malignant) if the whole image looked like a place, float32 (n, 9, 12).
+        heatmap, float32 (n, 9, 12) in [0, 1]; see `heat`.
         """
         answers = [member(pixels) for member in self._members]
-        heat = np.stack([_heat(maps) for _, maps in answers]).mean(axis=0)
-        return np.stack([logits for logits, _ in answers], axis=1), np.asarray(heat)
+        return np.stack([logits for logits, _ in answers], axis=1), heat([maps for _, maps in answers])
 
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         """The members' logits, float32 (n, members, 7), for any number of images, in batches."""
@@ -49,9 +51,15 @@ class Ensemble:
         return np.concatenate(parts)
 
 
-def _heat(maps: np.ndarray) -> np.ndarray:
-    local = malignant(softmax(maps)).astype(np.float32)
-    return np.stack([cv2.resize(grid, GRID, interpolation=cv2.INTER_LINEAR) for grid in local])
+def heat(members_maps: Sequence[np.ndarray]) -> np.ndarray:
+    """How far each place speaks for malignancy, from each member's maps (n, rows, columns, 7): float32 (n, 9, 12).
+
+    P(malignant) if the whole image looked like the place, averaged over members, and set against chance: 0 where it
+    is at most the share of malignant classes, as on bare skin, and 1 where it is certain.
+    """
+    local = [malignant(softmax(maps)).astype(np.float32) for maps in members_maps]
+    grids = [[cv2.resize(grid, GRID, interpolation=cv2.INTER_LINEAR) for grid in member] for member in local]
+    return np.asarray(np.clip((np.mean(grids, axis=0) - CHANCE) / (1 - CHANCE), 0, 1), dtype=np.float32)
 
 
 def _cpu_members(members: Mapping[str, Path], size: Size, cache: Path, threads: int) -> list[Member]:

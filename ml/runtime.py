@@ -29,7 +29,7 @@ class Prediction:
 
     `probabilities` of the seven classes sum to one; `malignant` is P(malignant); `uncertainty` is the standard
     deviation of the members' own P(malignant), in the same unit; `heatmap` is float32 (rows, columns) in [0, 1], in
-    the orientation of the photo: P(malignant) if the whole image looked like that place, averaged over members.
+    the orientation of the photo: how far each place speaks for malignancy, beyond chance; see `ml.ensemble.heat`.
     """
 
     probabilities: dict[str, float]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ml.classes import CLASSES, MALIGNANT
-from ml.ensemble import KerasMember
+from ml.ensemble import KerasMember, heat
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Runtime
 from ml.stack import softmax
@@ -20,13 +20,22 @@ def test_it_answers_as_keras_does(runtime: Runtime, rng: np.random.Generator) ->
     """The member that serves on a GPU gives what OpenVINO gives on a CPU."""
     pixels = [runtime.prepare(jpeg(photo(rng))) for _ in range(4)]
     logits, grids = KerasMember("tiny", runtime.bundle.weights["tiny"], runtime.bundle.size)(np.stack(pixels))
-    expected, maps = softmax(logits), softmax(grids)
-    malignant = [CLASSES.index(code) for code in MALIGNANT]
+    expected = softmax(logits)
     for index, prediction in enumerate(runtime.predict(pixels)):
         np.testing.assert_allclose(list(prediction.probabilities.values()), expected[index], atol=1e-4)
-        local = maps[index][..., malignant].sum(axis=-1)
         assert prediction.heatmap.shape == (9, 12)
-        np.testing.assert_allclose(prediction.heatmap, local, atol=1e-3)  # the tiny member's grid is the heatmap's
+        np.testing.assert_allclose(prediction.heatmap, heat([grids])[index], atol=1e-3)
+
+
+def test_heat_is_what_lies_beyond_chance() -> None:
+    """Chance, as on bare skin, shows nothing; a place that is certain of melanoma is 1; members are averaged."""
+    skin, melanoma = np.zeros((1, 9, 12, 7), np.float32), np.zeros((1, 9, 12, 7), np.float32)
+    melanoma[0, 2, 3, CLASSES.index("MEL")] = 50
+    melanoma[0, 5, 6, CLASSES.index("NV")] = 50
+    alone, halved = heat([melanoma])[0], heat([melanoma, skin])[0]
+    assert alone[2, 3] == pytest.approx(1)
+    assert halved[2, 3] == pytest.approx(0.5)
+    assert alone.sum() == pytest.approx(1, abs=1e-4)
 
 
 def test_a_prediction_is_whole(runtime: Runtime, rng: np.random.Generator) -> None:
@@ -52,19 +61,26 @@ def test_the_answer_does_not_depend_on_the_company(runtime: Runtime, rng: np.ran
     assert runtime.predict([]) == []
 
 
-def test_the_heatmap_lies_as_the_photo_does(runtime: Runtime) -> None:
+def test_the_heatmap_lies_as_the_photo_does(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A photo and the same photo turned a quarter give one answer, and heatmaps that differ by that turn."""
-    wide = np.full((300, 400, 3), 180, dtype=np.uint8)
-    wide[30:90, 300:380] = (20, 10, 200)
+
+    def blueness(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        grids = pixels[..., 2].reshape(len(pixels), 9, 16, 12, 16).mean(axis=(2, 4)) / 255
+        return np.zeros((len(pixels), 1, 7), np.float32), grids.astype(np.float32)
+
+    wide = np.zeros((300, 400, 3), dtype=np.uint8)
+    wide[30:90, 300:380] = (0, 0, 255)
     tall = np.ascontiguousarray(np.rot90(wide, k=-1))
-    landscape, portrait = runtime.predict([runtime.prepare(jpeg(wide)), runtime.prepare(jpeg(tall))])
+    images = [runtime.prepare(jpeg(photo)) for photo in (wide, tall)]
+    honest = runtime.predict(images)
+    assert honest[0].malignant == pytest.approx(honest[1].malignant, abs=0.01)
+    monkeypatch.setattr(runtime, "_ensemble", blueness)
+    landscape, portrait = runtime.predict(images)
+    assert landscape.heatmap.shape == (9, 12)
     assert portrait.heatmap.shape == (12, 9)
-    assert portrait.malignant == pytest.approx(landscape.malignant, abs=0.01)
     np.testing.assert_allclose(np.rot90(landscape.heatmap, k=-1), portrait.heatmap, atol=0.05)
-    mark = np.abs(portrait.heatmap - np.median(portrait.heatmap))
-    row, column = np.unravel_index(mark.argmax(), mark.shape)
-    assert row >= 8  # what was right in the wide photo is low in the tall one
-    assert column >= 5
+    assert portrait.heatmap[10, 6] > 0.6  # blue is low in the tall photo, to the right
+    assert landscape.heatmap[1, 10] > 0.6
 
 
 def test_a_bad_file_is_refused(runtime: Runtime) -> None:
