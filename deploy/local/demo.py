@@ -194,24 +194,21 @@ def _heading(text: str) -> None:
 
 
 def _show_cases(cases: Sequence[dict[str, Any]], refused: Mapping[str, str]) -> None:
-    table = _table("Case", "Top class", "P(malignant)", "Advice", "Release")
+    table = _table(("Case", 18), ("Top class", 0), ("P(malignant)", 12), ("Advice", 18))
     for case in cases[:ROWS_SHOWN]:
         result = case["result"]
         if result:
-            table.add_row(
-                case["case_id"],
-                DISPLAY_NAMES[result["top_class"]],
-                f"{result['malignant']:.2f} ± {result['uncertainty']:.2f}",
-                ADVICE[result["advice"]],
-                result["release"]["name"],
-            )
+            malignant = f"{result['malignant']:.2f} ± {result['uncertainty']:.2f}"
+            table.add_row(case["case_id"], DISPLAY_NAMES[result["top_class"]], malignant, ADVICE[result["advice"]])
         else:
-            table.add_row(case["case_id"], "–", "–", f"not usable: {refused.get(case['case_id'], 'failed')}", "–")
+            table.add_row(case["case_id"], f"not usable: {refused.get(case['case_id'], 'failed')}", "–", "–")
     console.print(table)
     if len(cases) > ROWS_SHOWN:
         console.print(f"… and {len(cases) - ROWS_SHOWN} more")
     counts = Counter(case["result"]["advice"] if case["result"] else "not usable" for case in cases)
     console.print(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.most_common()))
+    releases = {case["result"]["release"]["name"] for case in cases if case["result"]}
+    console.print(f"Answered by {', '.join(sorted(releases))}")
 
 
 def _describe(event: dict[str, Any]) -> str:
@@ -221,20 +218,20 @@ def _describe(event: dict[str, Any]) -> str:
 
 
 def _show_gate(gate: dict[str, Any]) -> None:
-    table = _table("On the test split", "Active", "Candidate", "Difference", "95 % interval", "Verdict")
+    table = _table(("Test split", 17), ("Active", 6), ("New", 6), ("Change", 6), ("95 % interval", 15), ("Verdict", 12))
     for row in gate["rows"]:
         numbers = [_number(row[name]) for name in ("active", "candidate", "difference")]
         interval = f"{_number(row['low'])} to {_number(row['high'])}"
-        table.add_row(row["metric"], *numbers, interval, row["verdict"])
+        table.add_row(row["metric"].replace("_", " "), *numbers, interval, row["verdict"])
     console.print(table)
     console.print(f"Verdict of the gate: [bold]{gate['verdict']}[/]. {gate.get('reason', '')}")
 
 
-def _table(*headings: str) -> Table:
-    """A table that is narrow enough for 80 columns and wraps nothing."""
+def _table(*columns: tuple[str, int]) -> Table:
+    """A table of headings and least widths that is narrow enough for 80 columns."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, no_wrap=True)
+    for heading, width in columns:
+        table.add_column(heading, no_wrap=True, min_width=width)
     return table
 
 
