@@ -142,6 +142,9 @@ def label(photos: Sequence[Photo]) -> None:
             dx = known.get(image.case.external_id, CANNOT_TELL)
             submit_label(actor=actor, annotator=annotator, image=image, dx=dx, confidence=Label.Confidence.HIGH)
             labelled.add(image.pk)
+    if not labelled:
+        console.print("They labelled all of these images in an earlier run, and nobody is shown a picture twice.")
+        return
     agreed = Consensus.objects.filter(image__in=labelled)
     differ = agreed.filter(differs=True).count()
     console.print(f"{agreed.count()} labels accepted; {differ} differ from what the model had said.")

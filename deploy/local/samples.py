@@ -2,6 +2,8 @@
 
 import csv
 import random
+import shutil
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,8 +36,9 @@ def read_own(images: Path, metadata: Path, limit: int) -> list[Photo]:
 
 
 def read_synthetic(folder: Path, count: int) -> list[Photo]:
-    """Synthetic cases, drawn into `folder`."""
-    return read_own(folder, synthesize(count, folder), count)
+    """Synthetic cases, drawn into `folder`: others each time, since an annotator never sees a picture twice."""
+    shutil.rmtree(folder, ignore_errors=True)
+    return read_own(folder, synthesize(count, folder, seed=int(time.time())), count)
 
 
 def _photos(rows: Iterable[Mapping[str, Any]], store: ImageStore) -> Iterable[Photo]:
