@@ -1,24 +1,9 @@
 """The labels, to look at: they are changed by annotators alone."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from webapp.audit.admin import ReadOnly
 from webapp.labels.models import Assignment, Consensus, Label
-
-
-class ReadOnly(admin.ModelAdmin):
-    """Shows rows and changes none."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Assignment)

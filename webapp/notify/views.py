@@ -4,7 +4,7 @@ import uuid
 from datetime import timedelta
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -17,7 +17,7 @@ from webapp.errors import Problem
 from webapp.notify import delivery
 from webapp.notify.links import find_link, open_link, renew_link, tries_left
 from webapp.notify.models import Message, ResultLink
-from webapp.patients.results import image_response, result_page
+from webapp.patients.results import photo_of, result_page
 from webapp.patients.selectors import released_cases
 
 LINK = "result_link"  # in the session: the link that was followed
@@ -88,12 +88,12 @@ def read(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
 
 @for_everyone
 @never_cache
-def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponse:
+def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID) -> FileResponse:
     """A photo of the case that this session has opened."""
     case = _opened_case(request, case_id)
     if case is None:
         raise Http404
-    return image_response(case, image_id)
+    return photo_of(case, image_id)
 
 
 @for_roles(Role.PROVIDER, Role.OPERATOR)

@@ -2,13 +2,13 @@
 
 import uuid
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
-from webapp import storage
 from webapp.accounts.permissions import actor_of
 from webapp.audit.services import record
 from webapp.cases.models import Case, Image
+from webapp.cases.pictures import picture
 from webapp.patients import words
 from webapp.patients.selectors import current_result
 
@@ -41,11 +41,6 @@ def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: s
     )
 
 
-def image_response(case: Case, image_id: uuid.UUID) -> HttpResponse:
+def photo_of(case: Case, image_id: uuid.UUID) -> FileResponse:
     """A photo of a case that the caller has found that the reader may see."""
-    image = get_object_or_404(Image, pk=image_id, case=case, width__gt=0)
-    try:
-        data = storage.read(image.clean_key)
-    except FileNotFoundError:
-        raise Http404 from None
-    return HttpResponse(data, content_type="image/jpeg")
+    return picture(get_object_or_404(Image, pk=image_id, case=case, width__gt=0), "clean")

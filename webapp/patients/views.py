@@ -2,7 +2,7 @@
 
 import uuid
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -14,7 +14,7 @@ from webapp.errors import Problem
 from webapp.patients import words
 from webapp.patients.forms import PhotoForm
 from webapp.patients.photos import BODY_SITES, MAX_PHOTOS, send_photos
-from webapp.patients.results import image_response, result_page
+from webapp.patients.results import photo_of, result_page
 from webapp.patients.selectors import PROGRESS, Stage, cases_of, stage_of
 
 
@@ -79,9 +79,9 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
 
 @for_roles("patient")
 @never_cache
-def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponse:
+def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID) -> FileResponse:
     """A photo of one's own case, as the model was given it."""
-    return image_response(_own(request, case_id), image_id)
+    return photo_of(_own(request, case_id), image_id)
 
 
 def _own(request: HttpRequest, case_id: uuid.UUID) -> Case:

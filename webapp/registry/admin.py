@@ -1,22 +1,9 @@
-"""Administrators read the registry; it is changed by operators on its own pages."""
+"""Administrators read the registry; it is changed by operators on its own pages, where decisions have a gate."""
 
 from django.contrib import admin
-from django.http import HttpRequest
 
+from webapp.audit.admin import ReadOnly
 from webapp.registry.models import DatasetSnapshot, ModelRelease, TrainingRun
-
-
-class ReadOnly(admin.ModelAdmin):
-    """Rows to look at: a decision made here would have no gate."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
 
 
 @admin.register(ModelRelease)

@@ -71,7 +71,7 @@ def test_a_strangers_session_gets_nothing(client: Client, case: Case, token: str
     storage.write(image.clean_key, b"pixels")
     arrive(client, token)
     client.post("/results/open/", RIGHT)
-    assert client.get(f"/results/read/{case.pk}/photos/{image.pk}/").content == b"pixels"
+    assert client.get(f"/results/read/{case.pk}/photos/{image.pk}/").getvalue() == b"pixels"
     stranger = Client()
     for path in (f"/results/read/{case.pk}/", f"/results/read/{case.pk}/photos/{image.pk}/"):
         assert stranger.get(path).status_code == 404

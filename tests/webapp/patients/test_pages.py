@@ -290,7 +290,7 @@ def test_ones_own_photo_is_shown(signed_in: Client, patient: Patient) -> None:
     assert signed_in.get(address).status_code == 404  # deleted from storage
     storage.write(image.clean_key, b"pixels")
     answer = signed_in.get(address)
-    assert (answer.content, answer["Content-Type"]) == (b"pixels", "image/jpeg")
+    assert (answer.getvalue(), answer["Content-Type"]) == (b"pixels", "image/jpeg")
     assert "no-store" in answer["Cache-Control"]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import FileResponse, Http404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
@@ -11,7 +11,6 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from webapp import storage
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
@@ -19,8 +18,8 @@ from webapp.cases import intake, services
 from webapp.cases.api.answers import ImageSerializer, UploadSerializer, upload_of
 from webapp.cases.api.requests import UploadUrlRequest
 from webapp.cases.models import Image
+from webapp.cases.pictures import picture
 from webapp.errors import Problem
-from webapp.inference.models import NEWEST
 
 JPEG = {(200, "image/jpeg"): OpenApiTypes.BINARY}
 
@@ -63,23 +62,27 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
 
     @extend_schema(summary="The picture without metadata, as the model saw it", responses=JPEG)
     @action(detail=True)
-    def clean(self, request: Request, pk: str) -> HttpResponse:
-        image = self.get_object()
-        return self._picture(image, image.clean_key)
+    def clean(self, request: Request, pk: str) -> FileResponse:
+        return self._picture("clean")
 
     @extend_schema(summary="Where the model looked", responses=JPEG)
     @action(detail=True)
-    def heatmap(self, request: Request, pk: str) -> HttpResponse:
-        image = self.get_object()
-        result = image.results.order_by(*NEWEST).first()
-        if result is None:
-            raise NotFound("This image has no result yet.")
-        return self._picture(image, result.heatmap_key)
+    def heatmap(self, request: Request, pk: str) -> FileResponse:
+        return self._picture("heatmap")
 
-    def _picture(self, image: Image, key: str) -> HttpResponse:
+    def _picture(self, kind: str) -> FileResponse:
+        image = self.get_object()
         try:
-            data = storage.read(key)
-        except FileNotFoundError as error:
-            raise NotFound("This image has no picture: it was not uploaded, not usable, or deleted.") from error
-        record(actor=actor_of(self.request), action="image.viewed", object_id=image.pk, organisation=image.organisation)
-        return HttpResponse(data, content_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})
+            response = picture(image, kind)
+        except Http404 as error:
+            raise NotFound(
+                "There is no such picture: the image is not checked, usable or answered, or gone."
+            ) from error
+        record(
+            actor=actor_of(self.request),
+            action="image.viewed",
+            object_id=image.pk,
+            organisation=image.organisation,
+            detail=kind,
+        )
+        return response
