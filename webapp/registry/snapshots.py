@@ -80,11 +80,6 @@ def store(content: Content) -> DatasetSnapshot:
     return snapshot
 
 
-def make_snapshot() -> DatasetSnapshot:
-    """Draw up a snapshot of the accepted labels, and store it."""
-    return store(draw_up())
-
-
 def read_snapshot(snapshot: DatasetSnapshot) -> bytes:
     """The snapshot's CSV. Raises ValueError if storage has something else under its name."""
     data = storage.read(snapshot.key)

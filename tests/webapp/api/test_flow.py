@@ -94,7 +94,7 @@ def test_a_batch_goes_in_and_results_come_out() -> None:
     assert (released["review"]["state"], released["review"]["note"]) == ("released", "Please call us.")
     assert [c["case_id"] for c in good(clinic.get("/cases", released="true"))["results"]] == ["c1"]
     assert Message.objects.filter(kind=Message.Kind.RESULT_READY, recipient="p@home.example").count() == 1
-    assert {"case.viewed", "image.viewed", "cases.listed", "case.released", "batch.submitted"} <= set(
+    assert {"case.viewed", "image.viewed", "case.listed", "case.released", "batch.submitted"} <= set(
         Event.objects.filter(organisation=clinic.organisation, api_key=clinic.key).values_list("action", flat=True)
     )
 

@@ -14,9 +14,13 @@ from webapp import storage
 from webapp.cases.models import Image
 from webapp.labels.models import CANNOT_TELL, IMAGE_PROBLEM, Consensus
 from webapp.registry.models import DatasetSnapshot, PatientSplit, Split
-from webapp.registry.snapshots import COLUMNS, NUMBERING, draw_up, make_snapshot, read_snapshot
+from webapp.registry.snapshots import COLUMNS, NUMBERING, draw_up, read_snapshot, store
 
 pytestmark = pytest.mark.django_db
+
+
+def make_snapshot() -> DatasetSnapshot:
+    return store(draw_up())
 
 
 def rows(snapshot: DatasetSnapshot) -> list[dict[str, str]]:

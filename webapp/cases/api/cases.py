@@ -37,7 +37,7 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
     @extend_schema(summary="Your cases and their results, newest first")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response = super().list(request, *args, **kwargs)
-        self._viewed("cases.listed", request.query_params.get("batch", ""))
+        self._viewed("case.listed", request.query_params.get("batch", ""))
         return response
 
     @extend_schema(summary="One case: its images, their results, and the result of the whole")
