@@ -197,7 +197,8 @@ def _heading(text: str) -> None:
 
 
 def _show_cases(cases: Sequence[dict[str, Any]], refused: Mapping[str, str]) -> None:
-    table = _table(("Case", 18), ("Top class", 0), ("P(malignant)", 12), ("Advice", 18))
+    table = _table(("Case", 18), ("Top class", 20), ("P(malignant)", 12), ("Advice", 18))
+    table.columns[1].max_width = 24  # the longest names end in an ellipsis
     for case in cases[:ROWS_SHOWN]:
         result = case["result"]
         if result:
