@@ -79,6 +79,13 @@ def test_every_service_is_watched_limited_and_restarted(services: dict[str, Any]
     assert "/readyz" in services["proxy"]["healthcheck"]["test"][-1]
 
 
+def test_archives_are_unpacked_on_disk(services: dict[str, Any]) -> None:
+    """They may be as large as the worker's memory, and in a container /tmp is memory."""
+    worker = services["worker-cpu"]
+    assert worker["environment"]["TMPDIR"] in [volume["target"] for volume in worker["volumes"]]
+    assert worker["environment"]["DATABASE_URL"] == services["web"]["environment"]["DATABASE_URL"]
+
+
 def test_only_the_proxy_is_reachable_from_outside(services: dict[str, Any]) -> None:
     assert [name for name, service in services.items() if service.get("ports")] == ["proxy"]
 
