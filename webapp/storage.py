@@ -1,7 +1,7 @@
 """Object storage: one flow for a local folder and for S3.
 
-Keys: `uploads/…` as received (deleted after intake), `archives/…` to be unpacked, `images/…` and `thumbnails/…`
-derivatives, `heatmaps/…`, `bundles/…`, `snapshots/…`.
+Keys: `uploads/…` as received (deleted after intake), `archives/…` to be unpacked (deleted after that), `images/…` and
+`thumbnails/…` derivatives, `heatmaps/…`, `bundles/<SHA-256>/…`, `snapshots/…`; `health/…` for a moment, by the probes.
 """
 
 import uuid

@@ -1,4 +1,8 @@
-"""The one way to declare a task: time limits on every one, and no trust in redelivery."""
+"""The one way to declare a task: time limits on every one, and no trust in redelivery.
+
+Celery enforces the limits in the worker of processes. In the workers of one thread, inference and training, leases and
+the trainer's own limit do what they would.
+"""
 
 from collections.abc import Callable
 from functools import wraps
