@@ -11,7 +11,7 @@ from ml.advice import Advice
 from ml.classes import CLASSES
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import CaseResult
-from webapp.inference.selectors import current_results, with_answers
+from webapp.inference.selectors import with_answers
 from webapp.registry.models import ModelRelease
 
 NOTICE = "Support for a professional's decision, not a diagnosis."
@@ -67,13 +67,13 @@ def as_json(batch: Batch) -> Iterator[str]:
 
 
 def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
-    thresholds = _thresholds(batch)
+    thresholds = _Thresholds()
     ended = batch.finished_at is not None
     for case in with_answers(batch.cases.all(), image_results=False).iterator(chunk_size=CHUNK):
         yield dict(zip(COLUMNS, _row(case, thresholds, ended), strict=True))
 
 
-def _row(case: Case, thresholds: dict[int, dict[str, float]], ended: bool) -> Iterator[Any]:
+def _row(case: Case, thresholds: "_Thresholds", ended: bool) -> Iterator[Any]:
     images = case.images.all()
     results = case.results.all()
     result = results[0] if results else None
@@ -87,7 +87,7 @@ def _row(case: Case, thresholds: dict[int, dict[str, float]], ended: bool) -> It
     yield from (case.released_at, str(case.pk), NOTICE)
 
 
-def _answer(result: CaseResult | None, thresholds: dict[int, dict[str, float]]) -> Iterator[Any]:
+def _answer(result: CaseResult | None, thresholds: "_Thresholds") -> Iterator[Any]:
     """From `advice` to `answered_at`; empty without a result."""
     if result is None:
         yield from [None] * (4 + len(CLASSES) + 2 + len(THRESHOLDS) + 1)
@@ -99,10 +99,13 @@ def _answer(result: CaseResult | None, thresholds: dict[int, dict[str, float]]) 
     yield result.created_at
 
 
-def _thresholds(batch: Batch) -> dict[int, dict[str, float]]:
-    """The thresholds of each release that answered in this batch."""
-    releases = ModelRelease.objects.filter(pk__in=current_results(batch).values("release_id"))
-    return dict(releases.values_list("pk", "manifest__thresholds"))
+class _Thresholds(dict[int, dict[str, float]]):
+    """The thresholds of each release, asked for once: another one may begin to answer while rows are written."""
+
+    def __missing__(self, release_id: int) -> dict[str, float]:
+        found: dict[str, float] = ModelRelease.objects.values_list("manifest__thresholds", flat=True).get(pk=release_id)
+        self[release_id] = found
+        return found
 
 
 def _cell(value: Any) -> Any:

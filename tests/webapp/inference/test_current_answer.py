@@ -13,6 +13,7 @@ from tests.factories import (
 from tests.webapp.inference.test_completion import outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
+from webapp.cases import exports
 from webapp.cases.intake import override_quality
 from webapp.cases.models import Case, Image
 from webapp.cases.review import release_case
@@ -132,3 +133,17 @@ def test_a_release_without_a_clinician_does_not_look_like_a_review(older: ModelR
     released = release_case(actor=Actor(user=clinician), case=read)
     assert released.reviewed_by == clinician
     assert released.reviewed_at is not None
+
+
+def test_an_export_goes_on_when_another_release_begins_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "CHUNK", 1)
+    batch = BatchFactory(completed=True)
+    first, second = CaseFactory.create_batch(2, batch=batch)
+    CaseResultFactory(case=first)
+    lines = exports.as_csv(batch)
+    next(lines)
+    next(lines)
+
+    CaseResultFactory(case=second, release=ReleaseFactory(name="promoted-meanwhile"))
+
+    assert "promoted-meanwhile" in next(lines)
