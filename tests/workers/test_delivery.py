@@ -27,10 +27,10 @@ from ml.advice import Advice
 from ml.classes import CLASSES, DISPLAY_NAMES
 from tests.factories import BatchFactory, CaseResultFactory, MessageFactory, PatientFactory
 from webapp.audit.services import SYSTEM
-from webapp.patients.words import ADVICE_WORDS
 from webapp.cases.review import release_case
 from webapp.notify.delivery import ATTEMPTS, UNKNOWN, claim_message, mark_sent, send_again, sweep_messages
 from webapp.notify.models import Message
+from webapp.patients.words import ADVICE_WORDS
 from workers.delivery import deliver
 
 pytestmark = pytest.mark.django_db(transaction=True)

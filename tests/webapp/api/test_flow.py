@@ -88,7 +88,8 @@ def test_a_batch_goes_in_and_results_come_out() -> None:
     assert picture["result"]["input_sha256"] == "a" * 64
     for link, data in (("image_url", b"jpeg"), ("heatmap_url", b"heat")):
         response = clinic.http.get(picture[link], headers={"Accept": "image/*"})
-        assert (response.status_code, response.headers["Content-Type"], response.getvalue()) == (200, "image/jpeg", data)
+        assert (response.status_code, response.headers["Content-Type"]) == (200, "image/jpeg")
+        assert response.getvalue() == data
 
     released = good(clinic.post(f"/cases/{one['id']}/release", {"note": "Please call us."}))
     assert (released["review"]["state"], released["review"]["note"]) == ("released", "Please call us.")
