@@ -3,6 +3,7 @@
 import pytest
 
 from tests.factories import (
+    BatchFactory,
     CaseFactory,
     CaseResultFactory,
     ImageFactory,
