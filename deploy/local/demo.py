@@ -47,7 +47,8 @@ def main(argv: Sequence[str]) -> int:
         photos = read_own(options.images, options.metadata, options.count)
         console.print(f"[bold]{len(photos)} cases[/] of {options.images}")
     else:
-        photos = read_synthetic(STATE / "synthetic", options.count)
+        # Others each time, since an annotator is never shown a picture twice.
+        photos = read_synthetic(STATE / "synthetic", options.count, seed=int(time.time()))
         console.print(f"[bold]{len(photos)} synthetic cases[/], drawn by a program: no patient's skin is shown")
     started = time.monotonic()
     console.print("Starting Postgres, Redis, the site and its workers …")

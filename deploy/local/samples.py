@@ -3,7 +3,6 @@
 import csv
 import random
 import shutil
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,10 +34,10 @@ def read_own(images: Path, metadata: Path, limit: int) -> list[Photo]:
     return list(_photos(drawn, store))
 
 
-def read_synthetic(folder: Path, count: int) -> list[Photo]:
-    """Synthetic cases, drawn into `folder`: others each time, since an annotator never sees a picture twice."""
+def read_synthetic(folder: Path, count: int, *, seed: int = 0) -> list[Photo]:
+    """Synthetic cases, drawn into `folder`; another seed draws others."""
     shutil.rmtree(folder, ignore_errors=True)
-    return read_own(folder, synthesize(count, folder, seed=int(time.time())), count)
+    return read_own(folder, synthesize(count, folder, seed=seed), count)
 
 
 def _photos(rows: Iterable[Mapping[str, Any]], store: ImageStore) -> Iterable[Photo]:

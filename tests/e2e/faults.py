@@ -21,6 +21,7 @@ class Report:
     """What became of a batch. Everything is counted in the database and in the mailbox, not in what clients saw."""
 
     images: int
+    refused: int  # by intake, so that they never came to the model
     state: str
     results: int
     images_with_one_result: int
@@ -29,6 +30,12 @@ class Report:
     messages_in_mailbox: int
     struck_at: Sequence[int]  # how many images had ended when each fault struck
     seconds: float
+
+    @property
+    def nothing_lost_or_doubled(self) -> bool:
+        """Whether every image that came to the model has one result, nothing is left over, and one message went out."""
+        once = self.results == self.images_with_one_result == self.images - self.refused
+        return once and self.live_jobs == 0 and self.messages_sent == self.messages_in_mailbox == 1
 
 
 def break_everything(stack: Stack, clinic: Clinic, photos: Sequence[Photo], *, timeout: float) -> Report:
@@ -112,7 +119,9 @@ def _facts(stack: Stack, batch_id: str) -> dict[str, Any]:
         [(live,)] = rows(
             "SELECT count(*) FROM inference_job WHERE batch_id = %(batch)s AND state IN ('queued', 'running')"
         )
+        [(refused,)] = rows("SELECT count(*) FROM cases_image WHERE batch_id = %(batch)s AND state = 'rejected'")
     return {
+        "refused": refused,
         "state": state,
         "results": sum(count for (count,) in per_image),
         "images_with_one_result": sum(count == 1 for (count,) in per_image),
