@@ -18,7 +18,9 @@ from webapp.errors import Problem
 MAX_CASES = 10_000  # in one request
 MAX_ROWS = 50_000  # in one table, which may describe more images than are sent with it
 MAX_CSV_BYTES = 32 * 1024**2
+MAX_COLUMNS = 200
 MAX_LISTED = 1000  # of the errors; the rest are counted
+MAX_UNKNOWN = 20  # of the fields of one case that have no meaning here
 
 # Columns of published tables by our names, and those that are left unread: labels never become results.
 ALIASES = {
@@ -36,6 +38,7 @@ ALIASES = {
 }
 UNREAD = {"dx", "dx_type", "dataset", "diagnosis", "diagnosis_confirm_type", "benign_malignant", "target"}
 COLUMNS = [*READERS, IMAGES]
+UNKNOWN = f"Rename or remove it. Known are: {', '.join(COLUMNS)}."
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ def _from_table(text: str, capture: str) -> Manifest:
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     names = [name.strip().lower().replace(" ", "_") for name in next(reader, [])]
+    if len(names) > MAX_COLUMNS:
+        return _refused("", "too_many_columns", f"The table has more than {MAX_COLUMNS} columns. Remove some.")
     columns = [ALIASES.get(name, name) for name in names]
     manifest = Manifest(errors=_check_columns(columns))
     if manifest.errors:
@@ -133,8 +138,7 @@ def _check_columns(columns: Sequence[str]) -> list[RowError]:
     errors = []
     for name in columns:
         if name not in COLUMNS and name not in UNREAD:
-            message = f"Rename or remove the column. Known are: {', '.join(COLUMNS)}."
-            errors.append(RowError(1, name[:100], "unknown_column", message))
+            errors.append(RowError(1, name[:100], "unknown_column", UNKNOWN))
     for name in {name for name in columns if columns.count(name) > 1} - UNREAD:
         errors.append(RowError(1, name, "column_repeated", "Keep one column of this meaning."))
     if IMAGES not in columns:
@@ -166,9 +170,8 @@ def _read(number: int, row: Mapping[str, Any], errors: list[RowError]) -> CaseSp
         filenames = read_images(row.get(IMAGES))
     except FieldError as error:
         errors.append(RowError(number, IMAGES, error.code, error.message))
-    for name in row.keys() - READERS.keys() - {IMAGES}:
-        message = f"Rename or remove it. Known are: {', '.join(COLUMNS)}."
-        errors.append(RowError(number, str(name)[:100], "unknown_field", message))
+    for name in sorted(row.keys() - READERS.keys() - {IMAGES})[:MAX_UNKNOWN]:
+        errors.append(RowError(number, str(name)[:100], "unknown_field", UNKNOWN))
     if len(errors) > before:
         return None
     return CaseSpec(external_id=values.pop("case_id"), filenames=filenames, **values)

@@ -198,3 +198,14 @@ def check_sound(manifest: Manifest) -> None:
         for value in (case.external_id, case.patient_id, case.notes, *case.filenames):
             value.encode()
             assert "\0" not in value
+
+
+def test_a_table_of_endless_columns_is_refused_at_once() -> None:
+    (error,) = from_csv(b"," * 1_000_000 + b"\n").errors
+    assert error.code == "too_many_columns"
+
+
+def test_a_case_of_endless_unknown_fields_is_refused_in_little_memory() -> None:
+    row = {"case_id": "a", "patient_id": "b", "images": ["a.jpg"], **{f"x{n}": 1 for n in range(10_000)}}
+    assert {error.code for error in from_json([row]).errors} == {"unknown_field"}
+    assert len(from_json([row]).errors) == 20
