@@ -12,6 +12,7 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.models import Event
 from webapp.audit.services import record
 from webapp.cases import selectors
+from webapp.cases.fields import FieldError, notes
 from webapp.cases.models import Case
 from webapp.cases.review import release_case
 from webapp.errors import Problem
@@ -56,8 +57,8 @@ def release(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """Give the result to the patient, with a note."""
     found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
     try:
-        release_case(actor=actor_of(request), case=found, note=request.POST.get("note", "").strip())
-    except Problem as problem:
+        release_case(actor=actor_of(request), case=found, note=notes(request.POST.get("note")))
+    except (Problem, FieldError) as problem:
         messages.error(request, problem.message)
     else:
         told = "The patient is told by e-mail." if found.patient.email else "There is no e-mail address to tell them."

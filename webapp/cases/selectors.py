@@ -9,6 +9,7 @@ from django.db.models import Count, Exists, F, FloatField, IntegerField, OuterRe
 from django.db.models.functions import Coalesce
 
 from ml.advice import Advice
+from ml.classes import CLASSES
 from webapp.accounts.models import Membership, Organisation, User
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import NEWEST, CaseResult
@@ -33,11 +34,11 @@ def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QueryS
             0,
         ),
     )
-    if state := wanted.get("state"):
+    if (state := wanted.get("state")) in Batch.State.values:
         batches = batches.filter(state=state)
-    if source := wanted.get("source"):
+    if (source := wanted.get("source")) in Batch.Source.values:
         batches = batches.filter(source=source)
-    if words := wanted.get("q", "").strip():
+    if words := wanted.get("q", "").replace("\0", "").strip():
         named = Case.objects.filter(batch=OuterRef("pk"), external_id__iexact=words)
         batches = batches.filter(Q(name__icontains=words) | Exists(named))
     return batches
@@ -57,9 +58,9 @@ def cases_by_urgency(batch: Batch) -> "QuerySet[Case]":
 
 def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
     """Those of `cases_by_urgency` with this `advice`, class (`dx`) and `review` state."""
-    if advice := wanted.get("advice"):
+    if (advice := wanted.get("advice")) in URGENCY:
         cases = cases.filter(advice=advice)
-    if dx := wanted.get("dx"):
+    if (dx := wanted.get("dx")) in CLASSES:
         cases = cases.filter(top_class=dx)
     match wanted.get("review"):
         case "to_review":

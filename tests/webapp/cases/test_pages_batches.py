@@ -57,6 +57,14 @@ def test_the_list_is_filtered_by_its_address(client: Client, clinic: Organisatio
     assert "No batch is like that" in page(client, "cases:batches", source="patient")
 
 
+def test_a_filter_that_is_none_narrows_nothing(client: Client, clinic: Organisation) -> None:
+    batch = BatchFactory(organisation=clinic, name="Open one")
+    CaseFactory(batch=batch, external_id="lesion-8")
+
+    assert "Open one" in page(client, "cases:batches", state="\0", source="x", q="\0")
+    assert "lesion-8" in page(client, "cases:batch", batch.pk, advice="\0", dx="\0", review="\0")
+
+
 def test_each_batch_is_on_one_page_of_the_list(client: Client, clinic: Organisation) -> None:
     names = {f"batch {number:03}" for number in range(53)}
     for name in names:

@@ -76,6 +76,19 @@ def test_releasing_keeps_the_note_and_tells_the_patient(client: Client, clinic: 
     assert Message.objects.filter(case=case, kind="result_ready").count() == 1
 
 
+@pytest.mark.parametrize(("note", "sentence"), [("a\0b", "Remove control"), ("x" * 5001, "at most 5000")])
+def test_a_note_that_cannot_be_kept_releases_nothing(
+    client: Client, clinic: Organisation, note: str, sentence: str
+) -> None:
+    case = answered(clinic)
+
+    page = client.post(reverse("cases:case_release", args=[case.pk]), {"note": note}, follow=True)
+
+    case.refresh_from_db()
+    assert case.released_at is None
+    assert sentence in page.content.decode()
+
+
 def test_a_case_without_a_result_cannot_be_released(client: Client, clinic: Organisation) -> None:
     case = CaseFactory(batch=BatchFactory(organisation=clinic))
 
