@@ -19,6 +19,7 @@ from webapp.cases.models import Batch
 from webapp.cases.services import CaseSpec
 from webapp.cases.web_upload import one_case_each, open_batch, take_archive, take_files, with_files_of
 from webapp.errors import Problem
+from webapp.pages.requests import asks_for_json
 
 SHOWN_NAMES = 20
 
@@ -82,7 +83,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
             except Problem as refused:
                 form.add_error(None, refused.message)
     wrong = request.method == "POST"
-    if wrong and _asks_for_json(request):
+    if wrong and asks_for_json(request):
         return JsonResponse({"errors": _sentences(form, case_form, row_errors)}, status=422)
     context = {"form": form, "case_form": case_form, "row_errors": row_errors[:200], "row_error_count": len(row_errors)}
     return render(request, "cases/batch_new.html", context, status=422 if wrong else 200)
@@ -114,7 +115,7 @@ def _made(request: HttpRequest, name: str, cases: list[CaseSpec], chosen: Chosen
         table = chosen.tables[0].read(MAX_CSV_BYTES + 1) if chosen.tables else None
         take_archive(actor=actor, batch=batch, file=chosen.archives[0], table=table, capture=request.POST["capture"])
     _say_left_out(request, "The table does not name", unlisted)
-    if _asks_for_json(request):
+    if asks_for_json(request):
         return JsonResponse(
             {"batch": reverse("cases:batch", args=[batch.pk]), "files": reverse("cases:batch_files", args=[batch.pk])}
         )
@@ -131,11 +132,11 @@ def batch_files(request: HttpRequest, batch_id: str) -> HttpResponse:
     try:
         taken = take_files(batch=batch, files=request.FILES.getlist("files"))
     except Problem as problem:
-        if _asks_for_json(request):
+        if asks_for_json(request):
             return JsonResponse({"errors": [problem.message]}, status=problem.status)
         messages.error(request, problem.message)
         return redirect("cases:batch", batch.pk)
-    if _asks_for_json(request):
+    if asks_for_json(request):
         return JsonResponse({"stored": taken.stored, "unknown": taken.unknown})
     if taken.stored:
         messages.success(request, f"{taken.stored} files have arrived.")
@@ -160,7 +161,3 @@ def _sentences(form: BatchForm, case_form: CaseForm, row_errors: list[RowError])
         for error in errors
     ]
     return sentences + [f"Row {error.row}, {error.field or 'row'}: {error.message}" for error in row_errors[:200]]
-
-
-def _asks_for_json(request: HttpRequest) -> bool:
-    return request.headers.get("Accept") == "application/json"

@@ -1,16 +1,19 @@
-"""How far a batch is, and what was answered.
+"""How far a batch is, what was answered, and who is there to answer.
 
 An image or a case may be answered by several releases: the answer that was written last holds.
 """
 
 import math
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from webapp.cases.models import Batch, Case, Image
-from webapp.inference.models import ADVICE_CHOICES, NEWEST, CaseResult, Job, Result
+from webapp.inference.models import ADVICE_CHOICES, NEWEST, CaseResult, Job, Result, Worker
+
+ALIVE = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,12 @@ def is_unfinished(case: Case) -> bool:
         Q(state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED])
         | Q(jobs__state__in=[Job.State.QUEUED, Job.State.RUNNING])
     ).exists()
+
+
+def workers_alive() -> QuerySet[Worker]:
+    """The inference workers that were heard of in the last two minutes, with the release that each has in memory."""
+    heard = Worker.objects.filter(seen_at__gt=timezone.now() - ALIVE)
+    return heard.select_related("release").defer("release__manifest").order_by("name")
 
 
 def filter_by_answer(cases: QuerySet[Case], **wanted: str) -> QuerySet[Case]:

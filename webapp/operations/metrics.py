@@ -8,6 +8,7 @@ from prometheus_client.core import REGISTRY, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from webapp.cases.models import Priority
+from webapp.inference.selectors import workers_alive
 from webapp.operations import selectors
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import active_release
@@ -65,7 +66,7 @@ def _models(release: ModelRelease | None) -> Iterator[Metric]:
     workers = GaugeMetricFamily(
         "lesionlens_workers", "Inference workers heard of in the last 2 minutes, by release", labels=["release"]
     )
-    releases = [worker.release.name for worker in selectors.workers_alive()]
+    releases = [worker.release.name for worker in workers_alive()]
     for name in sorted({*releases, *([release.name] if release else [])}):
         workers.add_metric([name], releases.count(name))
     yield from (active, workers)

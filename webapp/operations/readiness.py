@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from redis import Redis
 
 from webapp import storage
-from webapp.operations.selectors import workers_alive
+from webapp.inference.selectors import workers_alive
 
 logger = structlog.get_logger(__name__)
 FRESH_SECONDS = 2.0  # so that probing often costs nothing

@@ -11,9 +11,6 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from webapp.inference.models import Worker
-
-ALIVE = timedelta(minutes=2)
 WINDOW = timedelta(minutes=5)
 
 # Ids grow with time, so the smallest queued id is the oldest job and comes out of the index `job_queued` alone; the
@@ -136,12 +133,6 @@ def failed_jobs(*, since: datetime) -> list[Failures]:
 def failed_messages(*, since: datetime) -> list[Failures]:
     """Why messages could not be sent, most frequent first."""
     return [Failures(*row) for row in _rows(FAILED_MESSAGES, [since])]
-
-
-def workers_alive() -> list[Worker]:
-    """The inference workers that were heard of in the last two minutes."""
-    heard = Worker.objects.filter(seen_at__gt=timezone.now() - ALIVE)
-    return list(heard.select_related("release").defer("release__manifest").order_by("name"))
 
 
 def _rows(sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_safe
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from webapp.accounts.permissions import Role, for_everyone, for_roles
+from webapp.inference.selectors import workers_alive
 from webapp.operations import selectors
 from webapp.operations.charts import bars
 from webapp.operations.metrics import exposition
@@ -74,7 +75,7 @@ def queues(request: HttpRequest) -> HttpResponse:
     context = {
         "waiting": selectors.waiting(),
         "latency": selectors.latency(),
-        "workers": selectors.workers_alive(),
+        "workers": workers_alive(),
         "release": active_release(),
         "failed_jobs": selectors.failed_jobs(since=day),
         "failed_messages": selectors.failed_messages(since=day),

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from ml.advice import Advice
 
+CLOSE, NEAR = 0.05, 0.15  # standard deviations of P(malignant): below these the models agree closely, differ somewhat
+
 
 @dataclass(frozen=True)
 class StateWords:
@@ -91,8 +93,8 @@ ACTIONS: dict[str, str] = {
 
 def uncertainty_in_words(uncertainty: float) -> str:
     """How far the models agree, from the standard deviation of their P(malignant)."""
-    if uncertainty < 0.05:
+    if uncertainty < CLOSE:
         return "the models agree closely"
-    if uncertainty < 0.15:
+    if uncertainty < NEAR:
         return "the models differ somewhat"
     return "the models disagree"

@@ -11,6 +11,7 @@ from webapp.accounts.models import User
 from webapp.accounts.permissions import actor_of, for_roles
 from webapp.cases.models import Case
 from webapp.errors import Problem
+from webapp.pages.requests import asks_for_json
 from webapp.patients import words
 from webapp.patients.forms import PhotoForm
 from webapp.patients.photos import BODY_SITES, MAX_PHOTOS, send_photos
@@ -51,8 +52,8 @@ def photo(request: HttpRequest) -> HttpResponse:
             form.add_error(None, problem.message)
         else:
             address = reverse("patient:case", args=[case.pk])
-            return JsonResponse({"next": address}) if _asks_for_json(request) else redirect(address)
-    if form.errors and _asks_for_json(request):
+            return JsonResponse({"next": address}) if asks_for_json(request) else redirect(address)
+    if form.errors and asks_for_json(request):
         return JsonResponse({"errors": [error for errors in form.errors.values() for error in errors]}, status=422)
     return render(request, "patients/photo.html", {"form": form, "max_photos": MAX_PHOTOS})
 
@@ -91,7 +92,3 @@ def _own(request: HttpRequest, case_id: uuid.UUID) -> Case:
 def _user(request: HttpRequest) -> User:
     assert isinstance(request.user, User)  # noqa: S101 - `for_roles` lets nobody else in
     return request.user
-
-
-def _asks_for_json(request: HttpRequest) -> bool:
-    return request.headers.get("Accept") == "application/json"

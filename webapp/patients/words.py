@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ml.advice import Advice
 from webapp.cases.models import Case
 from webapp.inference.models import CaseResult
+from webapp.pages.words import CLOSE, NEAR
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,6 @@ FAR_APART = (
     "Our computer looks at each photo in more than one way. This time the answers were far apart. "
     "So please do not rely on the number. Ask a doctor if you are in doubt."
 )
-CLOSE, NEAR = 0.05, 0.15  # standard deviations of P(malignant)
 
 
 @dataclass(frozen=True)

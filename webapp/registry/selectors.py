@@ -3,20 +3,16 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from ml.classes import CLASSES
 from webapp.cases.models import Image
-from webapp.inference.models import Result, Worker
+from webapp.inference.models import Result
 from webapp.labels.models import Consensus
 from webapp.registry.models import ModelRelease, TrainingRun
-
-HEARD = timedelta(hours=1)  # a worker that was not heard for so long is taken for gone
 
 
 @dataclass(frozen=True)
@@ -65,11 +61,6 @@ def releases() -> QuerySet[ModelRelease]:
 def runs() -> QuerySet[TrainingRun]:
     """Every training run, newest first."""
     return TrainingRun.objects.select_related("snapshot", "parent", "candidate", "requested_by").order_by("-created_at")
-
-
-def loaded_by(release: ModelRelease) -> QuerySet[Worker]:
-    """The inference workers that were last heard with this release in memory."""
-    return Worker.objects.filter(release=release, seen_at__gt=timezone.now() - HEARD).order_by("-seen_at")
 
 
 def answered(release: ModelRelease) -> int:

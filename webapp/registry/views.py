@@ -15,6 +15,7 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.services import record
 from webapp.errors import Problem
 from webapp.inference.models import Result
+from webapp.inference.selectors import workers_alive
 from webapp.registry import selectors
 from webapp.registry.card import model_card
 from webapp.registry.chart import charts
@@ -39,7 +40,7 @@ def releases(request: HttpRequest) -> HttpResponse:
         {
             "active": active,
             "metrics": measured(active.manifest) if active else [],
-            "workers": selectors.loaded_by(active) if active else [],
+            "workers": workers_alive().filter(release=active) if active else [],
             "candidates": [release for release in everything if release.state == State.CANDIDATE],
             "earlier": [release for release in everything if release.state in (State.RETIRED, State.REJECTED)],
             "previous": previous_release(),
