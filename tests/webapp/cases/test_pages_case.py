@@ -64,6 +64,18 @@ def test_a_case_says_what_to_do_how_sure_it_is_and_where_that_comes_from(client:
         assert words in html, words
 
 
+def test_an_image_that_another_release_answered_says_so(client: Client, clinic: Organisation) -> None:
+    case = answered(clinic)
+    other = ResultFactory(
+        job=JobFactory(image=ImageFactory(case=case, ready=True), succeeded=True), release=ReleaseFactory(name="before")
+    )
+
+    html = client.get(address(case)).content.decode()
+
+    assert html.count("answered by ") == 1
+    assert f"answered by {other.release.name}" in html
+
+
 def test_releasing_keeps_the_note_and_tells_the_patient(client: Client, clinic: Organisation) -> None:
     case = answered(clinic)
 
