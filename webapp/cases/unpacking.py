@@ -4,15 +4,13 @@ Everything here can be done twice: an attempt that died is followed by another, 
 are there and goes on.
 """
 
-import hashlib
 import tempfile
 import unicodedata
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import PurePath
 from typing import BinaryIO, cast
 
 from django.utils import timezone
@@ -24,6 +22,7 @@ from webapp import storage
 from webapp.cases.archives import LEASE_SECONDS, finish
 from webapp.cases.manifest import Manifest, from_csv
 from webapp.cases.models import Archive, Case, Image
+from webapp.cases.naming import case_ids, stem
 from webapp.cases.services import CaseSpec, add_cases, complete_upload
 from webapp.errors import Problem
 from webapp.leases import extend
@@ -76,10 +75,10 @@ class _Unpacking:
         table = opened.manifest()
         if table is not None:
             self._add(self._listed(from_csv(table, capture=self.archive.capture), names))
-        case_ids = _case_ids(names)
+        ids = dict(reversed([*zip(names, case_ids(names), strict=True)]))  # of one name, the first file counts
         for chunk in _chunks(opened.entries()):
             if table is None:
-                self._add([_spec(case_ids[e.name], e.name, self.archive.capture) for e in chunk if e.data is not None])
+                self._add([_spec(ids[e.name], e.name, self.archive.capture) for e in chunk if e.data is not None])
             self._store(chunk)
             if not extend(Archive.objects.filter(pk=self.archive.pk), self.token, seconds=LEASE_SECONDS):
                 raise LeaseLost
@@ -89,7 +88,7 @@ class _Unpacking:
         self.report += [_line(f"row {e.row}", e.code, f"{e.field}: {e.message}") for e in manifest.errors]
         if manifest.errors and not manifest.cases:
             raise Problem("manifest_invalid", "The table in the archive names no case. Correct it and send it again.")
-        here = {name.casefold(): name for name in names} | {_stem(name).casefold(): name for name in names}
+        here = {name.casefold(): name for name in names} | {stem(name).casefold(): name for name in names}
         found = []
         absent = 0
         for spec in manifest.cases:
@@ -156,21 +155,6 @@ def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
             chunk, size = [], 0
     if chunk:
         yield chunk
-
-
-def _case_ids(names: Sequence[str]) -> dict[str, str]:
-    """A case id for each file: its name without the ending, where that is one file's alone."""
-    stems = Counter(_stem(name) for name in names)
-    return {name: _short(_stem(name) if stems[_stem(name)] == 1 else name) for name in names}
-
-
-def _short(name: str) -> str:
-    """At most 100 characters, and still one file's alone."""
-    return name if len(name) <= 100 else f"{name[:83]}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
-
-
-def _stem(name: str) -> str:
-    return PurePath(name).stem or name
 
 
 def _spec(case_id: str, name: str, capture: str) -> CaseSpec:

@@ -3,10 +3,9 @@ them. The names come first and the bytes follow, so that what a broken connectio
 """
 
 import zipfile
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from typing import BinaryIO, cast
 
 from django.core.files.uploadedfile import UploadedFile
@@ -18,25 +17,18 @@ from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor
 from webapp.cases.archives import complete_archive, key_of
 from webapp.cases.models import Batch, Image
+from webapp.cases.naming import case_ids, stem
 from webapp.cases.selectors import awaited_images
 from webapp.cases.services import CaseSpec, Submission, create_batch, receive
 from webapp.errors import Problem
 
 
 def one_case_each(names: Sequence[str], *, capture: str) -> list[CaseSpec]:
-    """A case for each file, known by the file's name without its ending where that is unique."""
-    stems = [PurePath(name).stem or name for name in names]
-    counts = Counter(stems)
-    specs, taken = [], set[str]()
-    for name, stem in zip(names, stems, strict=True):
-        wanted = stem if counts[stem] == 1 else name
-        case_id, number = wanted[:100], 1
-        while case_id in taken:
-            number += 1
-            case_id = f"{wanted[:90]} ({number})"
-        taken.add(case_id)
-        specs.append(CaseSpec(external_id=case_id, patient_id=case_id, filenames=[name], capture=capture))
-    return specs
+    """A case for each file, known by the file's name."""
+    return [
+        CaseSpec(external_id=case_id, patient_id=case_id, filenames=[name], capture=capture)
+        for name, case_id in zip(names, case_ids(names), strict=True)
+    ]
 
 
 def with_files_of(specs: Sequence[CaseSpec], names: Sequence[str]) -> tuple[list[CaseSpec], list[str]]:
@@ -44,7 +36,7 @@ def with_files_of(specs: Sequence[CaseSpec], names: Sequence[str]) -> tuple[list
 
     Also gives the names of the files that no case of the table has.
     """
-    by_stem = {PurePath(name).stem: name for name in names}
+    by_stem = {stem(name): name for name in names}
     known = set(names)
     found = [
         replace(spec, filenames=[n if n in known else by_stem.get(n, n) for n in spec.filenames]) for spec in specs

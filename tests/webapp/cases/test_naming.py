@@ -1,0 +1,22 @@
+"""Files that come without a table."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webapp.cases.naming import LONGEST, case_ids
+
+
+def test_a_case_is_known_by_its_file() -> None:
+    assert case_ids(["a.jpg", "b.jpg", "b.png", ".hidden"]) == ["a", "b.jpg", "b.png", ".hidden"]
+
+
+def test_names_that_collide_are_numbered() -> None:
+    """`a.jpg.png` without its ending is the name of another file."""
+    assert case_ids(["a.jpg", "a.png", "a.jpg.png"]) == ["a.jpg", "a.png", "a.jpg (2)"]
+
+
+@given(st.lists(st.text(alphabet="ab. (2)", min_size=1, max_size=6) | st.just("x" * 150)))
+def test_ids_are_unique_and_fit(names: list[str]) -> None:
+    ids = case_ids(names)
+    assert len(set(ids)) == len(names)
+    assert all(0 < len(case_id) <= LONGEST for case_id in ids)

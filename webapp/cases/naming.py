@@ -1,0 +1,29 @@
+"""Files that come without a table: each is a case of its own, known by the file's name."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePath
+
+LONGEST = 100  # characters, as `Case.external_id`
+ROOM = 90  # of them for the name where a number follows it
+
+
+def case_ids(names: Sequence[str]) -> list[str]:
+    """An id for each file, in order, no two alike: its name without the ending where that is one file's alone."""
+    stems = [stem(name) for name in names]
+    counts, numbers, taken = Counter(stems), Counter[str](), set[str]()
+    ids = []
+    for name, short in zip(names, stems, strict=True):
+        wanted = short if counts[short] == 1 else name
+        case_id, begin = wanted[:LONGEST], wanted[:ROOM]
+        while case_id in taken:
+            numbers[begin] += 1
+            case_id = f"{begin} ({numbers[begin] + 1})"
+        taken.add(case_id)
+        ids.append(case_id)
+    return ids
+
+
+def stem(name: str) -> str:
+    """A file's name without its ending."""
+    return PurePath(name).stem or name
