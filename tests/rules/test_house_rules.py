@@ -47,7 +47,9 @@ def test_every_task_has_a_name_a_place_and_limits() -> None:
     ours = {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
     assert set(ours) == {str(task) for task in Task}
     for task in ours.values():
-        assert 0 < task.soft_time_limit < task.time_limit
+        assert task.soft_time_limit
+        assert task.time_limit
+        assert task.soft_time_limit < task.time_limit
 
 
 def test_nothing_is_sent_but_through_the_bell() -> None:
