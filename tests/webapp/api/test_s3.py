@@ -58,7 +58,7 @@ def test_a_whole_batch_goes_through_presigned_uploads(s3_server: S3Server) -> No
     for image in Image.objects.all():
         assert storage.size(image.upload_key) is None
         picture = clinic.get(f"/images/{image.pk}/clean")
-        assert picture.content[:2] == b"\xff\xd8"
+        assert picture.getvalue()[:2] == b"\xff\xd8"
 
 
 def test_the_server_refuses_what_was_not_signed(settings: Any) -> None:
