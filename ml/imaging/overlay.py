@@ -5,7 +5,7 @@ from typing import Final
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ml.imaging.decode import decode
 
@@ -20,11 +20,12 @@ def render_heatmap(data: bytes, heatmap: np.ndarray) -> bytes:
     1, and a line at each level.
 
     `data` is the encoded photo, `heatmap` float32 (rows, columns) in [0, 1] in the photo's upright orientation. The
-    longest side is at most 800 pixels. Raises ImageRefused when the photo cannot be decoded.
+    longest side is 800 pixels. Raises ImageRefused when the photo cannot be decoded.
     """
     image = decode(data).image
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    photo = np.asarray(image.convert("RGB"), dtype=np.float32)
+    # A small photo is enlarged, so that the lines are thin on it too.
+    image = ImageOps.contain(image.convert("RGB"), (LONGEST_SIDE, LONGEST_SIDE))
+    photo = np.asarray(image, dtype=np.float32)
     heat = np.clip(cv2.resize(heatmap.astype(np.float32), image.size, interpolation=cv2.INTER_CUBIC), 0, 1)
     above = np.clip((heat - LEVELS[0]) / (1 - LEVELS[0]), 0, 1)
     level = ((1 - above) * 255).astype(np.uint8)
