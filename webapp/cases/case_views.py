@@ -61,7 +61,11 @@ def release(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     except (Problem, FieldError) as problem:
         messages.error(request, problem.message)
     else:
-        told = "The patient is told by e-mail." if found.patient.email else "There is no e-mail address to tell them."
+        told = (
+            "The patient is told by e-mail."
+            if found.patient.email
+            else "No e-mail address is known, so nobody was told."
+        )
         messages.success(request, f"The result was released. {told}")
     query = request.GET.urlencode()
     return redirect(f"{request.path.removesuffix('release/')}{'?' if query else ''}{query}")

@@ -166,13 +166,13 @@ def test_a_live_run_is_asked_about_until_it_has_ended(operator: Client, active: 
     ]
     run = RunFactory(parent=active, state="running", attempt=1, progress=[{"event": "stage", "name": "training tiny"}])
     page = operator.get(f"/models/runs/{run.pk}/").content.decode()
-    assert "Training tiny, 0 % of the epochs done" in page
+    assert "Training tiny, 0% of the epochs done" in page
     seen = re.search(r'hx-get="([^"]+)"', page)
     assert seen is not None
     assert operator.get(seen[1]).status_code == 204
     TrainingRun.objects.filter(pk=run.pk).update(progress=[*run.progress, *epochs])
     news = operator.get(seen[1]).content.decode()
-    assert "100 % of the epochs done" in news
+    assert "100% of the epochs done" in news
     assert "<polyline" in news
     assert "1.500" in news  # the table beside the chart
     TrainingRun.objects.filter(pk=run.pk).update(
