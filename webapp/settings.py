@@ -16,7 +16,7 @@ env = environ.Env()
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
 if not SECRET_KEY:
-    if not env.bool("LOCAL", False):
+    if not env.bool("LOCAL", False) or env.str("SITE_URL", "").startswith("https://"):
         raise ImproperlyConfigured("Set SECRET_KEY to a long random string, or LOCAL=1 on a developer's own machine.")
     SECRET_KEY = "only-for-one-machine-never-for-a-clinic-0123456789"  # noqa: S105
 LOCAL = env.bool("LOCAL", False)

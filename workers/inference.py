@@ -166,6 +166,7 @@ def _answer(batch: Batch) -> None:
             fail(job=job, token=batch.token, reason="image_missing")
         except Exception as error:  # storage is away: the lease runs out, and a later attempt may find it back
             logger.warning("image_not_read", job=job.pk, error=type(error).__name__)
+    extend(Job.objects.all(), batch.token)  # the batch waited while the one before it was answered
     with _device:
         predictions = _predict(batch.runtime, prepared)
     for job, image, prediction in zip(jobs, prepared, predictions, strict=True):

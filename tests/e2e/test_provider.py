@@ -88,8 +88,9 @@ def test_a_zip_with_a_table_becomes_cases(site: Site, photos: list[Photo], open_
 def test_a_table_with_mistakes_stores_nothing(site: Site, photos: list[Photo], open_page: Callable[..., Page]) -> None:
     page = open_page(site.email("provider"))
     page.goto("/batches/new/")
-    table = f"case_id,images,age\nA,{photos[0].filename},old\n".encode()
-    page.set_input_files("#files", [as_file(photos[0]), {"name": "cases.csv", "mimeType": "text/csv", "buffer": table}])
+    rows = f"case_id,images,age\nA,{photos[0].filename},old\n".encode()
+    table: FilePayload = {"name": "cases.csv", "mimeType": "text/csv", "buffer": rows}
+    page.set_input_files("#files", [as_file(photos[0]), table])
     page.click("main button:has-text('Upload')")
     expect(page.locator("#upload-errors")).to_contain_text("Nothing was stored")
     expect(page.locator("#upload-errors")).to_contain_text("age")
