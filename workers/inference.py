@@ -29,6 +29,7 @@ from webapp import storage
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job, Result
 from webapp.inference.services import Outcome, fail, heartbeat, say_goodbye, succeed
+from webapp.leases import extend
 from webapp.queue import QUEUES, Task, ring_now
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import active_release
