@@ -29,7 +29,10 @@ class DateOfBirthForm(forms.Form):
         parts = {name: str(cleaned.get(name, "")).strip() for name in PARTS}
         missing = [name for name, part in parts.items() if not part]
         if missing:
-            raise ValidationError(f"Enter your date of birth: the {' and the '.join(missing)} is missing.")
+            if len(missing) == len(PARTS):
+                raise ValidationError("Enter your date of birth.")
+            are = "is" if len(missing) == 1 else "are"
+            raise ValidationError(f"Enter your date of birth: the {' and the '.join(missing)} {are} missing.")
         cleaned["date_of_birth"] = _date_of(**parts)
         return cleaned
 

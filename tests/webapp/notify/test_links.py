@@ -108,7 +108,9 @@ def test_five_wrong_dates_lock_the_link_even_for_the_right_one(client: Client, c
 @pytest.mark.parametrize(
     ("written", "sentence"),
     [
-        ({}, "the day and the month and the year is missing"),
+        ({}, "Enter your date of birth."),
+        ({"year": "1964"}, "the day and the month are missing"),
+        ({"month": "3", "year": "1964"}, "the day is missing"),
         ({"day": "27", "month": "Smarch", "year": "1964"}, "Use numbers"),
         ({"day": "27", "month": "3", "year": "64"}, "four numbers"),
         ({"day": "30", "month": "2", "year": "1964"}, "no such date"),
