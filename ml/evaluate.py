@@ -47,7 +47,7 @@ def unseen(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:
     """
     known = matches(examples.fingerprints, seen)
     if known.all():
-        raise SeenError(f"The model has seen all {len(known)} test images. Give it a test split of its own.")
+        raise SeenError(f"The model has seen all {len(known)} test images before, so they cannot measure it.")
     return examples.take(~known), int(known.sum())
 
 
