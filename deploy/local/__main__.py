@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from deploy.local.databases import databases
-from deploy.local.process import ProcessDied
+from deploy.local.process import ProcessDied, dies_with
 from deploy.local.stack import STATE, Stack, claimed, running_stack, settings_for
 
 
@@ -67,7 +67,9 @@ def execute_with_databases(state: Path, argv: list[str]) -> int:
     """Run a command with DATABASE_URL and REDIS_URL set, and give its exit status."""
     with claimed(state), databases(state) as servers:
         environment = {**os.environ, **settings_for(state), **servers.environment}
-        return subprocess.run(argv, env=environment, check=False).returncode  # noqa: S603 - the user's own command
+        # It must not outlive its databases, even if this process is killed.
+        ask = dies_with(os.getpid(), signal.SIGKILL)
+        return subprocess.run(argv, env=environment, check=False, preexec_fn=ask).returncode  # noqa: S603
 
 
 def _stop(number: int, _: FrameType | None) -> None:

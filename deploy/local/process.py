@@ -86,7 +86,7 @@ class Process:
                 start_new_session=True,
                 user=self.user,
                 extra_groups=[] if self.user else None,
-                preexec_fn=_dies_with(os.getpid(), self.death_signal),  # noqa: PLW1509 - only calls prctl
+                preexec_fn=dies_with(os.getpid(), self.death_signal),  # noqa: PLW1509 - only calls prctl
             )
 
     def wait_until(self, ready: Callable[[], bool], *, timeout: float = 30.0) -> None:
@@ -167,7 +167,7 @@ def uninterrupted() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-def _dies_with(parent: int, number: signal.Signals) -> Callable[[], None] | None:
+def dies_with(parent: int, number: signal.Signals) -> Callable[[], None] | None:
     """What a child does before it becomes its program: ask Linux for `number` when its parent dies."""
     if sys.platform != "linux":
         return None

@@ -49,7 +49,14 @@ def test_a_command_finds_the_databases_in_its_environment(state_folder: Path) ->
 
 @pytest.mark.parametrize(
     ("number", "delay"),
-    [(signal.SIGINT, 0.4), (signal.SIGINT, 1.5), (signal.SIGTERM, 0.8), (signal.SIGKILL, 0.4), (signal.SIGKILL, 1.5)],
+    [
+        (signal.SIGINT, 0.4),
+        (signal.SIGINT, 1.5),
+        (signal.SIGTERM, 0.8),
+        (signal.SIGKILL, 0.4),
+        (signal.SIGKILL, 1.5),
+        (signal.SIGKILL, 4),
+    ],
 )
 def test_an_end_at_any_moment_leaves_nothing_running_and_the_next_run_works(
     state_folder: Path, number: signal.Signals, delay: float
