@@ -87,6 +87,11 @@ HELP_NOW = (
 SEEN_BY_CLINIC = "A person at your clinic looked at this result before we sent it to you."
 NOT_SEEN = "No doctor has looked at this result yet."
 
+NO_SKIN_CAMERA = (
+    "Our computer has learned from pictures taken with a skin doctor's camera. "
+    "Nobody has tested how well it reads photos from a phone, so it may be wrong more often."
+)
+
 AGREED = "Our computer looks at each photo in more than one way. This time the answers were close to each other."
 DIFFERED = (
     "Our computer looks at each photo in more than one way. This time the answers were not quite the same. "
@@ -122,13 +127,14 @@ class Explanation:
     words: Words
     frequency: Frequency
     sureness: str
+    camera: str  # empty for a picture of the kind that the model was measured on
     seen: str
 
     def sentences(self) -> list[str]:
         """Everything, in the order of the page."""
         return [
             self.words.answer, *self.words.meaning, *self.words.steps, *CHANGES, self.frequency.sentence,
-            self.sureness, self.seen, NOT_A_DIAGNOSIS, HELP_NOW,
+            self.sureness, self.camera, self.seen, NOT_A_DIAGNOSIS, HELP_NOW,
         ]  # fmt: skip
 
 
@@ -138,6 +144,7 @@ def explain(case: Case, result: CaseResult) -> Explanation:
         words=ADVICE_WORDS[Advice(result.advice)],
         frequency=frequency(result.malignant),
         sureness=_sureness(result.uncertainty),
+        camera="" if case.capture == Case.Capture.DERMOSCOPIC else NO_SKIN_CAMERA,
         seen=SEEN_BY_CLINIC if case.reviewed_by_id else NOT_SEEN,
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from ml.classes import CLASSES
 from webapp.cases.models import Image
@@ -69,16 +69,16 @@ def answered(release: ModelRelease) -> int:
 
 
 def answers_of(results: "QuerySet[Result]", query: str) -> Sequence[Result]:
-    """The results that a result's number or an image's id names, within `results`; empty for anything else."""
+    """The results that a result's number, or the id of an image or a case, names; empty for anything else."""
     found = results.select_related("release__training_run__snapshot", "release__training_run__parent")
     text = query.strip()
     if text.isascii() and text.isdigit() and len(text) < 19:
         return list(found.filter(pk=int(text)))
     try:
-        image = uuid.UUID(text)
+        wanted = uuid.UUID(text)
     except ValueError:
         return []
-    return list(found.filter(image=image).order_by("-created_at", "-pk"))
+    return list(found.filter(Q(image=wanted) | Q(case=wanted)).order_by("-created_at", "-pk"))
 
 
 def history(release: ModelRelease) -> list[dict[str, Any]]:

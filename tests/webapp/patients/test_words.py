@@ -6,8 +6,18 @@ import pytest
 
 from ml.advice import Advice
 from tests.factories import CaseResultFactory
+from webapp.cases.models import Case
 from webapp.inference.models import CaseResult
-from webapp.patients.words import AGREED, DIFFERED, FAR_APART, NOT_SEEN, SEEN_BY_CLINIC, explain, frequency
+from webapp.patients.words import (
+    AGREED,
+    DIFFERED,
+    FAR_APART,
+    NO_SKIN_CAMERA,
+    NOT_SEEN,
+    SEEN_BY_CLINIC,
+    explain,
+    frequency,
+)
 
 AGE_12 = 6.9  # a school grade; grade 6 ends at twelve
 
@@ -37,8 +47,10 @@ def result_with(advice: Advice, **fields: float) -> CaseResult:
 
 @pytest.mark.parametrize("advice", Advice)
 @pytest.mark.parametrize("uncertainty", [0.01, 0.1, 0.3])
-def test_a_result_reads_at_the_age_of_twelve(advice: Advice, uncertainty: float) -> None:
+@pytest.mark.parametrize("capture", Case.Capture)
+def test_a_result_reads_at_the_age_of_twelve(advice: Advice, uncertainty: float, capture: Case.Capture) -> None:
     result = result_with(advice, uncertainty=uncertainty)
+    result.case.capture = capture
     sentences = explain(result.case, result).sentences()
     assert grade(" ".join(sentences)) <= AGE_12
     assert all(len(part.split()) <= 25 for text in sentences for part in re.split(r"(?<=[.!?])\s", text))
@@ -54,6 +66,13 @@ def test_a_result_says_what_to_do_and_that_it_is_no_diagnosis(advice: Advice) ->
     assert re.search("2 weeks" if advice == Advice.URGENT_REFERRAL else "4 to 6 weeks|once a month", text)
     assert explanation.words.steps
     assert not re.search(r"%|0\.\d|percent|you have (?:skin )?cancer|you do not have|nothing to worry", text)
+
+
+def test_a_phone_photo_is_said_to_be_untested() -> None:
+    result = result_with(Advice.SELF_MONITOR)
+    assert NO_SKIN_CAMERA not in explain(result.case, result).sentences()
+    result.case.capture = Case.Capture.PHONE
+    assert NO_SKIN_CAMERA in explain(result.case, result).sentences()
 
 
 @pytest.mark.parametrize(

@@ -200,7 +200,7 @@ def test_a_release_shows_its_card_without_running_it(operator: Client, active: M
 def test_an_answer_is_traced_to_release_snapshot_and_code(operator: Client, run: TrainingRun) -> None:
     result = ResultFactory(release=candidate_of(run))
     other = ResultFactory(release=run.parent, job=JobFactory(image=result.image, succeeded=True))
-    for query, count in ((str(result.pk), 1), (str(result.image_id), 2)):
+    for query, count in ((str(result.pk), 1), (str(result.image_id), 2), (str(result.case_id), 2)):
         page = operator.get("/models/trace/", {"q": query}).content.decode()
         assert page.count("<h2") == count
         for fact in (
