@@ -48,7 +48,7 @@ class Ensemble:
     def logits(self, pixels: np.ndarray) -> np.ndarray:
         """The members' logits, float32 (n, members, 7), for any number of images, in batches."""
         parts = [self(pixels[start : start + BATCH])[0] for start in range(0, len(pixels), BATCH)]
-        return np.concatenate(parts)
+        return np.concatenate([np.empty((0, len(self._members), len(CLASSES)), dtype=np.float32), *parts])
 
 
 def heat(members_maps: Sequence[np.ndarray]) -> np.ndarray:

@@ -41,13 +41,8 @@ class Evaluation:
 
 
 def unseen(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:
-    """The examples whose fingerprint matches none of `seen` (uint64, (m, 4)), and how many were dropped.
-
-    Raises SeenError when none is left.
-    """
+    """The examples whose fingerprint matches none of `seen` (uint64, (m, 4)), and how many were dropped."""
     known = matches(examples.fingerprints, seen)
-    if known.all():
-        raise SeenError(f"The model has seen all {len(known)} test images before, so they cannot measure it.")
     return examples.take(~known), int(known.sum())
 
 
@@ -65,6 +60,8 @@ def score(logits: np.ndarray, examples: Examples, stack: Stack, thresholds: dict
 def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
     """Measures a bundle through the networks that serve it. Raises SeenError when it has seen every image."""
     kept, dropped = unseen(examples, bundle.seen)
+    if not len(kept):
+        raise SeenError(f"The model has seen all {dropped} test images before, so they cannot measure it.")
     logits = ready(bundle.weights, bundle.size, cache).logits(kept.pixels)
     return summarise(score(logits, kept, bundle.stack, bundle.thresholds), dropped)
 

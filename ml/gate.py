@@ -81,8 +81,8 @@ def compare(
     if not enough:
         verdict = "inconclusive"
         reason = (
-            f"The test split has {malignant_lesions} malignant and {benign_lesions} benign lesions; "
-            f"{min_lesions} of each are needed to tell."
+            f"{malignant_lesions} malignant and {benign_lesions} benign lesions of the test split are new to the "
+            f"model; {min_lesions} of each are needed to tell."
         )
     elif failed:
         verdict = "failed"

@@ -104,9 +104,11 @@ def measure(scored: Scored, draws: int = DRAWS, seed: int = 0) -> dict[str, Meas
 
 
 def lesion_weights(lesions: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """For each bootstrap draw, how often each image counts: float64 (n,)."""
+    """For each bootstrap draw, how often each image counts: float64 (n,). No draw without a lesion."""
+    if not len(lesions):
+        return
     _, lesion = np.unique(lesions, return_inverse=True)
-    count = lesion.max() + 1 if len(lesion) else 0
+    count = lesion.max() + 1
     rng = np.random.default_rng(seed)
     for _ in range(draws):
         yield np.bincount(rng.integers(0, count, count), minlength=count)[lesion].astype(np.float64)

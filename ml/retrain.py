@@ -66,8 +66,9 @@ class Splits:
 def retrain(run: Run, progress: Progress) -> gate.Gate:
     """Makes a candidate from the active bundle and measures both on the snapshot's test split.
 
-    Fine-tunes `run.members` on the train split alone and keeps the other members. Raises BundleError, SeenError, and
-    DataError with the codes of `ml.data.snapshot.read`, `unknown_member`, `no_train_images` and `no_test_images`.
+    Fine-tunes `run.members` on the train split alone and keeps the other members. A test split of which the model has
+    seen every image measures nothing: the gate is inconclusive then. Raises BundleError, and DataError with the codes
+    of `ml.data.snapshot.read`, `unknown_member`, `no_train_images` and `no_test_images`.
     """
     progress.stage("reading")
     active = bundles.load(run.bundle)

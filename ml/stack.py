@@ -106,7 +106,7 @@ def _features(logits: np.ndarray) -> np.ndarray:
     float64 (n, 7 * members).
     """
     log_probabilities = np.log(np.clip(softmax(logits), 1e-6, None))
-    return np.asarray(log_probabilities.reshape(len(logits), -1))
+    return np.asarray(log_probabilities.reshape(len(logits), logits.shape[1] * len(CLASSES)))
 
 
 def _regress(features: np.ndarray, labels: np.ndarray, penalty: float) -> Stack:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,16 @@ def test_seen_images_are_dropped_and_counted(tiny_bundle: Path, cache: Path, les
     kept, dropped = evaluate.unseen(lesions, lesions.fingerprints[:5])
     assert (len(kept), dropped) == (9, 5)
     np.testing.assert_array_equal(kept.labels, lesions.labels[5:])
+    assert evaluate.unseen(lesions, lesions.fingerprints)[1] == 14
+
+
+def test_a_model_is_not_measured_on_what_it_has_seen(
+    tiny_bundle: Path, cache: Path, lesions: Examples, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_bundle, tmp_path / "seen"))
+    np.save(folder / bundle.SEEN, lesions.fingerprints)
     with pytest.raises(evaluate.SeenError, match="all 14"):
-        evaluate.unseen(lesions, lesions.fingerprints)
+        evaluate.evaluate(bundle.load(folder), lesions, cache)
 
 
 def test_an_evaluation_is_plain_numbers(tiny_bundle: Path, cache: Path, lesions: Examples) -> None:

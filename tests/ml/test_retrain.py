@@ -1,6 +1,7 @@
 """Retraining as the service calls it: a program with arguments, JSON lines, files and an exit code."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 from ml import bundle
 from ml.classes import CLASSES, HAM10000_DX
-from ml.data.examples import Examples
+from ml.data.examples import Examples, load
+from ml.data.snapshot import read
 from ml.imaging.fingerprint import matches
 from ml.retrain import supports_stack
 from ml.synthetic import synthesize
@@ -78,6 +80,20 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert gate["images"] == 4
     assert {"metric", "active", "candidate", "difference", "low", "high", "verdict"} == set(gate["rows"][0])
     assert "unchanged" in (tmp_path / "bundle" / "model_card.md").read_text()
+
+
+def test_a_test_split_that_the_model_has_seen_decides_nothing(
+    tiny_bundle: Path, snapshot: Path, cache: Path, tmp_path: Path
+) -> None:
+    dataset = read(snapshot, snapshot.parent)
+    folder = Path(shutil.copytree(tiny_bundle, tmp_path / "seen"))
+    np.save(folder / bundle.SEEN, load(dataset.table, dataset.images, bundle.load(folder).size).fingerprints)
+    code, events = retrain(folder, snapshot, tmp_path / "output", cache)
+    assert code == 0, events
+    gate = json.loads((tmp_path / "output" / "gate.json").read_text())
+    assert (gate["verdict"], gate["images"], gate["dropped_seen"]) == ("inconclusive", 0, 5)
+    assert {row["active"] for row in gate["rows"]} == {None}
+    assert bundle.load(tmp_path / "output" / "bundle").manifest["metrics"]["images"] == 0
 
 
 @pytest.mark.parametrize(
