@@ -72,8 +72,8 @@ def play(stack: Stack, photos: Sequence[Photo]) -> None:
         cases = submit(clinic, photos, stack.folder / "demo")
         release_one(clinic, cases, stack.folder / "mailbox")
         label(photos)
-        release = retrain()
-        show_next(clinic, photos[0], release)
+        if release := retrain():
+            show_next(clinic, photos[0], release)
     finally:
         clinic.close()
 
@@ -152,16 +152,24 @@ def label(photos: Sequence[Photo]) -> None:
 
 
 def retrain() -> Any:
-    """The operator starts a small retraining, reads the gate, and promotes the candidate; gives the new release."""
+    """The operator starts a small retraining, reads the gate, and promotes the candidate; gives the new release.
+
+    None where the labels are too few.
+    """
     from webapp.accounts.models import User
     from webapp.audit.services import Actor
+    from webapp.errors import Problem
     from webapp.registry.models import TrainingRun
     from webapp.registry.services import promote
     from webapp.registry.training import start_run
 
     _heading("The labels retrain the model")
     actor = Actor(user=User.objects.get(email="operator@demo.example"))
-    run = start_run(actor=actor, epochs=1)
+    try:
+        run = start_run(actor=actor, epochs=1)
+    except Problem as problem:  # a handful of images may fill only one side of the split
+        console.print(f"No retraining this time: {problem.message}")
+        return None
     shown = 0
     with console.status("Waiting for the training worker …") as status:
         while run.state in (TrainingRun.State.QUEUED, TrainingRun.State.RUNNING):
