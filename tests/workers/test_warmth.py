@@ -1,15 +1,13 @@
 """The inference worker has its model in memory before the first image comes, and says so while it waits."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
-from typing import Any
+from types import SimpleNamespace
 
 import pytest
-from celery.contrib.testing.worker import TestWorkController, start_worker
 from celery.signals import worker_ready, worker_shutdown
 from pytest_django import Settings
 
@@ -17,7 +15,6 @@ from tests.factories import ReleaseFactory
 from tests.ml.tiny_bundle import make_tiny_bundle
 from webapp.audit.services import SYSTEM
 from webapp.inference.models import Worker
-from webapp.queue import app
 from webapp.registry.bundles import store_bundle
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import promote, register_release
@@ -26,24 +23,16 @@ from workers import inference
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class AnnouncedWorker(TestWorkController):
-    """Celery's worker for tests, which says when it is ready as the real one does."""
-
-    def on_consumer_ready(self, consumer: Any) -> None:
-        worker_ready.send(sender=consumer)
-        super().on_consumer_ready(consumer)
-
-
 @contextmanager
-def running(*queues: str) -> Iterator[None]:
-    """A Celery worker, in a thread, that takes from these queues, and says when it stops in good order."""
-    level = logging.getLogger().level
-    with start_worker(
-        app, queues=queues, WorkController=AnnouncedWorker, perform_ping_check=False, shutdown_timeout=30
-    ) as worker:
-        yield
+def running(queue: str) -> Iterator[None]:
+    """The start and the orderly stop of a Celery worker that takes from this queue, as its signals tell of them.
+
+    Not a whole worker: Celery ends the process that a worker lives in when one of its threads fails.
+    """
+    worker = SimpleNamespace(app=SimpleNamespace(amqp=SimpleNamespace(queues=SimpleNamespace(consume_from={queue}))))
+    worker_ready.send(sender=worker)
+    yield
     worker_shutdown.send(sender=worker)
-    logging.getLogger().setLevel(level)  # the test worker raises it
 
 
 @pytest.fixture(scope="module")
