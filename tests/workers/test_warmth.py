@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
-from types import SimpleNamespace
 
 import pytest
+from celery import Celery
 from celery.signals import worker_ready, worker_shutdown
 from pytest_django import Settings
 
@@ -23,13 +23,21 @@ from workers import inference
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+class Consumer:
+    """What the signals of a worker name as their sender: it knows its app and so the queues that it takes from."""
+
+    def __init__(self, queue: str) -> None:
+        self.app = Celery(set_as_current=False)
+        self.app.amqp.queues.select([queue])
+
+
 @contextmanager
 def running(queue: str) -> Iterator[None]:
     """The start and the orderly stop of a Celery worker that takes from this queue, as its signals tell of them.
 
     Not a whole worker: Celery ends the process that a worker lives in when one of its threads fails.
     """
-    worker = SimpleNamespace(app=SimpleNamespace(amqp=SimpleNamespace(queues=SimpleNamespace(consume_from={queue}))))
+    worker = Consumer(queue)
     worker_ready.send(sender=worker)
     yield
     worker_shutdown.send(sender=worker)
