@@ -1,5 +1,5 @@
-"""The lesion classes, named by their ISIC code, in the order used everywhere: seven that the service answers with, and the
-taxonomies of recipes that answer otherwise.
+"""The lesion classes, named by their ISIC code, in the order used everywhere: the seven that the service answers with,
+and the taxonomies of recipes that answer otherwise.
 
 Source: ISIC 2018 challenge, task 3; HAM10000 (Tschandl, Rosendahl, Kittler, Scientific Data 2018,
 doi:10.7910/DVN/DBW86T); ISIC 2019 challenge, which has SCC as well.
