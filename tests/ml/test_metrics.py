@@ -2,19 +2,29 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    recall_score,
+    roc_auc_score,
+    roc_curve,
+)
 
 from ml import metrics
+from ml.classes import BINARY, EIGHT, SEVEN, Taxonomy
 from ml.metrics import Scored
-from ml.stack import malignant, softmax
+from ml.stack import softmax
 
 
-def scored(seed: int, count: int = 200, images_of_a_lesion: int = 2) -> Scored:
+def scored(seed: int, count: int = 200, images_of_a_lesion: int = 2, taxonomy: Taxonomy = SEVEN) -> Scored:
     rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 7, count)
-    logits = np.round(rng.normal(0, 1, (count, 7)), 1)
+    classes = len(taxonomy.codes)
+    labels = rng.integers(0, classes, count)
+    logits = np.round(rng.normal(0, 1, (count, classes)), 1)
     logits[np.arange(count), labels] += 1
-    return Scored(softmax(logits), labels, np.arange(count) // images_of_a_lesion, 0.4)
+    return Scored(softmax(logits), labels, np.arange(count) // images_of_a_lesion, 0.4, taxonomy)
 
 
 @given(st.integers(0, 10_000))
@@ -23,10 +33,48 @@ def test_they_are_those_of_scikit_learn(seed: int) -> None:
     ones = np.ones(len(case.labels))
     answer = case.probabilities.argmax(axis=1)
     assert metrics.balanced_accuracy(case, ones) == pytest.approx(balanced_accuracy_score(case.labels, answer))
-    score = malignant(case.probabilities)
+    score = case.probabilities[:, list(SEVEN.malignant_indices)].sum(axis=1)
     assert metrics.malignant_auc(case, ones) == pytest.approx(roc_auc_score(case.is_malignant, score))
     melanoma = roc_auc_score(case.labels == 0, case.probabilities[:, 0])
     assert metrics.melanoma_auc(case, ones) == pytest.approx(melanoma)
+
+
+@pytest.mark.parametrize("taxonomy", [SEVEN, EIGHT, BINARY])
+def test_so_are_those_of_an_assessment_in_any_taxonomy(taxonomy: Taxonomy) -> None:
+    case = scored(5, taxonomy=taxonomy)
+    ones = np.ones(len(case.labels))
+    answer = case.probabilities.argmax(axis=1)
+    classes = range(len(taxonomy.codes))
+    truth = [case.labels == place for place in classes]
+    areas = [roc_auc_score(truth[place], case.probabilities[:, place]) for place in classes]
+    assert metrics.accuracy(case, ones) == pytest.approx(accuracy_score(case.labels, answer))
+    assert metrics.macro_auc(case, ones) == pytest.approx(np.mean(areas))
+    score = case.probabilities[:, list(taxonomy.malignant_indices)].sum(axis=1)
+    assert metrics.malignant_auc(case, ones) == pytest.approx(roc_auc_score(case.is_malignant, score))
+    assert metrics.average_precision(case, ones) == pytest.approx(average_precision_score(case.is_malignant, score))
+    false_alarms, hits, _ = roc_curve(case.is_malignant, score, drop_intermediate=False)
+    best = 1 - false_alarms[hits >= 0.95].min()
+    assert metrics.specificity_at_95_sensitivity(case, ones) == pytest.approx(best)
+    np.testing.assert_array_equal(metrics.confusion(case), confusion_matrix(case.labels, answer, labels=classes))
+    for place in classes:
+        values = {name: metric(case, ones) for name, metric in metrics.class_metrics(place).items()}
+        assert values["auc"] == pytest.approx(areas[place])
+        assert values["sensitivity"] == pytest.approx(recall_score(truth[place], answer == place))
+        precision = average_precision_score(truth[place], case.probabilities[:, place])
+        assert values["average_precision"] == pytest.approx(precision)
+
+
+def test_a_class_is_counted_as_named_not_as_most_probable() -> None:
+    probabilities = np.tile([0.2, 0.8, 0, 0, 0, 0, 0], (4, 1))
+    labels = np.array([0, 0, 1, 1])
+    plain = Scored(probabilities, labels, np.arange(4), 0.4)
+    decided = Scored(probabilities, labels, np.arange(4), 0.4, decisions=np.array([0, 0, 1, 0]))
+    ones = np.ones(4)
+    assert (metrics.balanced_accuracy(plain, ones), metrics.accuracy(plain, ones)) == (0.5, 0.5)
+    assert (metrics.balanced_accuracy(decided, ones), metrics.accuracy(decided, ones)) == (0.75, 0.75)
+    assert metrics.confusion(decided)[:2, :2].tolist() == [[2, 0], [1, 1]]
+    assert metrics.ece(decided, ones) == metrics.ece(plain, ones)
+    assert metrics.confusion(decided.take(np.array([0, 3])))[:2, :2].tolist() == [[1, 0], [1, 0]]
 
 
 def test_a_weight_counts_an_image_as_often(rng: np.random.Generator) -> None:
@@ -34,7 +82,7 @@ def test_a_weight_counts_an_image_as_often(rng: np.random.Generator) -> None:
     weight = rng.integers(0, 4, 60)
     rows = np.repeat(np.arange(60), weight)
     repeated = Scored(case.probabilities[rows], case.labels[rows], case.lesions[rows], case.operating_point)
-    for name, metric in metrics.METRICS.items():
+    for name, metric in {**metrics.ALL_METRICS, **metrics.class_metrics(2)}.items():
         assert metric(case, weight.astype(float)) == pytest.approx(metric(repeated, np.ones(len(rows)))), name
 
 
@@ -51,6 +99,19 @@ def test_calibration_error_of_a_sure_and_wrong_answer_is_one() -> None:
     sure = np.eye(7)[[1, 1, 1]]
     assert metrics.ece(Scored(sure, np.array([0, 0, 0]), np.arange(3), 0.5), np.ones(3)) == pytest.approx(1)
     assert metrics.ece(Scored(sure, np.array([1, 1, 1]), np.arange(3), 0.5), np.ones(3)) == pytest.approx(0)
+
+
+def test_calibration_of_the_malignant_probability_is_told_within_its_bins() -> None:
+    p = np.repeat([0.05, 0.25, 0.9], 100)
+    probabilities = np.zeros((300, 7))
+    probabilities[:, 0], probabilities[:, 1] = p, 1 - p
+    truth = np.concatenate([np.arange(100) >= share for share in (5, 25, 70)]).astype(int)  # the last too sure by 0.2
+    case = Scored(probabilities, truth, np.arange(300), 0.5)
+    assert metrics.malignant_ece(case, np.ones(300)) == pytest.approx(0.2 / 3)
+    spread = scored(2, 600, 1)
+    places, counts = np.unique(metrics.equal_mass_bins(spread, np.ones(600)), return_counts=True)
+    assert len(places) == metrics.BINS
+    assert counts.min() >= 30
 
 
 def test_the_interval_holds_the_value_and_lesions_make_it_wider() -> None:
@@ -71,3 +132,10 @@ def test_what_the_images_do_not_determine_is_nan() -> None:
     assert np.isnan(measured["malignant_auc"].value)
     assert np.isnan(measured["sensitivity"].low)
     assert not np.isnan(measured["specificity"].value)
+    ones = np.ones(3)
+    assert np.isnan(
+        [metrics.specificity_at_95_sensitivity(benign, ones), metrics.average_precision(benign, ones)]
+    ).all()
+    assert np.isnan(metrics.melanoma_auc(scored(1, taxonomy=BINARY), np.ones(200)))
+    nothing = metrics.measure(benign.take(np.zeros(3, dtype=bool)), draws=5, metrics=metrics.ALL_METRICS)
+    assert all(np.isnan(measured.value) for measured in nothing.values())
