@@ -4,15 +4,21 @@ Source: Tschandl, Rosendahl, Kittler, "The HAM10000 dataset", Scientific Data 20
 4.0.
 """
 
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from typing import Final
 
-import pandas as pd
 from PIL import Image
 
-from ml.classes import HAM10000_DX
+from ml.classes import SEVEN
 from ml.data.errors import DataError
-from ml.data.images import ImageStore
-from ml.data.table import Dataset, build
+from ml.data.images import ImageStore, sources_in
+from ml.data.table import Dataset, build, read_table
+
+TABLE: Final = "*metadata*.csv"
+COLUMNS: Final = ("image_id", "lesion_id", "dx")
+"""Those that a table must have; `dx_type`, `age`, `sex` and `localization` are read where it has them."""
 
 ATTRIBUTION = (
     "Trained on HAM10000 (Tschandl, Rosendahl, Kittler, The HAM10000 dataset, Scientific Data 2018, "
@@ -21,48 +27,33 @@ ATTRIBUTION = (
 )
 
 
-def read(folder: Path, images: list[Path] | None = None) -> Dataset:
-    """Reads the metadata table in `folder` and the images beside it, or in `images` where given.
+def read(folder: Path) -> Dataset:
+    """Reads the metadata table in `folder` and the images beside it. ZIP files of square images become
+    `Dataset.details`.
 
     Raises DataError: `no_table` when the folder has no metadata CSV, `missing_columns`, `no_images`.
     """
     path = table_path(folder)
-    frame = pd.read_csv(path, dtype={"image_id": str, "lesion_id": str})
-    missing = {"image_id", "lesion_id", "dx"} - set(frame.columns)
-    if missing:
-        raise DataError("missing_columns", f"{path.name} lacks the columns {', '.join(sorted(missing))}.")
-    frame["dx"] = frame["dx"].astype(str).str.lower().map(HAM10000_DX)
-    frame = frame.rename(columns={"localization": "site"})
-    return build(frame, ImageStore(*(images or _sources(folder))))
+    frame = read_table(path, COLUMNS).rename(columns={"localization": "site"})
+    squares = [source for source in sources_in(folder) if source.suffix.lower() == ".zip" and _holds_squares(source)]
+    images = ImageStore(*(source for source in sources_in(folder) if source not in squares))
+    dataset = build(frame, images, SEVEN)
+    return replace(dataset, details=ImageStore(*squares)) if squares else dataset
 
 
 def table_path(folder: Path) -> Path:
     """The metadata table. Raises DataError `no_table`."""
-    tables = sorted(folder.glob("*metadata*.csv"))
+    tables = sorted(folder.glob(TABLE))
     if not tables:
-        raise DataError("no_table", f"{folder} holds no *metadata*.csv, such as HAM10000_metadata.csv.")
+        raise DataError("no_table", f"{folder} holds no {TABLE}, such as HAM10000_metadata.csv.")
     return tables[0]
 
 
-def _sources(folder: Path) -> list[Path]:
-    """The folder itself, then its ZIP files of whole frames. Masks are not photos, and square copies are centre
-    crops, so both are left out.
-    """
-    archives = [path for path in sorted(folder.glob("*.zip")) if "mask" not in path.name.lower()]
-    return [folder, *(path for path in archives if _holds_whole_frames(path))]
-
-
-def _holds_whole_frames(path: Path) -> bool:
-    store = ImageStore(path)
+def _holds_squares(archive: Path) -> bool:
+    """Whether it holds sharper copies of the middle of each frame, over its whole height, instead of whole frames."""
+    store = ImageStore(archive)
     first = next(iter(store.ids()), None)
     if first is None:
         return False
-    width, height = _size(store, first)
-    return width != height
-
-
-def _size(store: ImageStore, image_id: str) -> tuple[int, int]:
-    from io import BytesIO
-
-    with Image.open(BytesIO(store.read(image_id))) as image:
-        return image.size
+    with Image.open(BytesIO(store.read(first))) as image:
+        return image.width == image.height

@@ -1,51 +1,93 @@
-"""Encoded images by id, from folders and ZIP files alike."""
+"""Encoded images by id, from folders, ZIP files and HDF5 files alike."""
 
 import threading
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from ml.data.errors import DataError
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".dcm"})
+HDF5_SUFFIXES: Final = frozenset({".hdf5", ".h5"})
 
 
 class ImageStore:
-    """Reads images named `<image_id>.<suffix>` from folders (searched to any depth) and ZIP files, in the order
-    given: the first that has an id wins.
+    """Reads images named `<image_id>.<suffix>` from folders (searched to any depth) and ZIP files, and those that
+    HDF5 files keep as encoded bytes under `<image_id>`. The first that has an id wins: in the order of sources, and
+    of paths in a source.
 
-    Raises DataError `no_image_source` for a path that is neither.
+    Raises DataError `no_image_source` for a path that is none of these.
     """
 
     def __init__(self, *sources: Path) -> None:
         self._lock = threading.Lock()
-        self._archives: dict[Path, zipfile.ZipFile] = {}
-        self._where: dict[str, tuple[Path, str | None]] = {}
+        self._readers: dict[str, Callable[[], bytes]] = {}
         for source in sources:
             if source.is_dir():
-                names = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
-                found: dict[str, tuple[Path, str | None]] = {path.stem: (path, None) for path in names}
+                found = _in_folder(source)
+            elif source.suffix.lower() in HDF5_SUFFIXES:
+                found = _in_hdf5(source, self._lock)
             else:
-                archive = self._archives[source] = _open(source)
-                members = (name for name in archive.namelist() if PurePosixPath(name).suffix.lower() in SUFFIXES)
-                found = {PurePosixPath(name).stem: (source, name) for name in members}
-            self._where = found | self._where
+                found = _in_archive(source, self._lock)
+            self._readers = found | self._readers
 
     def ids(self) -> list[str]:
         """Every image id, sorted."""
-        return sorted(self._where)
+        return sorted(self._readers)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self._readers
 
     def read(self, image_id: str) -> bytes:
         """The encoded bytes of one image; safe to call from several threads. Raises KeyError for an unknown id."""
-        path, member = self._where[image_id]
-        if member is None:
-            return path.read_bytes()
-        with self._lock:
-            return self._archives[path].read(member)
+        return self._readers[image_id]()
 
 
-def _open(source: Path) -> zipfile.ZipFile:
+def sources_in(folder: Path) -> list[Path]:
+    """Where the images of a published folder may lie: in it, or in a ZIP or HDF5 file beside its tables. Archives of
+    masks are left out.
+    """
+    archives = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in {".zip", *HDF5_SUFFIXES}]
+    return [folder, *(path for path in archives if "mask" not in path.name.lower())]
+
+
+def _in_folder(folder: Path) -> dict[str, Callable[[], bytes]]:
+    paths = sorted((path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES), reverse=True)
+    return {path.stem: path.read_bytes for path in paths}
+
+
+def _in_archive(source: Path, lock: threading.Lock) -> dict[str, Callable[[], bytes]]:
     try:
-        return zipfile.ZipFile(source)
+        archive = zipfile.ZipFile(source)
     except (OSError, zipfile.BadZipFile):
-        raise DataError("no_image_source", f"{source} is neither a folder nor a ZIP file.") from None
+        raise _not_a_source(source) from None
+
+    def read(name: str) -> bytes:
+        with lock:
+            return archive.read(name)
+
+    names = sorted(archive.namelist(), reverse=True)
+    paths = {name: PurePosixPath(name) for name in names}
+    return {path.stem: partial(read, name) for name, path in paths.items() if path.suffix.lower() in SUFFIXES}
+
+
+def _in_hdf5(source: Path, lock: threading.Lock) -> dict[str, Callable[[], bytes]]:
+    import h5py  # type: ignore[import-untyped]  # most data sets have none
+
+    try:
+        file = h5py.File(source, "r")
+    except OSError:
+        raise _not_a_source(source) from None
+
+    def read(name: str) -> bytes:
+        with lock:
+            value = file[name][()]
+        return value if isinstance(value, bytes) else bytes(value.tobytes())
+
+    return {name: partial(read, name) for name in file}
+
+
+def _not_a_source(source: Path) -> DataError:
+    return DataError("no_image_source", f"{source} is neither a folder nor a ZIP or HDF5 file.")

@@ -7,7 +7,7 @@ from typing import Final
 
 import pandas as pd
 
-from ml.classes import CLASSES
+from ml.classes import CLASSES, SEVEN
 from ml.data.errors import DataError
 from ml.data.images import ImageStore
 from ml.data.splits import groups
@@ -43,4 +43,4 @@ def read(path: Path, images: Path) -> Dataset:
         raise DataError(
             "missing_images", f"{len(absent)} images of {path.name} are not in {images}, {min(absent)} for one."
         )
-    return build(frame, store)
+    return build(frame, store, SEVEN)

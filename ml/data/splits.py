@@ -6,8 +6,6 @@ from typing import Final
 
 import pandas as pd
 
-from ml.classes import INDEX
-
 FRACTIONS: Final[Mapping[str, float]] = {"test": 0.15, "validation": 0.15}
 """The rest is train."""
 
@@ -42,7 +40,7 @@ def assign(table: pd.DataFrame, seed: int = 0, fractions: Mapping[str, float] = 
     rarest = frame.sort_values(["frequency", "dx"]).groupby("group", sort=True)["dx"].first()
     order = pd.Series({name: hashlib.sha256(f"{seed} {name}".encode()).hexdigest() for name in rarest.index})
     side: dict[str, str] = {}
-    for code in sorted(set(rarest), key=INDEX.__getitem__):
+    for code in sorted(set(rarest)):
         names = order[rarest.index[rarest == code]].sort_values().index.tolist()
         start = 0
         for split, fraction in fractions.items():

@@ -1,12 +1,14 @@
 """One table for every labelled data set, and what was wrong with the rows that could not be used."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
-from ml.classes import CLASSES
+from ml.classes import Taxonomy
 from ml.data.errors import DataError
 from ml.data.images import ImageStore
 
@@ -14,63 +16,90 @@ COLUMNS: Final[tuple[str, ...]] = (
     "image_id",  # unique; names the image in the store
     "lesion_id",  # images of one lesion share it
     "patient_id",  # empty where the data set does not say
-    "dx",  # an ISIC code of ml.classes
+    "dx",  # a code of the data set's taxonomy in ml.classes
     "dx_type",  # how the label was made: histo, follow_up, consensus, confocal, or empty
     "age",  # years, float, NaN where missing
     "sex",  # male, female, or empty
     "site",  # anatomical site in the data set's words, or empty
+    "size_mm",  # longest diameter in millimetres, float, NaN where missing
     "split",  # train, validation, test, or empty before splitting
 )
 SPLITS: Final[tuple[str, ...]] = ("train", "validation", "test")
 
 
+SAME_CLASS: Final[dict[str, str]] = {"AK": "AKIEC"}
+"""ISIC 2019 writes AK for what ISIC 2018 and HAM10000 write AKIEC."""
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """`table` has the columns COLUMNS, one row for each usable image; `images` reads them; `problems` counts the rows
-    set aside or incomplete.
+    """`table` has the columns COLUMNS, one row for each usable image, its `dx` a code of `taxonomy`; `images` reads
+    them; `problems` counts the rows set aside or incomplete; `details` reads sharper copies of the middle of some
+    images, for `ml.data.examples.load`.
     """
 
     table: pd.DataFrame
     images: ImageStore
     problems: dict[str, int]
+    taxonomy: Taxonomy
+    details: ImageStore | None = None
 
     def split(self, name: str) -> pd.DataFrame:
         """The rows of one split, in a stable order."""
         return self.table[self.table["split"] == name].reset_index(drop=True)
 
 
-def build(frame: pd.DataFrame, images: ImageStore) -> Dataset:
+def read_table(path: Path, columns: Iterable[str]) -> pd.DataFrame:
+    """A CSV file with every value as written, str, NaN where empty. Raises DataError `missing_columns` where one of
+    `columns` is not there.
+    """
+    frame = pd.read_csv(path, dtype=str, skipinitialspace=True)
+    if missing := sorted(set(columns) - set(frame.columns)):
+        raise DataError("missing_columns", f"{path.name} lacks the columns {', '.join(missing)}.")
+    return frame
+
+
+def build(frame: pd.DataFrame, images: ImageStore, taxonomy: Taxonomy, *, lone_images: bool = False) -> Dataset:
     """Brings a frame into the schema, checks it and counts every problem by name; nothing is dropped silently.
 
-    Rows are set aside for `duplicate_image_id`, `missing_lesion_id`, `unknown_class` and `missing_file`;
-    `missing_age`, `missing_sex` and `missing_site` only count. Raises DataError (`no_images`) when no row is left.
+    Rows are set aside for `duplicate_image_id`, `missing_lesion_id`, `missing_class`, `unknown_class` (one that the
+    taxonomy does not have) and `missing_file`; `missing_age`, `missing_sex`, `missing_site` only count, and so does
+    `missing_size` where the frame has sizes. With `lone_images`, an image without a lesion id is a lesion of its own,
+    counted as `image_as_lesion`. Classes are written in any case. Raises DataError (`no_images`) when no row is left.
     """
     table = frame.reindex(columns=list(COLUMNS)).copy()
     for column in ("image_id", "lesion_id", "patient_id", "dx", "dx_type", "sex", "site", "split"):
         table[column] = table[column].astype(object).fillna("").astype(str).str.strip()
-    table["age"] = pd.to_numeric(table["age"], errors="coerce")
+    for column in ("age", "size_mm"):
+        table[column] = pd.to_numeric(table[column], errors="coerce").astype(float)
     for column in ("sex", "site"):
         table.loc[table[column].str.lower() == "unknown", column] = ""
+    table["dx"] = table["dx"].str.upper().replace(SAME_CLASS)
 
+    alone = (table["lesion_id"] == "") & lone_images
+    table.loc[alone, "lesion_id"] = table.loc[alone, "image_id"]
     problems: Counter[str] = Counter()
     unusable = {
         "duplicate_image_id": table["image_id"].duplicated(),
         "missing_lesion_id": table["lesion_id"] == "",
-        "unknown_class": ~table["dx"].isin(CLASSES),
+        "missing_class": table["dx"] == "",
+        "unknown_class": ~table["dx"].isin(taxonomy.codes),
         "missing_file": ~table["image_id"].isin(images.ids()),
     }
     keep = pd.Series(True, index=table.index)
     for name, rows in unusable.items():
         problems[name] = int((rows & keep).sum())
         keep &= ~rows
+    problems["image_as_lesion"] = int((alone & keep).sum())
     table = table[keep].reset_index(drop=True)
-    for column in ("age", "sex", "site"):
-        missing = table[column].isna() | (table[column] == "")
-        problems[f"missing_{column}"] = int(missing.sum())
+    for name in ("age", "sex", "site"):
+        problems[f"missing_{name}"] = int((table[name].isna() | (table[name] == "")).sum())
+    if "size_mm" in frame:
+        problems["missing_size"] = int(table["size_mm"].isna().sum())
     if table.empty:
         counts = ", ".join(f"{name} {count}" for name, count in problems.items() if count)
         raise DataError(
             "no_images",
             f"No row of the table can be used ({counts or 'it is empty'}). Check the table and the image folder.",
         )
-    return Dataset(table, images, {name: count for name, count in problems.items() if count})
+    return Dataset(table, images, {name: count for name, count in problems.items() if count}, taxonomy)

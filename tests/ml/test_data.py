@@ -1,3 +1,4 @@
+import hashlib
 import zipfile
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.classes import CLASSES
+from ml.classes import BINARY, CLASSES, EIGHT, Taxonomy
 from ml.data import examples, ham10000, snapshot, splits
 from ml.data.errors import DataError
 from ml.data.images import ImageStore
@@ -127,6 +128,32 @@ def test_every_class_reaches_every_split() -> None:
     assert (counts["validation"] == 3).all()
 
 
+def test_the_split_of_the_seven_classes_stays_as_it_is() -> None:
+    """What was fitted and measured before was split so: another answer would mix train and test."""
+    rng = np.random.default_rng(2018)
+    lesions = rng.integers(0, 700, 1000)
+    classes = rng.choice(7, 1000, p=(0.11, 0.67, 0.05, 0.03, 0.11, 0.01, 0.02))
+    table = table_of(
+        [
+            (int(lesion), int(lesion) % 300 if lesion % 5 == 0 else None, CLASSES[dx])
+            for lesion, dx in zip(lesions, classes, strict=True)
+        ]
+    )
+    sides = splits.assign(table)["split"]
+    assert sides.value_counts().to_dict() == {"train": 688, "validation": 164, "test": 148}
+    digest = hashlib.sha256(",".join(sides).encode()).hexdigest()
+    assert digest == "de44b2ceb6fa74c77a4a2dd30d43dc212e85e53fdcec71ef145619a59d78cbbc"
+
+
+@pytest.mark.parametrize("taxonomy", [EIGHT, BINARY])
+def test_other_taxonomies_are_split_by_class_too(taxonomy: Taxonomy) -> None:
+    codes = taxonomy.codes
+    table = splits.assign(table_of([(lesion, None, codes[lesion % len(codes)]) for lesion in range(20 * len(codes))]))
+    counts = pd.crosstab(table["dx"], table["split"])
+    assert set(counts.index) == set(codes)
+    assert (counts[["test", "validation"]] == 3).all(axis=None)
+
+
 def snapshot_of(folder: Path, **changes: list[str]) -> Path:
     """Three synthetic images and their snapshot, with columns changed."""
     synthesize(3, folder)
@@ -181,5 +208,5 @@ def test_a_store_reads_folders_and_archives_and_the_first_wins(tmp_path: Path) -
     with pytest.raises(KeyError):
         store.read("c")
     for source in (tmp_path / "nowhere", tmp_path / "one" / "notes.txt"):
-        with pytest.raises(DataError, match="neither a folder nor a ZIP file"):
+        with pytest.raises(DataError, match="neither a folder nor a ZIP or HDF5 file"):
             ImageStore(source)
