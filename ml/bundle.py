@@ -11,23 +11,48 @@ from typing import Any, Final
 import numpy as np
 
 from ml.advice import Advice
-from ml.classes import CLASSES
+from ml.calibration import Calibration
+from ml.classes import SEVEN, TAXONOMIES, Taxonomy, taxonomy
+from ml.decision import Decision
 from ml.imaging import preprocess
 from ml.imaging.fingerprint import WORDS
 from ml.stack import Stack
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
 SEEN: Final = "seen.npy"
 CARD: Final = "model_card.md"
 SHIPPED: Final = Path(__file__).parent / "bundles"
 NEEDED: Final = frozenset(
-    {"name", "classes", "members", "preprocessing", "stack", "thresholds", "data_hash", "code_version", "metrics"}
+    {
+        "name",
+        "classes",
+        "members",
+        "preprocessing",
+        "stack",
+        "decision",
+        "thresholds",
+        "data_hash",
+        "code_version",
+        "metrics",
+    }
 )
 
 
 class BundleError(Exception):
     """A directory that is not a usable bundle; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of a bundle: the architecture's name, its weights file, the (width, height) of its input in pixels,
+    and the views of a frame that it averages over; see `ml.members`.
+    """
+
+    name: str
+    weights: Path
+    size: preprocess.Size
+    views: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -43,32 +68,34 @@ class Bundle:
         return str(self.manifest["name"])
 
     @property
-    def weights(self) -> dict[str, Path]:
-        """The weights file of each member, in the order of the stack's features."""
-        return {member: self.path / file for member, file in _weights(self.manifest).items()}
+    def taxonomy(self) -> Taxonomy:
+        """The classes that it answers with."""
+        return taxonomy(self.manifest["classes"])
 
     @property
-    def members(self) -> list[str]:
+    def members(self) -> list[Member]:
         """The networks, in the order of the stack's features."""
-        return list(self.weights)
+        return [
+            Member(
+                entry["name"], self.path / entry["weights"], (entry["width"], entry["height"]), tuple(entry["views"])
+            )
+            for entry in self.manifest["members"]
+        ]
 
     @property
-    def size(self) -> preprocess.Size:
-        """(width, height) of the input, in pixels."""
+    def frame(self) -> preprocess.Size:
+        """(width, height) of the frames that it takes, in pixels."""
         return int(self.manifest["preprocessing"]["width"]), int(self.manifest["preprocessing"]["height"])
 
     @property
-    def stack(self) -> Stack:
-        """The stack from the manifest's numbers."""
-        numbers = self.manifest["stack"]
-        return Stack(
-            np.array(numbers["coefficients"], dtype=np.float64), np.array(numbers["intercept"], dtype=np.float64)
+    def calibration(self) -> Calibration:
+        """The stack, the decision and the advice thresholds, from the manifest's numbers."""
+        stack, decision = self.manifest["stack"], self.manifest["decision"]
+        return Calibration(
+            Stack(np.array(stack["coefficients"], dtype=np.float64), np.array(stack["intercept"], dtype=np.float64)),
+            Decision(np.array(decision["bias"], dtype=np.float64), float(decision["temperature"])),
+            dict(self.manifest["thresholds"]),
         )
-
-    @property
-    def thresholds(self) -> dict[str, float]:
-        """P(malignant) from which each advice holds; see `ml.advice`."""
-        return dict(self.manifest["thresholds"])
 
     @property
     def seen(self) -> np.ndarray:
@@ -126,15 +153,17 @@ def _problem(path: Path, manifest: Any) -> str | None:
         return f"the manifest lacks {', '.join(missing)}."
     if not manifest["members"]:
         return "it has no members."
-    if absent := [name for name in [SEEN, CARD, *_weights(manifest).values()] if not (path / name).is_file()]:
+    needed = [SEEN, CARD, *(member["weights"] for member in manifest["members"])]
+    if absent := [name for name in needed if not (path / name).is_file()]:
         return f"{', '.join(absent)} missing."
     return _foreign(manifest) or _wrong_numbers(path, manifest)
 
 
 def _foreign(manifest: dict[str, Any]) -> str | None:
     """What was made for another version of this code."""
-    if manifest["classes"] != list(CLASSES):
-        return f"the classes are {manifest['classes']}, and this version answers {list(CLASSES)}."
+    known = [list(one.codes) for one in TAXONOMIES]
+    if manifest["classes"] not in known:
+        return f"the classes are {manifest['classes']}, and this version knows {known}."
     wanted = manifest["preprocessing"].get("version")
     if wanted != preprocess.VERSION:
         return f"it wants preprocessing {wanted}, and this version has {preprocess.VERSION}."
@@ -142,10 +171,13 @@ def _foreign(manifest: dict[str, Any]) -> str | None:
 
 
 def _wrong_numbers(path: Path, manifest: dict[str, Any]) -> str | None:
-    needed = (len(CLASSES) * len(manifest["members"]), len(CLASSES))
+    classes = len(manifest["classes"])
+    needed = (classes * len(manifest["members"]), classes)
     shape = np.array(manifest["stack"]["coefficients"]).shape
     if shape != needed:
         return f"the stack's coefficients have shape {shape}, and its members need {needed}."
+    if len(manifest["decision"]["bias"]) != classes or manifest["decision"]["temperature"] <= 0:
+        return f"the decision {manifest['decision']} does not fit {classes} classes."
     limits = manifest["thresholds"]
     if not 0 <= limits.get(Advice.ROUTINE_REFERRAL, -1) <= limits.get(Advice.URGENT_REFERRAL, -1) <= 1:
         return f"the thresholds {limits} do not rise from routine_referral to urgent_referral within [0, 1]."
@@ -155,24 +187,20 @@ def _wrong_numbers(path: Path, manifest: dict[str, Any]) -> str | None:
     return None
 
 
-def _weights(manifest: Mapping[str, Any]) -> dict[str, str]:
-    return {member["name"]: member["weights"] for member in manifest["members"]}
-
-
 def save(
     path: Path,
     *,
     name: str,
-    members: Sequence[str],
-    size: preprocess.Size,
-    stack: Stack,
-    thresholds: Mapping[str, float],
+    members: Sequence[Member],
+    calibration: Calibration,
     seen: np.ndarray,
     facts: Mapping[str, Any],
     metrics: Mapping[str, Any],
     card: str,
+    taxonomy: Taxonomy = SEVEN,
+    frame: preprocess.Size = preprocess.FRAME,
 ) -> Bundle:
-    """Completes a bundle in `path`, where `<member>.npz` of each member already lies, and loads it.
+    """Completes a bundle in `path`, where the members' weights already lie, and loads it.
 
     `facts` must hold `data_hash` and `code_version`, and may hold more about the origin. Raises BundleError as `load`
     does.
@@ -180,11 +208,27 @@ def save(
     manifest = {
         "format": FORMAT,
         "name": name,
-        "classes": list(CLASSES),
-        "members": [{"name": member, "weights": f"{member}.npz"} for member in members],
-        "preprocessing": {"version": preprocess.VERSION, "width": size[0], "height": size[1]},
-        "stack": {"coefficients": stack.coefficients.tolist(), "intercept": stack.intercept.tolist()},
-        "thresholds": dict(thresholds),
+        "classes": list(taxonomy.codes),
+        "members": [
+            {
+                "name": member.name,
+                "weights": member.weights.name,
+                "width": member.size[0],
+                "height": member.size[1],
+                "views": list(member.views),
+            }
+            for member in members
+        ],
+        "preprocessing": {"version": preprocess.VERSION, "width": frame[0], "height": frame[1]},
+        "stack": {
+            "coefficients": calibration.stack.coefficients.tolist(),
+            "intercept": calibration.stack.intercept.tolist(),
+        },
+        "decision": {
+            "bias": calibration.decision.bias.tolist(),
+            "temperature": calibration.decision.temperature,
+        },
+        "thresholds": dict(calibration.thresholds),
         **facts,
         "metrics": dict(metrics),
     }

@@ -144,7 +144,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     table = splits.assign(dataset.table)
     test = table[table["split"] == "test"]
     with bar("reading", len(test)) as advance:
-        read = examples.load(test, dataset.images, loaded.size, advance)
+        read = examples.load(test, dataset.images, loaded.frame, advance)
     sys.stdout.write(json.dumps(evaluate(loaded, read, options.cache).as_dict(), indent=1) + "\n")
 
 
@@ -170,5 +170,5 @@ def _warm(options: argparse.Namespace) -> None:
     from ml import bundle, convert
 
     loaded = bundle.load(options.bundle or shipped())
-    converted = convert.warm(loaded.weights, loaded.size, options.cache)
-    sys.stderr.write(f"Converted: {', '.join(converted) or 'nothing, the cache was warm'}.\n")
+    converted = convert.warm(loaded.members, loaded.frame, options.cache)
+    sys.stderr.write(f"Converted: {', '.join(member.name for member in converted) or 'nothing, the cache was warm'}.\n")

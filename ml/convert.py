@@ -3,46 +3,54 @@
 The only part of serving that needs TensorFlow, and it runs once for each weights file.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from ml.bundle import Member
 from ml.imaging.preprocess import Size
 
-RECIPE: Final = "1"
+if TYPE_CHECKING:
+    import keras
+
+RECIPE: Final = "2"
 """Changes whenever the network that is built from the same weights would."""
 
 NETWORK: Final = "network.xml"
 
 
-def network_path(member: str, weights: Path, size: Size, cache: Path) -> Path:
+def network_path(member: Member, frame: Size, cache: Path) -> Path:
     """Where the cache keeps a member's network: named by its weights, so that bundles that share a member share it."""
-    key = hashlib.sha256(f"{RECIPE} {member} {size[0]}x{size[1]} ".encode())
-    key.update(weights.read_bytes())
-    return cache / f"{member}-{key.hexdigest()[:24]}" / NETWORK
+    key = hashlib.sha256(f"{RECIPE} {member.name} {member.size} {member.views} {frame} ".encode())
+    key.update(member.weights.read_bytes())
+    return cache / f"{member.name}-{key.hexdigest()[:24]}" / NETWORK
 
 
-def missing(members: Mapping[str, Path], size: Size, cache: Path) -> list[str]:
-    """Those of `members` (name to weights file) that are not converted yet."""
-    return [member for member, file in members.items() if not network_path(member, file, size, cache).exists()]
+def missing(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]:
+    """Those of `members` that are not converted yet."""
+    return [member for member in members if not network_path(member, frame, cache).exists()]
 
 
-def warm(members: Mapping[str, Path], size: Size, cache: Path) -> list[str]:
-    """Converts what is missing and gives the names.
+def warm(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]:
+    """Converts what is missing and gives it.
 
     Two processes may do so at the same time: a network appears whole or not at all.
     """
-    todo = missing(members, size, cache)
+    todo = missing(members, frame, cache)
     cache.mkdir(parents=True, exist_ok=True)
     for member in todo:
-        target = network_path(member, members[member], size, cache).parent
+        target = network_path(member, frame, cache).parent
         arriving = Path(tempfile.mkdtemp(prefix=".arriving-", dir=cache))
         try:
-            _convert(member, members[member], size, arriving / NETWORK)
+            _convert(member, frame, arriving / NETWORK)
             os.rename(arriving, target)
         except OSError:
             if not (target / NETWORK).exists():  # otherwise another process was first, with the same content
@@ -52,16 +60,27 @@ def warm(members: Mapping[str, Path], size: Size, cache: Path) -> list[str]:
     return todo
 
 
-def _convert(member: str, weights_path: Path, size: Size, target: Path) -> None:
+def classes(weights: Path) -> int:
+    """How many classes a member's weights answer with: the length of the last bias."""
+    with np.load(weights) as stored:
+        return len(stored[max(stored.files)])
+
+
+def keras_model(member: Member, frame: Size) -> keras.Model:
+    """The member with its weights, as it serves: from frames to logits, maps and features. Imports TensorFlow."""
+    from ml import members, weights
+
+    model = members.build(member.name, member.size, classes(member.weights))
+    weights.load(model, member.weights)
+    return members.serving(model, frame, member.views)
+
+
+def _convert(member: Member, frame: Size, target: Path) -> None:
     import openvino
     import tensorflow
 
-    from ml import members, weights
-
-    model = members.build(member, size)
-    weights.load(model, weights_path)
-    width, height = size
-    image = tensorflow.TensorSpec([None, height, width, 3], tensorflow.uint8, name="image")
-    traced = tensorflow.function(lambda image: model(image, training=False), input_signature=[image])
+    model = keras_model(member, frame)
+    pixels = tensorflow.TensorSpec([None, frame[1], frame[0], 3], tensorflow.uint8, name="frame")
+    traced = tensorflow.function(lambda frame: model(frame, training=False), input_signature=[pixels])
     network = openvino.convert_model(traced.get_concrete_function())
     openvino.save_model(network, target, compress_to_fp16=False)

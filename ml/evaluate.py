@@ -1,5 +1,6 @@
 """A bundle on images that it has never seen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ml import convert
-from ml.bundle import Bundle
+from ml.bundle import Bundle, Member
+from ml.calibration import Calibration
+from ml.classes import SEVEN, Taxonomy
 from ml.data.examples import Examples
 from ml.ensemble import Ensemble
 from ml.imaging.fingerprint import matches
+from ml.imaging.preprocess import FRAME, Size
 from ml.metrics import Measured, Scored, measure
-from ml.stack import Stack
 
 
 class SeenError(Exception):
@@ -46,15 +49,16 @@ def unseen(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:
     return examples.take(~known), int(known.sum())
 
 
-def ready(members: dict[str, Path], size: tuple[int, int], cache: Path) -> Ensemble:
-    """The ensemble that serves these weights, converted in this process where needed."""
-    convert.warm(members, size, cache)
-    return Ensemble(members, size, cache)
+def ready(members: Sequence[Member], cache: Path, frame: Size = FRAME, taxonomy: Taxonomy = SEVEN) -> Ensemble:
+    """The ensemble that serves these members, converted in this process where needed."""
+    convert.warm(members, frame, cache)
+    return Ensemble(members, frame, cache, taxonomy=taxonomy)
 
 
-def score(logits: np.ndarray, examples: Examples, stack: Stack, thresholds: dict[str, float]) -> Scored:
-    """The stack's answers to the members' logits (n, members, 7), beside the truth."""
-    return Scored(stack.probabilities(logits), examples.labels, examples.lesions, thresholds["routine_referral"])
+def score(logits: np.ndarray, examples: Examples, calibration: Calibration) -> Scored:
+    """The calibrated answers to the members' logits (n, members, 7), beside the truth."""
+    probabilities = calibration.stack.probabilities(logits)
+    return Scored(probabilities, examples.labels, examples.lesions, calibration.thresholds["routine_referral"])
 
 
 def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
@@ -62,8 +66,8 @@ def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
     kept, dropped = unseen(examples, bundle.seen)
     if not len(kept):
         raise SeenError(f"The model has seen all {dropped} test images before, so they cannot measure it.")
-    logits = ready(bundle.weights, bundle.size, cache).logits(kept.pixels)
-    return summarise(score(logits, kept, bundle.stack, bundle.thresholds), dropped)
+    answers = ready(bundle.members, cache, bundle.frame, bundle.taxonomy).in_batches(kept.pixels)
+    return summarise(score(answers.logits, kept, bundle.calibration), dropped)
 
 
 def summarise(scored: Scored, dropped_seen: int) -> Evaluation:

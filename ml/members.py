@@ -1,18 +1,17 @@
-"""The networks that can stand in an ensemble, all with one kind of head.
+"""The networks that can stand in an ensemble, and the views that they take of a frame.
 
-The head is a 1x1 convolution to seven class activation maps, whose mean over space is the logits. That equals global
+The head is a 1x1 convolution to class activation maps, whose mean over space is the logits. That equals global
 average pooling and one dense layer (Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016),
 so the heatmap comes out of the same forward pass.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import keras
-from keras import layers
+from keras import layers, ops
 
-from ml.classes import CLASSES
 from ml.efficientnet_lite import efficientnet_lite0
 from ml.imaging.preprocess import Size
 
@@ -20,6 +19,9 @@ BATCH_NORM_MOMENTUM: Final = 0.97
 """Keras's MobileNetV2 has 0.999: in a fine-tune of some thousand steps its moving statistics would lag behind the
 weights.
 """
+
+MIDDLE: Final = 0.75
+"""The share of the frame's width and height that the view `middle` enlarges."""
 
 
 def _tiny(input_shape: tuple[int, int, int]) -> keras.Model:
@@ -47,12 +49,12 @@ BACKBONES: Final[dict[str, Callable[[tuple[int, int, int]], keras.Model]]] = {
 }
 
 
-def build(name: str, size: Size, dropout: float = 0.3) -> keras.Model:
-    """A member with random weights.
+def build(name: str, size: Size, classes: int = 7, dropout: float = 0.3) -> keras.Model:
+    """A member with random weights, as it is trained: on one view.
 
-    Input: uint8 RGB, shape (n, height, width, 3). Output: a dict of `logits`, float32 (n, 7), and `maps`, float32 (n,
-    rows, columns, 7), of which the logits are the mean over rows and columns. Raises KeyError for a name that is not
-    in BACKBONES.
+    Input: uint8 RGB, shape (n, height, width, 3). Output: a dict of `logits`, float32 (n, classes), `maps`, float32 (n,
+    rows, columns, classes), of which the logits are the mean over rows and columns, and `features`, float32 (n,
+    channels), the mean of the backbone's last feature map. Raises KeyError for a name that is not in BACKBONES.
     """
     width, height = size
     backbone = BACKBONES[name]((height, width, 3))
@@ -61,10 +63,61 @@ def build(name: str, size: Size, dropout: float = 0.3) -> keras.Model:
             layer.momentum = BATCH_NORM_MOMENTUM
     image = layers.Input((height, width, 3), dtype="uint8", name="image")
     scaled = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
-    features: Any = layers.SpatialDropout2D(dropout, name="dropout")(backbone(scaled))
-    maps = layers.Conv2D(len(CLASSES), 1, name="maps")(features)
+    found: Any = backbone(scaled)
+    features = layers.GlobalAveragePooling2D(name="features")(found)
+    maps = layers.Conv2D(classes, 1, name="maps")(layers.SpatialDropout2D(dropout, name="dropout")(found))
     logits = layers.GlobalAveragePooling2D(name="logits")(maps)
-    return keras.Model(image, {"logits": logits, "maps": maps}, name=name)
+    return keras.Model(image, {"logits": logits, "maps": maps, "features": features}, name=name)
+
+
+def serving(model: keras.Model, frame: Size, views: Sequence[str]) -> keras.Model:
+    """A member of `build` as it serves: from frames, uint8 (n, height, width, 3), to the same dict.
+
+    The logits are the mean over `views`, maps and features are those of the first. Raises KeyError for a view that is
+    not in VIEWS.
+    """
+    height, width = model.input.shape[1:3]
+    image = layers.Input((frame[1], frame[0], 3), dtype="uint8", name="frame")
+    pixels = ops.cast(image, "float32")
+    seen = ops.stack([VIEWS[view](pixels, (width, height)) for view in views], axis=1)
+    # Rounded, since a photo's pixels are whole numbers in training too.
+    flat = ops.cast(ops.round(ops.reshape(seen, (-1, height, width, 3))), "uint8")
+    answer = model(flat)
+
+    def of_views(values: Any) -> Any:
+        return ops.reshape(values, (-1, len(views), *values.shape[1:]))
+
+    return keras.Model(
+        image,
+        {
+            "logits": ops.mean(of_views(answer["logits"]), axis=1),
+            "maps": of_views(answer["maps"])[:, 0],
+            "features": of_views(answer["features"])[:, 0],
+        },
+        name=f"{model.name}_serving",
+    )
+
+
+def _whole(pixels: Any, size: Size) -> Any:
+    if pixels.shape[1:3] == (size[1], size[0]):
+        return pixels
+    return ops.image.resize(pixels, (size[1], size[0]), interpolation="bilinear")
+
+
+def _middle(pixels: Any, size: Size) -> Any:
+    height, width = pixels.shape[1:3]
+    rows, columns = round(height * MIDDLE), round(width * MIDDLE)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return _whole(pixels[:, top : top + rows, left : left + columns], size)
+
+
+VIEWS: Final[dict[str, Callable[[Any, Size], Any]]] = {
+    "whole": _whole,
+    "whole_flipped": lambda pixels, size: ops.flip(_whole(pixels, size), axis=2),
+    "middle": _middle,
+    "middle_flipped": lambda pixels, size: ops.flip(_middle(pixels, size), axis=2),
+}
+"""What a member looks at, from a frame and the size of its input."""
 
 
 def load_imagenet(model: keras.Model, folder: Path) -> None:

@@ -7,6 +7,8 @@ Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ml.bundle import Member
+
 LABELS: Final = {
     "balanced_accuracy": "Balanced accuracy, 7 classes",
     "malignant_auc": "AUC, malignant (MEL, BCC, AKIEC) against benign",
@@ -20,7 +22,7 @@ LABELS: Final = {
 def write(
     *,
     name: str,
-    members: Sequence[str],
+    members: Sequence[Member],
     thresholds: Mapping[str, float],
     origin: Sequence[str],
     evaluation: Mapping[str, Any],
@@ -34,7 +36,7 @@ def write(
         "",
         "## What it is",
         "",
-        f"A stacked logistic regression over {', '.join(members)}.",
+        f"A stacked logistic regression over {', '.join(member.name for member in members)}.",
         "It gives seven class probabilities (ISIC codes), P(malignant), its standard deviation over the members,",
         "and a heatmap.",
         "",

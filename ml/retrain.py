@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -11,15 +11,15 @@ from typing import Final
 import numpy as np
 
 from ml import bundle as bundles
-from ml import evaluate, gate, model_card, stack
-from ml.bundle import Bundle
+from ml import calibration, evaluate, gate, model_card
+from ml.bundle import Bundle, Member
+from ml.calibration import Calibration
 from ml.classes import CLASSES
 from ml.data import examples as data
 from ml.data import snapshot
 from ml.data.errors import DataError
 from ml.data.examples import Examples
 from ml.progress import Progress
-from ml.stack import Stack
 from ml.version import code_version
 
 LEARNING_RATE: Final = 1e-4
@@ -72,21 +72,20 @@ def retrain(run: Run, progress: Progress) -> gate.Gate:
     """
     progress.stage("reading")
     active = bundles.load(run.bundle)
-    if unknown := sorted(set(run.members) - set(active.members)):
-        raise DataError(
-            "unknown_member", f"{active.name} has no {', '.join(unknown)}, only {', '.join(active.members)}."
-        )
+    names = [member.name for member in active.members]
+    if unknown := sorted(set(run.members) - set(names)):
+        raise DataError("unknown_member", f"{active.name} has no {', '.join(unknown)}, only {', '.join(names)}.")
     splits = _read(run, active)
 
     folder = run.output / "bundle"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for member, file in active.weights.items():
-        if member in run.members:
-            progress.stage(f"training {member}")
-            _fine_tune(run, active, splits, member=member, folder=folder, progress=progress)
+    for member in active.members:
+        if member.name in run.members:
+            progress.stage(f"training {member.name}")
+            _fine_tune(run, splits, member=member, folder=folder, progress=progress)
         else:
-            shutil.copyfile(file, folder / f"{member}.npz")
+            shutil.copyfile(member.weights, folder / member.weights.name)
 
     progress.stage("evaluating")
     answer, candidate = _judge(run, active, splits, folder)
@@ -105,7 +104,7 @@ def supports_stack(validation: Examples) -> bool:
 def _read(run: Run, active: Bundle) -> Splits:
     dataset = snapshot.read(run.snapshot, run.images)
     train, validation, test = (
-        data.load(dataset.split(name), dataset.images, active.size) for name in ("train", "validation", "test")
+        data.load(dataset.split(name), dataset.images, active.frame) for name in ("train", "validation", "test")
     )
     for name, examples in (("train", train), ("test", test)):
         if len(examples) == 0:
@@ -115,37 +114,34 @@ def _read(run: Run, active: Bundle) -> Splits:
     return Splits(train, validation, test, seen, dropped)
 
 
-def _fine_tune(run: Run, active: Bundle, splits: Splits, *, member: str, folder: Path, progress: Progress) -> None:
+def _fine_tune(run: Run, splits: Splits, *, member: Member, folder: Path, progress: Progress) -> None:
     from ml import members, training, weights
 
-    model = members.build(member, active.size)
-    weights.load(model, active.weights[member])
+    model = members.build(member.name, member.size)
+    weights.load(model, member.weights)
     settings = training.Settings(epochs=run.epochs, learning_rate=LEARNING_RATE, freeze_batch_norm=True, seed=run.seed)
     training.fit(model, splits.train, splits.validation, settings, progress)
-    weights.save(model, folder / f"{member}.npz")
+    weights.save(model, folder / member.weights.name)
 
 
 def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate.Gate, Bundle]:
     """Completes the candidate in `folder` and compares it with the active bundle."""
-    files = {member: folder / f"{member}.npz" for member in active.members}
-    ensemble = evaluate.ready(files, active.size, run.cache)
-    own_stack, thresholds = active.stack, active.thresholds
+    fine_tuned = [replace(member, weights=folder / member.weights.name) for member in active.members]
+    ensemble = evaluate.ready(fine_tuned, run.cache, active.frame)
+    calibrated = active.calibration
     refit = supports_stack(splits.validation)
     if refit:
-        answers = ensemble.logits(splits.validation.pixels)
-        own_stack, thresholds = stack.fit_with_thresholds(
-            answers, splits.validation.labels, splits.validation.lesions, run.seed
-        )
-    after = evaluate.score(ensemble.logits(splits.test.pixels), splits.test, own_stack, thresholds)
-    active_logits = evaluate.ready(active.weights, active.size, run.cache).logits(splits.test.pixels)
-    before = evaluate.score(active_logits, splits.test, active.stack, active.thresholds)
+        answers = ensemble.in_batches(splits.validation.pixels).logits
+        calibrated = calibration.fit(answers, splits.validation.labels, splits.validation.lesions, run.seed)
+    after = evaluate.score(ensemble.in_batches(splits.test.pixels).logits, splits.test, calibrated)
+    current = evaluate.ready(active.members, run.cache, active.frame)
+    before = evaluate.score(current.in_batches(splits.test.pixels).logits, splits.test, active.calibration)
     candidate = _save(
         run,
         active,
         splits,
-        folder=folder,
-        own_stack=own_stack,
-        thresholds=thresholds,
+        members=fine_tuned,
+        calibrated=calibrated,
         refit=refit,
         evaluation=evaluate.summarise(after, splits.dropped),
     )
@@ -158,9 +154,8 @@ def _save(
     active: Bundle,
     splits: Splits,
     *,
-    folder: Path,
-    own_stack: Stack,
-    thresholds: dict[str, float],
+    members: list[Member],
+    calibrated: Calibration,
     refit: bool,
     evaluation: evaluate.Evaluation,
 ) -> Bundle:
@@ -177,12 +172,11 @@ def _save(
     licence = str(active.manifest.get("licence", ""))
     metrics = evaluation.as_dict()
     return bundles.save(
-        folder,
+        members[0].weights.parent,
         name=name,
-        members=active.members,
-        size=active.size,
-        stack=own_stack,
-        thresholds=thresholds,
+        members=members,
+        frame=active.frame,
+        calibration=calibrated,
         seen=splits.seen,
         facts={
             "created": now.isoformat(timespec="seconds"),
@@ -195,6 +189,11 @@ def _save(
         },
         metrics=metrics,
         card=model_card.write(
-            name=name, members=active.members, thresholds=thresholds, origin=origin, evaluation=metrics, licence=licence
+            name=name,
+            members=members,
+            thresholds=calibrated.thresholds,
+            origin=origin,
+            evaluation=metrics,
+            licence=licence,
         ),
     )

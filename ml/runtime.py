@@ -11,11 +11,10 @@ import numpy as np
 from ml import bundle as bundles
 from ml.advice import Advice, advise
 from ml.bundle import Bundle
-from ml.classes import CLASSES
 from ml.convert import missing
 from ml.ensemble import Ensemble
 from ml.imaging.decode import decode
-from ml.imaging.preprocess import VERSION, fit, is_portrait, landscape, turned_back
+from ml.imaging.preprocess import VERSION, fit, framed, unframed
 from ml.stack import malignant, softmax
 
 
@@ -27,12 +26,15 @@ class RuntimeFailed(Exception):
 class Prediction:
     """The answer for one image.
 
-    `probabilities` of the seven classes sum to one; `malignant` is P(malignant); `uncertainty` is the standard
-    deviation of the members' own P(malignant), in the same unit; `heatmap` is float32 (rows, columns) in [0, 1], in
-    the orientation of the photo: how far each place speaks for malignancy, beyond chance; see `ml.ensemble.heat`.
+    `probabilities` of the bundle's classes are calibrated and sum to one; `decision` are the probabilities behind the
+    class that is named when all classes count the same (see `ml.decision`), the largest for that class; `malignant` is
+    P(malignant), from `probabilities`; `uncertainty` is the standard deviation of the members' own P(malignant), in
+    the same unit; `heatmap` is float32 (rows, columns) in [0, 1], over the photo as it was held: how far each place
+    speaks for malignancy, beyond chance; see `ml.ensemble.heat`.
     """
 
     probabilities: dict[str, float]
+    decision: dict[str, float]
     malignant: float
     uncertainty: float
     advice: Advice
@@ -54,18 +56,19 @@ class Runtime:
         self.bundle = bundles.load(Path(bundle))
         self.name = self.bundle.name
         self.preprocessing_version = VERSION
-        self._stack = self.bundle.stack
-        self._thresholds = self.bundle.thresholds
+        self._calibration = self.bundle.calibration
+        self._taxonomy = self.bundle.taxonomy
+        self._frame = self.bundle.frame
         cache = Path(cache)
-        if missing(self.bundle.weights, self.bundle.size, cache):
+        if missing(self.bundle.members, self._frame, cache):
             _warm_elsewhere(self.bundle, cache)
-        self._ensemble = Ensemble(self.bundle.weights, self.bundle.size, cache, threads)
+        self._ensemble = Ensemble(self.bundle.members, self._frame, cache, threads, self._taxonomy)
 
     def prepare(self, data: bytes) -> np.ndarray:
-        """Decodes one image file to the model's size, in its own orientation: uint8 RGB (rows, columns, 3). Raises
-        ImageRefused.
+        """Decodes one image file to the size of the frame, in its own shape: uint8 RGB (rows, columns, 3); see
+        `ml.imaging.preprocess.fit`. Raises ImageRefused.
         """
-        return fit(decode(data).image, self.bundle.size)
+        return fit(decode(data).image, self._frame)
 
     def predict(self, batch: Sequence[np.ndarray]) -> list[Prediction]:
         """Predictions in the order of what `prepare` gave.
@@ -75,20 +78,25 @@ class Runtime:
         """
         if not batch:
             return []
-        logits, heat = self._ensemble(np.stack([landscape(pixels) for pixels in batch]))
-        probabilities = self._stack.probabilities(logits)
-        p_malignant = malignant(probabilities)
-        uncertainty = malignant(softmax(logits)).std(axis=1)
+        answers = self._ensemble(np.stack([framed(pixels, self._frame) for pixels in batch]))
+        probabilities = self._calibration.stack.probabilities(answers.logits)
+        decided = self._calibration.decision.probabilities(probabilities)
+        p_malignant = malignant(probabilities, self._taxonomy)
+        uncertainty = malignant(softmax(answers.logits), self._taxonomy).std(axis=1)
         return [
             Prediction(
-                probabilities={code: float(value) for code, value in zip(CLASSES, probabilities[index], strict=True)},
+                probabilities=self._by_class(probabilities[index]),
+                decision=self._by_class(decided[index]),
                 malignant=float(p_malignant[index]),
                 uncertainty=float(uncertainty[index]),
-                advice=advise(float(p_malignant[index]), self._thresholds),
-                heatmap=turned_back(heat[index]) if is_portrait(pixels) else heat[index],
+                advice=advise(float(p_malignant[index]), self._calibration.thresholds),
+                heatmap=unframed(answers.heat[index], pixels.shape, self._frame),
             )
             for index, pixels in enumerate(batch)
         ]
+
+    def _by_class(self, values: np.ndarray) -> dict[str, float]:
+        return {code: float(value) for code, value in zip(self._taxonomy.codes, values, strict=True)}
 
 
 def _warm_elsewhere(bundle: Bundle, cache: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from ml.advice import Advice
-from ml.classes import CLASSES, MALIGNANT_INDICES
+from ml.classes import SEVEN, Taxonomy
 
 SENSITIVITY: Final = 0.95
 SPECIFICITY: Final = 0.95
@@ -28,30 +28,34 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
 
 
-def malignant(probabilities: np.ndarray) -> np.ndarray:
-    """P(malignant) from class probabilities over the last axis of length 7."""
-    return np.asarray(probabilities[..., list(MALIGNANT_INDICES)].sum(axis=-1))
+def malignant(probabilities: np.ndarray, taxonomy: Taxonomy = SEVEN) -> np.ndarray:
+    """P(malignant) from probabilities of the taxonomy's classes over the last axis."""
+    return np.asarray(probabilities[..., list(taxonomy.malignant_indices)].sum(axis=-1))
 
 
 @dataclass(frozen=True)
 class Stack:
-    """`coefficients` float64 (7 * members, 7) and `intercept` float64 (7,), in the order of members and CLASSES."""
+    """`coefficients` float64 (k * members, k) and `intercept` float64 (k,), in the order of members and of k
+    classes.
+    """
 
     coefficients: np.ndarray
     intercept: np.ndarray
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Calibrated class probabilities (n, 7) from the members' logits (n, members, 7)."""
+        """Calibrated class probabilities (n, k) from the members' logits (n, members, k)."""
         return softmax(_features(logits) @ self.coefficients + self.intercept)
 
 
-def average(members: int) -> Stack:
+def average(members: int, classes: int = len(SEVEN.codes)) -> Stack:
     """The stack that nobody fitted: the members' geometric mean."""
-    return Stack(np.tile(np.eye(len(CLASSES)), (members, 1)) / members, np.zeros(len(CLASSES)))
+    return Stack(np.tile(np.eye(classes), (members, 1)) / members, np.zeros(classes))
 
 
-def fit(logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int = 0) -> Stack:
-    """Fits the stack to logits (n, members, 7), labels int (n,) and lesion ids (n,).
+def fit(
+    logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int = 0, taxonomy: Taxonomy = SEVEN
+) -> Stack:
+    """Fits the stack to logits (n, members, k), labels int (n,) and lesion ids (n,).
 
     An L2 penalty draws the coefficients to a multiple of the members' average, not to zero: with few images the
     answer stays the members' own, at the right temperature and class frequencies. Its strength is chosen by five-fold
@@ -61,31 +65,23 @@ def fit(logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int =
     from sklearn.model_selection import StratifiedGroupKFold
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    lesion_counts = [len(set(lesions[labels == index])) for index in range(len(CLASSES))]
+    lesion_counts = [len(set(lesions[labels == index])) for index in range(len(taxonomy.codes))]
     if min(lesion_counts) < 5:
-        counts = ", ".join(f"{code} {count}" for code, count in zip(CLASSES, lesion_counts, strict=True))
+        counts = ", ".join(f"{code} {count}" for code, count in zip(taxonomy.codes, lesion_counts, strict=True))
         raise StackError(f"A stack needs five lesions of each class in the validation split; there are {counts}.")
+    classes = len(taxonomy.codes)
     features = _features(logits)
     folds = list(StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(features, labels, lesions))
 
     def loss(penalty: float) -> float:
         losses = []
         for inside, outside in folds:
-            answer = _regress(features[inside], labels[inside], penalty).probabilities(logits[outside])
+            answer = _regress(features[inside], labels[inside], penalty, classes).probabilities(logits[outside])
             losses.append(_cross_entropy(answer, labels[outside]))
         return float(np.mean(losses))
 
     with threadpool_limits(1):  # matrices so small that threads only wait for one another
-        return _regress(features, labels, min(PENALTIES, key=loss))
-
-
-def fit_with_thresholds(
-    logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int = 0
-) -> tuple[Stack, dict[str, float]]:
-    """`fit`, and `thresholds` for its answers to the same images."""
-    fitted = fit(logits, labels, lesions, seed)
-    is_malignant = np.isin(labels, MALIGNANT_INDICES)
-    return fitted, thresholds(malignant(fitted.probabilities(logits)), is_malignant)
+        return _regress(features, labels, min(PENALTIES, key=loss), classes)
 
 
 def thresholds(p_malignant: np.ndarray, is_malignant: np.ndarray) -> dict[str, float]:
@@ -103,19 +99,18 @@ def thresholds(p_malignant: np.ndarray, is_malignant: np.ndarray) -> dict[str, f
 
 def _features(logits: np.ndarray) -> np.ndarray:
     """The members' log-probabilities side by side, clipped so that one certain member cannot overrule the rest:
-    float64 (n, 7 * members).
+    float64 (n, k * members).
     """
     log_probabilities = np.log(np.clip(softmax(logits), 1e-6, None))
-    return np.asarray(log_probabilities.reshape(len(logits), logits.shape[1] * len(CLASSES)))
+    return np.asarray(log_probabilities.reshape(len(logits), logits.shape[1] * logits.shape[2]))
 
 
-def _regress(features: np.ndarray, labels: np.ndarray, penalty: float) -> Stack:
+def _regress(features: np.ndarray, labels: np.ndarray, penalty: float, classes: int) -> Stack:
     """Minimises cross-entropy over a scale of the average, deviations from it (penalised) and an intercept."""
     from scipy.optimize import minimize
 
     count, width = features.shape
-    classes = len(CLASSES)
-    start = average(width // classes).coefficients
+    start = average(width // classes, classes).coefficients
     averaged = features @ start
     truth = np.eye(classes)[labels]
 

@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import keras
 import numpy as np
 
 from ml import bundle as bundles
-from ml import evaluate, model_card, stack, training
-from ml.bundle import Bundle
+from ml import calibration, evaluate, model_card, training
+from ml.bundle import Bundle, Member
 from ml.data import examples as data
 from ml.data import ham10000, splits
 from ml.data.examples import Examples
-from ml.imaging.preprocess import DEFAULT_SIZE, Size
+from ml.imaging.preprocess import FRAME, Size
 from ml.progress import Progress
 from ml.version import code_version
 
@@ -42,7 +43,12 @@ class Run:
     output: Path
     members: Sequence[str]
     settings: training.Settings
-    size: Size = DEFAULT_SIZE
+
+
+SIZE: Final[Size] = (192, 144)
+"""(width, height) of what a member sees of a frame."""
+
+SERVED_VIEWS: Final = ("whole", "middle")
 
 
 def train(run: Run, progress: Progress) -> Bundle:
@@ -52,22 +58,21 @@ def train(run: Run, progress: Progress) -> Bundle:
     progress.stage("reading")
     dataset = ham10000.read(run.data)
     dataset = replace(dataset, table=splits.assign(dataset.table))
-    sides = {name: data.load(dataset.split(name), dataset.images, run.size) for name in ("train", "validation", "test")}
+    sides = {name: data.load(dataset.split(name), dataset.images, FRAME) for name in ("train", "validation", "test")}
     fit_members(run, sides["train"], sides["validation"], progress)
 
     progress.stage("evaluating")
     run.output.mkdir(parents=True, exist_ok=True)
-    files = {member: run.output / f"{member}.npz" for member in run.members}
-    for file in files.values():
-        shutil.copyfile(run.work / file.name, file)
-    ensemble = evaluate.ready(files, run.size, run.work / "cache")
+    members = [Member(name, run.output / f"{name}.npz", SIZE, SERVED_VIEWS) for name in run.members]
+    for member in members:
+        shutil.copyfile(run.work / member.weights.name, member.weights)
+    ensemble = evaluate.ready(members, run.work / "cache")
     validation = sides["validation"]
-    fitted, thresholds = stack.fit_with_thresholds(
-        ensemble.logits(validation.pixels), validation.labels, validation.lesions, run.settings.seed
-    )
+    answers = ensemble.in_batches(validation.pixels)
+    calibrated = calibration.fit(answers.logits, validation.labels, validation.lesions, run.settings.seed)
     seen = np.concatenate([sides["train"].fingerprints, validation.fingerprints])
     test, dropped = evaluate.unseen(sides["test"], seen)
-    scored = evaluate.score(ensemble.logits(test.pixels), test, fitted, thresholds)
+    scored = evaluate.score(ensemble.in_batches(test.pixels).logits, test, calibrated)
     metrics = evaluate.summarise(scored, dropped).as_dict()
 
     name = run.output.name
@@ -75,10 +80,8 @@ def train(run: Run, progress: Progress) -> Bundle:
     made = bundles.save(
         run.output,
         name=name,
-        members=run.members,
-        size=run.size,
-        stack=fitted,
-        thresholds=thresholds,
+        members=members,
+        calibration=calibrated,
         seen=seen,
         facts={
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -90,7 +93,12 @@ def train(run: Run, progress: Progress) -> Bundle:
         },
         metrics=metrics,
         card=model_card.write(
-            name=name, members=run.members, thresholds=thresholds, origin=origin, evaluation=metrics, licence=LICENCE
+            name=name,
+            members=members,
+            thresholds=calibrated.thresholds,
+            origin=origin,
+            evaluation=metrics,
+            licence=LICENCE,
         ),
     )
     progress.done(bundle=str(run.output), hash=made.hash, metrics=metrics["metrics"])
@@ -108,7 +116,7 @@ def fit_members(run: Run, train: Examples, validation: Examples, progress: Progr
         progress.stage(f"training {name}")
         seed = run.settings.seed + index
         keras.utils.set_random_seed(seed)
-        model = members.build(name, run.size)
+        model = members.build(name, SIZE)
         members.load_imagenet(model, run.backbones)
         settings = replace(run.settings, seed=seed)
         training.fit(model, train, validation, settings, progress, work=run.work / f"{name}.checkpoint")
@@ -124,7 +132,7 @@ def _settings_path(run: Run, member: str) -> Path:
 
 def _origin(run: Run, sides: dict[str, Examples], problems: dict[str, int]) -> list[str]:
     """Sentences for the card and the manifest."""
-    width, height = run.size
+    width, height = SIZE
     fitted = []
     for member in run.members:
         settings = training.Settings(**json.loads(_settings_path(run, member).read_text()))

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import keras
 import numpy as np
 
 from ml.augment import augment
-from ml.classes import CLASSES
 from ml.data.examples import Examples
+from ml.imaging.preprocess import Size
 from ml.progress import Progress
 
 BATCH: Final = 32
@@ -32,11 +33,14 @@ class Settings:
 
 
 class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Augmented batches in which a class of n images is drawn in proportion to the square root of n."""
+    """Augmented views of `size`, in which a class of n images is drawn in proportion to the square root of n, with
+    one-hot labels of `classes` classes.
+    """
 
-    def __init__(self, examples: Examples, settings: Settings) -> None:
+    def __init__(self, examples: Examples, size: Size, classes: int, settings: Settings) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
-        counts = np.bincount(examples.labels, minlength=len(CLASSES))
+        self._size, self._classes = size, classes
+        counts = np.bincount(examples.labels, minlength=classes)
         weight = 1 / np.sqrt(counts[examples.labels])
         self._examples, self._seed, self._epoch = examples, settings.seed, 0
         self._chance = weight / weight.sum()
@@ -49,8 +53,8 @@ class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = self._rows[index * BATCH : (index + 1) * BATCH]
         rng = np.random.default_rng((self._seed, self._epoch, index))
-        pixels = np.stack([augment(self._examples.pixels[row], rng) for row in rows])
-        return pixels, np.eye(len(CLASSES), dtype=np.float32)[self._examples.labels[rows]]
+        views = np.stack([augment(self._examples.pixels[row], self._size, rng) for row in rows])
+        return views, np.eye(self._classes, dtype=np.float32)[self._examples.labels[rows]]
 
     def on_epoch_end(self) -> None:
         self._epoch += 1
@@ -92,13 +96,15 @@ def fit(
     *,
     work: Path | None = None,
 ) -> None:
-    """Fits a member of `ml.members` in place: AdamW, cosine schedule with warm-up, label smoothing; its weights end
-    as their moving average.
+    """Fits a member of `ml.members` to frames in place: AdamW, cosine schedule with warm-up, label smoothing; its
+    weights end as their moving average.
 
     With `work` given, the state is kept there after each epoch and an interrupted run goes on from it.
     """
     keras.utils.set_random_seed(settings.seed)
-    batches = BalancedBatches(train, settings)
+    height, width = model.input.shape[1:3]
+    classes = model.output["logits"].shape[-1]
+    batches = BalancedBatches(train, (width, height), classes, settings)
     steps = len(batches) * settings.epochs
     if settings.freeze_batch_norm:
         _freeze_batch_norm(model)
@@ -126,7 +132,8 @@ def fit(
     callbacks.append(_Report(progress, model.name, settings.epochs))
     held_out = None
     if validation is not None and len(validation):
-        held_out = (validation.pixels, np.eye(len(CLASSES), dtype=np.float32)[validation.labels])
+        whole = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in validation.pixels]
+        held_out = (np.stack(whole), np.eye(classes, dtype=np.float32)[validation.labels])
     trainee.fit(
         batches,
         epochs=settings.epochs,

@@ -1,51 +1,89 @@
 """The one road from a decoded photo to the pixels that a model sees, shared by training and serving.
 
-The whole frame is kept: HAM10000 is 4:3 landscape, so a portrait photo is turned a quarter and then resized to the
-model's 4:3 input. Scaling to [-1, 1] happens inside the model, so that what travels is uint8.
+The whole photo is kept and never squeezed: HAM10000 is 4:3 landscape, so a portrait photo is turned a quarter, and a
+photo of another shape, such as a square crop, is completed to 4:3 by its own mirror image. Scaling to [-1, 1] happens
+inside the model, so that what travels is uint8.
 """
 
 from typing import Final
 
+import cv2
 import numpy as np
 from PIL import Image
 
-VERSION: Final = "frame-4x3-v1"
+VERSION: Final = "frame-4x3-v2"
 """Stored with every bundle and every result; changes whenever the pixels that come out would."""
 
 Size = tuple[int, int]
-"""(width, height) of a model's landscape input."""
+"""(width, height) of a landscape frame."""
 
-DEFAULT_SIZE: Final[Size] = (192, 144)
+FRAME: Final[Size] = (256, 192)
+"""Members look at it whole and, enlarged, at its middle: see `ml.members.serving`."""
+
+ALMOST: Final = 0.03
+"""A photo whose shape differs from the frame's by less than this is stretched to it, so that rounding adds no
+border.
+"""
 
 
-def fit(image: Image.Image, size: Size = DEFAULT_SIZE) -> np.ndarray:
-    """The whole frame resized in its own orientation.
+def fit(image: Image.Image, size: Size = FRAME) -> np.ndarray:
+    """The photo as large as it fits into the frame, in its own orientation and shape.
 
-    `image` is RGB with its EXIF orientation already applied. Gives uint8 RGB of shape (height, width, 3) for a
-    landscape or square image and (width, height, 3) for a portrait one, so that the shape still tells which way the
-    photo was held.
+    `image` is RGB with its EXIF orientation already applied. Gives uint8 RGB (rows, columns, 3): (height, width) of
+    the frame for a 4:3 landscape photo, (width, height) for a 3:4 portrait one, and less in one direction for any
+    other, so that the shape still tells how the photo was held and what of the frame it fills.
     """
-    width, height = size
-    target = (height, width) if image.height > image.width else (width, height)
-    resized = image.convert("RGB").resize(target, Image.Resampling.BICUBIC, reducing_gap=3.0)
+    width, height = size if image.width >= image.height else size[::-1]
+    scale = min(width / image.width, height / image.height)
+    columns, rows = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    if columns > width * (1 - ALMOST) and rows > height * (1 - ALMOST):
+        columns, rows = width, height
+    resized = image.convert("RGB").resize((columns, rows), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return np.asarray(resized, dtype=np.uint8)
 
 
-def is_portrait(pixels: np.ndarray) -> bool:
-    """Whether an (rows, columns, …) array is taller than wide."""
-    return bool(pixels.shape[0] > pixels.shape[1])
+def framed(pixels: np.ndarray, size: Size = FRAME) -> np.ndarray:
+    """What `fit` gave as a whole landscape frame, uint8 RGB (height, width, 3): a portrait is turned a quarter
+    anticlockwise, and what is missing at the sides is the photo's mirror image.
+    """
+    upright = np.rot90(pixels) if _is_portrait(pixels.shape) else pixels
+    left, right, top, bottom = _margins(upright.shape, size)
+    return cv2.copyMakeBorder(upright, top, bottom, left, right, cv2.BORDER_REFLECT_101)
 
 
-def landscape(pixels: np.ndarray) -> np.ndarray:
-    """Turns a portrait array a quarter anticlockwise and leaves any other as it is."""
-    return np.ascontiguousarray(np.rot90(pixels)) if is_portrait(pixels) else pixels
+def unframed(grid: np.ndarray, shape: tuple[int, ...], size: Size = FRAME) -> np.ndarray:
+    """Undoes `framed` for a grid that covers the frame: float32 (rows, columns) over the photo alone, as it was held.
+
+    `shape` is that of the pixels that were framed. The grid keeps its number of cells, turned for a portrait.
+    """
+    portrait = _is_portrait(shape)
+    rows, columns = (shape[1], shape[0]) if portrait else shape[:2]
+    left, right, top, bottom = _margins((rows, columns), size)
+    if left + right + top + bottom:
+        grid = _window(grid, (left / size[0], top / size[1], columns / size[0], rows / size[1]))
+    return np.ascontiguousarray(np.rot90(grid, k=-1)) if portrait else grid
 
 
-def turned_back(grid: np.ndarray) -> np.ndarray:
-    """Undoes `landscape` for a grid of shape (rows, columns, …) that was computed on the turned pixels."""
-    return np.ascontiguousarray(np.rot90(grid, k=-1))
+def preprocess(image: Image.Image, size: Size = FRAME) -> np.ndarray:
+    """The frame for one image: uint8 RGB, shape (height, width, 3). `image` as for `fit`."""
+    return framed(fit(image, size), size)
 
 
-def preprocess(image: Image.Image, size: Size = DEFAULT_SIZE) -> np.ndarray:
-    """The model's input for one image: uint8 RGB, shape (height, width, 3), always landscape. `image` as for `fit`."""
-    return landscape(fit(image, size))
+def _is_portrait(shape: tuple[int, ...]) -> bool:
+    return shape[0] > shape[1]
+
+
+def _margins(shape: tuple[int, ...], size: Size) -> tuple[int, int, int, int]:
+    """What is missing left, right, top and bottom of a landscape photo of (rows, columns, …), in pixels."""
+    wide, high = size[0] - shape[1], size[1] - shape[0]
+    return wide // 2, wide - wide // 2, high // 2, high - high // 2
+
+
+def _window(grid: np.ndarray, window: tuple[float, float, float, float]) -> np.ndarray:
+    """A part of a grid, given as (left, top, width, height) in shares of it, resampled to as many cells."""
+    rows, columns = grid.shape
+    left, top, width, height = window
+    x = (left + width * (np.arange(columns) + 0.5) / columns) * columns - 0.5
+    y = (top + height * (np.arange(rows) + 0.5) / rows) * rows - 0.5
+    across, down = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+    return cv2.remap(grid.astype(np.float32), across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -8,17 +8,19 @@ import pytest
 
 from ml import bundle
 from ml.bundle import BundleError
+from ml.classes import SEVEN
 from tests.ml.tiny_bundle import THRESHOLDS, make_tiny_bundle
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     loaded = bundle.load(make_tiny_bundle(tmp_path / "tiny"))
     assert loaded.name == "tiny"
-    assert loaded.members == ["tiny"]
-    assert loaded.size == (192, 144)
-    assert loaded.thresholds == THRESHOLDS
+    assert loaded.members == [bundle.Member("tiny", tmp_path / "tiny" / "tiny.npz", (192, 144), ("whole",))]
+    assert loaded.frame == (256, 192)
+    assert loaded.taxonomy == SEVEN
+    assert loaded.calibration.thresholds == THRESHOLDS
     assert loaded.seen.shape == (0, 4)
-    np.testing.assert_array_equal(loaded.stack.coefficients, np.eye(7))
+    np.testing.assert_array_equal(loaded.calibration.stack.coefficients, np.eye(7))
 
 
 def test_the_hash_is_that_of_the_files(tmp_path: Path) -> None:
@@ -51,11 +53,12 @@ def lose(name: str) -> Callable[[Path], None]:
     [
         (lose("manifest.json"), "it is not a bundle"),
         (lambda path: (path / "manifest.json").write_text("{"), "not JSON"),
-        (change("format", 99), "format is not 1"),
+        (change("format", 99), "format is not 2"),
         (change("classes", ["MEL", "NV"]), "the classes are"),
         (change("members", []), "no members"),
         (change("preprocessing", {"version": "other", "width": 1, "height": 1}), "wants preprocessing other"),
         (change("stack", {"coefficients": [[0.0]], "intercept": [0.0]}), "coefficients have shape"),
+        (change("decision", {"bias": [0.0], "temperature": 1.0}), "does not fit 7 classes"),
         (change("thresholds", {"routine_referral": 0.9, "urgent_referral": 0.1}), "do not rise"),
         (change("thresholds", {}), "do not rise"),
         (lose("tiny.npz"), "tiny.npz missing"),

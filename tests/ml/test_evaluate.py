@@ -7,6 +7,7 @@ import pytest
 from ml import bundle, evaluate
 from ml.data import examples, ham10000
 from ml.data.examples import Examples
+from ml.imaging.preprocess import FRAME
 from ml.synthetic import synthesize
 
 
@@ -15,7 +16,7 @@ def lesions(tmp_path_factory: pytest.TempPathFactory) -> Examples:
     folder = tmp_path_factory.mktemp("lesions")
     synthesize(14, folder)
     dataset = ham10000.read(folder)
-    return examples.load(dataset.table, dataset.images, (192, 144))
+    return examples.load(dataset.table, dataset.images, FRAME)
 
 
 def test_seen_images_are_dropped_and_counted(tiny_bundle: Path, cache: Path, lesions: Examples) -> None:

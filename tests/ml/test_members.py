@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -44,3 +45,24 @@ def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path: Path) -> 
 def test_a_missing_backbone_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"mobilenet_v2_imagenet_notop\.weights\.h5"):
         members.load_imagenet(members.build("mobilenet_v2", (64, 48)), tmp_path)
+
+
+def test_serving_averages_the_views_of_a_frame(rng: np.random.Generator) -> None:
+    """What serves is the trained network on each view by itself, made with the same resize as in training."""
+    frames = cv2.GaussianBlur(rng.integers(0, 256, (192, 256, 3), dtype=np.uint8), (0, 0), 3)[None]
+    model = members.build("tiny", (192, 144))
+    served = members.serving(model, (256, 192), ("whole", "middle"))(frames, training=False)
+    whole = cv2.resize(frames[0], (192, 144), interpolation=cv2.INTER_LINEAR)
+    middle = frames[0, 24:168, 32:224]
+    alone = model(np.stack([whole, middle]), training=False)
+    np.testing.assert_allclose(np.asarray(served["logits"])[0], np.mean(alone["logits"], axis=0), atol=0.01)
+    np.testing.assert_allclose(np.asarray(served["maps"])[0], np.asarray(alone["maps"])[0], atol=0.05)
+    np.testing.assert_allclose(np.asarray(served["features"])[0], np.asarray(alone["features"])[0], atol=0.05)
+
+
+def test_a_flipped_view_is_the_mirror_image(rng: np.random.Generator) -> None:
+    frames = rng.integers(0, 256, (1, 192, 256, 3), dtype=np.uint8)
+    model = members.build("tiny", (192, 144))
+    flipped = members.serving(model, (256, 192), ("middle_flipped",))(frames, training=False)
+    plain = members.serving(model, (256, 192), ("middle",))(frames[:, :, ::-1].copy(), training=False)
+    np.testing.assert_allclose(flipped["logits"], plain["logits"], atol=1e-5)

@@ -67,8 +67,10 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert candidate.hash == events[-1]["candidate"]
     assert candidate.manifest["parent"] == active.hash
     assert candidate.manifest["data_hash"] == bundle.sha256(snapshot)
-    assert candidate.thresholds == active.thresholds  # three validation images move no threshold
-    np.testing.assert_array_equal(candidate.stack.coefficients, active.stack.coefficients)
+    assert (
+        candidate.calibration.thresholds == active.calibration.thresholds
+    )  # three validation images move no threshold
+    np.testing.assert_array_equal(candidate.calibration.stack.coefficients, active.calibration.stack.coefficients)
     assert candidate.seen.shape == (15, 4)
     assert matches(candidate.seen, candidate.seen).all()
 
@@ -87,7 +89,7 @@ def test_a_test_split_that_the_model_has_seen_decides_nothing(
 ) -> None:
     dataset = read(snapshot, snapshot.parent)
     folder = Path(shutil.copytree(tiny_bundle, tmp_path / "seen"))
-    np.save(folder / bundle.SEEN, load(dataset.table, dataset.images, bundle.load(folder).size).fingerprints)
+    np.save(folder / bundle.SEEN, load(dataset.table, dataset.images, bundle.load(folder).frame).fingerprints)
     code, events = retrain(folder, snapshot, tmp_path / "output", cache)
     assert code == 0, events
     gate = json.loads((tmp_path / "output" / "gate.json").read_text())

@@ -1,10 +1,11 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from ml.classes import CLASSES, MALIGNANT
-from ml.ensemble import KerasMember, heat
+from ml.ensemble import Answers, KerasNetwork, heat
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Runtime
 from ml.stack import softmax
@@ -19,7 +20,8 @@ def photo(rng: np.random.Generator, rows: int = 300, columns: int = 400) -> np.n
 def test_it_answers_as_keras_does(runtime: Runtime, rng: np.random.Generator) -> None:
     """The member that serves on a GPU gives what OpenVINO gives on a CPU."""
     pixels = [runtime.prepare(jpeg(photo(rng))) for _ in range(4)]
-    logits, grids = KerasMember("tiny", runtime.bundle.weights["tiny"], runtime.bundle.size)(np.stack(pixels))
+    (member,) = runtime.bundle.members
+    logits, grids, _ = KerasNetwork(member, runtime.bundle.frame)(np.stack(pixels))
     expected = softmax(logits)
     for index, prediction in enumerate(runtime.predict(pixels)):
         np.testing.assert_allclose(list(prediction.probabilities.values()), expected[index], atol=1e-4)
@@ -64,9 +66,9 @@ def test_the_answer_does_not_depend_on_the_company(runtime: Runtime, rng: np.ran
 def test_the_heatmap_lies_as_the_photo_does(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     """A photo and the same photo turned a quarter give one answer, and heatmaps that differ by that turn."""
 
-    def blueness(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        grids = pixels[..., 2].reshape(len(pixels), 9, 16, 12, 16).mean(axis=(2, 4)) / 255
-        return np.zeros((len(pixels), 1, 7), np.float32), grids.astype(np.float32)
+    def blueness(frames: np.ndarray) -> Answers:
+        grids = cv2.resize(frames[0, ..., 2], (12, 9), interpolation=cv2.INTER_AREA)[None].astype(np.float32) / 255
+        return Answers(np.zeros((len(frames), 1, 7), np.float32), grids, np.zeros((len(frames), 1), np.float32))
 
     wide = np.zeros((300, 400, 3), dtype=np.uint8)
     wide[30:90, 300:380] = (0, 0, 255)
@@ -75,7 +77,7 @@ def test_the_heatmap_lies_as_the_photo_does(runtime: Runtime, monkeypatch: pytes
     honest = runtime.predict(images)
     assert honest[0].malignant == pytest.approx(honest[1].malignant, abs=0.01)
     monkeypatch.setattr(runtime, "_ensemble", blueness)
-    landscape, portrait = runtime.predict(images)
+    landscape, portrait = (runtime.predict([image])[0] for image in images)
     assert landscape.heatmap.shape == (9, 12)
     assert portrait.heatmap.shape == (12, 9)
     np.testing.assert_allclose(np.rot90(landscape.heatmap, k=-1), portrait.heatmap, atol=0.05)
@@ -97,4 +99,4 @@ def test_bundles_with_one_member_in_common_share_its_network(
     assert other.bundle.hash != runtime.bundle.hash
     assert set(cache.iterdir()) == networks
     assert other.name == "another name"
-    assert other.preprocessing_version == "frame-4x3-v1"
+    assert other.preprocessing_version == "frame-4x3-v2"

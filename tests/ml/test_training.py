@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -37,13 +38,13 @@ def coloured() -> Examples:
 
 
 def test_an_image_is_drawn_by_the_square_root_of_its_class(coloured: Examples) -> None:
-    batches = BalancedBatches(coloured, Settings(epochs=1, samples=20_000))
+    batches = BalancedBatches(coloured, SIZE, 7, Settings(epochs=1, samples=20_000))
     drawn = np.bincount(coloured.labels[batches._rows], minlength=7)
     assert drawn[0] / drawn[1:].mean() == pytest.approx(np.sqrt(7), rel=0.1)
 
 
 def test_a_batch_is_the_same_for_the_same_seed_and_another_in_the_next_epoch(coloured: Examples) -> None:
-    first, same = (BalancedBatches(coloured, Settings(epochs=1, samples=64)) for _ in range(2))
+    first, same = (BalancedBatches(coloured, SIZE, 7, Settings(epochs=1, samples=64)) for _ in range(2))
     np.testing.assert_array_equal(first[0][0], same[0][0])
     same.on_epoch_end()
     assert not np.array_equal(first[0][0], same[0][0])
@@ -52,12 +53,21 @@ def test_a_batch_is_the_same_for_the_same_seed_and_another_in_the_next_epoch(col
     assert len(first) == 2
 
 
-def test_a_view_keeps_shape_and_changes_pixels(rng: np.random.Generator) -> None:
-    pixels = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
-    view = augment(pixels, rng)
-    assert view.shape == pixels.shape
-    assert view.dtype == np.uint8
-    assert not np.array_equal(view, pixels)
+def test_a_view_has_the_size_asked_for_and_no_two_are_alike(rng: np.random.Generator) -> None:
+    frame = rng.integers(0, 256, (64, 86, 3), dtype=np.uint8)
+    views = [augment(frame, (64, 48), rng) for _ in range(200)]  # every fault of a photo is drawn among them
+    assert {view.shape for view in views} == {(48, 64, 3)}
+    assert {view.dtype for view in views} == {np.dtype(np.uint8)}
+    assert len({view.tobytes() for view in views}) == 200
+
+
+def test_a_view_shows_the_lesion(rng: np.random.Generator) -> None:
+    """However it is turned and lit, what is dark in the middle of the frame stays dark and in the picture."""
+    frame = np.full((192, 256, 3), 200, dtype=np.uint8)
+    cv2.circle(frame, (128, 96), 40, (90, 50, 40), -1)
+    for _ in range(50):
+        view = augment(frame, (192, 144), rng)
+        assert 0.02 < (view[..., 2] < 100).mean() < 0.7
 
 
 def test_it_learns_and_goes_on_after_an_interruption(coloured: Examples, tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from typing import Final
 import numpy as np
 
 from ml import bundle
+from ml.bundle import Member
+from ml.calibration import Calibration
+from ml.decision import unbiased
 from ml.imaging.fingerprint import WORDS
-from ml.imaging.preprocess import DEFAULT_SIZE
 from ml.stack import average
 
 THRESHOLDS: Final = {"urgent_referral": 0.6, "routine_referral": 0.3}
@@ -29,10 +31,8 @@ def make_tiny_bundle(path: Path, seed: int = 0, name: str = "tiny") -> Path:
     bundle.save(
         path,
         name=name,
-        members=["tiny"],
-        size=DEFAULT_SIZE,
-        stack=average(1),
-        thresholds=THRESHOLDS,
+        members=[Member("tiny", path / "tiny.npz", (192, 144), ("whole",))],
+        calibration=Calibration(average(1), unbiased(7), THRESHOLDS),
         seen=np.zeros((0, WORDS), dtype=np.uint64),
         facts={"data_hash": "0" * 64, "code_version": "test"},
         metrics={},

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml.imaging.preprocess import VERSION, fit, landscape, preprocess, turned_back
+from ml.imaging.preprocess import VERSION, fit, framed, preprocess, unframed
 
 
 def picture(width: int, height: int) -> Image.Image:
@@ -18,10 +18,10 @@ def picture(width: int, height: int) -> Image.Image:
 def test_golden_pixels() -> None:
     """What a version's pixels are. If these change, VERSION must, and every bundle with it."""
     pixels = preprocess(picture(600, 450))
-    assert VERSION == "frame-4x3-v1"
-    assert pixels.shape == (144, 192, 3)
+    assert VERSION == "frame-4x3-v2"
+    assert pixels.shape == (192, 256, 3)
     assert pixels.dtype == np.uint8
-    golden = {(0, 0): (1, 1, 1), (40, 50): (250, 20, 90), (100, 100): (133, 177, 152), (143, 191): (254, 254, 253)}
+    golden = {(0, 0): (0, 0, 0), (53, 67): (250, 20, 90), (133, 133): (132, 176, 151), (191, 255): (254, 253, 254)}
     for (row, column), colour in golden.items():
         assert np.abs(pixels[row, column].astype(int) - colour).max() <= 1, (row, column, pixels[row, column])
     assert pixels.mean() == pytest.approx(127.0, abs=3)
@@ -29,24 +29,51 @@ def test_golden_pixels() -> None:
 
 def test_a_portrait_is_turned_and_its_grid_turned_back() -> None:
     upright = picture(300, 400)
-    pixels = fit(upright, (192, 144))
-    assert pixels.shape == (192, 144, 3)
-    assert landscape(pixels).shape == (144, 192, 3)
-    np.testing.assert_array_equal(preprocess(upright), landscape(pixels))
-    np.testing.assert_array_equal(turned_back(landscape(pixels)), pixels)
+    pixels = fit(upright)
+    assert pixels.shape == (256, 192, 3)
+    frame = framed(pixels)
+    assert frame.shape == (192, 256, 3)
+    np.testing.assert_array_equal(preprocess(upright), frame)
+    np.testing.assert_array_equal(np.rot90(frame, k=-1), pixels)
+    grid = np.arange(108, dtype=np.float32).reshape(9, 12)
+    np.testing.assert_array_equal(np.rot90(unframed(grid, pixels.shape)), grid)
 
 
-@pytest.mark.parametrize("size", [(600, 450), (450, 450), (1920, 1080), (64, 48), (2048, 20)])
-def test_every_frame_gives_the_model_size(size: tuple[int, int]) -> None:
-    assert preprocess(picture(*size)).shape == (144, 192, 3)
-    assert preprocess(picture(*size[::-1])).shape == (144, 192, 3)
+@pytest.mark.parametrize("size", [(600, 450), (450, 450), (1920, 1080), (64, 48), (2048, 20), (3, 900)])
+def test_every_photo_gives_a_whole_frame(size: tuple[int, int]) -> None:
+    assert preprocess(picture(*size)).shape == (192, 256, 3)
+    assert preprocess(picture(*size[::-1])).shape == (192, 256, 3)
 
 
-def test_the_whole_frame_is_kept() -> None:
+def test_a_square_photo_keeps_its_shape_and_is_completed_by_its_mirror_image() -> None:
+    square = picture(450, 450)
+    pixels = fit(square)
+    assert pixels.shape == (192, 192, 3)
+    frame = framed(pixels)
+    np.testing.assert_array_equal(frame[:, 32:224], pixels)
+    np.testing.assert_array_equal(frame[:, 31::-1], pixels[:, 1:33])
+
+
+@pytest.mark.parametrize("size", [(450, 450), (1600, 900), (900, 1600), (600, 450), (450, 600)])
+def test_a_grid_comes_back_to_where_the_photo_shows_it(size: tuple[int, int]) -> None:
+    """What is hot in the frame lies at the same place of the photo, whatever its shape."""
+    width, height = size
+    blue = np.zeros((height, width, 3), dtype=np.uint8)
+    blue[height * 6 // 10 : height * 8 // 10, width * 2 // 10 : width * 5 // 10, 2] = 255
+    pixels = fit(Image.fromarray(blue))
+    grid = np.asarray(Image.fromarray(framed(pixels)[..., 2]).resize((48, 36), Image.Resampling.BOX), np.float32)
+    back = unframed(grid, pixels.shape)
+    whole = np.asarray(Image.fromarray(back).resize(size, Image.Resampling.BILINEAR))
+    hot = whole > 127
+    truth = blue[..., 2] > 0
+    assert (hot & truth).sum() / (hot | truth).sum() > 0.75
+
+
+def test_nothing_of_the_photo_is_lost() -> None:
     """A mark in each corner survives, so nothing is cropped."""
     pixels = np.zeros((450, 600, 3), dtype=np.uint8)
     for row in (slice(0, 20), slice(430, 450)):
         for column in (slice(0, 20), slice(580, 600)):
             pixels[row, column] = 255
     small = preprocess(Image.fromarray(pixels))
-    assert min(small[row, column].min() for row in (2, 141) for column in (2, 189)) > 200
+    assert min(small[row, column].min() for row in (2, 189) for column in (2, 253)) > 200

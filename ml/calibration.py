@@ -1,0 +1,39 @@
+"""Everything between the members' logits and an answer that can be trusted, fitted on images that no member was
+trained on.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ml import decision, stack
+from ml.classes import SEVEN, Taxonomy
+from ml.decision import Decision
+from ml.stack import Stack
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The stack gives calibrated probabilities, the decision names a class, and `thresholds` on P(malignant) turn into
+    advice; see `ml.advice`.
+    """
+
+    stack: Stack
+    decision: Decision
+    thresholds: dict[str, float]
+
+
+def fit(
+    logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int = 0, taxonomy: Taxonomy = SEVEN
+) -> Calibration:
+    """From the members' logits (n, members, k), labels int (n,) and lesion ids (n,) of the validation split. Raises
+    StackError for too few lesions of a class.
+    """
+    fitted = stack.fit(logits, labels, lesions, seed, taxonomy)
+    probabilities = fitted.probabilities(logits)
+    is_malignant = np.isin(labels, taxonomy.malignant_indices)
+    return Calibration(
+        fitted,
+        decision.fit(probabilities, labels),
+        stack.thresholds(stack.malignant(probabilities, taxonomy), is_malignant),
+    )
