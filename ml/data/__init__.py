@@ -1,1 +1,5 @@
-"""Labelled images as one table with one schema, whatever layout they were published in."""
+"""Labelled images as one table with one schema, whatever layout they were published in: `read` a folder."""
+
+from ml.data.reading import read
+
+__all__ = ["read"]

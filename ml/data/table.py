@@ -49,11 +49,16 @@ class Dataset:
         return self.table[self.table["split"] == name].reset_index(drop=True)
 
 
+def tables_in(folder: Path, pattern: str) -> list[Path]:
+    """The tables of that name in the folder, and one level below, as the challenges' ZIP files unpack; each sorted."""
+    return [*sorted(folder.glob(pattern)), *sorted(folder.glob(f"*/{pattern}"))]
+
+
 def read_table(path: Path, columns: Iterable[str]) -> pd.DataFrame:
     """A CSV file with every value as written, str, NaN where empty. Raises DataError `missing_columns` where one of
     `columns` is not there.
     """
-    frame = pd.read_csv(path, dtype=str, skipinitialspace=True)
+    frame = pd.read_csv(path, dtype=str)
     if missing := sorted(set(columns) - set(frame.columns)):
         raise DataError("missing_columns", f"{path.name} lacks the columns {', '.join(missing)}.")
     return frame
@@ -62,10 +67,11 @@ def read_table(path: Path, columns: Iterable[str]) -> pd.DataFrame:
 def build(frame: pd.DataFrame, images: ImageStore, taxonomy: Taxonomy, *, lone_images: bool = False) -> Dataset:
     """Brings a frame into the schema, checks it and counts every problem by name; nothing is dropped silently.
 
-    Rows are set aside for `duplicate_image_id`, `missing_lesion_id`, `missing_class`, `unknown_class` (one that the
-    taxonomy does not have) and `missing_file`; `missing_age`, `missing_sex`, `missing_site` only count, and so does
-    `missing_size` where the frame has sizes. With `lone_images`, an image without a lesion id is a lesion of its own,
-    counted as `image_as_lesion`. Classes are written in any case. Raises DataError (`no_images`) when no row is left.
+    Rows are set aside for `duplicate_image_id`, `missing_lesion_id`, `missing_file`, `missing_class` and
+    `unknown_class` (one that the taxonomy does not have); `missing_age`, `missing_sex`, `missing_site` only count, and
+    so does `missing_size` where the frame has sizes. With `lone_images`, an image without a lesion id is a lesion of
+    its own, counted as `image_as_lesion`. Classes are written in any case. Raises DataError (`no_images`) when no row
+    is left.
     """
     table = frame.reindex(columns=list(COLUMNS)).copy()
     for column in ("image_id", "lesion_id", "patient_id", "dx", "dx_type", "sex", "site", "split"):
@@ -82,9 +88,9 @@ def build(frame: pd.DataFrame, images: ImageStore, taxonomy: Taxonomy, *, lone_i
     unusable = {
         "duplicate_image_id": table["image_id"].duplicated(),
         "missing_lesion_id": table["lesion_id"] == "",
+        "missing_file": ~table["image_id"].isin(images.ids()),
         "missing_class": table["dx"] == "",
         "unknown_class": ~table["dx"].isin(taxonomy.codes),
-        "missing_file": ~table["image_id"].isin(images.ids()),
     }
     keep = pd.Series(True, index=table.index)
     for name, rows in unusable.items():
