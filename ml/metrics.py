@@ -140,7 +140,7 @@ def specificity_at_95_sensitivity(scored: Scored, weight: np.ndarray) -> float:
     It compares with papers that report it so, and flatters: no threshold can be chosen like this in practice.
     `specificity` is what an operating point set beforehand gives.
     """
-    hits, alarms = _counts_above(scored.levels[-1], scored.is_malignant, weight)
+    hits, alarms = counts_above(scored.levels[-1], scored.is_malignant, weight)
     if not len(hits) or not hits[-1] or not alarms[-1]:
         return np.nan
     first = int(np.argmax(hits >= SENSITIVITY * hits[-1] - 1e-9))
@@ -224,6 +224,22 @@ def measure(
     return result
 
 
+def measure_mean(values: np.ndarray, lesions: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Measured:
+    """The mean of values (n,) of images of `lesions` (n,), with its interval; values that are NaN are left out."""
+    known = ~np.isnan(values)
+    values, lesions = values[known], lesions[known]
+    low, high = interval(np.array([_share(values, weight) for weight in lesion_weights(lesions, draws, seed)]))
+    return Measured(_share(values, np.ones(len(values))), low, high)
+
+
+def counts_above(level: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The weight of the positives and of the negatives at or above each level, from the highest level to the lowest:
+    the points of a ROC curve, before they are divided by their last.
+    """
+    up, down = np.bincount(level, weight * positive), np.bincount(level, weight * ~positive)
+    return np.cumsum(up[::-1]), np.cumsum(down[::-1])
+
+
 def confusion(scored: Scored) -> np.ndarray:
     """How many images of each class (row) were named as each class (column), int64 (k, k)."""
     classes = len(scored.taxonomy.codes)
@@ -262,14 +278,8 @@ def _auc(level: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> float:
     return float((up * (np.cumsum(down) - down / 2)).sum() / pairs) if pairs else np.nan
 
 
-def _counts_above(level: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The positives and the negatives at or above each level, from the highest level to the lowest."""
-    up, down = np.bincount(level, weight * positive), np.bincount(level, weight * ~positive)
-    return np.cumsum(up[::-1]), np.cumsum(down[::-1])
-
-
 def _precision(level: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> float:
-    hits, alarms = _counts_above(level, positive, weight)
+    hits, alarms = counts_above(level, positive, weight)
     if not len(hits) or not hits[-1]:
         return np.nan
     flagged = np.maximum(hits + alarms, 1e-12)  # where nothing is flagged yet, nothing is gained either

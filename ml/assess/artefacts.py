@@ -25,7 +25,8 @@ def ink(image: Image.Image, rng: np.random.Generator) -> Image.Image:
         place = _near_border(rng, layer.size)
         angle = rng.uniform(0, 2 * np.pi)
         forward = np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(4, 10) * unit
-        points = place + np.cumsum(forward + rng.normal(0, 4 * unit, (4, 2)), axis=0)
+        points = np.cumsum(forward + rng.normal(0, 4 * unit, (4, 2)), axis=0)
+        points += place - points.mean(axis=0)
         draw.line([tuple(point) for point in _smooth(points)], violet, round(unit * rng.uniform(1.5, 3)), "curve")
     return _over(image, layer.filter(ImageFilter.GaussianBlur(unit / 4)))
 

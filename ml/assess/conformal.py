@@ -9,12 +9,11 @@ arXiv:2107.07511.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from typing import Final
 
 import numpy as np
 
-from ml.metrics import DRAWS, Measured, Metric, Scored, measure
+from ml.metrics import DRAWS, Measured, Scored, measure_mean
 
 COVERAGE: Final = 0.9
 
@@ -67,13 +66,10 @@ def coverage(scored: Scored, held: np.ndarray, draws: int = DRAWS, seed: int = 0
     right = held[np.arange(len(held)), scored.labels]
     rows = []
     for group, inside in groups.items():
-        metrics: dict[str, Metric] = {
-            "coverage": partial(_mean, values=right[inside]),
-            "set_size": partial(_mean, values=held[inside].sum(axis=1)),
-        }
-        kept = scored.take(inside)
-        measured = measure(kept, draws, seed, metrics)
-        rows.append(Coverage(group, len(kept.labels), len(set(kept.lesions)), **measured))
+        lesions = scored.lesions[inside]
+        covered = measure_mean(right[inside].astype(float), lesions, draws, seed)
+        size = measure_mean(held[inside].sum(axis=1).astype(float), lesions, draws, seed)
+        rows.append(Coverage(group, len(lesions), len(set(lesions)), covered, size))
     return rows
 
 
@@ -81,7 +77,3 @@ def _quantile(scores: np.ndarray, coverage: float) -> float:
     # In fractions: (19 + 1) * 0.9 must not round up to 19.
     rank = -int(-(len(scores) + 1) * Fraction(str(coverage)) // 1)
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else 1.0
-
-
-def _mean(_: Scored, weight: np.ndarray, values: np.ndarray) -> float:
-    return float((weight * values).sum() / weight.sum()) if weight.sum() else np.nan

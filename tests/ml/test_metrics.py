@@ -139,3 +139,11 @@ def test_what_the_images_do_not_determine_is_nan() -> None:
     assert np.isnan(metrics.melanoma_auc(scored(1, taxonomy=BINARY), np.ones(200)))
     nothing = metrics.measure(benign.take(np.zeros(3, dtype=bool)), draws=5, metrics=metrics.ALL_METRICS)
     assert all(np.isnan(measured.value) for measured in nothing.values())
+
+
+def test_a_mean_leaves_out_what_is_not_known() -> None:
+    values = np.array([1.0, 0.0, np.nan, 0.5] * 20)
+    measured = metrics.measure_mean(values, np.arange(80), draws=200)
+    assert measured.value == pytest.approx(0.5)
+    assert 0.3 < measured.low < 0.5 < measured.high < 0.7
+    assert np.isnan(metrics.measure_mean(np.full(3, np.nan), np.arange(3)).value)
