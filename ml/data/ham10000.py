@@ -14,7 +14,7 @@ from PIL import Image
 from ml.classes import SEVEN
 from ml.data.errors import DataError
 from ml.data.images import ImageStore, sources_in
-from ml.data.table import Dataset, build, read_table, tables_in
+from ml.data.table import Dataset, build, lacking, read_table, tables_in
 
 TABLE: Final = "*metadata*.csv"
 COLUMNS: Final = ("image_id", "lesion_id", "dx")
@@ -46,7 +46,7 @@ def table_path(folder: Path) -> Path:
     tables = tables_in(folder, TABLE)
     if not tables:
         raise DataError("no_table", f"{folder} holds no {TABLE}, such as HAM10000_metadata.csv.")
-    return tables[0]
+    return next((path for path in tables if not lacking(path, COLUMNS)), tables[0])
 
 
 def _holds_squares(archive: Path) -> bool:

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import pandas as pd
-
 from ml.data import challenges, class_folders, ham10000, isic2024
 from ml.data.errors import DataError
-from ml.data.table import Dataset, tables_in
+from ml.data.table import Dataset, lacking, tables_in
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,8 @@ class Layout:
         tables = tables_in(folder, self.table)
         if not tables:
             return f"no {self.table}"
-        lacking = sorted(set(self.columns) - set(pd.read_csv(tables[0], nrows=0).columns))
-        return f"{tables[0].name} lacks {', '.join(lacking)}" if lacking else ""
+        absent = [lacking(path, self.columns) for path in tables]
+        return f"{tables[0].name} lacks {', '.join(absent[0])}" if all(absent) else ""
 
 
 LAYOUTS: Final = (

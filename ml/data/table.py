@@ -54,14 +54,25 @@ def tables_in(folder: Path, pattern: str) -> list[Path]:
     return [*sorted(folder.glob(pattern)), *sorted(folder.glob(f"*/{pattern}"))]
 
 
+def lacking(path: Path, columns: Iterable[str]) -> list[str]:
+    """Those of `columns` that the header of a CSV file does not have, sorted: all of them where it is no CSV."""
+    try:
+        header = set(pd.read_csv(path, nrows=0).columns)
+    except ValueError:  # what pandas raises for an empty or binary file
+        header = set()
+    return sorted(set(columns) - header)
+
+
 def read_table(path: Path, columns: Iterable[str]) -> pd.DataFrame:
-    """A CSV file with every value as written, str, NaN where empty. Raises DataError `missing_columns` where one of
-    `columns` is not there.
+    """A CSV file with every value as written, str, NaN where empty. Raises DataError: `missing_columns` where one of
+    `columns` is not there, `unreadable_table`.
     """
-    frame = pd.read_csv(path, dtype=str)
-    if missing := sorted(set(columns) - set(frame.columns)):
+    if missing := lacking(path, columns):
         raise DataError("missing_columns", f"{path.name} lacks the columns {', '.join(missing)}.")
-    return frame
+    try:
+        return pd.read_csv(path, dtype=str)
+    except ValueError as error:
+        raise DataError("unreadable_table", f"{path.name} is no sound CSV file: {str(error).strip()}") from None
 
 
 def build(frame: pd.DataFrame, images: ImageStore, taxonomy: Taxonomy, *, lone_images: bool = False) -> Dataset:

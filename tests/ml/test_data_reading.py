@@ -157,6 +157,45 @@ def test_isic_2024_reads_an_hdf5_file_or_a_folder(tmp_path: Path, kept_as: str) 
     assert load(table, dataset.images, SIZE, taxonomy=BINARY).labels.tolist() == [0, 1, 0]
 
 
+def test_tables_of_isic_2024_without_labels_are_counted(tmp_path: Path) -> None:
+    """The competition's folder as it is downloaded: the test's table comes first and has no target."""
+    slice_3d(tmp_path)
+    photos(tmp_path, "ISIC_1", "ISIC_2", "ISIC_9")
+    (tmp_path / "test-metadata.csv").write_text("isic_id,patient_id,age_approx\nISIC_9,IP_9,45.0\n")
+    dataset = ml.data.read(tmp_path)
+    assert dataset.table["image_id"].tolist() == ["ISIC_1", "ISIC_2"]
+    assert dataset.problems["missing_class"] == 1
+
+
+def test_another_table_of_metadata_does_not_hide_that_of_ham10000(tmp_path: Path) -> None:
+    synthesize(3, tmp_path)
+    (tmp_path / "a_metadata.csv").write_text("device,count\nx,1\n")
+    assert len(ml.data.read(tmp_path).table) == 3
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n\xff\xfe\x00"])
+def test_a_table_that_is_no_csv_lacks_every_column(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "metadata.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"metadata\.csv lacks dx, image_id, lesion_id"):
+        ml.data.read(tmp_path)
+
+
+def test_a_table_with_a_broken_row_is_named(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("image_id,lesion_id,dx\na,b,mel\na,b,mel,too,many\n")
+    with pytest.raises(DataError, match=r"metadata\.csv is no sound CSV") as caught:
+        ml.data.read(tmp_path)
+    assert caught.value.code == "unreadable_table"
+
+
+def test_groupings_that_name_no_lesion_are_refused(tmp_path: Path) -> None:
+    one_hot(tmp_path / "ISIC2018_Task3_Training_GroundTruth.csv", SEVEN.codes, {"a": "MEL"})
+    photos(tmp_path, "a")
+    (tmp_path / "ISIC2018_Task3_Training_LesionGroupings.csv").write_text("image,lesion\na,L1\n")
+    with pytest.raises(DataError, match="lacks the columns lesion_id") as caught:
+        ml.data.read(tmp_path)
+    assert caught.value.code == "missing_columns"
+
+
 @pytest.mark.parametrize(
     ("names", "taxonomy", "codes"),
     [
