@@ -1,7 +1,8 @@
 """Random views of a lesion: strong geometry, since a lesion has no up, mild colour, since colour is evidence, and now
-and then the faults of a phone's photo, which are not.
+and then the faults of a phone's photo, which are not; or less of all that, as others have trained.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -13,18 +14,44 @@ FAULT: Final = 0.15
 """The chance of each fault of a photo."""
 
 
-def augment(frame: np.ndarray, size: Size, rng: np.random.Generator) -> np.ndarray:
-    """A random view of a frame, uint8 RGB (rows, columns, 3), as uint8 RGB of `size`.
-
-    Flip, any rotation, zoom 0.75 to 1.8, stretch, shear, shift, gain, contrast and tint; sometimes a frame whose sides
-    are missing, less resolution, blur, noise or strong JPEG compression.
+@dataclass(frozen=True)
+class Strength:
+    """How much is varied: a rotation up to `turn` radians to either side, a `zoom` between two factors, the most
+    `stretch` (in nats), `shear` and `shift` (as a share of the view); with `light`, colour varies and photos have
+    faults.
     """
-    if rng.random() < FAULT:
+
+    turn: float
+    zoom: tuple[float, float]
+    stretch: float = 0.0
+    shear: float = 0.0
+    shift: float = 0.0
+    light: bool = False
+
+
+STRENGTHS: Final[dict[str, Strength]] = {
+    "strong": Strength(np.pi, (0.75, 1.8), stretch=0.2, shear=0.1, shift=0.08, light=True),
+    "geometric": Strength(np.pi, (0.8, 1.2)),
+    "slight": Strength(np.deg2rad(20), (0.8, 1.2)),
+}
+"""All of them flip."""
+
+
+def augment(frame: np.ndarray, size: Size, rng: np.random.Generator, strength: str = "strong") -> np.ndarray:
+    """A random view of a frame, uint8 RGB (rows, columns, 3), as uint8 RGB of `size`, of one of STRENGTHS.
+
+    Flip, rotation, zoom, stretch, shear and shift; with light also gain, contrast and tint, and sometimes a frame whose
+    sides are missing, less resolution, blur, noise or strong JPEG compression.
+    """
+    how = STRENGTHS[strength]
+    if how.light and rng.random() < FAULT:
         frame = _without_sides(frame)
-    view = _colour(_geometry(frame, size, rng), rng)
-    for fault in (_coarse, _blurred, _noisy, _compressed):
-        if rng.random() < FAULT:
-            view = fault(view, rng)
+    view = _geometry(frame, size, how, rng)
+    if how.light:
+        view = _colour(view, rng)
+        for fault in (_coarse, _blurred, _noisy, _compressed):
+            if rng.random() < FAULT:
+                view = fault(view, rng)
     return view
 
 
@@ -36,16 +63,17 @@ def _without_sides(frame: np.ndarray) -> np.ndarray:
     return cv2.copyMakeBorder(middle, 0, 0, margin, margin, cv2.BORDER_REFLECT_101)
 
 
-def _geometry(frame: np.ndarray, size: Size, rng: np.random.Generator) -> np.ndarray:
+def _geometry(frame: np.ndarray, size: Size, how: Strength, rng: np.random.Generator) -> np.ndarray:
     height, width = frame.shape[:2]
-    angle = rng.uniform(0, 2 * np.pi)
-    zoom = np.exp(rng.uniform(np.log(0.75), np.log(1.8))) * size[0] / width
-    stretch = np.exp(rng.uniform(-0.2, 0.2))
-    shear = rng.uniform(-0.1, 0.1)
+    angle = rng.uniform(-how.turn, how.turn)
+    zoom = np.exp(rng.uniform(*np.log(how.zoom)))
+    fit = np.array(size) / (width, height)
+    stretch = np.exp(rng.uniform(-how.stretch, how.stretch))
+    shear = rng.uniform(-how.shear, how.shear)
     flip = rng.choice((-1.0, 1.0))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    matrix = turn @ np.array([[zoom * stretch * flip, shear * zoom], [0.0, zoom / stretch]])
-    shift = rng.uniform(-0.08, 0.08, 2) * size
+    matrix = fit[:, None] * (turn @ np.array([[zoom * stretch * flip, shear * zoom], [0.0, zoom / stretch]]))
+    shift = rng.uniform(-how.shift, how.shift, 2) * size
     affine = np.column_stack([matrix, np.array(size) / 2 + shift - matrix @ np.array([width / 2, height / 2])])
     return cv2.warpAffine(frame, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 

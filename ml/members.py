@@ -1,11 +1,13 @@
 """The networks that can stand in an ensemble, and the views that they take of a frame.
 
-The head is a 1x1 convolution to class activation maps, whose mean over space is the logits. That equals global
-average pooling and one dense layer (Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016),
-so the heatmap comes out of the same forward pass.
+Most end in a 1x1 convolution to class activation maps, whose mean over space is the logits. That equals global average
+pooling and one dense layer (Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016), so the
+heatmap comes out of the same forward pass. A head with a hidden layer answers the pooled features, and its maps are
+what it would answer if the whole image looked like the place.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,40 +35,84 @@ def _tiny(input_shape: tuple[int, int, int]) -> keras.Model:
     return keras.Model(image, x, name="tiny")
 
 
-def _mobilenet(input_shape: tuple[int, int, int]) -> keras.Model:
-    return keras.applications.MobileNet(include_top=False, weights=None, input_shape=input_shape)
+def _plain(input_shape: tuple[int, int, int]) -> keras.Model:
+    """Five convolutions from 16 to 256 channels, each but the last followed by max pooling."""
+    image = layers.Input(input_shape)
+    x = image
+    for index, channels in enumerate((16, 32, 64, 128, 256)):
+        x = layers.MaxPooling2D()(x) if index else x
+        x = layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.ReLU()(x)
+    return keras.Model(image, x, name="plain")
 
 
-def _mobilenet_v2(input_shape: tuple[int, int, int]) -> keras.Model:
-    return keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=input_shape)
+def _published(name: str) -> Callable[[tuple[int, int, int]], keras.Model]:
+    """A network of `keras.applications`, with random weights."""
+
+    def made(input_shape: tuple[int, int, int]) -> keras.Model:
+        return getattr(keras.applications, name)(include_top=False, weights=None, input_shape=input_shape)
+
+    return made
 
 
 BACKBONES: Final[dict[str, Callable[[tuple[int, int, int]], keras.Model]]] = {
-    "mobilenet": _mobilenet,
-    "mobilenet_v2": _mobilenet_v2,
+    "mobilenet": _published("MobileNet"),
+    "mobilenet_v2": _published("MobileNetV2"),
     "efficientnet_lite0": efficientnet_lite0,
+    "densenet121": _published("DenseNet121"),
+    "densenet169": _published("DenseNet169"),
+    "nasnet_mobile": _published("NASNetMobile"),
+    "plain": _plain,
     "tiny": _tiny,
 }
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One of BACKBONES, the units of a hidden layer behind it (0 for none), and whether pixels are scaled to [0, 1]
+    instead of [-1, 1].
+    """
+
+    backbone: str
+    hidden: int = 0
+    unit_range: bool = False
+
+
+ARCHITECTURES: Final[dict[str, Architecture]] = {
+    **{name: Architecture(name) for name in BACKBONES},
+    "plain": Architecture("plain", unit_range=True),
+    "mobilenet_v2_dense64": Architecture("mobilenet_v2", hidden=64),
+}
+"""By the name of a member."""
 
 
 def build(name: str, size: Size, classes: int = 7, dropout: float = 0.3) -> keras.Model:
     """A member with random weights, as it is trained: on one view.
 
     Input: uint8 RGB, shape (n, height, width, 3). Output: a dict of `logits`, float32 (n, classes), `maps`, float32 (n,
-    rows, columns, classes), of which the logits are the mean over rows and columns, and `features`, float32 (n,
-    channels), the mean of the backbone's last feature map. Raises KeyError for a name that is not in BACKBONES.
+    rows, columns, classes), and `features`, float32 (n, channels), the mean of the backbone's last feature map. Without
+    a hidden layer the logits are the mean of the maps over rows and columns. Raises KeyError for a name that is not in
+    ARCHITECTURES.
     """
     width, height = size
-    backbone = BACKBONES[name]((height, width, 3))
+    architecture = ARCHITECTURES[name]
+    backbone = BACKBONES[architecture.backbone]((height, width, 3))
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
     image = layers.Input((height, width, 3), dtype="uint8", name="image")
-    scaled = layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
-    found: Any = backbone(scaled)
+    scale = (1 / 255, 0.0) if architecture.unit_range else (1 / 127.5, -1.0)
+    found: Any = backbone(layers.Rescaling(*scale, name="scale")(image))
     features = layers.GlobalAveragePooling2D(name="features")(found)
-    maps = layers.Conv2D(classes, 1, name="maps")(layers.SpatialDropout2D(dropout, name="dropout")(found))
-    logits = layers.GlobalAveragePooling2D(name="logits")(maps)
+    if architecture.hidden:
+        hidden = layers.Dense(architecture.hidden, "relu", name="hidden")
+        head = layers.Dense(classes, name="head")
+        logits = head(layers.Dropout(dropout, name="dropout")(hidden(features)))
+        maps = head(hidden(found))
+    else:
+        maps = layers.Conv2D(classes, 1, name="maps")(layers.SpatialDropout2D(dropout, name="dropout")(found))
+        logits = layers.GlobalAveragePooling2D(name="logits")(maps)
     return keras.Model(image, {"logits": logits, "maps": maps, "features": features}, name=name)
 
 
@@ -124,13 +170,14 @@ def load_imagenet(model: keras.Model, folder: Path) -> None:
     """Puts the ImageNet weights found in `folder` into a member's backbone. Raises FileNotFoundError with the names
     looked for.
     """
-    backbone = model.get_layer(index=2)
-    paths = [folder / f"{model.name}_imagenet_notop.weights.h5", folder / f"{model.name}_imagenet_notop.keras"]
+    name = ARCHITECTURES[model.name].backbone
+    paths = [folder / f"{name}_imagenet_notop.weights.h5", folder / f"{name}_imagenet_notop.keras"]
     path = next((path for path in paths if path.exists()), None)
     if path is None:
         raise FileNotFoundError(
-            f"No ImageNet weights for {model.name}: looked for {paths[0].name} and {paths[1].name} in {folder}."
+            f"No ImageNet weights for {name}: looked for {paths[0].name} and {paths[1].name} in {folder}."
         )
+    backbone = model.get_layer(index=2)
     if path.suffix == ".keras":
         backbone.set_weights(keras.models.load_model(path, compile=False).get_weights())
     else:

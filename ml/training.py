@@ -1,5 +1,7 @@
 """Fitting one member to labelled pixels."""
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +15,28 @@ from ml.data.examples import Examples
 from ml.imaging.preprocess import Size
 from ml.progress import Progress
 
-BATCH: Final = 32
 TRACE_STEPS: Final = 12
 """A run of fewer steps trains eagerly: tracing MobileNetV2 costs about ten seconds on two cores, a step about one."""
 
 
+LOSSES: Final[dict[str, Callable[..., keras.losses.Loss]]] = {
+    "cross_entropy": keras.losses.CategoricalCrossentropy,
+    "focal": keras.losses.CategoricalFocalCrossentropy,
+}
+"""On logits and one-hot or soft labels. Focal: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017."""
+
+SAMPLING: Final = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}
+"""An image of a class with n images is drawn in proportion to n to minus this power: `balanced` draws every class
+equally often, so it undersamples naevi and oversamples the others.
+"""
+
+
 @dataclass(frozen=True)
 class Settings:
-    """How a member is fitted. `samples` is the number of images drawn in an epoch, None for as many as there are."""
+    """How a member is fitted. `samples` is the number of images drawn in an epoch, None for as many as there are;
+    `loss` is one of LOSSES, `sampling` of SAMPLING, `augmentation` of `ml.augment.STRENGTHS`; the learning rate follows
+    a cosine with warm-up, or stays; `ema` 0 keeps the last weights instead of their moving average.
+    """
 
     epochs: int
     samples: int | None = None
@@ -30,61 +46,46 @@ class Settings:
     ema: float = 0.99
     freeze_batch_norm: bool = False
     seed: int = 0
+    batch: int = 32
+    cosine: bool = True
+    loss: str = "cross_entropy"
+    sampling: str = "sqrt"
+    augmentation: str = "strong"
+    freeze_backbone: bool = False
 
 
-class BalancedBatches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Augmented views of `size`, in which a class of n images is drawn in proportion to the square root of n, with
-    one-hot labels of `classes` classes.
-    """
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Augmented views of `size`, drawn as the settings say, with `targets`, float32 (n, classes)."""
 
-    def __init__(self, examples: Examples, size: Size, classes: int, settings: Settings) -> None:
+    def __init__(self, examples: Examples, targets: np.ndarray, size: Size, settings: Settings) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
-        self._size, self._classes = size, classes
-        counts = np.bincount(examples.labels, minlength=classes)
-        weight = 1 / np.sqrt(counts[examples.labels])
-        self._examples, self._seed, self._epoch = examples, settings.seed, 0
+        self._examples, self._targets, self._size, self._settings = examples, targets, size, settings
+        weight = np.bincount(examples.labels)[examples.labels] ** -SAMPLING[settings.sampling]
         self._chance = weight / weight.sum()
         self._samples = settings.samples or len(examples)
-        self._draw()
+        self.start_at(0)
 
     def __len__(self) -> int:
-        return int(np.ceil(self._samples / BATCH))
+        return int(np.ceil(self._samples / self._settings.batch))
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self._rows[index * BATCH : (index + 1) * BATCH]
-        rng = np.random.default_rng((self._seed, self._epoch, index))
-        views = np.stack([augment(self._examples.pixels[row], self._size, rng) for row in rows])
-        return views, np.eye(self._classes, dtype=np.float32)[self._examples.labels[rows]]
+        rows = self._rows[index * self._settings.batch : (index + 1) * self._settings.batch]
+        rng = np.random.default_rng((self._settings.seed, self._epoch, index))
+        pixels, strength = self._examples.pixels, self._settings.augmentation
+        views = np.stack([augment(pixels[row], self._size, rng, strength) for row in rows])
+        return views, self._targets[rows]
 
     def on_epoch_end(self) -> None:
-        self._epoch += 1
-        self._draw()
+        self.start_at(self._epoch + 1)
 
     def start_at(self, epoch: int) -> None:
-        """After a resumed run: the draws go on from this epoch."""
+        """The draws go on from this epoch, also after an interruption."""
         self._epoch = epoch
-        self._draw()
-
-    def _draw(self) -> None:
-        rng = np.random.default_rng((self._seed, self._epoch))
-        self._rows = rng.choice(len(self._examples), self._samples, p=self._chance)
-
-
-class _Report(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, progress: Progress, name: str, epochs: int) -> None:
-        super().__init__()
-        self._progress, self._name, self._epochs = progress, name, epochs
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        logs = logs or {}
-        validation = logs.get("val_loss")
-        self._progress.epoch(
-            self._name,
-            epoch + 1,
-            self._epochs,
-            round(float(logs["loss"]), 4),
-            None if validation is None else round(float(validation), 4),
-        )
+        rng = np.random.default_rng((self._settings.seed, epoch))
+        if self._settings.sampling == "none" and self._samples <= len(self._examples):
+            self._rows = rng.permutation(len(self._examples))[: self._samples]
+        else:
+            self._rows = rng.choice(len(self._examples), self._samples, p=self._chance)
 
 
 def fit(
@@ -95,45 +96,39 @@ def fit(
     progress: Progress,
     *,
     work: Path | None = None,
+    soft_labels: np.ndarray | None = None,
 ) -> None:
-    """Fits a member of `ml.members` to frames in place: AdamW, cosine schedule with warm-up, label smoothing; its
-    weights end as their moving average.
+    """Fits a member of `ml.members` to frames in place: Adam with decoupled weight decay.
 
-    With `work` given, the state is kept there after each epoch and an interrupted run goes on from it.
+    It learns the labels, or `soft_labels` of the train images, float (n, classes), that sum to one. With `work` given,
+    the state is kept there after each epoch and an interrupted run goes on from it; `history(work)` gives the epochs.
     """
     keras.utils.set_random_seed(settings.seed)
     height, width = model.input.shape[1:3]
-    classes = model.output["logits"].shape[-1]
-    batches = BalancedBatches(train, (width, height), classes, settings)
-    steps = len(batches) * settings.epochs
+    one_hot = np.eye(model.output["logits"].shape[-1], dtype=np.float32)
+    targets = one_hot[train.labels] if soft_labels is None else soft_labels.astype(np.float32)
+    batches = Batches(train, targets, (width, height), settings)
     if settings.freeze_batch_norm:
         _freeze_batch_norm(model)
+    if settings.freeze_backbone:
+        model.get_layer(index=2).trainable = False
     trainee = keras.Model(model.input, model.output["logits"], name=model.name)
-    warm = max(1, steps // 20)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate / 20,
-        max(1, steps - warm),
-        alpha=0.01,
-        warmup_target=settings.learning_rate,
-        warmup_steps=warm,
+    steps = len(batches) * settings.epochs
+    trainee.compile(
+        optimizer=_optimizer(settings, steps),
+        loss=LOSSES[settings.loss](from_logits=True, label_smoothing=settings.label_smoothing),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        run_eagerly=steps < TRACE_STEPS,
     )
-    ema = max(0.0, min(settings.ema, 1 - 10 / steps))  # a short run averages its last tenth, not its start
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=settings.weight_decay, use_ema=True, ema_momentum=ema, global_clipnorm=1.0
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=settings.label_smoothing)
-    trainee.compile(optimizer=optimizer, loss=loss, run_eagerly=steps < TRACE_STEPS)
-
-    callbacks: list[Any] = [keras.callbacks.SwapEMAWeights()]
+    callbacks: list[Any] = [keras.callbacks.SwapEMAWeights()] if settings.ema else []
     if work is not None:
         callbacks.append(keras.callbacks.BackupAndRestore(str(work), delete_checkpoint=True))
         callbacks.append(_Resume(batches, trainee))
-    callbacks.append(_Report(progress, model.name, settings.epochs))
+    callbacks.append(_Report(progress, model.name, settings.epochs, work))
     held_out = None
     if validation is not None and len(validation):
         whole = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in validation.pixels]
-        held_out = (np.stack(whole), np.eye(classes, dtype=np.float32)[validation.labels])
+        held_out = (np.stack(whole), one_hot[validation.labels])
     trainee.fit(
         batches,
         epochs=settings.epochs,
@@ -144,10 +139,61 @@ def fit(
     )
 
 
+def history(work: Path) -> list[dict[str, float]]:
+    """The epochs of a `fit` with this `work`, interruptions included: `epoch`, `loss`, `accuracy` and, with a
+    validation split, `val_loss` and `val_accuracy`; empty where it never ran.
+    """
+    path = _history_path(work)
+    if not path.exists():
+        return []
+    epochs = [json.loads(line) for line in path.read_text().splitlines()]
+    return list({epoch["epoch"]: epoch for epoch in epochs}.values())
+
+
+def _history_path(work: Path) -> Path:
+    return work.parent / f"{work.name}.epochs.jsonl"
+
+
+def _optimizer(settings: Settings, steps: int) -> keras.optimizers.Optimizer:
+    rate: Any = settings.learning_rate
+    if settings.cosine:
+        warm = max(1, steps // 20)
+        rate = keras.optimizers.schedules.CosineDecay(
+            settings.learning_rate / 20,
+            max(1, steps - warm),
+            alpha=0.01,
+            warmup_target=settings.learning_rate,
+            warmup_steps=warm,
+        )
+    ema = max(0.0, min(settings.ema, 1 - 10 / steps))  # a short run averages its last tenth, not its start
+    optimizer = keras.optimizers.AdamW(
+        rate,
+        weight_decay=settings.weight_decay,
+        use_ema=bool(settings.ema),
+        ema_momentum=ema,
+        global_clipnorm=1.0,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+class _Report(keras.callbacks.Callback):  # type: ignore[misc]
+    def __init__(self, progress: Progress, name: str, epochs: int, work: Path | None) -> None:
+        super().__init__()
+        self._progress, self._name, self._epochs, self._work = progress, name, epochs, work
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        known = {name: round(float(value), 4) for name, value in (logs or {}).items()}
+        if self._work is not None:
+            with _history_path(self._work).open("a") as file:
+                file.write(json.dumps({"epoch": epoch + 1, **known}) + "\n")
+        self._progress.epoch(self._name, epoch + 1, self._epochs, known["loss"], known.get("val_loss"))
+
+
 class _Resume(keras.callbacks.Callback):  # type: ignore[misc]
     """The optimizer's step count, restored by then, says how many epochs were drawn before."""
 
-    def __init__(self, batches: BalancedBatches, model: keras.Model) -> None:
+    def __init__(self, batches: Batches, model: keras.Model) -> None:
         super().__init__()
         self._batches, self._optimizer = batches, model.optimizer
 

@@ -7,8 +7,11 @@ import pytest
 from ml import members, weights
 from ml.weights import WeightsError
 
+LINEAR = sorted(name for name, architecture in members.ARCHITECTURES.items() if not architecture.hidden)
+LARGE = {"densenet169", "nasnet_mobile"}
 
-@pytest.mark.parametrize("name", sorted(members.BACKBONES))
+
+@pytest.mark.parametrize("name", [name for name in LINEAR if name not in LARGE])
 def test_the_logits_are_the_mean_of_the_maps(name: str, rng: np.random.Generator) -> None:
     """So the heatmap explains exactly the answer that it stands beside."""
     model = members.build(name, (64, 48))
@@ -18,6 +21,21 @@ def test_the_logits_are_the_mean_of_the_maps(name: str, rng: np.random.Generator
     assert maps.shape[0] == 2
     assert maps.shape[3] == 7
     np.testing.assert_allclose(maps.mean(axis=(1, 2)), logits, rtol=1e-4, atol=1e-5)
+
+
+def test_a_hidden_layer_answers_a_place_as_if_the_whole_image_looked_like_it() -> None:
+    model = members.build("mobilenet_v2_dense64", (32, 32), classes=2)
+    answer = model(np.full((1, 32, 32, 3), 99, dtype=np.uint8), training=False)
+    maps, logits = np.asarray(answer["maps"]), np.asarray(answer["logits"])
+    assert maps.shape == (1, 1, 1, 2)
+    assert logits.any()
+    np.testing.assert_allclose(maps[:, 0, 0], logits, rtol=1e-4, atol=1e-6)
+
+
+def test_the_plain_network_sees_pixels_from_0_to_1(rng: np.random.Generator) -> None:
+    pixels = rng.integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
+    scaled = members.build("plain", (32, 32)).get_layer("scale")(pixels)
+    np.testing.assert_allclose(scaled, pixels / 255, atol=1e-6)
 
 
 def test_weights_survive_the_disk_in_half_the_space(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -8,7 +8,7 @@ from ml import members, training
 from ml.augment import augment
 from ml.data.examples import Examples
 from ml.progress import JsonProgress
-from ml.training import BalancedBatches, Settings
+from ml.training import Batches, Settings
 
 SIZE = (64, 48)
 
@@ -37,20 +37,42 @@ def coloured() -> Examples:
     return Examples(pixels, labels, labels.astype(str), np.zeros((len(labels), 4), np.uint64))
 
 
-def test_an_image_is_drawn_by_the_square_root_of_its_class(coloured: Examples) -> None:
-    batches = BalancedBatches(coloured, SIZE, 7, Settings(epochs=1, samples=20_000))
+def batches_of(examples: Examples, settings: Settings) -> Batches:
+    return Batches(examples, np.eye(7, dtype=np.float32)[examples.labels], SIZE, settings)
+
+
+@pytest.mark.parametrize(("sampling", "ratio"), [("none", 7), ("sqrt", np.sqrt(7)), ("balanced", 1)])
+def test_classes_are_drawn_as_the_sampling_says(coloured: Examples, sampling: str, ratio: float) -> None:
+    batches = batches_of(coloured, Settings(epochs=1, samples=20_000, sampling=sampling))
     drawn = np.bincount(coloured.labels[batches._rows], minlength=7)
-    assert drawn[0] / drawn[1:].mean() == pytest.approx(np.sqrt(7), rel=0.1)
+    assert drawn[0] / drawn[1:].mean() == pytest.approx(ratio, rel=0.1)
+
+
+def test_without_sampling_an_epoch_has_every_image_once(coloured: Examples) -> None:
+    batches = batches_of(coloured, Settings(epochs=1, sampling="none"))
+    assert sorted(batches._rows) == list(range(len(coloured)))
 
 
 def test_a_batch_is_the_same_for_the_same_seed_and_another_in_the_next_epoch(coloured: Examples) -> None:
-    first, same = (BalancedBatches(coloured, SIZE, 7, Settings(epochs=1, samples=64)) for _ in range(2))
+    first, same = (batches_of(coloured, Settings(epochs=1, samples=64, batch=16)) for _ in range(2))
     np.testing.assert_array_equal(first[0][0], same[0][0])
     same.on_epoch_end()
     assert not np.array_equal(first[0][0], same[0][0])
     first.start_at(1)
     np.testing.assert_array_equal(first[1][0], same[1][0])
-    assert len(first) == 2
+    assert len(first) == 4
+
+
+def test_a_slight_view_is_turned_little_and_keeps_its_colour() -> None:
+    """The line through the middle of a frame stays within twenty degrees of where it was, on a square view too."""
+    frame = np.full((192, 256, 3), 200, dtype=np.uint8)
+    cv2.line(frame, (0, 96), (255, 96), (90, 50, 40), 9)
+    for seed in range(50):
+        view = augment(frame, (128, 128), np.random.default_rng(seed), "slight")
+        assert set(np.unique(view[0])) == {200}
+        rows, columns = np.nonzero(view[..., 0] < 120)
+        slope = np.polyfit(columns, rows, 1)[0]
+        assert abs(slope) <= np.tan(np.deg2rad(21)) * 4 / 3  # a square view squeezes a frame of 4:3
 
 
 def test_a_view_has_the_size_asked_for_and_no_two_are_alike(rng: np.random.Generator) -> None:
@@ -71,15 +93,50 @@ def test_a_view_shows_the_lesion(rng: np.random.Generator) -> None:
 
 
 def test_it_learns_and_goes_on_after_an_interruption(coloured: Examples, tmp_path: Path) -> None:
-    settings = Settings(epochs=4, samples=640, learning_rate=5e-3)
+    settings, work = Settings(epochs=4, samples=640, learning_rate=5e-3), tmp_path / "work"
+    assert training.history(work) == []
     with pytest.raises(KeyboardInterrupt):
-        training.fit(members.build("tiny", SIZE), coloured, coloured, settings, Recorder(2), work=tmp_path / "work")
+        training.fit(members.build("tiny", SIZE), coloured, coloured, settings, Recorder(2), work=work)
     model, recorder = members.build("tiny", SIZE), Recorder()
-    training.fit(model, coloured, coloured, settings, recorder, work=tmp_path / "work")
+    training.fit(model, coloured, coloured, settings, recorder, work=work)
     assert [epoch for epoch, _, _ in recorder.epochs] == [3, 4]
     last = recorder.epochs[-1][2]
     assert last is not None
     assert last < np.log(7) - 0.2
+    told = training.history(work)
+    assert [epoch["epoch"] for epoch in told] == [1, 2, 3, 4]
+    assert told[-1]["val_loss"] == last
+    assert told[-1]["val_accuracy"] > 0.3
+
+
+def test_plain_adam_with_focal_loss_learns_too(coloured: Examples) -> None:
+    settings = Settings(
+        epochs=3, samples=640, learning_rate=5e-3, weight_decay=0, label_smoothing=0, ema=0, cosine=False,
+        loss="focal", sampling="balanced", augmentation="slight",
+    )  # fmt: skip
+    model, recorder = members.build("tiny", SIZE), Recorder()
+    training.fit(model, coloured, None, settings, recorder)
+    assert recorder.epochs[-1][1] < 0.7 * recorder.epochs[0][1]
+
+
+def test_soft_labels_take_the_place_of_the_labels(coloured: Examples) -> None:
+    """Taught that every image is of the fourth class, it says so."""
+    model = members.build("tiny", SIZE)
+    taught = np.tile(np.eye(7)[3], (len(coloured), 1))
+    settings = Settings(epochs=2, samples=640, learning_rate=1e-2, label_smoothing=0, ema=0)
+    training.fit(model, coloured, None, settings, Recorder(), soft_labels=taught)
+    answers = np.asarray(model(coloured.pixels, training=False)["logits"]).argmax(axis=1)
+    assert (answers == 3).all()
+
+
+def test_a_frozen_backbone_keeps_all_that_it_knows(coloured: Examples) -> None:
+    model = members.build("tiny", SIZE)
+    backbone = model.get_layer(index=2)
+    before = [value.copy() for value in backbone.get_weights()], model.get_layer("maps").kernel.numpy().copy()
+    training.fit(model, coloured, None, Settings(epochs=1, samples=64, freeze_backbone=True), Recorder())
+    for old, new in zip(before[0], backbone.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert not np.array_equal(before[1], model.get_layer("maps").kernel.numpy())
 
 
 def test_a_short_run_moves_weights_and_leaves_batch_norm(coloured: Examples) -> None:
