@@ -2,7 +2,9 @@
 network's pooled features from those that it was trained on.
 
 Sources: Lee et al., A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks,
-NeurIPS 2018, arXiv:1807.03888, with one Gaussian for all classes instead of one mean for each; Tipping and Bishop,
+NeurIPS 2018, arXiv:1807.03888, with one Gaussian for all classes instead of one mean for each; Müller and Hein,
+Mahalanobis++: Improving OOD Detection via Feature Normalization, ICML 2025, arXiv:2505.18032 (features are scaled to
+length 1 first, or a plain picture, which excites few of them, would pass for a usual one); Tipping and Bishop,
 Probabilistic Principal Component Analysis, J. R. Statist. Soc. B 1999 (one variance for all directions beyond the
 first); Chen et al., Shrinkage Algorithms for MMSE Covariance Estimation, IEEE TSP 2010, arXiv:0907.4698.
 """
@@ -20,9 +22,9 @@ QUANTILE: Final = 0.99
 
 @dataclass(frozen=True)
 class Novelty:
-    """A Gaussian over features of width d: `mean` float32 (d,); `directions` float16 (d, k), the first principal ones;
-    `deviations` float32 (k,), the standard deviation along each; `residual`, the one along every other direction; and
-    the `threshold` distance above which a picture counts as no lesion.
+    """A Gaussian over features of width d, scaled to length 1: `mean` float32 (d,); `directions` float16 (d, k), the
+    first principal ones; `deviations` float32 (k,), the standard deviation along each; `residual`, the one along every
+    other direction; and the `threshold` distance above which a picture counts as no lesion.
     """
 
     mean: np.ndarray
@@ -35,7 +37,7 @@ class Novelty:
         """The Mahalanobis distance of features (n, d), float64 (n,), divided by the square root of d: of the
         order of 1 for an image like those of training.
         """
-        centred = features.astype(np.float64) - self.mean
+        centred = _normalised(features) - self.mean
         along = centred @ self.directions.astype(np.float64)
         outside = np.maximum((centred**2).sum(axis=1) - (along**2).sum(axis=1), 0)
         squared = ((along / self.deviations) ** 2).sum(axis=1) + outside / self.residual**2
@@ -75,8 +77,9 @@ def fit(features_train: np.ndarray, features_validation: np.ndarray, components:
     count, width = features_train.shape
     if count < 2 or components >= width:
         raise ValueError(f"{components} components need more than {components} features and two images.")
-    mean = features_train.mean(axis=0, dtype=np.float64)
-    centred = features_train.astype(np.float64) - mean
+    features = _normalised(features_train)
+    mean = features.mean(axis=0)
+    centred = features - mean
     values, vectors = np.linalg.eigh(centred.T @ centred / count)
     values = np.maximum(values[::-1], 0)
     shrunk = _shrunk(values, count)
@@ -89,6 +92,11 @@ def fit(features_train: np.ndarray, features_validation: np.ndarray, components:
     )
     threshold = float(np.quantile(unfitted.distance(features_validation), QUANTILE))
     return Novelty(unfitted.mean, unfitted.directions, unfitted.deviations, unfitted.residual, threshold)
+
+
+def _normalised(features: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
+    return np.asarray(features / np.maximum(lengths, 1e-12))
 
 
 def _shrunk(values: np.ndarray, count: int) -> np.ndarray:

@@ -28,7 +28,7 @@ def test_one_new_lesion_in_a_hundred_lies_beyond_the_threshold(fitted: Novelty) 
 
 
 def test_it_is_the_mahalanobis_distance(fitted: Novelty) -> None:
-    train, new = features(1, 2000).astype(np.float64), features(3, 50).astype(np.float64)
+    train, new = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (features(1, 2000), features(3, 50)))
     centred = new - train.mean(axis=0)
     exact = np.sqrt(np.einsum("ij,jk,ik->i", centred, np.linalg.inv(np.cov(train.T)), centred) / WIDTH)
     assert np.corrcoef(fitted.distance(features(3, 50)), exact)[0, 1] > 0.9
@@ -39,6 +39,11 @@ def test_a_small_step_where_lesions_hardly_vary_is_novel_and_a_large_one_where_t
     usual, rare = 5 + 10 * basis[0], 5 + 10 * basis[-1]
     assert not fitted.is_novel(usual[None])[0]
     assert fitted.is_novel(rare[None])[0]
+
+
+def test_only_the_direction_of_features_counts(fitted: Novelty) -> None:
+    np.testing.assert_allclose(fitted.distance(0.2 * features(3, 10)), fitted.distance(features(3, 10)), rtol=1e-5)
+    assert np.isfinite(fitted.distance(np.zeros((1, WIDTH)))).all()
 
 
 def test_it_survives_its_file_and_the_file_is_small(tmp_path: Path) -> None:
