@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from ml.advice import Advice
+from ml.assess.novelty import Novelty
 from ml.calibration import Calibration
 from ml.classes import SEVEN, TAXONOMIES, Taxonomy, taxonomy
 from ml.decision import Decision
@@ -21,6 +22,7 @@ from ml.stack import Stack
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
 SEEN: Final = "seen.npy"
+NOVELTY: Final = "novelty.npz"
 CARD: Final = "model_card.md"
 SHIPPED: Final = Path(__file__).parent / "bundles"
 NEEDED: Final = frozenset(
@@ -32,6 +34,7 @@ NEEDED: Final = frozenset(
         "stack",
         "decision",
         "thresholds",
+        "conformal",
         "data_hash",
         "code_version",
         "metrics",
@@ -95,7 +98,13 @@ class Bundle:
             Stack(np.array(stack["coefficients"], dtype=np.float64), np.array(stack["intercept"], dtype=np.float64)),
             Decision(np.array(decision["bias"], dtype=np.float64), float(decision["temperature"])),
             dict(self.manifest["thresholds"]),
+            list(self.manifest["conformal"]),
         )
+
+    @property
+    def novelty(self) -> Novelty:
+        """What tells a picture that is no lesion, from the features of the last member."""
+        return Novelty.load(self.path / NOVELTY)
 
     @property
     def seen(self) -> np.ndarray:
@@ -153,7 +162,7 @@ def _problem(path: Path, manifest: Any) -> str | None:
         return f"the manifest lacks {', '.join(missing)}."
     if not manifest["members"]:
         return "it has no members."
-    needed = [SEEN, CARD, *(member["weights"] for member in manifest["members"])]
+    needed = [SEEN, NOVELTY, CARD, *(member["weights"] for member in manifest["members"])]
     if absent := [name for name in needed if not (path / name).is_file()]:
         return f"{', '.join(absent)} missing."
     return _foreign(manifest) or _wrong_numbers(path, manifest)
@@ -178,6 +187,8 @@ def _wrong_numbers(path: Path, manifest: dict[str, Any]) -> str | None:
         return f"the stack's coefficients have shape {shape}, and its members need {needed}."
     if len(manifest["decision"]["bias"]) != classes or manifest["decision"]["temperature"] <= 0:
         return f"the decision {manifest['decision']} does not fit {classes} classes."
+    if len(manifest["conformal"]) != classes:
+        return f"the conformal quantiles {manifest['conformal']} do not fit {classes} classes."
     limits = manifest["thresholds"]
     if not 0 <= limits.get(Advice.ROUTINE_REFERRAL, -1) <= limits.get(Advice.URGENT_REFERRAL, -1) <= 1:
         return f"the thresholds {limits} do not rise from routine_referral to urgent_referral within [0, 1]."
@@ -193,6 +204,7 @@ def save(
     name: str,
     members: Sequence[Member],
     calibration: Calibration,
+    novelty: Novelty,
     seen: np.ndarray,
     facts: Mapping[str, Any],
     metrics: Mapping[str, Any],
@@ -229,9 +241,11 @@ def save(
             "temperature": calibration.decision.temperature,
         },
         "thresholds": dict(calibration.thresholds),
+        "conformal": calibration.conformal,
         **facts,
         "metrics": dict(metrics),
     }
+    novelty.save(path / NOVELTY)
     np.save(path / SEEN, np.unique(seen.reshape(-1, WORDS), axis=0))
     (path / CARD).write_text(card)
     (path / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml import decision, stack
+from ml.assess import conformal
 from ml.classes import SEVEN, Taxonomy
 from ml.decision import Decision
 from ml.stack import Stack
@@ -14,13 +15,15 @@ from ml.stack import Stack
 
 @dataclass(frozen=True)
 class Calibration:
-    """The stack gives calibrated probabilities, the decision names a class, and `thresholds` on P(malignant) turn into
-    advice; see `ml.advice`.
+    """The stack gives calibrated probabilities, the decision names a class, `thresholds` on P(malignant) turn into
+    advice (see `ml.advice`), and `conformal` are the quantiles of the sets that hold the true class nine times in ten
+    (see `ml.assess.conformal`).
     """
 
     stack: Stack
     decision: Decision
     thresholds: dict[str, float]
+    conformal: list[float]
 
 
 def fit(
@@ -29,11 +32,11 @@ def fit(
     """From the members' logits (n, members, k), labels int (n,) and lesion ids (n,) of the validation split. Raises
     StackError for too few lesions of a class.
     """
-    fitted = stack.fit(logits, labels, lesions, seed, taxonomy)
-    probabilities = fitted.probabilities(logits)
+    fitted, probabilities = stack.fit(logits, labels, lesions, seed, taxonomy)
     is_malignant = np.isin(labels, taxonomy.malignant_indices)
     return Calibration(
         fitted,
         decision.fit(probabilities, labels),
         stack.thresholds(stack.malignant(probabilities, taxonomy), is_malignant),
+        conformal.fit(probabilities, labels),
     )

@@ -25,7 +25,7 @@ BATCH: Final = 32
 @dataclass(frozen=True)
 class Answers:
     """What the members say about n frames: `logits` float32 (n, members, k), `heat` float32 (n, 9, 12) in [0, 1] (see
-    `heat`), and `features`, the first member's, float32 (n, channels).
+    `heat`), and `features`, the last member's, float32 (n, channels).
     """
 
     logits: np.ndarray
@@ -59,7 +59,7 @@ class Ensemble:
         return Answers(
             logits=np.stack([logits for logits, _, _ in said], axis=1),
             heat=heat([maps for _, maps, _ in said], self._taxonomy),
-            features=said[0][2],
+            features=said[-1][2],
         )
 
     def in_batches(self, frames: np.ndarray) -> Answers:

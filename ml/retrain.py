@@ -12,6 +12,7 @@ import numpy as np
 
 from ml import bundle as bundles
 from ml import calibration, evaluate, gate, model_card
+from ml.assess.novelty import Novelty
 from ml.bundle import Bundle, Member
 from ml.calibration import Calibration
 from ml.classes import CLASSES
@@ -19,6 +20,7 @@ from ml.data import examples as data
 from ml.data import snapshot
 from ml.data.errors import DataError
 from ml.data.examples import Examples
+from ml.ensemble import Ensemble
 from ml.progress import Progress
 from ml.version import code_version
 
@@ -142,11 +144,21 @@ def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate
         splits,
         members=fine_tuned,
         calibrated=calibrated,
+        novelty=_moved(active, current, ensemble, splits),
         refit=refit,
         evaluation=evaluate.summarise(after, splits.dropped),
     )
     margins = {**gate.MARGINS, "sensitivity": run.margin}
     return gate.compare(before, after, margins=margins, min_lesions=run.min_lesions, seed=run.seed), candidate
+
+
+def _moved(active: Bundle, before: Ensemble, after: Ensemble, splits: Splits) -> Novelty:
+    """The active bundle's novelty for fine-tuned members: their features lie further out than those that it was fitted
+    to, for lesions and for anything else, so the threshold moves as far as the same images did.
+    """
+    frames = np.concatenate([splits.train.pixels, splits.validation.pixels])
+    old, new = (np.median(active.novelty.distance(one.in_batches(frames).features)) for one in (before, after))
+    return replace(active.novelty, threshold=active.novelty.threshold * float(new / old))
 
 
 def _save(
@@ -156,6 +168,7 @@ def _save(
     *,
     members: list[Member],
     calibrated: Calibration,
+    novelty: Novelty,
     refit: bool,
     evaluation: evaluate.Evaluation,
 ) -> Bundle:
@@ -177,6 +190,7 @@ def _save(
         members=members,
         frame=active.frame,
         calibration=calibrated,
+        novelty=novelty,
         seen=splits.seen,
         facts={
             "created": now.isoformat(timespec="seconds"),

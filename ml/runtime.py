@@ -4,12 +4,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
 from ml import bundle as bundles
 from ml.advice import Advice, advise
+from ml.assess import conformal
 from ml.bundle import Bundle
 from ml.convert import missing
 from ml.ensemble import Ensemble
@@ -26,16 +28,19 @@ class RuntimeFailed(Exception):
 class Prediction:
     """The answer for one image.
 
-    `probabilities` of the bundle's classes are calibrated and sum to one; `decision` are the probabilities behind the
-    class that is named when all classes count the same (see `ml.decision`), the largest for that class; `malignant` is
-    P(malignant), from `probabilities`; `uncertainty` is the standard deviation of the members' own P(malignant), in
-    the same unit; `heatmap` is float32 (rows, columns) in [0, 1], over the photo as it was held: how far each place
-    speaks for malignancy, beyond chance; see `ml.ensemble.heat`.
+    `probabilities` of the bundle's classes are calibrated and sum to one; `decision` are those behind the class that is
+    named when all classes count the same, the largest for that class (see `ml.decision`); `malignant` is P(malignant),
+    from `probabilities`; `plausible` are the classes that a set which holds the true one nine times in ten cannot leave
+    out; `recognised` is False for a picture so unlike a lesion that the rest means nothing; `uncertainty` is the
+    standard deviation of the members' own P(malignant), in the same unit; `heatmap` is float32 (rows, columns) in [0,
+    1], over the photo as it was held: how far each place speaks for malignancy, beyond chance; see `ml.ensemble.heat`.
     """
 
     probabilities: dict[str, float]
     decision: dict[str, float]
     malignant: float
+    plausible: tuple[str, ...]
+    recognised: bool
     uncertainty: float
     advice: Advice
     heatmap: np.ndarray
@@ -57,6 +62,7 @@ class Runtime:
         self.name = self.bundle.name
         self.preprocessing_version = VERSION
         self._calibration = self.bundle.calibration
+        self._novelty = self.bundle.novelty
         self._taxonomy = self.bundle.taxonomy
         self._frame = self.bundle.frame
         cache = Path(cache)
@@ -81,6 +87,8 @@ class Runtime:
         answers = self._ensemble(np.stack([framed(pixels, self._frame) for pixels in batch]))
         probabilities = self._calibration.stack.probabilities(answers.logits)
         decided = self._calibration.decision.probabilities(probabilities)
+        plausible = conformal.sets(probabilities, self._calibration.conformal)
+        novel = self._novelty.is_novel(answers.features)
         p_malignant = malignant(probabilities, self._taxonomy)
         uncertainty = malignant(softmax(answers.logits), self._taxonomy).std(axis=1)
         return [
@@ -88,6 +96,8 @@ class Runtime:
                 probabilities=self._by_class(probabilities[index]),
                 decision=self._by_class(decided[index]),
                 malignant=float(p_malignant[index]),
+                plausible=tuple(compress(self._taxonomy.codes, plausible[index])),
+                recognised=not novel[index],
                 uncertainty=float(uncertainty[index]),
                 advice=advise(float(p_malignant[index]), self._calibration.thresholds),
                 heatmap=unframed(answers.heat[index], pixels.shape, self._frame),

@@ -54,8 +54,9 @@ def average(members: int, classes: int = len(SEVEN.codes)) -> Stack:
 
 def fit(
     logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int = 0, taxonomy: Taxonomy = SEVEN
-) -> Stack:
-    """Fits the stack to logits (n, members, k), labels int (n,) and lesion ids (n,).
+) -> tuple[Stack, np.ndarray]:
+    """Fits the stack to logits (n, members, k), labels int (n,) and lesion ids (n,), and gives with it the
+    probabilities (n, k) of stacks that were fitted without the lesion that they answer: what thresholds may be set on.
 
     An L2 penalty draws the coefficients to a multiple of the members' average, not to zero: with few images the
     answer stays the members' own, at the right temperature and class frequencies. Its strength is chosen by five-fold
@@ -73,15 +74,18 @@ def fit(
     features = _features(logits)
     folds = list(StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(features, labels, lesions))
 
-    def loss(penalty: float) -> float:
-        losses = []
+    def held_out(penalty: float) -> np.ndarray:
+        answers = np.empty((len(labels), classes))
         for inside, outside in folds:
-            answer = _regress(features[inside], labels[inside], penalty, classes).probabilities(logits[outside])
-            losses.append(_cross_entropy(answer, labels[outside]))
-        return float(np.mean(losses))
+            answers[outside] = _regress(features[inside], labels[inside], penalty, classes).probabilities(
+                logits[outside]
+            )
+        return answers
 
     with threadpool_limits(1):  # matrices so small that threads only wait for one another
-        return _regress(features, labels, min(PENALTIES, key=loss), classes)
+        answers = {penalty: held_out(penalty) for penalty in PENALTIES}
+        best = min(PENALTIES, key=lambda penalty: _cross_entropy(answers[penalty], labels))
+        return _regress(features, labels, best, classes), answers[best]
 
 
 def thresholds(p_malignant: np.ndarray, is_malignant: np.ndarray) -> dict[str, float]:

@@ -15,10 +15,12 @@ import numpy as np
 
 from ml import bundle as bundles
 from ml import calibration, evaluate, model_card, training
+from ml.assess import novelty
 from ml.bundle import Bundle, Member
 from ml.data import examples as data
 from ml.data import ham10000, splits
 from ml.data.examples import Examples
+from ml.ensemble import Ensemble
 from ml.imaging.preprocess import FRAME, Size
 from ml.progress import Progress
 from ml.version import code_version
@@ -49,6 +51,8 @@ SIZE: Final[Size] = (192, 144)
 """(width, height) of what a member sees of a frame."""
 
 SERVED_VIEWS: Final = ("whole", "middle")
+
+NOVELTY_IMAGES: Final = 2000
 
 
 def train(run: Run, progress: Progress) -> Bundle:
@@ -82,6 +86,7 @@ def train(run: Run, progress: Progress) -> Bundle:
         name=name,
         members=members,
         calibration=calibrated,
+        novelty=_novelty(ensemble, sides["train"], answers.features, run.settings.seed),
         seen=seen,
         facts={
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -103,6 +108,13 @@ def train(run: Run, progress: Progress) -> Bundle:
     )
     progress.done(bundle=str(run.output), hash=made.hash, metrics=metrics["metrics"])
     return made
+
+
+def _novelty(ensemble: Ensemble, train: Examples, held_out: np.ndarray, seed: int) -> novelty.Novelty:
+    """How features are distributed, from some training images, with its threshold set on held-out features (n, d)."""
+    rows = np.random.default_rng(seed).permutation(len(train))[:NOVELTY_IMAGES]
+    components = min(novelty.COMPONENTS, held_out.shape[1] // 2)
+    return novelty.fit(ensemble.in_batches(train.pixels[rows]).features, held_out, components)
 
 
 def fit_members(run: Run, train: Examples, validation: Examples, progress: Progress) -> None:

@@ -58,6 +58,7 @@ def lose(name: str) -> Callable[[Path], None]:
         (change("members", []), "no members"),
         (change("preprocessing", {"version": "other", "width": 1, "height": 1}), "wants preprocessing other"),
         (change("stack", {"coefficients": [[0.0]], "intercept": [0.0]}), "coefficients have shape"),
+        (change("conformal", [0.1]), "do not fit 7 classes"),
         (change("decision", {"bias": [0.0], "temperature": 1.0}), "does not fit 7 classes"),
         (change("thresholds", {"routine_referral": 0.9, "urgent_referral": 0.1}), "do not rise"),
         (change("thresholds", {}), "do not rise"),

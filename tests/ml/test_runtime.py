@@ -1,14 +1,19 @@
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from ml.assess import not_lesions, novelty
+from ml.bundle import NOVELTY
 from ml.classes import CLASSES, MALIGNANT
 from ml.ensemble import Answers, KerasNetwork, heat
+from ml.imaging.preprocess import fit, framed
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Runtime
 from ml.stack import softmax
+from ml.synthetic import draw
 from tests.ml.conftest import jpeg
 from tests.ml.tiny_bundle import THRESHOLDS, make_tiny_bundle
 
@@ -100,3 +105,24 @@ def test_bundles_with_one_member_in_common_share_its_network(
     assert set(cache.iterdir()) == networks
     assert other.name == "another name"
     assert other.preprocessing_version == "frame-4x3-v2"
+
+
+def test_a_picture_unlike_any_lesion_is_not_recognised(
+    tiny_bundle: Path, cache: Path, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    path = Path(shutil.copytree(tiny_bundle, tmp_path / "strict"))
+    pixels = [fit(draw("NV", seed)) for seed in range(60)]
+    lenient = Runtime(path, cache)
+    assert all(prediction.recognised for prediction in lenient.predict(pixels))
+    features = lenient._ensemble(np.stack([framed(each) for each in pixels])).features
+    novelty.fit(features[:40], features[40:], components=8).save(path / NOVELTY)
+    strict = Runtime(path, cache)
+    assert sum(prediction.recognised for prediction in strict.predict(pixels)) >= 58
+    noise, text = (fit(not_lesions.draw(kind, 1)) for kind in ("white_noise", "text"))
+    assert [prediction.recognised for prediction in strict.predict([noise, text])] == [False, False]
+
+
+def test_the_plausible_classes_hold_the_likeliest(runtime: Runtime, rng: np.random.Generator) -> None:
+    for prediction in runtime.predict([runtime.prepare(jpeg(photo(rng))) for _ in range(4)]):
+        assert max(prediction.probabilities, key=prediction.probabilities.__getitem__) in prediction.plausible
+        assert list(prediction.plausible) == [code for code in CLASSES if prediction.probabilities[code] >= 0.1 - 1e-9]

@@ -18,7 +18,7 @@ def overconfident(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.
 
 def test_fitting_calibrates(rng: np.random.Generator) -> None:
     logits, labels, lesions = overconfident(rng, 2000)
-    fitted = stack.fit(logits[:1000], labels[:1000], lesions[:1000])
+    fitted, _ = stack.fit(logits[:1000], labels[:1000], lesions[:1000])
     ones = np.ones(1000)
 
     def held_out(answer: stack.Stack) -> Scored:

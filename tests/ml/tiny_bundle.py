@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from ml import bundle
+from ml.assess.novelty import Novelty
 from ml.bundle import Member
 from ml.calibration import Calibration
 from ml.decision import unbiased
@@ -18,6 +19,11 @@ THRESHOLDS: Final = {"urgent_referral": 0.6, "routine_referral": 0.3}
 
 # The variables of the `tiny` member in order, written without Keras so that this needs no TensorFlow.
 _CONV1, _NORM, _CONV2, _MAPS = [(5, 5, 3, 8), (8,)], [(8,)] * 4, [(3, 3, 8, 16), (16,)], [(1, 1, 16, 7), (7,)]
+
+
+def everything(width: int) -> Novelty:
+    """To which no features (n, width) are novel."""
+    return Novelty(np.zeros(width, np.float32), np.zeros((width, 1), np.float16), np.ones(1, np.float32), 1.0, np.inf)
 
 
 def make_tiny_bundle(path: Path, seed: int = 0, name: str = "tiny") -> Path:
@@ -32,7 +38,8 @@ def make_tiny_bundle(path: Path, seed: int = 0, name: str = "tiny") -> Path:
         path,
         name=name,
         members=[Member("tiny", path / "tiny.npz", (192, 144), ("whole",))],
-        calibration=Calibration(average(1), unbiased(7), THRESHOLDS),
+        calibration=Calibration(average(1), unbiased(7), THRESHOLDS, [0.9] * 7),
+        novelty=everything(16),
         seen=np.zeros((0, WORDS), dtype=np.uint64),
         facts={"data_hash": "0" * 64, "code_version": "test"},
         metrics={},
