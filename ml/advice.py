@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ml.classes import MALIGNANT
+from ml.classes import BINARY, is_malignant
 
 
 class Advice(StrEnum):
@@ -52,18 +52,22 @@ def combine(
     P(malignant) gives.
 
     The uncertainty is a standard deviation by the law of total variance: the images' mean variance (their errors are
-    not independent, so it does not shrink with their number) plus the variance between the images. Raises ValueError
-    without an image, or when the two lists differ in length.
+    not independent, so it does not shrink with their number) plus the variance between the images.
+
+    Images that were answered in different taxonomies are combined as malignant or benign alone: a class that one of
+    them could not name has no mean, and P(malignant) means the same in all. Raises ValueError without an image, or when
+    the two lists differ in length.
     """
     if not probabilities or len(probabilities) != len(uncertainties):
         raise ValueError(f"{len(probabilities)} images with {len(uncertainties)} uncertainties give no answer.")
     count = len(probabilities)
+    malignants = [math.fsum(image[code] for code in image if is_malignant(code)) for image in probabilities]
+    if any(image.keys() != probabilities[0].keys() for image in probabilities):
+        probabilities = [dict(zip(BINARY.codes, (1 - share, share), strict=True)) for share in malignants]
     mean = {code: math.fsum(image[code] for image in probabilities) / count for code in probabilities[0]}
-    malignant = math.fsum(mean[code] for code in MALIGNANT)
+    malignant = math.fsum(malignants) / count
     within = math.fsum(value**2 for value in uncertainties) / count
-    between = (
-        math.fsum((math.fsum(image[code] for code in MALIGNANT) - malignant) ** 2 for image in probabilities) / count
-    )
+    between = math.fsum((share - malignant) ** 2 for share in malignants) / count
     return CaseAnswer(
         probabilities=mean,
         top_class=max(mean, key=mean.__getitem__),

@@ -73,5 +73,8 @@ def taxonomy(codes: Sequence[str]) -> Taxonomy:
 
 
 def is_malignant(code: str) -> bool:
-    """Whether a class counts as malignant here; raises KeyError for a code that is not one of CLASSES."""
-    return CLASSES[INDEX[code]] in MALIGNANT
+    """Whether a class of any taxonomy counts as malignant here. Raises KeyError for a code that is in none."""
+    for known in TAXONOMIES:
+        if code in known.codes:
+            return code in known.malignant
+    raise KeyError(code)

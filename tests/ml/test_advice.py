@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.advice import Advice, advise, combine
-from ml.classes import CLASSES, MALIGNANT
+from ml.classes import BINARY, CLASSES, EIGHT, MALIGNANT, SEVEN, Taxonomy
 
 THRESHOLDS = {"urgent_referral": 0.5, "routine_referral": 0.1}
 
@@ -45,6 +45,34 @@ def test_a_case_is_never_surer_than_its_images_are_on_average(images: list[tuple
     assert case.uncertainty >= min(spread for _, spread in images) - 1e-9
     low, high = min(malignant for malignant, _ in images), max(malignant for malignant, _ in images)
     assert low - 1e-9 <= case.malignant <= high + 1e-9
+
+
+@pytest.mark.parametrize("taxonomy", [SEVEN, EIGHT, BINARY])
+def test_a_case_keeps_the_taxonomy_of_its_images(taxonomy: Taxonomy) -> None:
+    sure = {code: float(code == taxonomy.malignant[-1]) for code in taxonomy.codes}
+    even = dict.fromkeys(taxonomy.codes, 1 / len(taxonomy.codes))
+    case = combine([sure, even], [0.1, 0.1], THRESHOLDS)
+    assert tuple(case.probabilities) == taxonomy.codes
+    assert case.top_class == taxonomy.malignant[-1]
+    assert case.malignant == pytest.approx((1 + len(taxonomy.malignant) / len(taxonomy.codes)) / 2)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.permutations([SEVEN, EIGHT, BINARY]))
+def test_images_of_different_taxonomies_are_malignant_or_benign_together(
+    first: float, second: float, taxonomies: list[Taxonomy]
+) -> None:
+    images = []
+    for malignant, known in zip((first, second), taxonomies[:2], strict=True):
+        shares = {True: malignant / len(known.malignant), False: 0.0}
+        shares[False] = (1 - malignant) / (len(known.codes) - len(known.malignant))
+        images.append({code: shares[code in known.malignant] for code in known.codes})
+    case = combine(images, [0.0, 0.0], THRESHOLDS)
+    assert tuple(case.probabilities) == BINARY.codes
+    assert case.malignant == pytest.approx((first + second) / 2)
+    assert case.probabilities["MALIGNANT"] == pytest.approx(case.malignant)
+    assert math.fsum(case.probabilities.values()) == pytest.approx(1)
+    assert case.uncertainty == pytest.approx(abs(first - second) / 2, abs=1e-7)
+    assert case.advice is advise(case.malignant, THRESHOLDS)
 
 
 def test_without_an_image_there_is_no_answer() -> None:

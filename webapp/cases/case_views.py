@@ -42,6 +42,12 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         "case": found,
         "result": results[0] if results else None,
         "images": [(image, next(iter(image.results.all()), None), consensus.get(image.pk)) for image in images],
+        "collapsed": any(
+            answer.probabilities.keys() != whole.probabilities.keys()
+            for whole in results[:1]
+            for image in images
+            for answer in image.results.all()[:1]
+        ),
         "previous": previous,
         "following": following,
         "history": Event.objects.filter(object_id__in=seen_as)

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 
 from ml.advice import Advice
-from ml.classes import CLASSES
+from ml.classes import EIGHT
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import CaseResult
 from webapp.inference.selectors import with_answers
@@ -19,6 +19,8 @@ CHUNK = 2000
 REFUSED = (Image.State.REJECTED, Image.State.EXPIRED)
 THRESHOLDS = (Advice.URGENT_REFERRAL, Advice.ROUTINE_REFERRAL)
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+CLASSES = EIGHT.codes  # the column of a class that an answer does not tell apart is empty
 
 Format = Callable[[Batch], Iterator[str]]
 
@@ -93,7 +95,7 @@ def _answer(result: CaseResult | None, thresholds: "_Thresholds") -> Iterator[An
         yield from [None] * (4 + len(CLASSES) + 2 + len(THRESHOLDS) + 1)
         return
     yield from (result.advice, result.top_class, result.malignant, result.uncertainty)
-    yield from (result.probabilities[code] for code in CLASSES)
+    yield from (result.probabilities.get(code) for code in CLASSES)
     yield from (result.release.name, result.release.bundle_sha256)
     yield from (thresholds[result.release_id][name] for name in THRESHOLDS)
     yield result.created_at

@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, F, FloatField, IntegerField, OuterRe
 from django.db.models.functions import Coalesce
 
 from ml.advice import Advice
-from ml.classes import CLASSES
+from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, User
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import NEWEST, CaseResult
@@ -60,7 +60,7 @@ def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
     """Those of `cases_by_urgency` with this `advice`, class (`dx`) and `review` state."""
     if (advice := wanted.get("advice")) in URGENCY:
         cases = cases.filter(advice=advice)
-    if (dx := wanted.get("dx")) in CLASSES:
+    if (dx := wanted.get("dx")) in DISPLAY_NAMES:
         cases = cases.filter(top_class=dx)
     match wanted.get("review"):
         case "to_review":
@@ -70,6 +70,12 @@ def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
         case "waiting":
             cases = cases.filter(advice="")
     return cases
+
+
+def classes_named(batch: Batch) -> dict[str, str]:
+    """The classes that answers of this batch name as likeliest, with their names, in the order used everywhere."""
+    named = set(CaseResult.objects.filter(batch=batch).values_list("top_class", flat=True).distinct())
+    return {code: name for code, name in DISPLAY_NAMES.items() if code in named}
 
 
 def viewable_images(user: User | AnonymousUser, kind: str) -> "QuerySet[Image]":

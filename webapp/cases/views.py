@@ -9,7 +9,6 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from ml.classes import DISPLAY_NAMES
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import record
 from webapp.cases import selectors
@@ -56,7 +55,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "page": page,
         "filtered": any(request.GET.get(name) for name in ("advice", "dx", "review")),
         "advices": [(code, words.word) for code, words in ADVICE.items()],
-        "classes": DISPLAY_NAMES.items(),
+        "classes": selectors.classes_named(found).items(),
         "reviews": [(code, STATES[code].word) for code in selectors.REVIEWS],
         "rejected": selectors.unusable_images(found)[:REJECTED_SHOWN],
         "awaited": selectors.awaited_images(found)[:REJECTED_SHOWN],

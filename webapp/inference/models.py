@@ -4,11 +4,11 @@ from django.db import models
 from django.db.models import Q
 
 from ml.advice import Advice
-from ml.classes import CLASSES
+from ml.classes import DISPLAY_NAMES
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.leases import Leased
 
-DX_CHOICES = [(code, code) for code in CLASSES]
+DX_CHOICES = [(code, code) for code in DISPLAY_NAMES]
 NEWEST = ("-created_at", "-pk")  # what was answered last is what holds, also after a rollback to an older release
 ADVICE_CHOICES = [(advice.value, advice.name.replace("_", " ").capitalize()) for advice in Advice]
 
@@ -61,9 +61,9 @@ class Answer(models.Model):
     """What a release says: of an image, or of a case as a whole."""
 
     release = models.ForeignKey("registry.ModelRelease", models.PROTECT, related_name="+")
-    probabilities = models.JSONField(help_text="P(class) by ISIC code; they sum to 1")
-    top_class = models.CharField(max_length=5, choices=DX_CHOICES)
-    malignant = models.FloatField(help_text="P(MEL or BCC or AKIEC)")
+    probabilities = models.JSONField(help_text="P(class) by code, of the classes that were told apart; they sum to 1")
+    top_class = models.CharField(max_length=10, choices=DX_CHOICES)
+    malignant = models.FloatField(help_text="P(any malignant class)")
     uncertainty = models.FloatField(help_text="Standard deviation of P(malignant) over the ensemble's members")
     advice = models.CharField(max_length=20, choices=ADVICE_CHOICES)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -96,7 +96,10 @@ class Result(Answer):
 
 
 class CaseResult(Answer):
-    """The answer for a case: the newest answers of its images combined. `release` gave the last of them."""
+    """The answer for a case: the newest answers of its images combined. `release` gave the last of them.
+
+    Where releases that tell different classes apart answered its images, it says malignant or benign alone.
+    """
 
     case = models.ForeignKey(Case, models.CASCADE, related_name="results")
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="case_results")

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
-from ml.classes import CLASSES
+from ml.classes import BINARY, CLASSES
 from webapp.accounts.models import Organisation, User
 from webapp.cases.models import Image
 from webapp.inference.models import NEWEST, Result
@@ -160,7 +160,9 @@ def labels_of(annotator: User) -> "QuerySet[Label]":
 def compared_with_model(labels: "QuerySet[Label]", *, agrees: bool) -> "QuerySet[Label]":
     """Those of settled images that name a class, and the same (or another) class as the prediction that stood."""
     same = Q(dx=F("image__consensus__result__top_class"))
-    return labels.filter(dx__in=CLASSES, image__consensus__result__isnull=False).filter(same if agrees else ~same)
+    settled = labels.filter(dx__in=CLASSES, image__consensus__result__isnull=False)
+    comparable = settled.exclude(image__consensus__result__top_class__in=BINARY.codes)
+    return comparable.filter(same if agrees else ~same)
 
 
 def disagreements(organisation: Organisation) -> "QuerySet[Image]":

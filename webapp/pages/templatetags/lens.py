@@ -98,6 +98,14 @@ def certainty(uncertainty: float) -> str:
     return uncertainty_in_words(uncertainty)
 
 
+@register.filter
+def malignant_classes(probabilities: dict[str, float]) -> str:
+    """The malignant classes that an answer tells apart, for a sentence; empty where it has no more than one."""
+    codes = [code for code in DISPLAY_NAMES if code in probabilities and is_malignant(code)]
+    names = [DISPLAY_NAMES[code] for code in codes if len(codes) > 1]
+    return ", ".join(name[0].lower() + name[1:] for name in names)
+
+
 @register.inclusion_tag("components/probability_bars.html")
 def probability_bars(probabilities: dict[str, float]) -> dict[str, Any]:
     """The class probabilities as bars, the likeliest first."""
