@@ -28,7 +28,7 @@ from ml.runtime import Prediction, Runtime
 from webapp import storage
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job, Result
-from webapp.inference.services import Outcome, fail, heartbeat, say_goodbye, succeed
+from webapp.inference.services import Outcome, fail, heartbeat, say_goodbye, succeed, turn_away
 from webapp.leases import extend
 from webapp.queue import QUEUES, Task, ring_now
 from webapp.registry.models import ModelRelease
@@ -173,6 +173,10 @@ def _answer(batch: Batch) -> None:
     for job, image, prediction in zip(jobs, prepared, predictions, strict=True):
         if prediction is None:
             fail(job=job, token=batch.token, reason="model_error")
+            continue
+        if not (prediction.recognised or job.image.was_unrecognised):
+            turned = turn_away(job=job, token=batch.token)
+            logger.info("image_turned_away", job=job.pk, release=batch.release.name, written=turned)
             continue
         try:
             _write(job, batch, image, prediction)

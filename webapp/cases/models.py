@@ -8,6 +8,8 @@ from django.db.models import Q
 
 from webapp.leases import Leased
 
+NOT_A_LESION = "not_a_lesion"  # the reason of an image that the model does not recognise as a lesion
+
 
 class Priority(models.IntegerChoices):
     """Who goes first at the model: a person who waits, then bulk work."""
@@ -174,6 +176,11 @@ class Image(Leased):
 
     def __str__(self) -> str:
         return f"image {self.id}"
+
+    @property
+    def was_unrecognised(self) -> bool:
+        """Whether the model found no lesion in it. Where it is ready all the same, a provider has insisted."""
+        return any(flag["code"] == NOT_A_LESION for flag in self.quality)
 
     @property
     def upload_key(self) -> str:

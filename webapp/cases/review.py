@@ -4,7 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from webapp.audit.services import SYSTEM, Actor, record
-from webapp.cases.models import Batch, Case
+from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.errors import Problem
 from webapp.inference.selectors import is_unfinished
 from webapp.notify.services import tell_patient
@@ -33,6 +33,11 @@ def release_case(*, actor: Actor, case: Case, note: str = "") -> Case:
 
 
 def release_automatically(*, case: Case) -> None:
-    """Release without a clinician, where the organisation chose that."""
-    if case.organisation.release_policy == case.organisation.ReleasePolicy.AUTOMATIC:
+    """Release without a clinician, where the organisation chose that.
+
+    An answer about a picture that the model did not recognise waits for a clinician: one of them has insisted on it.
+    """
+    if case.organisation.release_policy != case.organisation.ReleasePolicy.AUTOMATIC:
+        return
+    if not case.images.filter(state=Image.State.READY, quality__contains=[{"code": NOT_A_LESION}]).exists():
         release_case(actor=SYSTEM, case=case)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from webapp.cases.models import Batch, Image
+from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.inference.completion import end_images
 from webapp.inference.models import Job, Result, Worker
 from webapp.leases import UNLEASED, expired
@@ -17,6 +17,10 @@ from webapp.queue import Task, ring, ring_now
 from webapp.registry.models import ModelRelease
 
 FORGOTTEN_AFTER = timedelta(hours=1)
+RETAKE = (  # read by patients and by providers
+    "We could not see a skin mark in the photo clearly enough to answer. "
+    "Please take another: close, sharp, in good light, with the spot in the middle."
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,25 @@ def fail(*, job: Job, token: uuid.UUID, reason: str) -> bool:
     batch = Batch.objects.select_for_update().get(pk=job.batch_id)
     if not _finish(job, token, state=Job.State.FAILED, reason=reason):
         return False
+    end_images(batch=batch, ended=[job.image], failures=1)
+    return True
+
+
+@transaction.atomic
+def turn_away(*, job: Job, token: uuid.UUID) -> bool:
+    """End a leased job whose picture the model does not recognise. False if the lease was lost.
+
+    The image is rejected as by the quality check, so that people are told in the same way and a provider may insist.
+    """
+    batch = Batch.objects.select_for_update().get(pk=job.batch_id)
+    if not _finish(job, token, state=Job.State.FAILED, reason=NOT_A_LESION):
+        return False
+    Image.objects.filter(pk=job.image_id, state=Image.State.READY).update(
+        state=Image.State.REJECTED,
+        reason=NOT_A_LESION,
+        advice=RETAKE,
+        quality=[*job.image.quality, {"code": NOT_A_LESION, "advice": RETAKE}],
+    )
     end_images(batch=batch, ended=[job.image], failures=1)
     return True
 

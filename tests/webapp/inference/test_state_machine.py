@@ -25,13 +25,13 @@ from hypothesis.stateful import (
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, ReleaseFactory
 from tests.webapp.inference.test_completion import outcome
 from webapp.audit.services import SYSTEM
-from webapp.cases.intake import Found, accept, claim_images, refuse, sweep_images
+from webapp.cases.intake import Found, accept, claim_images, override_quality, refuse, sweep_images
 from webapp.cases.models import Batch, Image
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.errors import Problem
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
-from webapp.inference.services import fail, succeed, sweep_jobs
+from webapp.inference.services import fail, succeed, sweep_jobs, turn_away
 from webapp.notify.models import Message
 
 LIVE_IMAGES = [Image.State.AWAITING_UPLOAD, Image.State.STORED]
@@ -51,6 +51,7 @@ class BatchMachine(RuleBasedStateMachine):
         with connection.cursor() as cursor:
             cursor.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
         self.release = ReleaseFactory(active=True)
+        self.reopened: set[uuid.UUID] = set()
         self.batches = [BatchFactory(), BatchFactory()]
         for batch in self.batches:
             for count in (1, 2):
@@ -84,15 +85,24 @@ class BatchMachine(RuleBasedStateMachine):
     def start_running(self, limit: int) -> tuple[uuid.UUID, list[Job]]:
         return claim_jobs(limit=limit)
 
-    @rule(run=runs, good=st.booleans())
-    def end_run(self, run: tuple[uuid.UUID, list[Job]], good: bool) -> None:
+    @rule(run=runs, end=st.sampled_from(["answered", "broken", "not_a_lesion"]))
+    def end_run(self, run: tuple[uuid.UUID, list[Job]], end: str) -> None:
         """Not consumed: a worker may come twice, or after it was given up."""
         token, jobs = run
         for job in jobs:
-            if good:
+            if end == "answered":
                 succeed(job=job, token=token, release=self.release, outcome=outcome())
-            else:
+            elif end == "broken":
                 fail(job=job, token=token, reason="model_error")
+            else:
+                turn_away(job=job, token=token)
+
+    @rule()
+    def a_provider_insists(self) -> None:
+        for image in Image.objects.filter(reason="not_a_lesion"):
+            with suppress(Problem):  # the same bytes are there once more
+                override_quality(actor=SYSTEM, image=image)
+                self.reopened.add(image.batch_id)
 
     @rule()
     def workers_die(self) -> None:
@@ -133,8 +143,16 @@ class BatchMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_batch_is_announced_once_and_only_when_it_is_complete(self) -> None:
-        completed = Batch.objects.filter(state__startswith="completed").count()
-        assert Message.objects.filter(kind=Message.Kind.BATCH_COMPLETED).count() == completed
+        completed = set(Batch.objects.filter(state__startswith="completed").values_list("pk", flat=True))
+        announced = list(Message.objects.filter(kind="batch_completed").values_list("batch_id", flat=True))
+        assert len(set(announced)) == len(announced)
+        assert completed <= set(announced) <= completed | self.reopened
+
+    @invariant()
+    def what_is_not_a_lesion_has_no_result_unless_a_provider_insists(self) -> None:
+        turned_away = Image.objects.filter(state=Image.State.REJECTED)
+        assert not Result.objects.filter(image__in=turned_away).exists()
+        assert not Job.objects.filter(image__in=turned_away, state__in=LIVE_JOBS).exists()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -7,8 +7,13 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from webapp import storage
-from webapp.cases.models import Archive, Batch, Image
+from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.inference.models import ADVICE_CHOICES, Job
+
+REASON = {
+    "help_text": "Stable code of the refusal, such as `corrupt` by its file, `blurred` by the quality check, or "
+    f"`{NOT_A_LESION}` where the model saw no lesion and gave no answer. Empty while there is none"
+}
 
 
 class UploadSerializer(serializers.Serializer[Any]):
@@ -38,6 +43,7 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
     class Meta:
         model = Image
         fields = ["id", "case", "case_id", "filename", "state", "reason", "what_to_do", "quality", "upload"]
+        extra_kwargs = {"reason": REASON}
 
     @extend_schema_field(UploadSerializer(allow_null=True))
     def get_upload(self, image: Image) -> dict[str, Any] | None:

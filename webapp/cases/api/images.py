@@ -52,7 +52,9 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
         return Response(upload)
 
     @extend_schema(
-        summary="Use an image against the advice of the quality check", request=None, responses=ImageSerializer
+        summary="Use an image against the advice of the quality check, or of the model that saw no lesion in it",
+        request=None,
+        responses=ImageSerializer,
     )
     @action(detail=True, methods=["post"], url_path="override-quality")
     def override_quality(self, request: Request, pk: str) -> Response:

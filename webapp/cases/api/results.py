@@ -7,7 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.reverse import reverse
 
-from ml.classes import CLASSES
+from ml.classes import DISPLAY_NAMES
+from webapp.cases.api.answers import REASON
 from webapp.cases.exports import NOTICE
 from webapp.cases.models import Case, Image
 from webapp.inference.models import Answer, CaseResult, Result
@@ -24,9 +25,11 @@ class AnswerSerializer(serializers.ModelSerializer[Answer]):
     """What a model release says."""
 
     probabilities = serializers.DictField(
-        child=serializers.FloatField(min_value=0, max_value=1), help_text=f"P(class): {', '.join(CLASSES)}"
+        child=serializers.FloatField(min_value=0, max_value=1),
+        help_text=f"P(class) of the classes that were told apart, among {', '.join(DISPLAY_NAMES)}. For a case whose "
+        "images were answered by releases that tell different classes apart: of BENIGN and MALIGNANT",
     )
-    malignant = serializers.FloatField(help_text="P(MEL or BCC or AKIEC)")
+    malignant = serializers.FloatField(help_text="P(any malignant class): MEL, BCC, AKIEC, SCC, MALIGNANT")
     uncertainty = serializers.FloatField(help_text="Standard deviation of P(malignant)")
     release = ReleaseSerializer()
 
@@ -126,6 +129,7 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
             "heatmap_url",
             "result",
         ]
+        extra_kwargs = {"reason": REASON}
 
     def get_quality_overridden(self, image: Image) -> bool:
         return image.state == Image.State.READY and bool(image.quality)

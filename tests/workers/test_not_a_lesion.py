@@ -1,0 +1,111 @@
+"""The inference worker answers what the model recognises, turns the rest away, and obeys a provider who insists."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import structlog
+
+from ml.advice import Advice
+from ml.classes import CLASSES, DISPLAY_NAMES
+from ml.runtime import Prediction
+from tests.factories import PROBABILITIES, BatchFactory, CaseFactory, ImageFactory, ReleaseFactory
+from tests.ml.imaging.samples import encode, skin_photo
+from webapp import storage
+from webapp.audit.services import SYSTEM
+from webapp.cases.intake import override_quality
+from webapp.cases.models import Batch, Image
+from webapp.cases.services import submit_batch
+from webapp.inference.models import Job, Result
+from webapp.registry.models import ModelRelease
+from workers import inference
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Model:
+    """Recognises a file whose last byte is not zero."""
+
+    preprocessing_version = "test"
+
+    def prepare(self, data: bytes) -> np.ndarray:
+        return np.frombuffer(data[-1:], dtype=np.uint8)
+
+    def predict(self, batch: Sequence[np.ndarray]) -> list[Prediction]:
+        return [
+            Prediction(
+                probabilities=PROBABILITIES,
+                decision=PROBABILITIES,
+                malignant=0.74,
+                plausible=("MEL",),
+                recognised=bool(pixels[0]),
+                uncertainty=0.05,
+                advice=Advice.URGENT_REFERRAL,
+                heatmap=np.zeros((8, 8), np.float32),
+            )
+            for pixels in batch
+        ]
+
+
+@pytest.fixture
+def release(monkeypatch: pytest.MonkeyPatch) -> ModelRelease:
+    release: ModelRelease = ReleaseFactory(active=True)
+    monkeypatch.setattr(inference, "load_active", lambda: (release, Model()))
+    return release
+
+
+def submitted(*recognised: bool) -> Batch:
+    """A batch of one case whose pictures the model recognises or not: it looks at the last byte of the file."""
+    batch = BatchFactory()
+    case = CaseFactory(batch=batch)
+    for number, known in enumerate(recognised):
+        image = ImageFactory(case=case, ready=True, filename=f"{number}.jpg")
+        storage.write(image.clean_key, encode(skin_photo(), "JPEG") + bytes([known]))
+    return submit_batch(actor=SYSTEM, batch=batch)
+
+
+def heatmaps(release: ModelRelease) -> list[bool]:
+    images = Image.objects.order_by("filename")
+    return [storage.size(Result(image=image, release=release).heatmap_key) is not None for image in images]
+
+
+def test_what_is_not_recognised_has_no_result_and_no_heatmap_and_holds_up_nothing(release: ModelRelease) -> None:
+    batch = submitted(True, False, True)
+    with structlog.testing.capture_logs() as log:
+        inference.drain()
+    batch.refresh_from_db()
+    assert (batch.state, batch.failures) == (Batch.State.COMPLETED_WITH_FAILURES, 1)
+    assert list(Job.objects.order_by("image__filename").values_list("state", "reason", "attempt")) == [
+        ("succeeded", "", 1), ("failed", "not_a_lesion", 1), ("succeeded", "", 1)
+    ]  # fmt: skip
+    assert list(Image.objects.order_by("filename").values_list("state", flat=True)) == ["ready", "rejected", "ready"]
+    assert Result.objects.count() == 2
+    assert heatmaps(release) == [True, False, True]
+    said = {str(value) for line in log for value in line.values()}
+    assert "image_turned_away" in said
+    assert not said & {*CLASSES, *DISPLAY_NAMES.values(), *(advice.value for advice in Advice), "0.74"}
+
+
+def test_a_provider_who_insists_is_answered(release: ModelRelease) -> None:
+    batch = submitted(False)
+    inference.drain()
+    override_quality(actor=SYSTEM, image=Image.objects.get())
+    inference.drain()
+    batch.refresh_from_db()
+    assert (batch.state, batch.failures) == (Batch.State.COMPLETED, 0)
+    assert Result.objects.get().malignant == 0.74
+    assert heatmaps(release) == [True]
+
+
+def test_insisting_on_a_blurred_picture_is_not_insisting_that_it_shows_a_lesion(release: ModelRelease) -> None:
+    batch = submitted(False)
+    flag = {"code": "blurred", "advice": "Hold still.", "measure": 3.0}
+    Image.objects.update(quality=[flag])  # as after a provider's override
+    inference.drain()
+    image = Image.objects.get()
+    assert (image.state, image.reason) == (Image.State.REJECTED, "not_a_lesion")
+    assert [flag["code"] for flag in image.quality] == ["blurred", "not_a_lesion"]
+    override_quality(actor=SYSTEM, image=image)
+    inference.drain()
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.COMPLETED
