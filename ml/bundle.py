@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from ml.classes import SEVEN, TAXONOMIES, Taxonomy, taxonomy
 from ml.decision import Decision
 from ml.imaging import preprocess
 from ml.imaging.fingerprint import WORDS
+from ml.preparation import NOTHING, Preparation
 from ml.stack import Stack
 
 FORMAT: Final = 2
@@ -31,6 +32,7 @@ NEEDED: Final = frozenset(
         "classes",
         "members",
         "preprocessing",
+        "preparation",
         "stack",
         "decision",
         "thresholds",
@@ -89,6 +91,11 @@ class Bundle:
     def frame(self) -> preprocess.Size:
         """(width, height) of the frames that it takes, in pixels."""
         return int(self.manifest["preprocessing"]["width"]), int(self.manifest["preprocessing"]["height"])
+
+    @property
+    def preparation(self) -> Preparation:
+        """What is done to a frame before the members look at it."""
+        return Preparation(**self.manifest["preparation"])
 
     @property
     def calibration(self) -> Calibration:
@@ -211,6 +218,7 @@ def save(
     card: str,
     taxonomy: Taxonomy = SEVEN,
     frame: preprocess.Size = preprocess.FRAME,
+    preparation: Preparation = NOTHING,
 ) -> Bundle:
     """Completes a bundle in `path`, where the members' weights already lie, and loads it.
 
@@ -232,6 +240,7 @@ def save(
             for member in members
         ],
         "preprocessing": {"version": preprocess.VERSION, "width": frame[0], "height": frame[1]},
+        "preparation": asdict(preparation),
         "stack": {
             "coefficients": calibration.stack.coefficients.tolist(),
             "intercept": calibration.stack.intercept.tolist(),

@@ -55,10 +55,11 @@ def ready(members: Sequence[Member], cache: Path, frame: Size = FRAME, taxonomy:
     return Ensemble(members, frame, cache, taxonomy=taxonomy)
 
 
-def score(logits: np.ndarray, examples: Examples, calibration: Calibration) -> Scored:
-    """The calibrated answers to the members' logits (n, members, 7), beside the truth."""
+def score(logits: np.ndarray, examples: Examples, calibration: Calibration, taxonomy: Taxonomy = SEVEN) -> Scored:
+    """The calibrated answers to the members' logits (n, members, k), and the classes named, beside the truth."""
     probabilities = calibration.stack.probabilities(logits)
-    return Scored(probabilities, examples.labels, examples.lesions, calibration.thresholds["routine_referral"])
+    point, named = calibration.thresholds["routine_referral"], calibration.decision.named(probabilities)
+    return Scored(probabilities, examples.labels, examples.lesions, point, taxonomy, named)
 
 
 def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
@@ -66,8 +67,8 @@ def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
     kept, dropped = unseen(examples, bundle.seen)
     if not len(kept):
         raise SeenError(f"The model has seen all {dropped} test images before, so they cannot measure it.")
-    answers = ready(bundle.members, cache, bundle.frame, bundle.taxonomy).in_batches(kept.pixels)
-    return summarise(score(answers.logits, kept, bundle.calibration), dropped)
+    answers = ready(bundle.members, cache, bundle.frame, bundle.taxonomy).in_batches(bundle.preparation(kept.pixels))
+    return summarise(score(answers.logits, kept, bundle.calibration, bundle.taxonomy), dropped)
 
 
 def summarise(scored: Scored, dropped_seen: int) -> Evaluation:

@@ -105,9 +105,8 @@ def supports_stack(validation: Examples) -> bool:
 
 def _read(run: Run, active: Bundle) -> Splits:
     dataset = snapshot.read(run.snapshot, run.images)
-    train, validation, test = (
-        data.load(dataset.split(name), dataset.images, active.frame) for name in ("train", "validation", "test")
-    )
+    sides = (data.load(dataset.split(name), dataset.images, active.frame) for name in ("train", "validation", "test"))
+    train, validation, test = (replace(side, pixels=active.preparation(side.pixels)) for side in sides)
     for name, examples in (("train", train), ("test", test)):
         if len(examples) == 0:
             raise DataError(f"no_{name}_images", f"The snapshot has no readable image in its {name} split.")
@@ -189,6 +188,7 @@ def _save(
         name=name,
         members=members,
         frame=active.frame,
+        preparation=active.preparation,
         calibration=calibrated,
         novelty=novelty,
         seen=splits.seen,

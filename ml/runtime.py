@@ -62,6 +62,7 @@ class Runtime:
         self.name = self.bundle.name
         self.preprocessing_version = VERSION
         self._calibration = self.bundle.calibration
+        self._preparation = self.bundle.preparation
         self._novelty = self.bundle.novelty
         self._taxonomy = self.bundle.taxonomy
         self._frame = self.bundle.frame
@@ -84,7 +85,8 @@ class Runtime:
         """
         if not batch:
             return []
-        answers = self._ensemble(np.stack([framed(pixels, self._frame) for pixels in batch]))
+        frames = np.stack([framed(pixels, self._frame) for pixels in batch])
+        answers = self._ensemble(self._preparation(frames))
         probabilities = self._calibration.stack.probabilities(answers.logits)
         decided = self._calibration.decision.probabilities(probabilities)
         plausible = conformal.sets(probabilities, self._calibration.conformal)
