@@ -8,6 +8,7 @@ from ml.advice import Advice
 from tests.factories import CaseResultFactory
 from webapp.cases.models import Case
 from webapp.inference.models import CaseResult
+from webapp.inference.services import RETAKE
 from webapp.patients.words import (
     AGREED,
     DIFFERED,
@@ -54,6 +55,10 @@ def test_a_result_reads_at_the_age_of_twelve(advice: Advice, uncertainty: float,
     sentences = explain(result.case, result).sentences()
     assert grade(" ".join(sentences)) <= AGE_12
     assert all(len(part.split()) <= 25 for text in sentences for part in re.split(r"(?<=[.!?])\s", text))
+
+
+def test_so_does_what_is_said_of_a_picture_that_shows_no_lesion() -> None:
+    assert grade(RETAKE) <= AGE_12
 
 
 @pytest.mark.parametrize("advice", Advice)

@@ -1,0 +1,136 @@
+"""How people and programs are told that the model saw no lesion in a picture, and how a provider insists."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+
+from ml.classes import CLASSES, DISPLAY_NAMES
+from tests.factories import BatchFactory, CaseFactory, ImageFactory, MembershipFactory, ReleaseFactory, UserFactory
+from tests.webapp.api import clinic as software
+from tests.webapp.api.clinic import good
+from tests.webapp.inference.test_completion import answer_all
+from webapp import storage
+from webapp.audit.services import SYSTEM, Actor
+from webapp.cases.models import Batch, Case, Image
+from webapp.cases.review import release_case
+from webapp.cases.services import submit_batch
+from webapp.inference.claim import claim_jobs
+from webapp.inference.services import RETAKE, turn_away
+from workers.delivery import deliver
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def sent(images: int, source: str = Batch.Source.WEB, **fields: Any) -> Case:
+    """A submitted case, with the model having seen no lesion in its first picture and waiting to answer the others."""
+    batch = BatchFactory(source=source, **fields)
+    case: Case = CaseFactory(batch=batch, patient__user=UserFactory(), external_id="A-1")
+    for number in range(images):
+        image = ImageFactory(case=case, ready=True, filename=f"picture-{number}.jpg")
+        for key in (image.clean_key, image.thumbnail_key):
+            storage.write(key, b"pixels")
+    submit_batch(actor=SYSTEM, batch=batch)
+    token, [job] = claim_jobs(limit=1)
+    assert turn_away(job=job, token=token)
+    return case
+
+
+def first(case: Case) -> Image:
+    return case.images.get(filename="picture-0.jpg")
+
+
+def page(client: Client, name: str, *args: object) -> str:
+    response = client.get(reverse(name, args=args))
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_a_provider_reads_what_happened_and_insists(client: Client) -> None:
+    case = sent(1)
+    client.force_login(MembershipFactory(organisation=case.organisation).user)
+
+    batch_page, case_page = page(client, "cases:batch", case.batch_id), page(client, "cases:case", case.pk)
+    for html in (batch_page, case_page):
+        assert RETAKE in html
+        assert "Not usable" in html
+    assert "1 without a result" in batch_page
+    assert "No picture of this case could be used" in case_page
+    assert batch_page.count("Use it all the same") == 1
+
+    again = client.post(reverse("cases:image_override", args=[first(case).pk]), follow=True).content.decode()
+    assert "is used all the same" in again
+    assert "In progress" in again
+    answer_all(ReleaseFactory(active=True))
+    case_page = page(client, "cases:case", case.pk)
+    assert "P(malignant)" in case_page
+    assert RETAKE in case_page  # whoever reads the answer knows that the model did not recognise the picture
+    assert "Used against the advice" in case_page
+
+
+def test_software_is_given_the_reason_and_may_insist() -> None:
+    clinic = software.Clinic()
+    case = sent(2, organisation=clinic.organisation)
+    answer_all(ReleaseFactory(active=True))
+    url = f"/batches/{case.batch_id}"
+
+    detail = good(clinic.get(url))
+    assert (detail["state"], detail["failures"]) == ("completed_with_failures", 1)
+    assert (detail["progress"]["images"]["rejected"], detail["progress"]["jobs"]["failed"]) == (1, 1)
+    found = good(clinic.get(f"/cases/{case.pk}"))
+    assert found["result"]["images"] == 1
+    [row] = [row for row in found["images"] if row["state"] == "rejected"]
+    assert (row["reason"], row["what_to_do"], row["result"], row["heatmap_url"]) == ("not_a_lesion", RETAKE, None, None)
+    [listed] = good(clinic.get(f"{url}/images", state="rejected"))["results"]
+    assert listed["reason"] == "not_a_lesion"
+    exported = b"".join(clinic.get(f"{url}/results.csv").streaming_content).decode()
+    [line] = csv.DictReader(io.StringIO(exported))
+    assert (line["status"], line["images"], line["images_used"]) == ("answered", "2", "1")
+    assert line["images_refused"] == "not_a_lesion"
+
+    again = good(clinic.post(f"/images/{row['id']}/override-quality"))
+    assert (again["state"], again["reason"]) == ("ready", "")
+    assert good(clinic.get(url))["progress"]["jobs"]["queued"] == 1
+
+
+def test_the_code_is_in_the_documentation(client: Client) -> None:
+    assert "not_a_lesion" in client.get("/api/v1/schema").content.decode()
+
+
+def test_a_patient_is_told_plainly_and_asked_for_another_photo(client: Client) -> None:
+    case = sent(1, Batch.Source.PATIENT)
+    assert case.patient.user is not None
+    client.force_login(case.patient.user)
+
+    html = page(client, "patient:case", case.pk)
+    assert RETAKE in html
+    assert "This says nothing about the spot itself." in html
+    assert "Take the photo again" in html
+    assert "hx-get" not in html  # nothing is waited for any more
+    for finding in (*DISPLAY_NAMES.values(), "not_a_lesion", "cancer"):
+        assert finding not in html
+    assert "New photo needed" in page(client, "patient:home")
+
+    deliver()
+    [letter] = mail.outbox
+    assert letter.to == [case.patient.email]
+    said = f"{letter.subject} {letter.body}"
+    assert "take a new one" in said
+    for finding in (*CLASSES, *DISPLAY_NAMES.values(), "cancer", "lesion.", "not_a_lesion"):
+        assert finding not in said
+
+
+def test_a_patient_with_one_good_photo_reads_its_result_and_that_one_could_not_be_used(client: Client) -> None:
+    case = sent(2, Batch.Source.PATIENT)
+    answer_all(ReleaseFactory(active=True))
+    release_case(actor=Actor(user=UserFactory()), case=case)
+    assert case.patient.user is not None
+    client.force_login(case.patient.user)
+
+    html = page(client, "patient:case", case.pk)
+    assert "We could not use 1 of your photos. The result comes from the other." in html
+    assert f"/photos/{first(case).pk}/" not in html
