@@ -1,0 +1,67 @@
+"""A bundle assessed as a whole: every part is there, and measures the images of the test split alone."""
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+import ml.data
+from ml import bundle
+from ml.assess import not_lesions, report, run
+from ml.assess.artefacts import ARTEFACTS
+from ml.assess.degradations import DEGRADATIONS
+from ml.classes import CLASSES
+from ml.data.images import ImageStore
+from ml.evaluate import SeenError
+from ml.imaging.fingerprint import fingerprint
+from ml.synthetic import draw
+
+LESIONS = 7 * 12
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic data set with masks."""
+    folder = tmp_path_factory.mktemp("published")
+    (folder / "images").mkdir()
+    (folder / "masks").mkdir()
+    rows = []
+    for number in range(LESIONS):
+        draw(CLASSES[number % 7], number, (96, 72)).save(folder / "images" / f"S_{number}.jpg")
+        mask = np.zeros((72, 96), np.uint8)
+        cv2.circle(mask, (48, 36), 20, 255, -1)
+        cv2.imwrite(str(folder / "masks" / f"S_{number}_segmentation.png"), mask)
+        rows.append(
+            {"image_id": f"S_{number}", "lesion_id": f"L_{number}", "dx": CLASSES[number % 7].lower(), "age": 40}
+        )
+    pd.DataFrame(rows).to_csv(folder / "small_metadata.csv", index=False)
+    return folder
+
+
+def test_every_part_is_measured_on_the_test_split(
+    published: Path, tiny_bundle: Path, cache: Path, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    loaded, dataset = bundle.load(tiny_bundle), ml.data.read(published)
+    assessment, scored = run.assess(loaded, dataset, ImageStore(published / "masks"), cache, told.append, pictures=2)
+    assert assessment.images == round(LESIONS / 7 * 0.15) * 7
+    assert {cost.change for cost in assessment.degradations} == set(DEGRADATIONS)
+    assert {cost.change for cost in assessment.artefacts} == set(ARTEFACTS)
+    assert {rate.kind for rate in assessment.not_lesions} == set(not_lesions.KINDS)
+    assert list(assessment.heat) == ["tiny"]
+    assert assessment.lesion_area is not None
+    assert assessment.lesion_area.value == pytest.approx(np.pi * 20**2 / (72 * 96), abs=0.02)
+    assert [*told][:2] == ["reading", "answering"]
+    report.write(assessment, scored, tmp_path / "report")
+    assert "jpeg 30" in (tmp_path / "report" / "assessment.md").read_text()
+
+
+def test_images_that_it_has_seen_are_left_out(published: Path, tiny_bundle: Path, cache: Path, tmp_path: Path) -> None:
+    knowing = Path(shutil.copytree(tiny_bundle, tmp_path / "knowing"))
+    prints = [fingerprint(draw(CLASSES[number % 7], number, (96, 72))) for number in range(LESIONS)]
+    np.save(knowing / bundle.SEEN, np.stack(prints))
+    with pytest.raises(SeenError, match="has seen all"):
+        run.assess(bundle.load(knowing), ml.data.read(published), None, cache)
