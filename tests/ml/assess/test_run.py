@@ -50,7 +50,7 @@ def test_every_part_is_measured_on_the_test_split(
     assert assessment.images == round(LESIONS / 7 * 0.15) * 7
     assert {cost.change for cost in assessment.degradations} == set(DEGRADATIONS)
     assert {cost.change for cost in assessment.artefacts} == set(ARTEFACTS)
-    assert {rate.kind for rate in assessment.not_lesions} == set(not_lesions.KINDS)
+    assert {rate.kind for rate in assessment.not_lesions} >= {*not_lesions.KINDS, "lesion, blur", "lesion, hair"}
     assert list(assessment.heat) == ["tiny"]
     assert assessment.lesion_area is not None
     assert assessment.lesion_area.value == pytest.approx(np.pi * 20**2 / (72 * 96), abs=0.02)
