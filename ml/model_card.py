@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ml.bundle import Member
+from ml.classes import DISPLAY_NAMES, EIGHT, SEVEN, Taxonomy
 
 LABELS: Final = {
-    "balanced_accuracy": "Balanced accuracy, 7 classes",
-    "malignant_auc": "AUC, malignant (MEL, BCC, AKIEC) against benign",
+    "balanced_accuracy": "Balanced accuracy",
+    "malignant_auc": "AUC, malignant against benign",
     "sensitivity": "Sensitivity for malignant at the operating point",
     "specificity": "Specificity for malignant at the operating point",
     "melanoma_auc": "AUC, melanoma against all others",
@@ -27,8 +28,14 @@ def write(
     origin: Sequence[str],
     evaluation: Mapping[str, Any],
     licence: str,
+    taxonomy: Taxonomy = SEVEN,
+    comparison: Sequence[str] = (),
+    figures: str = "",
 ) -> str:
-    """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`."""
+    """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`;
+    `comparison` are the lines of a section beside somebody's figures, and `figures` is the path of a page with plots.
+    """
+    classes = ", ".join(f"{code} ({DISPLAY_NAMES[code].lower()})" for code in taxonomy.codes)
     lines = [
         f"# {name}",
         "",
@@ -37,8 +44,8 @@ def write(
         "## What it is",
         "",
         f"A stacked logistic regression over {', '.join(member.name for member in members)}.",
-        "It gives seven class probabilities (ISIC codes), P(malignant), its standard deviation over the members,",
-        "and a heatmap.",
+        f"It gives probabilities of {len(taxonomy.codes)} classes, P(malignant), its standard deviation over the",
+        f"members and a heatmap. Classes: {classes}. Malignant: {', '.join(taxonomy.malignant)}.",
         "",
         f"Advice: urgent referral from P(malignant) {thresholds['urgent_referral']:.3f}, routine referral from "
         f"{thresholds['routine_referral']:.3f} (the operating point), else self-monitoring.",
@@ -56,14 +63,16 @@ def write(
         "",
         "| metric | value | 95 % interval |",
         "|---|---|---|",
-        *(_row(metric, evaluation["metrics"][metric]) for metric in LABELS),
+        *(_row(name, measured) for name, measured in evaluation["metrics"].items() if _applies(name, taxonomy)),
         "",
+        *([f"[Plots and more measurements]({figures}).", ""] if figures else []),
+        *comparison,
         "## Limits",
         "",
         "- Learnt from dermoscopic images of two clinics, mostly of light skin.",
         "  Phone photos and dark skin are not measured.",
-        "- Answers with one of seven classes whatever it is shown.",
-        "  Other diagnoses, among them squamous cell carcinoma, have no class.",
+        f"- Answers with one of {len(taxonomy.codes)} classes whatever it is shown.",
+        *_missing(taxonomy),
         "- A low P(malignant) does not rule cancer out: a changing lesion needs a doctor whatever the answer.",
         "",
         "## Licence",
@@ -72,6 +81,19 @@ def write(
         "",
     ]
     return "\n".join(lines)
+
+
+def _applies(metric: str, taxonomy: Taxonomy) -> bool:
+    return metric != "melanoma_auc" or "MEL" in taxonomy.codes
+
+
+def _missing(taxonomy: Taxonomy) -> list[str]:
+    """What the classes leave out."""
+    if taxonomy == EIGHT:
+        return ["  Other diagnoses have no class."]
+    if taxonomy == SEVEN:
+        return ["  Other diagnoses, among them squamous cell carcinoma, have no class."]
+    return ["  It does not say which disease."]
 
 
 def _row(metric: str, measured: Mapping[str, float | None]) -> str:

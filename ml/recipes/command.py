@@ -1,0 +1,51 @@
+"""`python -m ml train <recipe>`: its arguments, and what it calls."""
+
+import argparse
+from pathlib import Path
+
+from ml.progress import progress_for
+from ml.recipes import NAMES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `run`."""
+    parser.add_argument("recipe", choices=NAMES, help="what to train")
+    parser.add_argument("--data", type=Path, required=True, help="folder with labelled images in a published layout")
+    parser.add_argument("--work", type=Path, required=True, help="folder for what an interrupted run goes on from")
+    parser.add_argument("--output", type=Path, required=True, help="the bundle to make; its last part is its name")
+    parser.add_argument("--backbones", type=Path, help="folder with <network>_imagenet_notop.weights.h5 or .keras")
+    parser.add_argument("--teacher", type=Path, help="a bundle whose answers are learnt beside the labels")
+    parser.add_argument("--start", type=Path, help="a bundle whose members go on learning")
+    parser.add_argument("--members", help="comma-separated, some of the recipe's (default: all)")
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument("--samples", type=int, help="images drawn in an epoch (default: the recipe's)")
+    parser.add_argument("--seed", type=int, default=0, help="default 0")
+    parser.add_argument("--only-by-lesion", action="store_true", help="leave out the authors' own split")
+    parser.add_argument("--progress", choices=("text", "json"), default="text", help="json: one object a line")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Trains a recipe. Raises DataError `unknown_member` for a member that it does not have, and what
+    `ml.recipes.trainer.train` raises.
+    """
+    from ml.data.errors import DataError
+    from ml.recipes import named, trainer
+
+    chosen = named(options.recipe)
+    members = options.members.split(",") if options.members else ()
+    if unknown := sorted(set(members) - {part.name for part in chosen.members}):
+        told = ", ".join(part.name for part in chosen.members)
+        raise DataError("unknown_member", f"{chosen.name} has no {', '.join(unknown)}, only {told}.")
+    trainer.train(
+        trainer.Run(
+            recipe=chosen.reduced(members, options.epochs, options.samples, options.seed),
+            data=options.data,
+            work=options.work,
+            output=options.output,
+            backbones=options.backbones,
+            teacher=options.teacher,
+            start=options.start,
+            as_authors=not options.only_by_lesion,
+        ),
+        progress_for(options.progress),
+    )

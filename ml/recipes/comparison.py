@@ -1,0 +1,86 @@
+"""A recipe measured as its authors measured, beside their own figures, and what that is worth."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ml.classes import Taxonomy
+from ml.metrics import Measured
+from ml.recipes import measures
+from ml.recipes.fitting import Fitted
+from ml.recipes.sides import Sides
+
+
+@dataclass(frozen=True)
+class AsAuthors:
+    """The test images of a split by image: how many, for how many of them the model has seen another image of the same
+    lesion (or, through a teacher, a start or a segmenter, the image itself), and `ml.recipes.measures.MEASURES` on all
+    of them, on those, and on the others.
+    """
+
+    images: int
+    leaked_images: int
+    everything: dict[str, Measured]
+    leaked: dict[str, Measured]
+    new: dict[str, Measured]
+
+    @property
+    def share(self) -> float:
+        """The part of the test images that leaked."""
+        return self.leaked_images / self.images
+
+
+def as_authors(fitted: Fitted, sides: Sides, taxonomy: Taxonomy, leaked: np.ndarray, draws: int) -> AsAuthors:
+    """Measures the test side of a split by image; `leaked` bool (n,) are the images that the model knows."""
+    scored = fitted.plain(fitted.ensemble.in_batches(sides.test.pixels).logits, sides.test, taxonomy)
+    return AsAuthors(
+        images=len(scored.labels),
+        leaked_images=int(leaked.sum()),
+        everything=measures.measured(scored, draws),
+        leaked=measures.measured(scored.take(leaked), draws),
+        new=measures.measured(scored.take(~leaked), draws),
+    )
+
+
+def section(reported: Mapping[str, float], compared: AsAuthors | None, honest: Mapping[str, Measured]) -> list[str]:
+    """Lines for the card: the authors' figures, (a) the same measure on their split, (b) on the split by lesion."""
+    if compared is None:
+        return []
+    return [
+        "## Beside its authors' figures",
+        "",
+        f"Their way divides the data by image: for {compared.leaked_images} of the {compared.images} test images "
+        f"({compared.share:.0%})",
+        "the model has already seen the same lesion. Column (a) is their way, the next two take it apart, and in",
+        "column (b) no lesion is on two sides. In all of them the most probable class is named.",
+        "",
+        *measures.table(
+            reported,
+            {
+                "(a) split by image": compared.everything,
+                "(a), lesion seen before": compared.leaked,
+                "(a), lesion new": compared.new,
+                "(b) split by lesion": honest,
+            },
+        ),
+        "",
+    ]
+
+
+def facts(reported: Mapping[str, float], compared: AsAuthors | None, honest: Mapping[str, Measured]) -> dict[str, Any]:
+    """The same as plain numbers for the manifest."""
+    return {
+        "reported": dict(reported),
+        "as_authors": None if compared is None else _plain(asdict(compared)),
+        "by_lesion": {name: _plain(asdict(one)) for name, one in honest.items()},
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, float):
+        return None if np.isnan(value) else round(value, 4)
+    return value

@@ -1,0 +1,63 @@
+"""Soft labels from a bundle that knows more: the road to good weights for networks that have no pretrained ones.
+
+Source: Hinton, Vinyals, Dean, Distilling the Knowledge in a Neural Network, arXiv:1503.02531.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from ml import evaluate
+from ml.bundle import Bundle
+from ml.classes import BINARY, Taxonomy
+from ml.data.errors import DataError
+from ml.recipes.recipe import Lesson, Teach
+from ml.stack import malignant
+
+TRUST: Final = 0.7
+"""The weight of the teacher's answer; the rest is the label's."""
+
+ANSWERS: Final = "teacher.npy"
+
+
+def by_bundle(teacher: Bundle) -> Teach:
+    """A teacher that answers each train frame once, as the recipe prepares it, with its calibrated probabilities.
+    Asked, it raises DataError `wrong_classes` where its classes say nothing about the labels'.
+    """
+
+    def teach(lesson: Lesson) -> np.ndarray:
+        kept = lesson.work / f"{teacher.hash[:16]}.{ANSWERS}"
+        if not kept.exists():
+            lesson.progress.stage(f"asking {teacher.name}")
+            lesson.work.mkdir(parents=True, exist_ok=True)
+            np.save(kept, _answers(teacher, lesson))
+        return mixed(np.load(kept), lesson.sides.train.labels)
+
+    return teach
+
+
+def mixed(answers: np.ndarray, labels: np.ndarray, trust: float = TRUST) -> np.ndarray:
+    """A teacher's probabilities (n, k) and the labels int (n,) as soft labels float32 (n, k)."""
+    return np.asarray(trust * answers + (1 - trust) * np.eye(answers.shape[1])[labels], dtype=np.float32)
+
+
+def _answers(teacher: Bundle, lesson: Lesson) -> np.ndarray:
+    ensemble = evaluate.ready(teacher.members, lesson.work / "networks", teacher.frame, teacher.taxonomy)
+    probabilities = teacher.calibration.stack.probabilities(ensemble.in_batches(lesson.sides.train.pixels).logits)
+    return in_taxonomy(probabilities, teacher.taxonomy, lesson.taxonomy)
+
+
+def in_taxonomy(probabilities: np.ndarray, of: Taxonomy, wanted: Taxonomy) -> np.ndarray:
+    """Probabilities of the classes of one taxonomy as those of another, which is the same, BINARY, or one with more
+    classes. Raises DataError `wrong_classes`.
+    """
+    if of == wanted:
+        return probabilities
+    if wanted == BINARY:
+        sick = malignant(probabilities, of)
+        return np.stack([1 - sick, sick], axis=1)
+    if set(of.codes) <= set(wanted.codes):
+        found = np.zeros((len(probabilities), len(wanted.codes)))
+        found[:, [wanted.index[code] for code in of.codes]] = probabilities
+        return found
+    raise DataError("wrong_classes", f"The teacher knows {', '.join(of.codes)}, not {', '.join(wanted.codes)}.")

@@ -1,0 +1,127 @@
+"""The members of a recipe, fitted to one split of the data and made ready to answer."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from ml import calibration, evaluate, members, training, weights
+from ml.bundle import Bundle, Member
+from ml.calibration import Calibration
+from ml.classes import Taxonomy
+from ml.data.examples import Examples
+from ml.ensemble import Ensemble
+from ml.metrics import Scored
+from ml.progress import Progress
+from ml.recipes.recipe import Part, Recipe
+from ml.recipes.sides import Sides
+from ml.stack import average
+from ml.training import Settings
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Members with their weights in a folder, their calibration on the validation side, and the features that the last
+    of them gave there.
+    """
+
+    members: list[Member]
+    ensemble: Ensemble
+    calibration: Calibration
+    validation_features: np.ndarray
+
+    def plain(self, logits: np.ndarray, test: Examples, taxonomy: Taxonomy) -> Scored:
+        """Answers to test images as authors score them: the most probable class is named, and one network alone answers
+        without any calibration.
+        """
+        one = len(self.members) == 1
+        stack = average(1, len(taxonomy.codes)) if one else self.calibration.stack
+        return Scored(stack.probabilities(logits), test.labels, test.lesions, 0.5, taxonomy)
+
+
+def fit(
+    recipe: Recipe,
+    sides: Sides,
+    taxonomy: Taxonomy,
+    *,
+    work: Path,
+    backbones: Path | None,
+    start: Bundle | None,
+    soft_labels: np.ndarray | None,
+    progress: Progress,
+) -> Fitted:
+    """Fits each member and leaves `<work>/<name>.npz`: one that is there is kept, an interrupted one goes on.
+
+    A member starts from the bundle `start` where that has it, else as the recipe says. Raises FileNotFoundError for
+    missing ImageNet weights, StackError for a validation side that is too small.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    for part in recipe.members:
+        finished = work / f"{part.name}.npz"
+        if finished.exists():
+            continue
+        progress.stage(f"training {part.name}")
+        keras.utils.set_random_seed(part.settings.seed)
+        model = members.build(part.name, part.size, len(taxonomy.codes))
+        _begin(model, part, backbones, start)
+        training.fit(
+            model,
+            sides.train,
+            sides.validation,
+            part.settings,
+            progress,
+            work=_checkpoint(work, part.name),
+            soft_labels=soft_labels,
+        )
+        _settings_path(work, part.name).write_text(json.dumps(asdict(part.settings)) + "\n")
+        weights.save(model, finished)
+        keras.utils.clear_session()
+
+    progress.stage("calibrating")
+    fitted = [Member(part.name, work / f"{part.name}.npz", part.size, part.views) for part in recipe.members]
+    ensemble = evaluate.ready(fitted, work / "networks", taxonomy=taxonomy)
+    answers = ensemble.in_batches(sides.validation.pixels)
+    seed = recipe.members[0].settings.seed
+    calibrated = calibration.fit(answers.logits, sides.validation.labels, sides.validation.lesions, seed, taxonomy)
+    return Fitted(fitted, ensemble, calibrated, answers.features)
+
+
+def moved(fitted: Sequence[Member], folder: Path) -> list[Member]:
+    """The members with copies of their weights in another folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [
+        Member(member.name, Path(shutil.copy(member.weights, folder)), member.size, member.views) for member in fitted
+    ]
+
+
+def settings(work: Path, name: str) -> Settings:
+    """What a finished member was fitted with; it may be older than this run."""
+    return Settings(**json.loads(_settings_path(work, name).read_text()))
+
+
+def history(work: Path, name: str) -> list[dict[str, Any]]:
+    """The epochs of a member, as `ml.training.history` gives them."""
+    return training.history(_checkpoint(work, name))
+
+
+def _begin(model: keras.Model, part: Part, backbones: Path | None, start: Bundle | None) -> None:
+    known = {member.name: member for member in start.members} if start else {}
+    if part.name in known:
+        weights.load(model, known[part.name].weights)
+    elif part.imagenet:
+        if backbones is None:
+            raise FileNotFoundError(f"{part.name} starts from ImageNet weights: say with --backbones where they lie.")
+        members.load_imagenet(model, backbones)
+
+
+def _checkpoint(work: Path, name: str) -> Path:
+    return work / f"{name}.checkpoint"
+
+
+def _settings_path(work: Path, name: str) -> Path:
+    return work / f"{name}.json"

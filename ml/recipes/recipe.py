@@ -1,0 +1,110 @@
+"""What a recipe is: everything that the one trainer must know to train, measure and describe a bundle."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ml.bundle import Member
+from ml.calibration import Calibration
+from ml.classes import Taxonomy
+from ml.data.examples import Examples
+from ml.imaging.preprocess import Size
+from ml.metrics import Scored
+from ml.progress import Progress
+from ml.recipes.sides import ByImage, Sides
+from ml.training import Settings
+
+WIDE: Final[Size] = (192, 144)
+"""The frame's own shape, so that no lesion is squeezed."""
+
+FIGURES: Final = "figures"
+"""The folder for plots in a bundle; a bundle's hash leaves folders out."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One member: an architecture of `ml.members`, how it is fitted, the (width, height) that it sees, the views of a
+    frame that it averages over when it serves, and whether it starts from ImageNet or from random weights.
+    """
+
+    name: str
+    settings: Settings
+    size: Size = WIDE
+    views: tuple[str, ...] = ("whole",)
+    imagenet: bool = True
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a teacher is given: the sides of a split, the taxonomy of the labels, and a folder of its own for what an
+    interrupted run goes on from.
+    """
+
+    sides: Sides
+    taxonomy: Taxonomy
+    work: Path
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Made:
+    """A bundle that is all but written: its folder, where the members' weights lie; the sides of the split by lesion;
+    the test images that it has not seen, and the calibrated answers to them.
+    """
+
+    folder: Path
+    members: Sequence[Member]
+    calibration: Calibration
+    taxonomy: Taxonomy
+    sides: Sides
+    scored: Scored
+    test: Examples
+    progress: Progress
+
+
+Teach = Callable[[Lesson], np.ndarray]
+"""Gives soft labels for the train side, float (n, classes), that sum to one."""
+
+Extra = Callable[[Made], Sequence[str]]
+"""Adds files to a bundle's folder and gives sentences about them for its card."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`reported` are the authors' figures by the names of `ml.recipes.measures.MEASURES`, as shares of one;
+    `authors_split` is how they divided the data, None where there is nobody to compare with. `taxonomy` None takes
+    that of the data. `remove_hair` and `mask` prepare each frame, the second with the segmenter that ships;
+    `sharp_copies` trains on the data set's sharper copies too. `differs` are sentences on what is done otherwise than
+    the authors did. `teach` makes soft labels, and `extras` add to the finished bundle.
+    """
+
+    name: str
+    title: str
+    members: tuple[Part, ...]
+    reported: Mapping[str, float] = field(default_factory=dict)
+    authors_split: ByImage | None = None
+    taxonomy: Taxonomy | None = None
+    remove_hair: bool = False
+    mask: bool = False
+    sharp_copies: bool = False
+    differs: tuple[str, ...] = ()
+    teach: Teach | None = None
+    extras: tuple[Extra, ...] = ()
+
+    def reduced(
+        self, members: Sequence[str] = (), epochs: int | None = None, samples: int | None = None, seed: int = 0
+    ) -> "Recipe":
+        """With some of its members, or another number of epochs or of images in an epoch, for a smaller machine; member
+        i is fitted with the seed `seed + i`. Raises KeyError for a member that it does not have.
+        """
+        known = {part.name: part for part in self.members}
+        parts = [known[name] for name in members or known]
+
+        def fewer(settings: Settings, own: int) -> Settings:
+            return replace(settings, epochs=epochs or settings.epochs, samples=samples or settings.samples, seed=own)
+
+        fitted = [replace(part, settings=fewer(part.settings, seed + index)) for index, part in enumerate(parts)]
+        return replace(self, members=tuple(fitted))

@@ -1,0 +1,96 @@
+"""The sides of a split, with pixels: as a recipe's authors divided the images, and so that no lesion is on two."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from ml.classes import BINARY, Taxonomy
+from ml.data import examples as data
+from ml.data import splits
+from ml.data.errors import DataError
+from ml.data.examples import Examples
+from ml.data.table import SPLITS, Dataset
+from ml.imaging.preprocess import FRAME
+from ml.preparation import Preparation
+
+
+@dataclass(frozen=True)
+class ByImage:
+    """A split by image, each class divided by the same shares; the rest is train. Images of one lesion come to stand on
+    two sides.
+    """
+
+    test: float
+    validation: float
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Frames of the three sides, as the recipe prepares them."""
+
+    train: Examples
+    validation: Examples
+    test: Examples
+
+    @property
+    def fingerprints(self) -> np.ndarray:
+        """Of what a model of these sides learns from or is calibrated on: uint64 (n, 4)."""
+        return np.concatenate([self.train.fingerprints, self.validation.fingerprints])
+
+    @property
+    def leaked(self) -> np.ndarray:
+        """Which test images show a lesion that a model of these sides has seen another image of: bool (n,)."""
+        return np.isin(self.test.lesions, np.concatenate([self.train.lesions, self.validation.lesions]))
+
+
+def relabelled(dataset: Dataset, wanted: Taxonomy) -> Dataset:
+    """The data set in another taxonomy: that of the data itself, or BINARY, by which classes count as malignant.
+
+    Raises DataError `wrong_classes` for any other.
+    """
+    if wanted == dataset.taxonomy:
+        return dataset
+    if wanted != BINARY:
+        told = ", ".join(dataset.taxonomy.codes)
+        raise DataError("wrong_classes", f"The recipe tells {', '.join(wanted.codes)} apart, and the data have {told}.")
+    sick = dataset.table["dx"].isin(dataset.taxonomy.malignant)
+    return replace(dataset, table=dataset.table.assign(dx=np.where(sick, "MALIGNANT", "BENIGN")), taxonomy=BINARY)
+
+
+def by_image(table: pd.DataFrame, shares: ByImage, seed: int = 0) -> pd.Series:
+    """The side of each row, stratified by `dx`, in an order drawn by `seed`."""
+    place = pd.Series(np.random.default_rng(seed).random(len(table)), index=table.index)
+    rank = place.groupby(table["dx"]).rank(pct=True)
+    side = np.select([rank <= shares.test, rank <= shares.test + shares.validation], ["test", "validation"], "train")
+    return pd.Series(side, index=table.index)
+
+
+def by_lesion(table: pd.DataFrame) -> pd.Series:
+    """The side of each row as the whole project divides the data, by lesion and patient."""
+    return splits.assign(table)["split"]
+
+
+def load(dataset: Dataset, preparation: Preparation) -> Examples:
+    """Every image of the data set, as the recipe prepares it."""
+    read = data.load(dataset.table, dataset.images, FRAME, taxonomy=dataset.taxonomy)
+    return replace(read, pixels=preparation(read.pixels))
+
+
+def divide(examples: Examples, side: pd.Series) -> Sides:
+    """Examples divided by the side of each image id. Raises DataError `no_<side>_images` for a side without images."""
+    place = side[examples.rows["image_id"]].to_numpy()
+    for name in SPLITS:
+        if not (place == name).any():
+            raise DataError(f"no_{name}_images", f"The data have no readable image for the {name} side.")
+    train, validation, test = (examples.take(place == name) for name in SPLITS)
+    return Sides(train, validation, test)
+
+
+def sharpened(sides: Sides, dataset: Dataset, preparation: Preparation) -> Sides:
+    """The same sides, with the sharper copies of the data set in some train frames, if it has any."""
+    if dataset.details is None:
+        return sides
+    table, taxonomy = sides.train.rows, dataset.taxonomy
+    read = data.load(table, dataset.images, FRAME, taxonomy=taxonomy, details=dataset.details)
+    return replace(sides, train=replace(read, pixels=preparation(read.pixels)))

@@ -1,0 +1,140 @@
+"""The one trainer of every recipe: fits it as its authors divided the data, and again by lesion; the second becomes a
+bundle that says what both measured.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+import ml.data
+from ml import bundle as bundles
+from ml.bundle import Bundle
+from ml.data.table import Dataset
+from ml.imaging.fingerprint import WORDS, matches
+from ml.metrics import DRAWS
+from ml.preparation import Preparation
+from ml.progress import Progress
+from ml.recipes import distillation, fitting, sides, writing
+from ml.recipes.comparison import AsAuthors, as_authors
+from ml.recipes.fitting import Fitted
+from ml.recipes.recipe import Lesson, Recipe, Teach
+from ml.recipes.sides import Sides
+
+NO_IMAGES: Final = np.zeros((0, WORDS), dtype=np.uint64)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training is given.
+
+    `recipe`, reduced where the machine asks for it; `data`, a folder that `ml.data.read` knows; `work` keeps what an
+    interrupted run goes on from; the bundle goes to `output`, which is made. `backbones` holds the ImageNet weights;
+    `teacher` is a bundle whose answers become soft labels; `start` is a bundle whose members go on learning;
+    `as_authors` False leaves out the authors' split. `draws` are those of every bootstrap.
+    """
+
+    recipe: Recipe
+    data: Path
+    work: Path
+    output: Path
+    backbones: Path | None = None
+    teacher: Path | None = None
+    start: Path | None = None
+    as_authors: bool = True
+    draws: int = DRAWS
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a run starts from, read: the data in the taxonomy of the answers, the side of each image id in the split by
+    lesion, what is done to frames, the bundle to start from, the teacher, and the fingerprints of what all of these
+    have seen, uint64 (n, 4).
+    """
+
+    dataset: Dataset
+    by_lesion: pd.Series
+    preparation: Preparation
+    start: Bundle | None
+    teach: Teach | None
+    seen: np.ndarray
+
+
+def train(run: Run, progress: Progress) -> Bundle:
+    """Trains, measures and writes a bundle.
+
+    Raises DataError for data that cannot be used, FileNotFoundError for missing ImageNet weights or a missing
+    segmenter, StackError for too few lesions, BundleError for a teacher or start that is none.
+    """
+    progress.stage("reading")
+    given = _read(run)
+    examples = sides.load(given.dataset, given.preparation)
+    compared: AsAuthors | None = None
+    if run.recipe.authors_split and run.as_authors:
+        progress.stage("the authors' split, by image")
+        side = sides.by_image(given.dataset.table.set_index("image_id"), run.recipe.authors_split)
+        work = run.work / run.recipe.name / "by-image"
+        divided, fitted = _follow(run, given, sides.divide(examples, side), work, progress)
+        leaked = divided.leaked | matches(divided.test.fingerprints, given.seen)
+        compared = as_authors(fitted, divided, given.dataset.taxonomy, leaked, run.draws)
+        del divided  # a gigabyte of pixels
+    progress.stage("the split by lesion")
+    work = run.work / run.recipe.name / "by-lesion"
+    divided, fitted = _follow(run, given, sides.divide(examples, given.by_lesion), work, progress)
+    progress.stage("evaluating")
+    made = writing.write(
+        writing.Source(run.recipe, run.data, given.dataset, given.preparation, given.seen, examples.refused),
+        divided,
+        fitted,
+        compared=compared,
+        output=run.output,
+        work=work,
+        draws=run.draws,
+        progress=progress,
+    )
+    progress.done(bundle=str(run.output), hash=made.hash, metrics=made.manifest["metrics"]["metrics"])
+    return made
+
+
+def _read(run: Run) -> Given:
+    published = ml.data.read(run.data)
+    # Divided before it is relabelled, so that every recipe has the test side that the project has.
+    by_lesion = sides.by_lesion(published.table).set_axis(published.table["image_id"])
+    segmenter, seen = _segmenter() if run.recipe.mask else ("", NO_IMAGES)
+    known = {path: bundles.load(path) for path in (run.start, run.teacher) if path}
+    return Given(
+        dataset=sides.relabelled(published, run.recipe.taxonomy or published.taxonomy),
+        by_lesion=by_lesion,
+        preparation=Preparation(run.recipe.remove_hair, segmenter),
+        start=known[run.start] if run.start else None,
+        teach=distillation.by_bundle(known[run.teacher]) if run.teacher else run.recipe.teach,
+        seen=np.concatenate([seen, *(bundle.seen for bundle in known.values())]),
+    )
+
+
+def _segmenter() -> tuple[str, np.ndarray]:
+    """The name of the one that ships, and the fingerprints of what it has seen."""
+    from ml.segmentation.segmenter import Segmenter, shipped
+
+    folder = shipped()
+    return folder.name, Segmenter(folder).seen
+
+
+def _follow(run: Run, given: Given, divided: Sides, work: Path, progress: Progress) -> tuple[Sides, Fitted]:
+    """Fits the recipe to one split."""
+    taxonomy = given.dataset.taxonomy
+    if run.recipe.sharp_copies:
+        divided = sides.sharpened(divided, given.dataset, given.preparation)
+    soft_labels = given.teach(Lesson(divided, taxonomy, work / "teacher", progress)) if given.teach else None
+    return divided, fitting.fit(
+        run.recipe,
+        divided,
+        taxonomy,
+        work=work,
+        backbones=run.backbones,
+        start=given.start,
+        soft_labels=soft_labels,
+        progress=progress,
+    )

@@ -1,0 +1,169 @@
+"""From fitted members to a bundle's folder: calibration, what tells no lesion, measurements, figures and the card."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ml import bundle as bundles
+from ml import evaluate, model_card
+from ml.assess import novelty, report
+from ml.assess.novelty import Novelty
+from ml.bundle import Bundle
+from ml.data import ham10000, reading
+from ml.data.examples import Examples
+from ml.data.table import Dataset
+from ml.preparation import Preparation
+from ml.progress import Progress
+from ml.recipes import comparison, fitting, measures
+from ml.recipes.comparison import AsAuthors
+from ml.recipes.fitting import Fitted
+from ml.recipes.recipe import FIGURES, Made, Recipe
+from ml.recipes.sides import Sides
+from ml.version import code_version
+
+NOVELTY_IMAGES: Final = 2000
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a bundle is made of: the recipe, the folder of the data and what was read from it, in the taxonomy of the
+    answers, what is done to frames, fingerprints, uint64 (n, 4), of what a teacher, a start or a segmenter has seen,
+    and the images that could not be read, with the reason.
+    """
+
+    recipe: Recipe
+    folder: Path
+    dataset: Dataset
+    preparation: Preparation
+    seen: np.ndarray
+    refused: dict[str, str]
+
+
+def write(
+    source: Source,
+    sides: Sides,
+    fitted: Fitted,
+    *,
+    compared: AsAuthors | None,
+    output: Path,
+    work: Path,
+    draws: int,
+    progress: Progress,
+) -> Bundle:
+    """Measures what was fitted to a split by lesion on its test side and writes the bundle to `output`, which is made:
+    with `figures/`, a card, and in the manifest the comparison with the authors' figures.
+    """
+    taxonomy, calibrated = source.dataset.taxonomy, fitted.calibration
+    members = fitting.moved(fitted.members, output)
+    seen = np.concatenate([sides.fingerprints, source.seen])
+    test, dropped = evaluate.unseen(sides.test, seen)
+    if not len(test):
+        raise evaluate.SeenError(f"The model has seen all {dropped} test images before, so they cannot measure it.")
+    logits = fitted.ensemble.in_batches(test.pixels).logits
+    scored = evaluate.score(logits, test, calibrated, taxonomy)
+    honest = measures.measured(fitted.plain(logits, test, taxonomy), draws)
+    metrics = evaluate.summarise(scored, dropped).as_dict()
+
+    assessed = report.assess(scored, output.name, table=test.rows, quantiles=calibrated.conformal, draws=draws)
+    epochs = {member.name: fitting.history(work, member.name) for member in members}
+    report.write(assessed, scored, output / FIGURES, {name: told for name, told in epochs.items() if told})
+    made = Made(output, members, calibrated, taxonomy, sides, scored, test, progress)
+    extras = [sentence for extra in source.recipe.extras for sentence in extra(made)]
+
+    origin = [*_origin(source, sides, work), *extras]
+    licence = _licence(source.folder)
+    return bundles.save(
+        output,
+        name=output.name,
+        members=members,
+        calibration=calibrated,
+        novelty=_novelty(fitted, sides.train, source.recipe.members[0].settings.seed),
+        seen=seen,
+        taxonomy=taxonomy,
+        preparation=source.preparation,
+        facts={
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "recipe": source.recipe.name,
+            "data_hash": sha256(source.dataset.table.to_csv(index=False).encode()).hexdigest(),
+            "code_version": code_version(),
+            "seed": source.recipe.members[0].settings.seed,
+            "origin": origin,
+            "licence": licence,
+            "comparison": comparison.facts(source.recipe.reported, compared, honest),
+        },
+        metrics=metrics,
+        card=model_card.write(
+            name=output.name,
+            members=members,
+            thresholds=calibrated.thresholds,
+            origin=origin,
+            evaluation=metrics,
+            licence=licence,
+            taxonomy=taxonomy,
+            comparison=comparison.section(source.recipe.reported, compared, honest),
+            figures=f"{FIGURES}/assessment.md",
+        ),
+    )
+
+
+def _novelty(fitted: Fitted, train: Examples, seed: int) -> Novelty:
+    """How features are distributed, from some training images, with its threshold set on the validation side."""
+    rows = np.random.default_rng(seed).permutation(len(train))[:NOVELTY_IMAGES]
+    components = min(novelty.COMPONENTS, fitted.validation_features.shape[1] // 2)
+    return novelty.fit(fitted.ensemble.in_batches(train.pixels[rows]).features, fitted.validation_features, components)
+
+
+def _origin(source: Source, sides: Sides, work: Path) -> list[str]:
+    """Sentences for the card and the manifest."""
+    recipe, problems = source.recipe, dict(source.dataset.problems)
+    parts = {"train": sides.train, "validation": sides.validation, "test": sides.test}
+    if source.refused:
+        problems["refused"] = len(source.refused)
+    counts = ", ".join(f"{len(part)} images for {name}" for name, part in parts.items())
+    return [
+        f"Recipe {recipe.name}: {recipe.title}.",
+        f"{_layout(source.folder)}, split by lesion: {counts}.",
+        *(_member(recipe, index, work, len(sides.train)) for index in range(len(recipe.members))),
+        *_prepared(source.preparation),
+        *recipe.differs,
+        "The stack and the thresholds are fitted to the validation side. Nothing was chosen on the test side.",
+        "Problems in the data: " + (", ".join(f"{name} {count}" for name, count in problems.items()) or "none") + ".",
+    ]
+
+
+def _member(recipe: Recipe, index: int, work: Path, images: int) -> str:
+    part = recipe.members[index]
+    used, (width, height) = fitting.settings(work, part.name), part.size
+    start = "ImageNet weights" if part.imagenet else "random weights"
+    frozen = ", its backbone frozen" if used.freeze_backbone else ""
+    return (
+        f"{part.name} at {width} x {height} pixels starts from {start}{frozen}: {used.epochs} epochs of "
+        f"{used.samples or images} images in batches of {used.batch}, {used.loss.replace('_', ' ')}, "
+        f"{used.sampling} sampling, {used.augmentation} augmentation, learning rate {used.learning_rate:g}."
+    )
+
+
+def _prepared(preparation: Preparation) -> list[str]:
+    hair = ["Hairs are taken out of every frame."] if preparation.remove_hair else []
+    mask = [f"The skin around the lesion is blanked, by {preparation.segmenter}."] if preparation.segmenter else []
+    return [*hair, *mask]
+
+
+def _layout(folder: Path) -> str:
+    """How the data were published."""
+    fitting_layouts = [layout.name for layout in reading.LAYOUTS if not layout.missing(folder)]
+    return fitting_layouts[0] if fitting_layouts else "Images in a folder for each class"
+
+
+def _licence(folder: Path) -> str:
+    layout = _layout(folder)
+    if layout == "HAM10000":
+        return (
+            f"{ham10000.ATTRIBUTION} Backbones: ImageNet weights by Google, Apache-2.0. "
+            "The weights of this bundle carry the attribution and the non-commercial condition."
+        )
+    return f"{layout}: the terms of these images hold for the weights of this bundle. Backbones: Apache-2.0."

@@ -1,0 +1,109 @@
+"""The recipes as they are written down, and the pieces that they are made of."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml import members, recipes
+from ml.augment import STRENGTHS
+from ml.classes import BINARY, EIGHT, SEVEN
+from ml.data.errors import DataError
+from ml.data.images import ImageStore
+from ml.metrics import Scored
+from ml.recipes import command, contact_sheet, distillation, measures, sides
+from ml.recipes.sides import ByImage
+from ml.runtime import Runtime
+from ml.synthetic import draw
+from ml.training import LOSSES, SAMPLING
+
+
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_a_recipe_asks_for_nothing_that_is_not_there(name: str) -> None:
+    recipe = recipes.named(name)
+    assert recipe.name == name
+    assert set(recipe.reported) <= set(measures.MEASURES)
+    for part in recipe.members:
+        assert part.name in members.ARCHITECTURES
+        assert set(part.views) <= set(members.VIEWS)
+        assert part.settings.loss in LOSSES
+        assert part.settings.sampling in SAMPLING
+        assert part.settings.augmentation in STRENGTHS
+
+
+def test_a_recipe_is_reduced_for_a_small_machine() -> None:
+    small = recipes.named("lesionlens").reduced(("nasnet_mobile", "mobilenet"), epochs=2, samples=64, seed=5)
+    assert [part.name for part in small.members] == ["nasnet_mobile", "mobilenet"]
+    assert [part.settings.seed for part in small.members] == [5, 6]
+    assert {(part.settings.epochs, part.settings.samples) for part in small.members} == {(2, 64)}
+    assert small.reduced().members[0].settings.samples == 64
+
+
+def test_an_unknown_recipe_is_refused() -> None:
+    with pytest.raises(KeyError):
+        recipes.named("trainer")
+
+
+def test_a_split_by_image_keeps_the_shares_of_each_class() -> None:
+    table = pd.DataFrame({"dx": ["NV"] * 400 + ["MEL"] * 50}, index=[f"I_{row}" for row in range(450)])
+    side = sides.by_image(table, ByImage(test=0.2, validation=0.08))
+    assert side[table["dx"] == "NV"].value_counts().to_dict() == {"train": 288, "test": 80, "validation": 32}
+    assert side[table["dx"] == "MEL"].value_counts().to_dict() == {"train": 36, "test": 10, "validation": 4}
+    assert (side == sides.by_image(table, ByImage(test=0.2, validation=0.08))).all()
+
+
+def test_precision_and_f1_weigh_classes_by_their_images() -> None:
+    """Worked by hand: three benign images of which one is called malignant, and one malignant that is found."""
+    named = np.array([0, 0, 1, 1])
+    scored = Scored(np.eye(2)[named], np.array([0, 0, 0, 1]), np.arange(4).astype(str), 0.5, BINARY)
+    once = np.ones(4)
+    assert measures.MEASURES["recall"](scored, once) == pytest.approx(3 / 4)
+    assert measures.precision(scored, once) == pytest.approx(3 / 4 * 1 + 1 / 4 * 1 / 2)
+    assert measures.f1(scored, once) == pytest.approx(3 / 4 * 4 / 5 + 1 / 4 * 2 / 3)
+    assert np.isnan(measures.f1(scored, np.zeros(4)))
+
+
+def test_the_table_sets_each_way_beside_the_authors() -> None:
+    scored = Scored(np.eye(2)[[0, 1]], np.array([0, 1]), np.array(["a", "b"]), 0.5, BINARY)
+    lines = measures.table({"accuracy": 0.9}, {"(a)": measures.measured(scored, 20)})
+    assert lines[0] == "| metric | authors report | (a) |"
+    assert "| accuracy | 0.900 | 1.000 (1.000 to 1.000) |" in lines
+    assert "| F1, weighted | – | 1.000 (1.000 to 1.000) |" in lines
+
+
+def test_a_teacher_speaks_the_language_of_its_student() -> None:
+    answers = np.array([[0.1, 0.5, 0.1, 0.1, 0.2, 0.0, 0.0]])
+    np.testing.assert_allclose(distillation.in_taxonomy(answers, SEVEN, BINARY), [[0.7, 0.3]])
+    np.testing.assert_allclose(distillation.in_taxonomy(answers, SEVEN, EIGHT), [[*answers[0], 0]])
+    with pytest.raises(DataError):
+        distillation.in_taxonomy(np.array([[0.4, 0.6]]), BINARY, SEVEN)
+
+
+def test_soft_labels_lie_between_the_teacher_and_the_label() -> None:
+    np.testing.assert_allclose(distillation.mixed(np.array([[0.5, 0.5]]), np.array([1]), trust=0.6), [[0.3, 0.7]])
+
+
+def test_a_contact_sheet_shows_each_image_and_what_could_not_be_read(runtime: Runtime, tmp_path: Path) -> None:
+    for number in range(4):
+        draw("NV", number, (96, 72)).save(tmp_path / f"S_{number}.png")
+    (tmp_path / "S_4.png").write_bytes(b"no image")
+    images = ImageStore(tmp_path)
+    sheet = contact_sheet.of_images(runtime, images, sorted(images.ids()))
+    assert sheet.size == (4 * 264 + 8, 2 * 238 + 8)
+    pixels = np.asarray(sheet)
+    assert (pixels[8 + 238 + 96, 8 + 128] == 200).all()
+    assert pixels[8:200, 8:264].std() > 5
+
+
+def test_a_member_that_the_recipe_lacks_is_named(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    folder = str(tmp_path)
+    options = parser.parse_args(
+        ["ham-cnn", "--data", folder, "--work", folder, "--output", folder, "--members", "plain,resnet"]
+    )
+    with pytest.raises(DataError, match="ham-cnn has no resnet, only plain") as refused:
+        command.run(options)
+    assert refused.value.code == "unknown_member"

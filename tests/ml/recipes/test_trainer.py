@@ -1,0 +1,140 @@
+"""A recipe in small, from a folder in HAM10000's layout to a bundle that serves."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml import bundle
+from ml.classes import BINARY, CLASSES, SEVEN
+from ml.data.errors import DataError
+from ml.progress import JsonProgress
+from ml.recipes import trainer
+from ml.recipes.contact_sheet import of_test_images
+from ml.recipes.recipe import Part, Recipe
+from ml.recipes.sides import ByImage
+from ml.recipes.trainer import Run
+from ml.runtime import Runtime
+from ml.synthetic import draw
+from ml.training import Settings
+from tests.ml.conftest import jpeg
+
+LESIONS_OF_A_CLASS = 40
+
+TINY = Recipe(
+    name="tiny",
+    title="two convolutions",
+    members=(Part("tiny", Settings(epochs=2, samples=320), size=(64, 64), imagenet=False),),
+    reported={"accuracy": 0.99},
+    authors_split=ByImage(test=0.2, validation=0.2),
+    differs=("Nobody published this.",),
+    extras=(of_test_images,),
+)
+
+
+class Stopped(JsonProgress):
+    """Interrupts when a stage begins."""
+
+    def __init__(self, at: str) -> None:
+        self._at = at
+
+    def stage(self, name: str) -> None:
+        if name == self._at:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small synthetic data set, as small pictures: two of each lesion."""
+    folder = tmp_path_factory.mktemp("published")
+    rows = []
+    for number in range(14 * LESIONS_OF_A_CLASS):
+        lesion, code = number // 2, CLASSES[number // 2 % 7]
+        draw(code, number, (96, 72)).save(folder / f"S_{number}.jpg")
+        rows.append({"image_id": f"S_{number}", "lesion_id": f"L_{lesion}", "dx": code.lower(), "age": ""})
+    pd.DataFrame(rows).to_csv(folder / "small_metadata.csv", index=False)
+    return folder
+
+
+def run_of(recipe: Recipe, published: Path, tmp_path: Path) -> Run:
+    return Run(recipe, published, tmp_path / "work", tmp_path / "made", draws=20)
+
+
+def test_a_recipe_becomes_a_bundle_that_says_what_both_splits_measured(published: Path, tmp_path: Path) -> None:
+    run = run_of(TINY, published, tmp_path)
+    made = trainer.train(run, JsonProgress())
+
+    of_class = round(LESIONS_OF_A_CLASS * 0.15)
+    assert made.taxonomy == SEVEN
+    assert made.manifest["recipe"] == "tiny"
+    assert made.manifest["metrics"]["lesions"] + made.manifest["metrics"]["dropped_seen"] / 2 >= 7 * of_class - 1
+    compared = made.manifest["comparison"]
+    assert compared["reported"] == {"accuracy": 0.99}
+    assert compared["as_authors"]["images"] == 14 * LESIONS_OF_A_CLASS * 0.2
+    assert compared["as_authors"]["leaked_images"] > 0.6 * compared["as_authors"]["images"]
+    for split in (compared["as_authors"]["everything"], compared["by_lesion"]):
+        assert 0 <= split["accuracy"]["low"] <= split["accuracy"]["value"] <= split["accuracy"]["high"] <= 1
+
+    card = (run.output / "model_card.md").read_text()
+    assert "Nobody published this." in card
+    assert "missing_age" in card
+    assert "| accuracy | 0.990 | " in card
+    assert f"{compared['as_authors']['leaked_images']} of the {compared['as_authors']['images']} test images" in card
+    figures = {path.name for path in (run.output / "figures").iterdir()}
+    assert figures >= {
+        "confusion.png", "curves.png", "reliability.png", "training_tiny.png", "assessment.md", "predictions.png"
+    }  # fmt: skip
+
+    (prediction,) = (runtime := Runtime(run.output, tmp_path / "cache")).predict(
+        [runtime.prepare(jpeg(np.asarray(draw("NV", 9999))))]
+    )
+    assert sum(prediction.probabilities.values()) == pytest.approx(1)
+
+    more = TINY.reduced(epochs=50)
+    again = trainer.train(replace(run, recipe=more, output=tmp_path / "again"), Stopped("training tiny"))
+    assert (tmp_path / "again" / "tiny.npz").read_bytes() == (run.output / "tiny.npz").read_bytes()
+    assert "2 epochs of 320 images" in (again.path / "model_card.md").read_text()
+
+
+def test_an_interrupted_run_keeps_what_it_has(published: Path, tmp_path: Path) -> None:
+    run = run_of(TINY, published, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(run, Stopped("the split by lesion"))
+    assert (tmp_path / "work" / "tiny" / "by-image" / "tiny.npz").exists()
+    assert not (tmp_path / "work" / "tiny" / "by-lesion").exists()
+
+
+def test_a_student_learns_malignancy_from_a_teacher_of_seven_classes(
+    published: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    """What the teacher has seen counts as seen by the student."""
+    recipe = replace(TINY, taxonomy=BINARY, authors_split=None, extras=())
+    made = trainer.train(replace(run_of(recipe, published, tmp_path), teacher=tiny_bundle), JsonProgress())
+    assert made.taxonomy == BINARY
+    assert len(made.seen) >= len(bundle.load(tiny_bundle).seen)
+    assert made.manifest["comparison"]["as_authors"] is None
+    assert "Beside its authors" not in (made.path / "model_card.md").read_text()
+    assert list((tmp_path / "work").rglob("*.teacher.npy"))
+
+
+def test_members_go_on_from_a_bundle(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    """With a step too small to matter, they are what they were."""
+    still = Settings(epochs=1, samples=32, learning_rate=1e-12, weight_decay=0, ema=0, freeze_batch_norm=True)
+    part = Part("tiny", still, size=(192, 144), imagenet=False)
+    recipe = replace(TINY, members=(part,), authors_split=None)
+    made = trainer.train(replace(run_of(recipe, published, tmp_path), start=tiny_bundle), JsonProgress())
+    before, after = (np.load(folder / "tiny.npz") for folder in (tiny_bundle, made.path))
+    for name in before.files:
+        np.testing.assert_allclose(before[name], after[name], atol=1e-3)
+
+
+def test_data_of_other_classes_are_refused_before_training(published: Path, tmp_path: Path) -> None:
+    benign = tmp_path / "benign"
+    for code in ("benign", "malignant"):
+        (benign / code).mkdir(parents=True)
+        draw("NV", 0, (96, 72)).save(benign / code / f"{code}.jpg")
+    with pytest.raises(DataError) as refused:
+        trainer.train(run_of(replace(TINY, taxonomy=SEVEN), benign, tmp_path), JsonProgress())
+    assert refused.value.code == "wrong_classes"
