@@ -1,0 +1,65 @@
+"""How well outlines fit, with 95 % bootstrap intervals by lesion.
+
+Source: Codella et al., Skin lesion analysis toward melanoma detection 2018, arXiv:1902.03368 (mean Jaccard, and the
+share of images below 0.65, from where an outline counts as failed).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from ml.evaluate import SeenError
+from ml.metrics import DRAWS, Measured, interval, lesion_weights
+from ml.segmentation.masks import Outlined
+from ml.segmentation.segmenter import Segmenter, outline
+
+FAILED: Final = 0.65
+
+
+def jaccards(grids: np.ndarray, truths: Sequence[np.ndarray]) -> np.ndarray:
+    """For each image the Jaccard index of the outline in its log-odds, float32 (n, rows, columns), with the true
+    mask, bool, at the mask's own resolution: float64 (n,). Two empty outlines agree: 1.
+    """
+    return np.array(
+        [_jaccard(outline(grid, truth.shape[::-1]), truth) for grid, truth in zip(grids, truths, strict=True)]
+    )
+
+
+def measure(values: np.ndarray, lesions: np.ndarray, draws: int = DRAWS, seed: int = 0) -> dict[str, Measured]:
+    """`mean_jaccard`, `failed_share` (below 0.65) and `threshold_jaccard` (the mean with failed ones counted as 0)
+    of the values of `jaccards`, float64 (n,), each with its interval; `lesions` are ids (n,).
+    """
+    columns = {
+        "mean_jaccard": values,
+        "failed_share": (values < FAILED).astype(np.float64),
+        "threshold_jaccard": np.where(values < FAILED, 0, values),
+    }
+    weights = list(lesion_weights(lesions, draws, seed))
+    result = {}
+    for name, column in columns.items():
+        low, high = interval(np.array([np.average(column, weights=weight) for weight in weights]))
+        result[name] = Measured(float(column.mean()), low, high)
+    return result
+
+
+def evaluate(segmenter: Segmenter, outlined: Outlined) -> dict[str, Any]:
+    """What a manifest keeps, on the images that the segmenter has not seen: counts and metrics as plain numbers.
+
+    Raises SeenError when it has seen every image.
+    """
+    kept = outlined.unseen(segmenter.seen)
+    dropped = len(outlined) - len(kept)
+    if not len(kept):
+        raise SeenError(f"The segmenter has seen all {dropped} test images before, so they cannot measure it.")
+    values = jaccards(segmenter.logits(kept.pixels), kept.masks)
+    metrics = {
+        name: {key: round(value, 4) for key, value in vars(measured).items()}
+        for name, measured in measure(values, kept.lesions).items()
+    }
+    return {"images": len(kept), "lesions": len(set(kept.lesions)), "dropped_seen": dropped, "metrics": metrics}
+
+
+def _jaccard(found: np.ndarray, truth: np.ndarray) -> float:
+    union = np.count_nonzero(found | truth)
+    return np.count_nonzero(found & truth) / union if union else 1.0

@@ -1,0 +1,132 @@
+"""What the segmenter is made of: masks, views, batches, the loss, and what is measured."""
+
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from ml.data.errors import DataError
+from ml.segmentation import fitting, masks, measure, network
+from ml.segmentation.fitting import Batches, Settings
+from ml.segmentation.masks import Outlined
+from ml.segmentation.segmenter import outline
+from ml.segmentation.views import view
+
+LESIONS_OF_A_CLASS = 14
+SIZE = (32, 32)
+
+
+def lesion(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Skin with an ellipse, uint8 (96, 128, 3), and where the ellipse is, bool (75, 100)."""
+    rng = np.random.default_rng(number)
+    middle, axes = rng.uniform((0.3, 0.3), (0.7, 0.7)), rng.uniform(0.08, 0.25, 2)
+    x, y = np.meshgrid(np.linspace(0, 4 / 3, 400), np.linspace(0, 1, 300))
+    inside = ((x - middle[0] * 4 / 3) / axes[0]) ** 2 + ((y - middle[1]) / axes[1]) ** 2 < 1
+    picture = np.where(inside[..., None], (110, 70, 50), (220, 180, 160)).astype(np.uint8)
+    small = cv2.resize(picture, (128, 96), interpolation=cv2.INTER_AREA)
+    grain = rng.integers(0, 20, (96, 128, 3)).astype(np.uint8)
+    return small + grain, inside[::4, ::4]
+
+
+def png(pixels: np.ndarray) -> bytes:
+    output = BytesIO()
+    Image.fromarray(pixels).save(output, "PNG")
+    return output.getvalue()
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set with its masks in a ZIP file beside it."""
+    folder = tmp_path_factory.mktemp("published")
+    rows = []
+    with zipfile.ZipFile(folder / "small_masks.zip", "w") as archive:
+        for number in range(2 * LESIONS_OF_A_CLASS):
+            pixels, mask = lesion(number)
+            (folder / f"S_{number}.png").write_bytes(png(pixels))
+            archive.writestr(f"masks/S_{number}_segmentation.png", png(mask.astype(np.uint8) * 255))
+            rows.append({"image_id": f"S_{number}", "lesion_id": f"L_{number}", "dx": ("mel", "nv")[number % 2]})
+    pd.DataFrame(rows).to_csv(folder / "small_metadata.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outlined() -> Outlined:
+    made = [lesion(number) for number in range(40)]
+    names = np.array([f"L_{number}" for number in range(40)])
+    pixels = np.stack([pixels for pixels, _ in made])
+    return Outlined(pixels, [mask for _, mask in made], names, np.zeros((40, 4), np.uint64))
+
+
+def test_the_loss_is_small_where_the_outline_fits_and_large_where_it_does_not(outlined: Outlined) -> None:
+    truth = np.stack(outlined.masks)[..., None].astype(np.float32)
+    logits = truth * 40 - 20
+    assert np.max(fitting.loss(truth, logits)) < 0.01
+    assert np.min(fitting.loss(truth, -logits)) > 1.9
+    np.testing.assert_allclose(fitting.jaccard(truth, logits), 1)
+    np.testing.assert_allclose(fitting.jaccard(truth, -logits), 0, atol=1e-6)
+
+
+def test_a_view_moves_the_mask_with_the_frame(outlined: Outlined, rng: np.random.Generator) -> None:
+    mask = cv2.resize(outlined.masks[0].astype(np.uint8) * 255, (128, 96))
+    frame = np.repeat(mask[..., None] // 3 * 2 + 40, 3, axis=-1)
+    places = []
+    for _ in range(10):
+        seen, moved = view(frame, mask, (64, 48), rng)
+        assert seen.shape == (48, 64, 3)
+        inside, outside = seen[moved > 250].mean(), seen[moved < 5].mean()
+        assert inside > outside + 60
+        places.append(np.argwhere(moved > 127).mean(axis=0))
+    assert np.std(places, axis=0).min() > 1
+
+
+def test_an_epoch_draws_each_image_once_and_the_next_in_another_order(outlined: Outlined) -> None:
+    first, same = (Batches(outlined, SIZE, Settings(epochs=1)) for _ in range(2))
+    assert sum(len(first[index][0]) for index in range(len(first))) == len(outlined)
+    np.testing.assert_array_equal(first[0][0], same[0][0])
+    same.on_epoch_end()
+    assert not np.array_equal(first[0][0], same[0][0])
+    first.start_at(1)
+    np.testing.assert_array_equal(first[1][0], same[1][0])
+
+
+def test_the_jaccard_index_is_taken_at_the_resolution_of_the_mask() -> None:
+    truth = np.zeros((150, 200), dtype=bool)
+    truth[50:100, 50:150] = True
+    grid = np.full((75, 100), -4, dtype=np.float32)
+    grid[25:50, 25:50] = 4
+    np.testing.assert_array_equal(outline(grid, (200, 150))[50:100, 50:100], True)
+    nothing = np.full((75, 100), -4, dtype=np.float32)
+    values = measure.jaccards(np.stack([grid, nothing, nothing]), [truth, truth, np.zeros_like(truth)])
+    np.testing.assert_allclose(values, [0.5, 0, 1])
+
+
+def test_measures_have_intervals_by_lesion() -> None:
+    values = np.array([0.9, 0.8, 0.6, 0.7])
+    measured = measure.measure(values, np.array(["a", "a", "b", "c"]), draws=400)
+    assert measured["mean_jaccard"].value == pytest.approx(0.75)
+    assert measured["failed_share"].value == pytest.approx(0.25)
+    assert measured["threshold_jaccard"].value == pytest.approx(0.6)
+    assert measured["mean_jaccard"].low == pytest.approx(0.6)  # the draw of lesion b alone
+    one = measure.measure(values, np.array(["a"] * 4), draws=20)["mean_jaccard"]
+    assert one.low == one.high == pytest.approx(0.75)
+
+
+def test_masks_that_are_missing_are_named(published: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        masks.find(tmp_path)
+    assert caught.value.code == "no_masks"
+    with pytest.raises(DataError, match="X_1_segmentation") as caught:
+        masks.load(pd.DataFrame({"image_id": ["S_0", "X_1"]}), masks.find(published))
+    assert caught.value.code == "missing_masks"
+
+
+def test_what_cannot_be_built_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="multiple of 16"):
+        network.build((100, 75))
+    with pytest.raises(FileNotFoundError, match=network.IMAGENET):
+        network.build(SIZE, tmp_path)
