@@ -68,7 +68,8 @@ def test_a_provider_reads_what_happened_and_insists(client: Client) -> None:
     answer_all(ReleaseFactory(active=True))
     case_page = page(client, "cases:case", case.pk)
     assert "P(malignant)" in case_page
-    assert RETAKE in case_page  # whoever reads the answer knows that the model did not recognise the picture
+    assert "do not rely on its numbers" in case_page
+    assert RETAKE in case_page
     assert "Used against the advice" in case_page
 
 
