@@ -69,7 +69,7 @@ def write(
         *comparison,
         "## Limits",
         "",
-        "- Learnt from dermoscopic images of two clinics, mostly of light skin.",
+        "- Learnt from published images, which are mostly dermoscopic and of light skin.",
         "  Phone photos and dark skin are not measured.",
         f"- Answers with one of {len(taxonomy.codes)} classes whatever it is shown.",
         *_missing(taxonomy),

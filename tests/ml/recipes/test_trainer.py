@@ -115,7 +115,10 @@ def test_a_student_learns_malignancy_from_a_teacher_of_seven_classes(
     assert made.taxonomy == BINARY
     assert len(made.seen) >= len(bundle.load(tiny_bundle).seen)
     assert made.manifest["comparison"]["as_authors"] is None
-    assert "Beside its authors" not in (made.path / "model_card.md").read_text()
+    card = (made.path / "model_card.md").read_text()
+    assert "probabilities of 2 classes" in card
+    assert "melanoma" not in card
+    assert "Beside its authors" not in card
     assert list((tmp_path / "work").rglob("*.teacher.npy"))
 
 
