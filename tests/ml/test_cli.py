@@ -1,28 +1,11 @@
-import csv
 from pathlib import Path
 
 import pytest
 
 from ml.cli import main
-from ml.synthetic import synthesize
+from tests.ml.tiny_bundle import make_tiny_bundle
 
-
-def test_predict_gives_a_row_for_each_image_and_an_error_for_a_broken_one(
-    tiny_bundle: Path, cache: Path, runtime: object, tmp_path: Path
-) -> None:
-    images = tmp_path / "images"
-    synthesize(3, images)
-    (images / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing more")
-    output = tmp_path / "answers.csv"
-    arguments = ["--bundle", str(tiny_bundle), "--cache", str(cache), "--images", str(images), "--output", str(output)]
-    assert main(["predict", *arguments]) == 0
-    rows = list(csv.DictReader(output.open()))
-    assert [row["image"] for row in rows] == sorted(file.stem for file in images.glob("*.jpg"))
-    good, broken = rows[:3], rows[3]
-    assert all(sum(float(row[code]) for code in list(row)[1:8]) == pytest.approx(1, abs=1e-4) for row in good)
-    assert all(row["advice"] and not row["error"] for row in good)
-    assert broken["error"]
-    assert not broken["MEL"]
+COMMANDS = ["train", "retrain", "synthesize", "evaluate", "compare", "predict", "export", "warm"]
 
 
 def test_synthesize_writes_pictures(tmp_path: Path) -> None:
@@ -37,9 +20,34 @@ def test_warm_says_when_there_is_nothing_to_do(
     assert "nothing, the cache was warm" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["train", "retrain", "evaluate", "predict", "synthesize", "warm"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])
     assert stopped.value.code == 0
-    assert "--" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"Example:\n  python -m ml {command} " in told
+    assert max(map(len, told.splitlines())) <= 120
+
+
+def test_the_readme_lists_every_command() -> None:
+    readme = (Path(__file__).parents[2] / "ml" / "README.md").read_text()
+    assert [command for command in COMMANDS if f"| `{command}` |" not in readme] == []
+
+
+def test_what_is_wrong_with_a_bundle_is_said_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["warm", "--bundle", str(tmp_path)]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "it is not a bundle" in told
+    assert "(bundle_error)" in told
+
+
+def test_a_defect_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def defect(*given: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("ml.convert.warm", defect)
+    with pytest.raises(ZeroDivisionError):
+        main(["warm", "--bundle", str(make_tiny_bundle(tmp_path / "tiny"))])

@@ -1,0 +1,43 @@
+"""The command line of `python -m ml`: one file for each family of commands."""
+
+import argparse
+from collections.abc import Sequence
+
+from ml.cli import learning, measuring, serving
+from ml.progress import progress_for
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; gives the exit code: 0, 1 where it failed and said why, 130 where it was interrupted.
+
+    Exceptions of this package and of the file system are worded for people. Any other is a defect and keeps its
+    traceback, except in commands with `--progress`, whose reader needs an event.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if not (hasattr(options, "progress") or isinstance(error, OSError) or type(error).__module__.startswith("ml.")):
+            raise
+        code = getattr(error, "code", None) or _code(type(error).__name__)
+        progress_for(getattr(options, "progress", "text")).error(str(code), str(error))
+        return 1
+    return 0
+
+
+def _code(name: str) -> str:
+    """`BundleError` as `bundle_error`: a stable code for an error that has none of its own."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ml", description="Train, evaluate and run the models of LesionLens."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+    learning.add_commands(commands)
+    measuring.add_commands(commands)
+    serving.add_commands(commands)
+    return parser

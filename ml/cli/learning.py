@@ -1,0 +1,102 @@
+"""The commands that make models and what they learn from: `train`, `retrain` and `synthesize`."""
+
+import argparse
+import sys
+from typing import Any, Final
+
+from ml.cli.options import Commands, cache, command, path
+from ml.progress import progress_for
+
+MEMBERS: Final = ("mobilenet_v2", "efficientnet_lite0", "mobilenet")
+
+TRAIN: Final = """
+Ends with metrics on a test split that shares no lesion with what was fitted. Run it again to go on after an
+interruption: finished members are kept, an unfinished one goes on from its checkpoint.
+
+Example:
+  python -m ml train --data HAM10000 --backbones imagenet --work runs/first --output ml/bundles/20261121-first
+"""
+
+RETRAIN: Final = """
+Writes a candidate bundle and gate.json, which says by a paired bootstrap over the lesions of the test split whether
+the candidate may replace the active bundle.
+
+Example:
+  python -m ml retrain --bundle ml/bundles/20261121-first --snapshot labels.csv --images photos --output candidate
+"""
+
+SYNTHESIZE: Final = """
+The pictures are drawn by code and show nobody; no metric on them says anything about real lesions.
+
+Example:
+  python -m ml synthesize --count 50 --output drawn
+"""
+
+
+def add_commands(commands: "Commands[Any]") -> None:
+    """Adds the commands of this file."""
+    train = command(commands, "train", _train, "Train a first bundle on HAM10000.", TRAIN)
+    path(train, "--data", "folder with HAM10000_metadata.csv and its images, as folders or ZIP files")
+    path(train, "--backbones", "folder with <member>_imagenet_notop.weights.h5 or .keras")
+    path(train, "--work", "folder for checkpoints and finished members")
+    path(train, "--output", "the bundle to make; its last part is the bundle's name")
+    _fitting(train, members=",".join(MEMBERS), epochs=12)
+    train.add_argument("--samples", type=int, default=4500, help="images drawn in an epoch (default 4500)")
+
+    text = "Fine-tune members of a bundle on new labels and compare by the gate."
+    retrain = command(commands, "retrain", _retrain, text, RETRAIN)
+    path(retrain, "--bundle", "the active bundle")
+    path(retrain, "--snapshot", "CSV with image_id, lesion_id, patient_id, dx, split, sha256")
+    path(retrain, "--images", "folder with <image_id>.jpg")
+    path(retrain, "--output", "receives bundle/ and gate.json")
+    cache(retrain)
+    _fitting(retrain, members="mobilenet_v2", epochs=3)
+    retrain.add_argument("--margin", type=float, default=0.05, help="loss of sensitivity allowed (default 0.05)")
+    retrain.add_argument("--min-lesions", type=int, default=30, help="malignant and benign each (default 30)")
+
+    text = "Draw synthetic lesions with a table in HAM10000's layout."
+    synthesize = command(commands, "synthesize", _synthesize, text, SYNTHESIZE)
+    synthesize.add_argument("--count", type=int, required=True, help="how many pictures")
+    path(synthesize, "--output", "folder to write")
+    synthesize.add_argument("--seed", type=int, default=0, help="another seed draws others (default 0)")
+
+
+def _fitting(parser: argparse.ArgumentParser, members: str, epochs: int) -> None:
+    parser.add_argument("--members", default=members, help=f"comma-separated networks (default {members})")
+    parser.add_argument("--epochs", type=int, default=epochs, help=f"passes over the images drawn (default {epochs})")
+    parser.add_argument("--seed", type=int, default=0, help="of everything drawn by chance (default 0)")
+    parser.add_argument("--progress", choices=("text", "json"), default="text", help="json: one object a line")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from ml import train
+    from ml.training import Settings
+
+    settings = Settings(epochs=options.epochs, samples=options.samples, seed=options.seed)
+    members = options.members.split(",")
+    run = train.Run(options.data, options.backbones, options.work, options.output, members, settings)
+    train.train(run, progress_for(options.progress))
+
+
+def _retrain(options: argparse.Namespace) -> None:
+    from ml import retrain
+
+    run = retrain.Run(
+        bundle=options.bundle,
+        snapshot=options.snapshot,
+        images=options.images,
+        output=options.output,
+        cache=options.cache,
+        epochs=options.epochs,
+        members=options.members.split(","),
+        seed=options.seed,
+        margin=options.margin,
+        min_lesions=options.min_lesions,
+    )
+    retrain.retrain(run, progress_for(options.progress))
+
+
+def _synthesize(options: argparse.Namespace) -> None:
+    from ml.synthetic import synthesize
+
+    sys.stderr.write(f"{options.count} synthetic images: {synthesize(options.count, options.output, options.seed)}\n")

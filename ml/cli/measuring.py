@@ -1,0 +1,151 @@
+"""The commands that measure bundles on labelled images: `evaluate` and `compare`."""
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from ml.bundle import Bundle, load
+from ml.cli import options as shared
+from ml.cli.options import Commands, chosen, command
+from ml.model_card import LABELS
+from ml.progress import bar
+
+if TYPE_CHECKING:
+    from ml.data.examples import Examples
+    from ml.data.table import Dataset
+    from ml.imaging.preprocess import Size
+
+DATA: Final = "folder with labelled images, published as HAM10000, ISIC 2018, 2019 or 2024, or a folder for each class"
+
+EVALUATE: Final = """
+Measures on the test split, which shares no lesion with the training and validation splits, and leaves out every image
+that the bundle has seen; how many is told. Each metric is a share between 0 and 1 and stands with its 95 % interval
+by a bootstrap over lesions. Sensitivity and specificity are those of the threshold for referral that the bundle
+carries, which was set on other images.
+
+Example:
+  python -m ml evaluate --data HAM10000 --json metrics.json
+"""
+
+COMPARE: Final = """
+Both bundles answer the same images of the test split; an image that either has seen is left out, and how many is told.
+The difference is second minus first, with its 95 % interval: each bootstrap draw takes the same lesions for both, so
+what is compared is the same patients. An interval without 0 is a difference that the images show. The last line says
+what the gate of a promotion would say of the second.
+
+Example:
+  python -m ml compare ml/bundles/20261121-first candidate/bundle --data HAM10000
+"""
+
+
+def add_commands(commands: "Commands[Any]") -> None:
+    """Adds the commands of this file."""
+    evaluate = command(commands, "evaluate", _evaluate, "Measure a bundle on images that it has never seen.", EVALUATE)
+    shared.bundle(evaluate)
+    shared.path(evaluate, "--data", DATA)
+    shared.json_file(evaluate)
+    shared.cache(evaluate)
+
+    compare = command(commands, "compare", _compare, "Measure how much two bundles differ, lesion by lesion.", COMPARE)
+    compare.add_argument("first", type=Path, help="bundle folder")
+    compare.add_argument("second", type=Path, help="bundle folder")
+    shared.path(compare, "--data", DATA)
+    shared.json_file(compare)
+    shared.cache(compare)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from ml.evaluate import evaluate
+
+    bundle = load(chosen(options))
+    dataset = _read(options.data, bundle)
+    told = evaluate(bundle, _examples(dataset, bundle.frame), options.cache).as_dict()
+    _show(
+        f"{bundle.name}: {_counted(told, 'it')}",
+        ("metric", "value", "95 % interval"),
+        ((_label(name), _number(each["value"]), _between(each)) for name, each in told["metrics"].items()),
+    )
+    _write(options.json, {"release": bundle.name, "bundle": bundle.hash, **told})
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from ml.compare import compare
+
+    first, second = load(options.first), load(options.second)
+    dataset = _read(options.data, first)
+    told = compare(first, second, lambda frame: _examples(dataset, frame), options.cache).as_dict()
+    _show(
+        f"{first.name} and {second.name}: {_counted(told, 'either')}",
+        ("metric", "first", "second", "difference", "95 % interval"),
+        (
+            (_label(row["metric"]), *map(_number, (row["active"], row["candidate"])), _signed(row), _between(row))
+            for row in told["rows"]
+        ),
+        f"The gate: {told['verdict']}. {told['reason']}",
+    )
+    _write(options.json, told)
+
+
+def _read(folder: Path, bundle: Bundle) -> "Dataset":
+    """The labelled images of a folder. Raises DataError where their classes are not those of the bundle."""
+    from ml import data
+    from ml.data.errors import DataError
+
+    dataset = data.read(folder)
+    if dataset.taxonomy != bundle.taxonomy:
+        told = [", ".join(taxonomy.codes) for taxonomy in (dataset.taxonomy, bundle.taxonomy)]
+        raise DataError("other_classes", f"{folder} is labelled {told[0]}, and {bundle.name} answers {told[1]}.")
+    if dataset.problems:
+        counts = ", ".join(f"{count} {problem}" for problem, count in sorted(dataset.problems.items()))
+        Console(stderr=True).print(f"{folder}: {counts}", highlight=False)
+    return dataset
+
+
+def _examples(dataset: "Dataset", frame: "Size") -> "Examples":
+    """The test split, read."""
+    from ml.data import examples, splits
+
+    table = splits.assign(dataset.table)
+    test = table[table["split"] == "test"]
+    with bar("reading", len(test)) as advance:
+        return examples.load(test, dataset.images, frame, advance, taxonomy=dataset.taxonomy)
+
+
+def _counted(told: Mapping[str, Any], who: str) -> str:
+    seen = f"{told['dropped_seen']} images left out that {who} has seen"
+    return f"{told['images']} images of {told['lesions']} lesions, {told['malignant_lesions']} malignant; {seen}"
+
+
+def _show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> None:
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _label(metric: str) -> str:
+    return LABELS.get(metric, metric.replace("_", " "))
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _signed(row: Mapping[str, float | None]) -> str:
+    return "–" if row["difference"] is None else f"{row['difference']:+.3f}"
+
+
+def _between(row: Mapping[str, float | None]) -> str:
+    return f"{_number(row['low'])} to {_number(row['high'])}"
+
+
+def _write(target: Path | None, told: Mapping[str, Any]) -> None:
+    if target:
+        target.write_text(json.dumps(told, indent=1) + "\n")

@@ -1,0 +1,53 @@
+"""The options that commands of `python -m ml` share."""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from ml.bundle import shipped
+
+DEFAULT_CACHE: Final = Path(os.environ.get("RUNTIME_CACHE") or Path.home() / ".cache" / "lesionlens")
+
+Commands = argparse._SubParsersAction  # argparse has no public name for what `add_subparsers` gives
+
+
+def command(
+    commands: "Commands[Any]", name: str, run: Callable[[argparse.Namespace], None], text: str, more: str
+) -> argparse.ArgumentParser:
+    """Adds a command: `text` in one line for the list of commands, `more` with an example for its own help."""
+    added: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text}\n\n{more.strip()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    added.set_defaults(run=run)
+    return added
+
+
+def path(parser: argparse.ArgumentParser, name: str, text: str) -> None:
+    """A path that must be given."""
+    parser.add_argument(name, type=Path, required=True, help=text)
+
+
+def bundle(parser: argparse.ArgumentParser) -> None:
+    """`--bundle`; `chosen` gives what it names."""
+    parser.add_argument("--bundle", type=Path, help="bundle folder (default: the shipped one)")
+
+
+def chosen(options: argparse.Namespace) -> Path:
+    """The bundle of `--bundle`, or the shipped one. Raises BundleError when none ships."""
+    return options.bundle or shipped()
+
+
+def cache(parser: argparse.ArgumentParser) -> None:
+    """`--cache`."""
+    text = "folder for converted networks (default RUNTIME_CACHE, else ~/.cache/lesionlens)"
+    parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help=text)
+
+
+def json_file(parser: argparse.ArgumentParser) -> None:
+    """`--json`."""
+    parser.add_argument("--json", type=Path, help="write the same numbers, and more digits, to this JSON file")

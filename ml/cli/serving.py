@@ -1,0 +1,111 @@
+"""The commands that answer images or make a bundle ready to: `predict`, `export` and `warm`."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from ml.bundle import load
+from ml.cli import options as shared
+from ml.cli.options import Commands, chosen, command
+from ml.progress import bar
+
+PREDICT: Final = """
+Folders are searched to any depth. An image's id is its file name without the extension; where two files share an id,
+the first by path is answered and the others are named on standard error. A file that cannot be read is a row with an
+error, and the exit code stays 0.
+
+Formats:
+  csv       image, the calibrated probability of each class, malignant (P(malignant), the sum over the malignant ones),
+            uncertainty (standard deviation of the members' own P(malignant)), diagnosis (the class named when all
+            classes count the same), plausible (classes of a set that holds the true one nine times in ten),
+            recognised (no: the picture is so unlike a lesion that it gets neither diagnosis nor advice), advice, error
+  json      all of that with the release, the bundle's hash, heatmaps, and a sentence for each refusal
+  isic2018  the submission of the ISIC 2018 challenge, task 3: image,MEL,NV,BCC,AKIEC,BKL,DF,VASC. The challenge counts
+            all classes the same, and so do these values: the largest is the diagnosis of the format csv, and they are
+            not its probabilities. A file that cannot be read has 1/7 everywhere, which the challenge's scorer counts
+            as undecided, and is named on standard error
+Probabilities, malignant and uncertainty lie between 0 and 1.
+
+Example:
+  python -m ml predict --images photos.zip --output answers.csv
+  python -m ml predict --images ISIC2018_Task3_Test_Input --output submission.csv --format isic2018
+"""
+
+EXPORT: Final = """
+Writes one file for each member, as it serves: from frames, uint8 RGB (n, height, width, 3), to logits (n, classes),
+class activation maps and features. export.json and README.md beside them hold the numbers that turn the members'
+logits into calibrated probabilities, and how. Each file is run on a few frames and compared with Keras: a difference
+of logits beyond the stated tolerance ends the command with exit code 1 and without export.json.
+
+Example:
+  python -m ml export --to onnx --output exported
+  python -m ml export --to tflite --int8 photos --output exported
+"""
+
+WARM: Final = """
+The first load of new weights converts them, which takes seconds and needs TensorFlow; afterwards a load takes less
+than a second.
+
+Example:
+  python -m ml warm --bundle ml/bundles/20261121-first
+"""
+
+
+def add_commands(commands: "Commands[Any]") -> None:
+    """Adds the commands of this file."""
+    predict = command(commands, "predict", _predict, "Predict every image of a folder or ZIP file.", PREDICT)
+    shared.bundle(predict)
+    shared.path(predict, "--images", "folder or ZIP file")
+    shared.path(predict, "--output", "file to write")
+    predict.add_argument("--format", choices=("csv", "isic2018", "json"), default="csv", help="default csv")
+    shared.cache(predict)
+
+    export = command(commands, "export", _export, "Write a bundle's networks for another runtime.", EXPORT)
+    shared.bundle(export)
+    export.add_argument("--to", choices=("tflite", "onnx", "openvino"), required=True, help="the runtime")
+    shared.path(export, "--output", "folder to write")
+    text = "folder or ZIP file of representative images: with tflite, weights and activations in 8 bits"
+    export.add_argument("--int8", type=Path, metavar="IMAGES", help=text)
+    shared.cache(export)
+
+    warm = command(commands, "warm", _warm, "Convert a bundle's networks so that it loads at once.", WARM)
+    shared.bundle(warm)
+    shared.cache(warm)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    from ml.data.images import ImageStore
+    from ml.predict import image_ids, predict, repeated
+    from ml.runtime import Runtime
+
+    images = ImageStore(options.images)
+    count = len(image_ids(images))
+    runtime = Runtime(chosen(options), options.cache)
+    with bar("predicting", count) as advance:
+        refused = predict(runtime, images, options.output, options.format, advance)
+    for image_id, paths in repeated(options.images).items():
+        sys.stderr.write(f"{image_id}: {len(paths)} files have this id; {paths[0]} is answered, {paths[1:]} are not.\n")
+    for image_id, refusal in refused.items():
+        sys.stderr.write(f"{image_id}: {refusal.message} ({refusal.code})\n")
+    sys.stderr.write(f"{count} images, {len(refused)} refused, by {runtime.name}: {options.output}\n")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from ml.export import export
+
+    bundle = load(chosen(options))
+    with bar("exporting", len(bundle.members)) as advance:
+        exported = export(bundle, options.to, options.output, options.cache, int8=options.int8, advance=advance)
+    for member in exported:
+        sys.stderr.write(
+            f"{member.file}: logits within {member.difference:.2g} of Keras ({member.tolerance:g} allowed)\n"
+        )
+
+
+def _warm(options: argparse.Namespace) -> None:
+    from ml import convert
+
+    bundle = load(chosen(options))
+    converted = convert.warm(bundle.members, bundle.frame, options.cache)
+    sys.stderr.write(f"Converted: {', '.join(member.name for member in converted) or 'nothing, the cache was warm'}.\n")

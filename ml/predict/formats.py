@@ -1,0 +1,99 @@
+"""The files that predictions are written to."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TextIO
+
+from ml.classes import CLASSES
+from ml.imaging.refusal import ImageRefused
+from ml.runtime import Prediction, Runtime
+
+Answers = Iterator[tuple[str, Prediction | ImageRefused]]
+"""Image ids with their answers, one at a time, so that no file's worth of them is ever held."""
+
+Write = Callable[[TextIO, Runtime, Answers], None]
+
+UNDECIDED: Final = [1 / len(CLASSES)] * len(CLASSES)
+
+
+def write_isic2018(file: TextIO, runtime: Runtime, answers: Answers) -> None:
+    """The submission of the ISIC 2018 challenge, task 3: `image` and the seven classes, values in [0, 1].
+
+    The challenge is scored by balanced accuracy, so the values are `Prediction.decision`: those behind the class named
+    when all classes count the same, which is the largest. They are not the calibrated probabilities of the format csv.
+    A refused image has the same value for every class, since the challenge's scorer takes no submission without a row
+    for each image, and counts such a row as undecided, which is wrong for every class.
+    """
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(["image", *CLASSES])
+    for image_id, answer in answers:
+        values = UNDECIDED if isinstance(answer, ImageRefused) else [answer.decision[code] for code in CLASSES]
+        # Always with a point: the scorer refuses a column of whole numbers.
+        table.writerow([image_id, *(f"{value:.9f}" for value in values)])
+
+
+def write_csv(file: TextIO, runtime: Runtime, answers: Answers) -> None:
+    """A row for each image: the calibrated probability of each class of the bundle, P(malignant), its uncertainty in
+    the same unit, the class named, the classes that cannot be left out (see `Prediction.plausible`), `yes` where the
+    picture was recognised as a lesion, the advice, and the code of a refusal, whose row is empty otherwise.
+
+    A picture that was not recognised has neither a diagnosis nor advice: its numbers mean nothing.
+    """
+    codes = runtime.bundle.taxonomy.codes
+    columns = ["image", *codes, "malignant", "uncertainty", "diagnosis", "plausible", "recognised", "advice", "error"]
+    table = csv.DictWriter(file, columns, lineterminator="\n")
+    table.writeheader()
+    for image_id, answer in answers:
+        if isinstance(answer, ImageRefused):
+            table.writerow({"image": image_id, "error": answer.code})
+            continue
+        numbers = {**answer.probabilities, "malignant": answer.malignant, "uncertainty": answer.uncertainty}
+        table.writerow(
+            {
+                "image": image_id,
+                **{name: f"{value:.6f}" for name, value in numbers.items()},
+                "diagnosis": _diagnosis(answer) or "",
+                "plausible": " ".join(answer.plausible),
+                "recognised": "yes" if answer.recognised else "no",
+                "advice": _advice(answer) or "",
+            }
+        )
+
+
+def write_json(file: TextIO, runtime: Runtime, answers: Answers) -> None:
+    """One object: the release's name, the bundle's hash, the preprocessing's version, the classes, and a list of
+    images, each with everything of a Prediction or with the code and the sentence of its refusal in `error`.
+    """
+    facts = {
+        "release": runtime.name,
+        "bundle": runtime.bundle.hash,
+        "preprocessing": runtime.preprocessing_version,
+        "classes": runtime.bundle.taxonomy.codes,
+    }
+    file.write(f'{json.dumps(facts)[:-1]}, "images": [')
+    separator = "\n"
+    for image_id, answer in answers:
+        file.write(separator + json.dumps({"image": image_id, **_plain(answer)}))
+        separator = ",\n"
+    file.write("\n]}\n")
+
+
+def _plain(answer: Prediction | ImageRefused) -> dict[str, Any]:
+    if isinstance(answer, ImageRefused):
+        return {"error": {"code": answer.code, "sentence": answer.message}}
+    return {
+        **vars(answer),
+        "diagnosis": _diagnosis(answer),
+        "advice": _advice(answer),
+        "heatmap": [[round(float(heat), 3) for heat in row] for row in answer.heatmap],
+    }
+
+
+def _diagnosis(answer: Prediction) -> str | None:
+    """The class named, by `Prediction.decision`."""
+    return max(answer.decision, key=answer.decision.__getitem__) if answer.recognised else None
+
+
+def _advice(answer: Prediction) -> str | None:
+    return answer.advice.value if answer.recognised else None

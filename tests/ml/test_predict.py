@@ -1,0 +1,141 @@
+"""Files of predictions, made through the command line."""
+
+import csv
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml import bundle
+from ml.classes import BINARY, CLASSES, MALIGNANT
+from ml.cli import main
+from ml.imaging.refusal import SENTENCES
+from ml.runtime import Runtime
+from ml.synthetic import draw
+from tests.ml.conftest import jpeg
+
+
+def picture(seed: int = 0) -> bytes:
+    return jpeg(np.asarray(draw(CLASSES[seed % 7], seed, (240, 180))))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Pictures in nested folders, one of them broken, with a table that is no picture."""
+    folder = tmp_path / "photos"
+    (folder / "visit 1" / "left arm").mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(picture(0))
+    (folder / "visit 1" / "b.JPG").write_bytes(picture(1))
+    (folder / "visit 1" / "left arm" / "c.jpeg").write_bytes(picture(2))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing more")
+    (folder / "notes.csv").write_text("image\n")
+    return folder
+
+
+@pytest.fixture
+def predict(tiny_bundle: Path, cache: Path, runtime: object, tmp_path: Path) -> Any:
+    """Runs the command and gives the file written."""
+
+    def run(images: Path, kind: str, bundle: Path = tiny_bundle, code: int = 0) -> Path:
+        output = tmp_path / f"answers.{kind}"
+        arguments = ["--images", str(images), "--output", str(output), "--bundle", str(bundle), "--cache", str(cache)]
+        assert main(["predict", *arguments, "--format", kind]) == code
+        return output
+
+    return run
+
+
+def binary(tiny: Path, target: Path) -> Path:
+    """The tiny bundle, with the head of its network cut down to two classes."""
+    shutil.copytree(tiny, target)
+    with np.load(target / "tiny.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    for name in sorted(arrays)[-2:]:
+        arrays[name] = arrays[name][..., :2]
+    np.savez(target / "tiny.npz", **arrays)
+    manifest = json.loads((target / bundle.MANIFEST).read_text())
+    manifest["classes"] = list(BINARY.codes)
+    manifest["stack"] = {"coefficients": [[1, 0], [0, 1]], "intercept": [0, 0]}
+    manifest["decision"]["bias"] = [0, 0]
+    manifest["conformal"] = [0.9, 0.9]
+    (target / bundle.MANIFEST).write_text(json.dumps(manifest))
+    return target
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+def test_csv_has_a_row_for_each_image_and_an_error_for_a_broken_one(predict: Any, photos: Path) -> None:
+    a, b, broken, c = rows(predict(photos, "csv"))
+    assert [row["image"] for row in (a, b, broken, c)] == ["a", "b", "broken", "c"]
+    for row in (a, b, c):
+        assert sum(float(row[code]) for code in CLASSES) == pytest.approx(1, abs=1e-5)
+        assert float(row["malignant"]) == pytest.approx(sum(float(row[code]) for code in MALIGNANT), abs=1e-5)
+        assert row["diagnosis"] in CLASSES
+        assert set(row["plausible"].split()) <= set(CLASSES)
+        assert (row["recognised"], row["error"]) == ("yes", "")
+        assert row["advice"]
+    assert {name for name, value in broken.items() if value} == {"image", "error"}
+    assert broken["error"] in SENTENCES
+
+
+def test_json_says_everything_and_where_it_came_from(predict: Any, photos: Path, runtime: Runtime) -> None:
+    told = json.loads(predict(photos, "json").read_text())
+    assert told["release"] == runtime.name
+    assert told["bundle"] == runtime.bundle.hash
+    assert told["preprocessing"] == runtime.preprocessing_version
+    images = {image.pop("image"): image for image in told["images"]}
+    assert list(images) == ["a", "b", "broken", "c"]
+    code = images["broken"]["error"]["code"]
+    assert images["broken"] == {"error": {"code": code, "sentence": SENTENCES[code]}}
+    (wanted,) = runtime.predict([runtime.prepare((photos / "a.jpg").read_bytes())])
+    assert images["a"]["decision"] == pytest.approx(wanted.decision, abs=0.02)
+    assert images["a"]["probabilities"] == pytest.approx(wanted.probabilities, abs=0.02)
+    assert images["a"]["diagnosis"] == max(wanted.decision, key=lambda code: wanted.decision[code])
+    np.testing.assert_allclose(images["a"]["heatmap"], wanted.heatmap, atol=0.02)
+
+
+def test_no_images_are_an_empty_answer(predict: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert json.loads(predict(tmp_path / "empty", "json").read_text())["images"] == []
+    assert rows(predict(tmp_path / "empty", "csv")) == []
+
+
+def test_files_that_share_an_id_are_named(predict: Any, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (photos / "visit 1" / "a.png").write_bytes(picture(5))
+    assert [row["image"] for row in rows(predict(photos, "csv"))] == ["a", "b", "broken", "c"]
+    told = capsys.readouterr().err
+    assert "a: 2 files have this id; a.jpg is answered, ['visit 1/a.png'] are not." in told
+    assert "b: 2 files" not in told
+
+
+def test_a_damaged_entry_of_a_zip_is_a_row_and_hidden_twins_are_none(predict: Any, tmp_path: Path) -> None:
+    source = tmp_path / "photos.zip"
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr("good.jpg", picture(0))
+        archive.writestr("damaged.jpg", picture(1))
+        archive.writestr("__MACOSX/._good.jpg", b"a resource fork")
+        place = archive.getinfo("damaged.jpg").header_offset + 200
+    content = bytearray(source.read_bytes())
+    content[place] ^= 0xFF
+    source.write_bytes(content)
+    damaged, good = rows(predict(source, "csv"))
+    assert (damaged["image"], damaged["error"]) == ("damaged", "corrupt")
+    assert (good["image"], good["error"]) == ("good", "")
+
+
+def test_a_bundle_of_other_classes_makes_no_submission(
+    predict: Any, photos: Path, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = binary(tiny_bundle, tmp_path / "binary")
+    output = predict(photos, "isic2018", other, code=1)
+    assert "BENIGN, MALIGNANT" in " ".join(capsys.readouterr().err.split())
+    assert not output.exists()
+    assert [path.name for path in tmp_path.glob(".*")] == []
+    assert set(rows(predict(photos, "csv", other))[0]) >= {"BENIGN", "MALIGNANT", "diagnosis"}
