@@ -1,0 +1,139 @@
+"""Writing a member's network for a runtime, and running what was written."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from ml import convert
+from ml.bundle import Member
+from ml.ensemble import OUTPUTS
+from ml.export.errors import ExportError
+from ml.imaging.preprocess import Size
+
+if TYPE_CHECKING:
+    import keras
+
+SUFFIXES: Final = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
+
+NEEDED: Final[dict[str, tuple[str, ...]]] = {
+    "tflite": ("ai_edge_litert",),
+    "onnx": ("tf2onnx", "onnxruntime"),
+    "openvino": (),
+}
+"""Modules beyond those that serving needs; requirements-dev.txt pins them."""
+
+OPSET: Final = 18
+
+
+def require(to: str) -> None:
+    """Raises ExportError where a module that writes or runs files for a runtime is missing."""
+    absent = [name.replace("_", "-") for name in NEEDED[to] if importlib.util.find_spec(name) is None]
+    if absent:
+        raise ExportError(
+            f"Exporting to {to} needs {' and '.join(absent)}, which serving does not: "
+            f"pip install {' '.join(absent)} in the versions of requirements-dev.txt."
+        )
+
+
+def representative(source: Path, size: Size, count: int) -> np.ndarray:
+    """Frames of up to `count` images of a folder or ZIP file, evenly over its ids: uint8 (n, height, width, 3).
+
+    Raises ExportError where none can be read, and DataError for a source that is neither.
+    """
+    from ml.data.images import ImageStore
+    from ml.imaging.decode import decode
+    from ml.imaging.preprocess import preprocess
+    from ml.imaging.refusal import ImageRefused
+
+    images = ImageStore(source)
+    ids = images.ids()
+    frames = []
+    for image_id in ids[:: max(1, len(ids) // count)][:count]:
+        with contextlib.suppress(ImageRefused):
+            frames.append(preprocess(decode(images.read(image_id)).image, size))
+    if not frames:
+        raise ExportError(f"{source} holds no image that can be read, and eight bits need some to be fitted to.")
+    return np.stack(frames)
+
+
+def write(
+    to: str,
+    member: Member,
+    frame: Size,
+    target: Path,
+    *,
+    model: keras.Model,
+    cache: Path,
+    representative: np.ndarray | None,
+) -> None:
+    """Writes a member, whose serving Keras model is `model`, to `target`; see `ml.export.export`."""
+    if to == "openvino":
+        convert.warm([member], frame, cache)
+        network = convert.network_path(member, frame, cache)
+        for suffix in (".xml", ".bin"):
+            shutil.copyfile(network.with_suffix(suffix), target.with_suffix(suffix))
+    elif to == "onnx":
+        _write_onnx(model, target)
+    else:
+        _write_tflite(model, target, representative)
+
+
+def run(to: str, target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
+    """What a written file answers to frames, by the name of the output."""
+    return {"openvino": _run_openvino, "onnx": _run_onnx, "tflite": _run_tflite}[to](target, frames)
+
+
+def _write_onnx(model: keras.Model, target: Path) -> None:
+    import tensorflow
+    import tf2onnx
+
+    pixels = tensorflow.TensorSpec([None, *model.input.shape[1:]], tensorflow.uint8, name="frame")
+    traced = tensorflow.function(lambda frame: model(frame, training=False), input_signature=[pixels])
+    tf2onnx.convert.from_function(traced, input_signature=[pixels], opset=OPSET, output_path=str(target))
+
+
+def _write_tflite(model: keras.Model, target: Path, representative: np.ndarray | None) -> None:
+    import tensorflow
+
+    def one_by_one() -> Iterator[list[np.ndarray]]:
+        for frame in representative if representative is not None else ():
+            yield [frame[None]]
+
+    converter = tensorflow.lite.TFLiteConverter.from_keras_model(model)
+    if representative is not None:
+        converter.optimizations = [tensorflow.lite.Optimize.DEFAULT]
+        converter.representative_dataset = one_by_one
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras describes the model at length
+        target.write_bytes(converter.convert())
+
+
+def _run_openvino(target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
+    import openvino
+
+    network = openvino.Core().compile_model(target, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    answer = network({0: frames})
+    return {name: np.asarray(answer[name]) for name in OUTPUTS}
+
+
+def _run_onnx(target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
+    return dict(zip(OUTPUTS, session.run(list(OUTPUTS), {"frame": frames}), strict=True))
+
+
+def _run_tflite(target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
+    # Not TensorFlow's own interpreter: it is deprecated, and answers some convolutions with zeros.
+    from ai_edge_litert.interpreter import Interpreter
+
+    network: Any = Interpreter(model_path=str(target)).get_signature_runner()
+    answers = [network(frame=frame[None]) for frame in frames]
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}

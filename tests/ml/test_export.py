@@ -1,0 +1,121 @@
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml import bundle
+from ml.cli import main
+from ml.convert import keras_model
+from ml.export import backends, check_frames
+from ml.stack import malignant
+from ml.synthetic import synthesize
+
+
+@pytest.fixture
+def export(tiny_bundle: Path, cache: Path, tmp_path: Path) -> Any:
+    """Runs the command and gives the folder written."""
+
+    def run(*arguments: str, code: int = 0) -> Path:
+        output = tmp_path / "exported"
+        always = ["--bundle", str(tiny_bundle), "--cache", str(cache), "--output", str(output)]
+        assert main(["export", *always, *arguments]) == code
+        return output
+
+    return run
+
+
+@pytest.mark.parametrize(("to", "file"), [("onnx", "tiny.onnx"), ("openvino", "tiny.xml"), ("tflite", "tiny.tflite")])
+def test_a_member_answers_elsewhere_as_it_serves(export: Any, tiny_bundle: Path, to: str, file: str) -> None:
+    output = export("--to", to)
+    told = json.loads((output / "export.json").read_text())
+    (member,) = told["members"]
+    assert (member["file"], member["sha256"]) == (file, bundle.sha256(output / file))
+    assert member["largest_difference_of_logits"] <= member["tolerance"]
+
+    loaded = bundle.load(tiny_bundle)
+    frames = np.random.default_rng(3).integers(0, 256, (2, 192, 256, 3), dtype=np.uint8)
+    wanted = keras_model(loaded.members[0], loaded.frame)(frames, training=False)
+    answers = backends.run(to, output / file, frames)
+    for name in ("logits", "features"):
+        np.testing.assert_allclose(answers[name], np.asarray(wanted[name]), atol=0.02)
+    assert answers["maps"].shape == tuple(wanted["maps"].shape)
+
+
+def test_the_readme_makes_calibrated_probabilities_of_logits(
+    export: Any, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """Its code, run beside `export.json`, gives what the bundle's calibration does."""
+    folder = shutil.copytree(tiny_bundle, tmp_path / "calibrated")
+    manifest = json.loads((folder / bundle.MANIFEST).read_text())
+    manifest["stack"] = {"coefficients": rng.normal(size=(7, 7)).tolist(), "intercept": rng.normal(size=7).tolist()}
+    manifest["decision"] = {"bias": rng.normal(size=7).tolist(), "temperature": 1.7}
+    (folder / bundle.MANIFEST).write_text(json.dumps(manifest))
+    output = export("--to", "openvino", "--bundle", str(folder))
+
+    monkeypatch.chdir(output)
+    (code,) = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)  # noqa: S102
+    logits = rng.normal(0, 3, (5, 1, 7)).astype(np.float32)
+    probabilities, decided, p_malignant, uncertainty = names["answer"](logits)
+    calibration = bundle.load(folder).calibration
+    wanted = calibration.stack.probabilities(logits)
+    np.testing.assert_allclose(probabilities, wanted, atol=1e-6)
+    np.testing.assert_allclose(decided, calibration.decision.probabilities(wanted), atol=1e-6)
+    np.testing.assert_allclose(p_malignant, malignant(wanted), atol=1e-6)
+    np.testing.assert_allclose(uncertainty, 0)  # one member does not disagree
+
+
+def test_eight_bits_are_smaller_and_close(export: Any, tmp_path: Path) -> None:
+    synthesize(7, tmp_path / "representative")
+    whole = (export("--to", "tflite") / "tiny.tflite").read_bytes()
+    output = export("--to", "tflite", "--int8", str(tmp_path / "representative"))
+    assert len((output / "tiny.tflite").read_bytes()) < len(whole)
+    (member,) = json.loads((output / "export.json").read_text())["members"]
+    assert 0 < member["largest_difference_of_logits"] < 0.2
+
+
+def test_a_file_that_answers_otherwise_fails_loudly(
+    export: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = export("--to", "openvino")
+    run = backends.run
+
+    def wrong(*given: Any) -> dict[str, np.ndarray]:
+        answers = run(*given)
+        return {**answers, "logits": answers["logits"] + 0.1}
+
+    monkeypatch.setattr(backends, "run", wrong)
+    export("--to", "openvino", code=1)
+    assert "differ from those of Keras by up to 0.1, and 0.02 is allowed" in " ".join(capsys.readouterr().err.split())
+    assert not (output / "export.json").exists()
+
+    monkeypatch.setattr(backends, "run", lambda *given: {"logits": np.zeros((7, 7))})
+    export("--to", "openvino", code=1)
+    assert "up to inf" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_is_not_installed_is_named(
+    export: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(backends.NEEDED, "onnx", ("tf2onnx", "not_installed_here"))
+    export("--to", "onnx", code=1)
+    assert "needs not-installed-here" in " ".join(capsys.readouterr().err.split())
+
+
+def test_eight_bits_are_for_tflite(export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export("--to", "onnx", "--int8", str(tmp_path), code=1)
+    assert "Eight bits are for tflite" in " ".join(capsys.readouterr().err.split())
+    export("--to", "tflite", "--int8", str(tmp_path), code=1)
+    assert "no image that can be read" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_check_always_sees_the_same_frames() -> None:
+    frames = check_frames((256, 192))
+    assert frames.shape == (7, 192, 256, 3)
+    assert frames.dtype == np.uint8
+    np.testing.assert_array_equal(frames, check_frames((256, 192)))
