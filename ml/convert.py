@@ -6,12 +6,13 @@ The only part of serving that needs TensorFlow, and it runs once for each weight
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -25,6 +26,10 @@ RECIPE: Final = "2"
 """Changes whenever the network that is built from the same weights would."""
 
 NETWORK: Final = "network.xml"
+
+
+CALIBRATION: Final = 140
+"""Synthetic lesions that the ranges of eight bits are taken from, as many of each class."""
 
 
 def network_path(member: Member, frame: Size, cache: Path) -> Path:
@@ -58,6 +63,30 @@ def warm(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]:
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
     return todo
+
+
+def quantise(members: Sequence[Member], frame: Size, cache: Path, target: Path) -> None:
+    """Makes `target` a cache of the same members in eight bits: post-training quantisation on synthetic lesions.
+
+    Only to be measured: see docs/runtime.md. Needs nncf, which serving does not; raises ImportError without it.
+    """
+    import openvino
+
+    from ml.classes import CLASSES
+    from ml.imaging.preprocess import preprocess
+    from ml.synthetic import draw
+
+    nncf: Any = importlib.import_module("nncf")
+    warm(members, frame, cache)
+    drawn = [preprocess(draw(CLASSES[seed % len(CLASSES)], seed), frame)[None] for seed in range(CALIBRATION)]
+    for member in members:
+        network = openvino.Core().read_model(network_path(member, frame, cache))
+        quantised = nncf.quantize(
+            network, nncf.Dataset(drawn), preset=nncf.QuantizationPreset.MIXED, subset_size=CALIBRATION
+        )
+        path = network_path(member, frame, target)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        openvino.save_model(quantised, path, compress_to_fp16=False)
 
 
 def classes(weights: Path) -> int:

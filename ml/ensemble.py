@@ -1,9 +1,10 @@
 """Several members answering the same images: OpenVINO on a CPU, Keras where there is a GPU."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal
 
 import cv2
 import numpy as np
@@ -21,6 +22,12 @@ OUTPUTS: Final = ("logits", "maps", "features")
 
 BATCH: Final = 32
 
+CHUNK: Final = 4
+"""Frames in one request to OpenVINO; measured, like what else is chosen here, by `python -m ml bench`."""
+
+Precision = Literal["f32", "bf16"]
+"""Of what `ml.convert.quantise` did not turn into eight bits."""
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -33,29 +40,38 @@ class Answers:
     features: np.ndarray
 
 
-class Network(Protocol):
-    """Answers frames, uint8 (n, height, width, 3), with logits (n, k), class activation maps (n, rows, columns, k) and
-    features (n, channels), float32.
-    """
+Said = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""What one member says about n frames: logits (n, k), class activation maps (n, rows, columns, k) and features (n,
+channels), float32.
+"""
 
-    def __call__(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
+Backend = Callable[[np.ndarray], list[Said]]
+"""From frames, uint8 (n, height, width, 3), to what each member says."""
 
 
 class Ensemble:
     """The members of a bundle, loaded. Their networks must be in `cache`: see `ml.convert.warm`.
 
-    `threads` 0 lets OpenVINO take every core. One thread may use it at a time.
+    `threads` 0 takes every core. `precision` is that of the convolutions on a CPU: `native_precision` unless it is
+    given; a GPU computes in float32. One thread may use it at a time.
     """
 
     def __init__(
-        self, members: Sequence[Member], frame: Size, cache: Path, threads: int = 0, taxonomy: Taxonomy = SEVEN
+        self,
+        members: Sequence[Member],
+        frame: Size,
+        cache: Path,
+        threads: int = 0,
+        taxonomy: Taxonomy = SEVEN,
+        *,
+        precision: Precision | None = None,
     ) -> None:
-        self._networks = _on_gpu(members, frame) or _on_cpu(members, frame, cache, threads)
+        self._answer = _on_gpu(members, frame) or OpenVinoMembers(members, frame, cache, threads, precision)
         self._taxonomy = taxonomy
 
     def __call__(self, frames: np.ndarray) -> Answers:
         """The answers to frames, uint8 (n, height, width, 3), taken at once."""
-        said = [network(frames) for network in self._networks]
+        said = self._answer(frames)
         return Answers(
             logits=np.stack([logits for logits, _, _ in said], axis=1),
             heat=heat([maps for _, maps, _ in said], self._taxonomy),
@@ -87,31 +103,69 @@ def heat(members_maps: Sequence[np.ndarray], taxonomy: Taxonomy = SEVEN) -> np.n
     return np.asarray(np.clip((np.mean(grids, axis=0) - chance) / (1 - chance), 0, 1), dtype=np.float32)
 
 
-def _on_cpu(members: Sequence[Member], frame: Size, cache: Path, threads: int) -> list[Network]:
+def native_precision() -> Precision:
+    """bf16 where this processor computes in it, else f32: others would imitate it, slowly."""
     import openvino
 
-    core = openvino.Core()
-    # float32: in bfloat16 logits move by 0.1, and an answer near a threshold with them
-    options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
-    return [
-        OpenVinoNetwork(core.compile_model(network_path(member, frame, cache), "CPU", options)) for member in members
-    ]
+    return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
-class OpenVinoNetwork:
-    """A compiled network as a Network."""
+class OpenVinoMembers:
+    """All members in one OpenVINO network, on a CPU: what they share, such as the views of a frame, is computed once.
 
-    def __init__(self, network: Any) -> None:
-        self._request = network.create_infer_request()
-        self._outputs = [network.output(name) for name in OUTPUTS]
+    Frames go through it CHUNK at a time, several chunks at once with a core or more for each. A fixed number of frames
+    lets OpenVINO fuse what it cannot fuse for any number, and a small one keeps a layer's values in the core's cache.
+    """
 
-    def __call__(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        answer = self._request.infer({0: frames}, share_inputs=True)
-        logits, maps, features = (answer[output] for output in self._outputs)
-        return logits, maps, features
+    def __init__(
+        self, members: Sequence[Member], frame: Size, cache: Path, threads: int = 0, precision: Precision | None = None
+    ) -> None:
+        import openvino
+
+        paths = [network_path(member, frame, cache) for member in members]
+        cores = threads or len(os.sched_getaffinity(0))
+        streams = min(cores, BATCH // CHUNK)
+        options = {
+            "INFERENCE_PRECISION_HINT": precision or native_precision(),
+            "INFERENCE_NUM_THREADS": cores,
+            "NUM_STREAMS": streams,
+        }
+        core = openvino.Core()
+        self._network = core.compile_model(_joined(core, paths, frame), "CPU", options)
+        self._requests = openvino.AsyncInferQueue(self._network, streams)
+        self._requests.set_callback(_keep)
+
+    def __call__(self, frames: np.ndarray) -> list[Said]:
+        missing = -len(frames) % CHUNK
+        whole = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing else frames
+        kept: list[list[np.ndarray]] = [[] for _ in range(0, len(whole), CHUNK)]
+        for place, answers in enumerate(kept):
+            self._requests.start_async({0: whole[place * CHUNK : (place + 1) * CHUNK]}, answers, share_inputs=True)
+        self._requests.wait_all()
+        outputs = [np.concatenate(parts)[: len(frames)] for parts in zip(*kept, strict=True)]
+        return [(outputs[at], outputs[at + 1], outputs[at + 2]) for at in range(0, len(outputs), len(OUTPUTS))]
 
 
-def _on_gpu(members: Sequence[Member], frame: Size) -> list[Network] | None:
+def _keep(request: Any, answers: list[np.ndarray]) -> None:
+    answers.extend(tensor.data.copy() for tensor in request.output_tensors)
+
+
+def _joined(core: Any, paths: Sequence[Path], frame: Size) -> Any:
+    """One network with the members' OUTPUTS, one member after the other, for CHUNK frames."""
+    import openvino
+    from openvino import opset13
+
+    frames = opset13.parameter([CHUNK, frame[1], frame[0], 3], np.uint8, name="frames")
+    outputs = []
+    for path in paths:
+        network = core.read_model(path)
+        for reader in network.input(0).get_target_inputs():
+            reader.replace_source_output(frames.output(0))
+        outputs += [network.output(name).get_node().input_value(0) for name in OUTPUTS]
+    return openvino.Model(outputs, [frames], "ensemble")
+
+
+def _on_gpu(members: Sequence[Member], frame: Size) -> Backend | None:
     """Keras networks where an NVIDIA GPU and a TensorFlow that sees it are present, else None."""
     if not Path("/dev/nvidiactl").exists():
         return None
@@ -119,16 +173,16 @@ def _on_gpu(members: Sequence[Member], frame: Size) -> list[Network] | None:
 
     if not tensorflow.config.list_physical_devices("GPU"):
         return None
-    return [KerasNetwork(member, frame) for member in members]
+    networks = [KerasNetwork(member, frame) for member in members]
+    return lambda frames: [network(frames) for network in networks]
 
 
 class KerasNetwork:
-    """A Keras model as a Network."""
+    """A member as a Keras model, in float32."""
 
     def __init__(self, member: Member, frame: Size) -> None:
         self._model = keras_model(member, frame)
 
-    def __call__(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __call__(self, frames: np.ndarray) -> Said:
         answer = self._model.predict_on_batch(frames)
-        logits, maps, features = (answer[name] for name in OUTPUTS)
-        return logits, maps, features
+        return answer["logits"], answer["maps"], answer["features"]
