@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml.metrics import DRAWS, METRICS, Scored, interval, lesion_weights
+from ml.metrics import DRAWS, METRICS, Metric, Scored, interval, lesion_weights
 
 MARGINS: Final = {"sensitivity": 0.05, "specificity": 0.10, "malignant_auc": 0.03}
 """How much of each may at most be lost. Sensitivity is the rule; the other two stop a candidate that refers
@@ -65,8 +65,11 @@ def compare(
     min_lesions: int = MIN_LESIONS,
     draws: int = DRAWS,
     seed: int = 0,
+    metrics: Mapping[str, Metric] = METRICS,
 ) -> Gate:
-    """Compares answers to the same images in the same order. Raises ValueError when they are not."""
+    """Compares answers to the same images in the same order by each of `metrics`. Raises ValueError when they are not
+    the same.
+    """
     if not (np.array_equal(active.labels, candidate.labels) and np.array_equal(active.lesions, candidate.lesions)):
         raise ValueError("The gate compares answers to the same images in the same order.")
     malignant_lesions = len(set(active.lesions[active.is_malignant]))
@@ -74,8 +77,8 @@ def compare(
     enough = min(malignant_lesions, benign_lesions) >= min_lesions
     weights = list(lesion_weights(active.lesions, draws, seed))
     rows = [
-        _row(metric, active, candidate, weights=weights, margin=margins.get(metric), enough=enough)
-        for metric in METRICS
+        _row(name, metric, active, candidate, weights=weights, margin=margins.get(name), enough=enough)
+        for name, metric in metrics.items()
     ]
     failed = [row for row in rows if row.verdict == "failed"]
     if not enough:
@@ -106,19 +109,25 @@ def compare(
 
 
 def _row(
-    metric: str, active: Scored, candidate: Scored, *, weights: list[np.ndarray], margin: float | None, enough: bool
+    name: str,
+    metric: Metric,
+    active: Scored,
+    candidate: Scored,
+    *,
+    weights: list[np.ndarray],
+    margin: float | None,
+    enough: bool,
 ) -> Row:
-    function = METRICS[metric]
     ones = np.ones(len(active.labels))
-    before, after = function(active, ones), function(candidate, ones)
-    low, high = interval(np.array([function(candidate, weight) - function(active, weight) for weight in weights]))
+    before, after = metric(active, ones), metric(candidate, ones)
+    low, high = interval(np.array([metric(candidate, weight) - metric(active, weight) for weight in weights]))
     if margin is None:
         verdict = "reported"
     elif not enough or np.isnan(low):
         verdict = "inconclusive"
     else:
         verdict = "passed" if low >= -margin else "failed"
-    return Row(metric, _number(before), _number(after), _number(after - before), _number(low), _number(high), verdict)
+    return Row(name, _number(before), _number(after), _number(after - before), _number(low), _number(high), verdict)
 
 
 def _number(value: float) -> float | None:

@@ -1,0 +1,106 @@
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml import bundle
+from ml.cli import main
+from ml.data import examples, ham10000
+from ml.imaging.preprocess import FRAME
+from ml.metrics import ALL_METRICS
+from ml.synthetic import synthesize
+from tests.ml.tiny_bundle import make_tiny_bundle
+
+IMAGES = 70
+TEST = 14  # two lesions of each class
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    synthesize(IMAGES, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_bundle(tmp_path_factory.mktemp("other") / "other", seed=1, name="other")
+
+
+@pytest.fixture
+def told(cache: Path, data: Path, tmp_path: Path) -> Any:
+    """Compares two bundles through the command line and gives what was written."""
+
+    def run(first: Path, second: Path) -> dict[str, Any]:
+        target = tmp_path / "difference.json"
+        arguments = ["--data", str(data), "--cache", str(cache), "--json", str(target)]
+        assert main(["compare", str(first), str(second), *arguments]) == 0
+        return dict(json.loads(target.read_text()))
+
+    return run
+
+
+def having_seen(source: Path, target: Path, prints: np.ndarray) -> Path:
+    shutil.copytree(source, target)
+    np.save(target / bundle.SEEN, prints)
+    return target
+
+
+def fingerprints(data: Path) -> np.ndarray:
+    dataset = ham10000.read(data)
+    return examples.load(dataset.table, dataset.images, FRAME).fingerprints
+
+
+def test_evaluate_prints_a_table_and_writes_numbers(
+    tiny_bundle: Path, cache: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "metrics.json"
+    arguments = ["--bundle", str(tiny_bundle), "--cache", str(cache), "--data", str(data), "--json", str(target)]
+    assert main(["evaluate", *arguments]) == 0
+    told, shown = json.loads(target.read_text()), capsys.readouterr().out
+    assert (told["release"], told["images"], told["dropped_seen"]) == ("tiny", TEST, 0)
+    assert f"{told['metrics']['malignant_auc']['value']:.3f}" in shown
+    assert "95 % interval" in shown
+
+
+def test_compare_shows_every_metric_of_both_with_the_interval_of_the_difference(
+    told: Any, tiny_bundle: Path, other: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer, shown = told(tiny_bundle, other), capsys.readouterr().out
+    assert answer["first"] == {"release": "tiny", "bundle": bundle.load(tiny_bundle).hash}
+    assert answer["second"] == {"release": "other", "bundle": bundle.load(other).hash}
+    assert (answer["images"], answer["dropped_seen"]) == (TEST, 0)
+    rows = {row["metric"]: row for row in answer["rows"]}
+    assert set(rows) == set(ALL_METRICS)
+    row = rows["malignant_auc"]
+    assert row["difference"] == pytest.approx(row["candidate"] - row["active"], abs=2e-4)
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert f"{row['difference']:+.3f}" in shown
+    assert "inconclusive" in shown  # fourteen lesions decide nothing
+
+
+def test_a_bundle_does_not_differ_from_itself(told: Any, tiny_bundle: Path) -> None:
+    for row in told(tiny_bundle, tiny_bundle)["rows"]:
+        assert (row["difference"], row["low"], row["high"]) == (0, 0, 0)
+
+
+def test_what_either_has_seen_is_left_out_and_counted(
+    told: Any, tiny_bundle: Path, other: Path, data: Path, tmp_path: Path
+) -> None:
+    prints = fingerprints(data)
+    first = having_seen(tiny_bundle, tmp_path / "first", prints[::2])
+    second = having_seen(other, tmp_path / "second", prints[1::4])
+    alone, both = (told(first, against) for against in (other, second))
+    assert alone["images"] + alone["dropped_seen"] == both["images"] + both["dropped_seen"] == TEST
+    assert 0 < both["images"] < alone["images"] < TEST
+
+
+def test_models_that_have_seen_everything_are_not_compared(
+    tiny_bundle: Path, cache: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everything = having_seen(tiny_bundle, tmp_path / "everything", fingerprints(data))
+    assert main(["compare", str(tiny_bundle), str(everything), "--data", str(data), "--cache", str(cache)]) == 1
+    assert "seen all 14 test images" in " ".join(capsys.readouterr().err.split())
