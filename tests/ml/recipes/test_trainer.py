@@ -10,6 +10,7 @@ import pytest
 from ml import bundle
 from ml.classes import BINARY, CLASSES, SEVEN
 from ml.data.errors import DataError
+from ml.preparation import Preparation
 from ml.progress import JsonProgress
 from ml.recipes import trainer
 from ml.recipes.contact_sheet import of_test_images
@@ -110,14 +111,16 @@ def test_a_student_learns_malignancy_from_a_teacher_of_seven_classes(
     published: Path, tmp_path: Path, tiny_bundle: Path
 ) -> None:
     """What the teacher has seen counts as seen by the student."""
-    recipe = replace(TINY, taxonomy=BINARY, authors_split=None, extras=())
+    recipe = replace(TINY, taxonomy=BINARY, authors_split=None, extras=(), remove_hair=True)
     made = trainer.train(replace(run_of(recipe, published, tmp_path), teacher=tiny_bundle), JsonProgress())
     assert made.taxonomy == BINARY
+    assert made.preparation == Preparation(remove_hair=True)
     assert len(made.seen) >= len(bundle.load(tiny_bundle).seen)
     assert made.manifest["comparison"]["as_authors"] is None
     card = (made.path / "model_card.md").read_text()
     assert "probabilities of 2 classes" in card
     assert "melanoma" not in card
+    assert "Hairs are taken out of every frame." in card
     assert "Beside its authors" not in card
     assert list((tmp_path / "work").rglob("*.teacher.npy"))
 
