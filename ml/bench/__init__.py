@@ -1,0 +1,204 @@
+"""How fast a bundle answers, in each way that it could be run, and what each way costs in accuracy."""
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from ml import convert, metrics
+from ml.bench.ways import BEFORE, FRAMES, IMAGES, LOGITS, TASK, WHOLE
+from ml.bundle import Bundle
+from ml.gate import compare
+from ml.metrics import Scored
+
+COUNT: Final = 256
+BATCH: Final = 32
+COSTS: Final = {
+    name: metrics.METRICS[name] for name in ("balanced_accuracy", "malignant_auc", "sensitivity", "specificity")
+}
+
+Images = Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way of answering: images a second, that as a multiple of Keras `predict`, and resident memory at its peak in
+    MB; the largest and the median distance of a logit from Keras in float32; on labelled images, for each of COSTS,
+    the difference from Keras with its paired 95 % interval by lesion. What was not measured is None, and `note` says
+    why.
+    """
+
+    way: str
+    rate: float | None = None
+    ratio: float | None = None
+    memory: float | None = None
+    largest: float | None = None
+    median: float | None = None
+    costs: dict[str, tuple[float | None, ...]] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The rows of one run, with the machine and the day. `overlap` is the rate from encoded images as a share of the
+    rate of the model alone.
+    """
+
+    bundle: str
+    machine: str
+    cores: int
+    date: str
+    images: int
+    batch: int
+    rows: list[Row]
+    overlap: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a JSON file."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What labelled images show: `labels` int (n,) and `lesions` (n,)."""
+
+    labels: np.ndarray
+    lesions: np.ndarray
+
+
+def bench(
+    bundle: Bundle,
+    images: Images,
+    cache: Path,
+    *,
+    batch: int = BATCH,
+    truth: Truth | None = None,
+    ways: Sequence[str] = (*LOGITS, *WHOLE),
+    advance: Callable[[], object] = lambda: None,
+) -> Report:
+    """Measures `ways` one after the other, each in a process of its own, on the same encoded images.
+
+    All of `images` must be readable: raises ImageRefused for one that is not. `truth` says what they show, for what a
+    way costs. `advance` is called once for each way.
+    """
+    convert.warm(bundle.members, bundle.frame, cache)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        _lay_out(bundle, images, folder)
+        told = {"bundle": str(bundle.path.resolve()), "cache": str(cache.resolve()), "batch": batch}
+        (folder / TASK).write_text(json.dumps(told))
+        figures = {}
+        for way in ways:
+            figures[way] = _measured(way, folder)
+            advance()
+        logits = {way: np.load(folder / f"{way}.npy") for way in ways if (folder / f"{way}.npy").exists()}
+    rates = {way: len(images) / told["seconds"] for way, told in figures.items() if "seconds" in told}
+    rows = []
+    for way in ways:
+        largest = median = costs = None
+        if way in logits and "keras" in logits:
+            distance = np.abs(logits[way] - logits["keras"])
+            largest, median = float(distance.max()), float(np.median(distance))
+            costs = None if truth is None else _costs(bundle, logits["keras"], logits[way], truth)
+        ratio, memory = _share(rates, way, "keras"), figures[way].get("memory")
+        rows.append(Row(way, rates.get(way), ratio, memory, largest, median, costs, figures[way]["note"]))
+    return Report(
+        bundle.name,
+        _processor(),
+        len(os.sched_getaffinity(0)),
+        datetime.datetime.now(datetime.UTC).date().isoformat(),
+        len(images),
+        batch,
+        rows,
+        _share(rates, "runtime-decoding", "runtime"),
+    )
+
+
+def drawn(count: int) -> list[bytes]:
+    """Synthetic lesions as JPEG files."""
+    from ml.data.images import ImageStore
+    from ml.synthetic import synthesize
+
+    with tempfile.TemporaryDirectory() as folder:
+        synthesize(count, Path(folder))
+        return found(ImageStore(Path(folder)), count)
+
+
+def found(store: Any, count: int) -> list[bytes]:
+    """The first `count` images of an `ml.data.images.ImageStore`."""
+    return [store.read(image_id) for image_id in islice(store.ids(), count)]
+
+
+def validation(folder: Path) -> tuple[list[bytes], Truth]:
+    """The validation split of labelled images, on which choices are made; the test split is never looked at."""
+    from ml import data
+    from ml.data import splits
+
+    dataset = data.read(folder)
+    table = splits.assign(dataset.table)
+    table = table[table["split"] == "validation"]
+    labels = np.array([dataset.taxonomy.index[dx] for dx in table["dx"]])
+    return [dataset.images.read(image_id) for image_id in table["image_id"]], Truth(
+        labels, table["lesion_id"].to_numpy(dtype=str)
+    )
+
+
+def _lay_out(bundle: Bundle, images: Images, folder: Path) -> None:
+    from ml.imaging.decode import decode
+    from ml.imaging.preprocess import preprocess
+
+    (folder / IMAGES).mkdir()
+    for place, data in enumerate(images):
+        (folder / IMAGES / f"{place:06d}").write_bytes(data)
+    frames = np.stack([preprocess(decode(data).image, bundle.frame) for data in images])
+    np.save(folder / FRAMES, bundle.preparation(frames))
+
+
+def _measured(way: str, folder: Path) -> dict[str, Any]:
+    """The figures of one way; `note` says why there are none."""
+    for step in ([f"before-{way}"] if way in BEFORE else []) + [way]:
+        command = [sys.executable, "-m", "ml.bench.ways", step, str(folder)]
+        finished = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2]
+        )
+        if finished.returncode != 0:
+            return {"note": f"ended with {finished.returncode}: {finished.stderr.strip()[-200:]}"}
+        told = json.loads((folder / f"{step}.json").read_text())
+        if "note" in told:
+            return dict(told)
+    return {"note": "", **told}
+
+
+def _share(rates: dict[str, float], of: str, to: str) -> float | None:
+    return rates[of] / rates[to] if of in rates and to in rates else None
+
+
+def _costs(bundle: Bundle, exact: np.ndarray, other: np.ndarray, truth: Truth) -> dict[str, tuple[float | None, ...]]:
+    calibration, point = bundle.calibration, bundle.calibration.thresholds["routine_referral"]
+
+    def scored(logits: np.ndarray) -> Scored:
+        probabilities = calibration.stack.probabilities(logits)
+        named = calibration.decision.named(probabilities)
+        return Scored(probabilities, truth.labels, truth.lesions, point, bundle.taxonomy, named)
+
+    rows = compare(scored(exact), scored(other), metrics=COSTS).rows
+    return {row.metric: (row.difference, row.low, row.high) for row in rows}
+
+
+def _processor() -> str:
+    """The processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

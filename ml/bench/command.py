@@ -1,0 +1,111 @@
+"""The command `python -m ml bench`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from ml.bench import BATCH, COUNT, Report, Row, bench, drawn, found, validation
+from ml.bench.ways import LOGITS, WHOLE
+from ml.bundle import load
+from ml.cli import options as shared
+from ml.cli.options import Commands, chosen, command
+from ml.progress import bar
+
+BENCH: Final = """
+Every row is the whole ensemble with all its views on the same images, in a process of its own, one after the other;
+give it an idle machine. Rows:
+  keras             Keras predict, which the others are compared with
+  tensorflow        all members in one compiled TensorFlow function
+  onnx              ONNX Runtime; needs tf2onnx and onnxruntime
+  openvino-f32      OpenVINO as it serves, in float32, in bfloat16 and in eight bits, which needs nncf
+  runtime           what serves, with heatmaps and advice, from prepared pixels
+  runtime-decoding  the same from encoded images, decoded while the model works
+MB is the resident memory of the row's process at its peak. Logits are compared with those of Keras. With --data the
+table says what a row costs in accuracy on the validation split, with a paired 95 % interval
+by lesion; the stack and the thresholds were fitted on that split, so only differences mean anything there.
+
+Example:
+  python -m ml bench
+  python -m ml bench --data HAM10000 --json bench.json
+"""
+
+
+def add_commands(commands: "Commands[Any]") -> None:
+    """Adds the command."""
+    parser = command(commands, "bench", _bench, "Measure how fast a bundle answers, and what speed costs.", BENCH)
+    shared.bundle(parser)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--images", type=Path, help="folder or ZIP file (default: synthetic lesions)")
+    source.add_argument("--data", type=Path, help="folder with labelled images; their validation split is answered")
+    parser.add_argument("--count", type=int, default=COUNT, help=f"images, other than of --data (default {COUNT})")
+    parser.add_argument("--batch", type=int, default=BATCH, help=f"images at once (default {BATCH})")
+    ways = (*LOGITS, *WHOLE)
+    parser.add_argument("--rows", nargs="+", choices=ways, default=ways, metavar="ROW", help="default: all rows")
+    shared.json_file(parser)
+    shared.cache(parser)
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from ml.data.images import ImageStore
+
+    bundle, truth = load(chosen(options)), None
+    if options.data:
+        images, truth = validation(options.data)
+    elif options.images:
+        images = found(ImageStore(options.images), options.count)
+    else:
+        images = drawn(options.count)
+    with bar("measuring", len(options.rows)) as advance:
+        report = bench(
+            bundle, images, options.cache, batch=options.batch, truth=truth, ways=options.rows, advance=advance
+        )
+    show(report)
+    if options.json:
+        options.json.write_text(json.dumps(report.as_dict(), indent=1) + "\n")
+
+
+def show(report: Report) -> None:
+    """Prints the report as a table."""
+    title = f"{report.bundle}, {report.images} images, batches of {report.batch}"
+    place = f"{report.machine}, {report.cores} cores, {report.date}"
+    table = Table(title=f"{title}\n{place}", title_justify="left")
+    for column in ("row", "images/s", "× keras", "MB", "largest", "median"):
+        table.add_column(column, justify="left" if column == "row" else "right")
+    for row in report.rows:
+        table.add_row(row.way, *(_number(value, form) for value, form in _shown(row)))
+    console = Console()
+    console.print(table)
+    if labelled := [row for row in report.rows if row.costs]:
+        console.print(_costs(labelled))
+    for row in report.rows:
+        if row.note:
+            console.print(f"{row.way}: {row.note}", highlight=False, markup=False)
+    if report.overlap is not None:
+        sys.stdout.write(f"From encoded images at {report.overlap:.0%} of the rate from prepared pixels.\n")
+
+
+def _shown(row: Row) -> list[tuple[float | None, str]]:
+    return [(row.rate, ".1f"), (row.ratio, ".2f"), (row.memory, ".0f"), (row.largest, ".2g"), (row.median, ".2g")]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _costs(rows: list[Row]) -> Table:
+    table = Table(
+        "row", *(rows[0].costs or {}), title="Difference from keras, with its 95 % interval", title_justify="left"
+    )
+    for row in rows:
+        table.add_row(row.way, *(_cost(interval) for interval in (row.costs or {}).values()))
+    return table
+
+
+def _cost(interval: tuple[float | None, ...]) -> str:
+    difference, low, high = (_number(value, "+.4f") for value in interval)
+    return f"{difference} ({low} to {high})"

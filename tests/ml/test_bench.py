@@ -1,0 +1,68 @@
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from ml.bench import Report, Row, Truth, bench, drawn
+from ml.bench.command import show
+from ml.bundle import load
+from ml.imaging.refusal import ImageRefused
+from ml.runtime import Runtime
+
+
+@pytest.mark.slow
+def test_ways_are_measured_against_keras(tiny_bundle: Path, cache: Path, runtime: Runtime) -> None:
+    truth = Truth(np.arange(14) % 7, np.array([f"L{index}" for index in range(14)]))
+    ways, asked = ["keras", "openvino-f32", "openvino-bf16", "runtime", "runtime-decoding"], []
+    report = bench(
+        load(tiny_bundle),
+        drawn(14),
+        cache,
+        batch=4,
+        truth=truth,
+        ways=ways,
+        advance=lambda: asked.append(1),
+    )
+    rows = {row.way: cast(Any, row) for row in report.rows}
+    assert list(rows) == ways
+    assert len(asked) == len(ways)
+    assert not any(row.note for row in report.rows)
+    assert rows["keras"].ratio == 1
+    assert rows["keras"].largest == 0
+    assert rows["openvino-f32"].rate == pytest.approx(rows["openvino-f32"].ratio * rows["keras"].rate)
+    assert rows["openvino-f32"].largest < 1e-2
+    assert rows["openvino-f32"].costs["balanced_accuracy"][0] == pytest.approx(0, abs=1e-9)
+    assert rows["runtime"].largest is None
+    assert 50 < rows["runtime"].memory < rows["keras"].memory  # no TensorFlow in it
+    assert report.overlap == pytest.approx(rows["runtime-decoding"].rate / rows["runtime"].rate)
+
+
+def test_a_way_that_fails_says_why_and_stops_no_other(
+    tiny_bundle: Path, cache: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "nncf.py").write_text("raise ImportError('no nncf here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    quantised, answered = bench(load(tiny_bundle), drawn(2), cache, ways=["openvino-int8", "runtime"]).rows
+    assert quantised.rate is None
+    assert quantised.note == "ImportError: no nncf here"
+    assert answered.rate is not None
+    assert answered.rate > 0
+
+
+def test_an_image_that_cannot_be_read_is_told(tiny_bundle: Path, cache: Path, runtime: Runtime) -> None:
+    with pytest.raises(ImageRefused):
+        bench(load(tiny_bundle), [b"no image"], cache, ways=["runtime"])
+
+
+def test_the_table_says_what_was_not_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        Row("keras", 20.0, 1.0, 900.0, 0.0, 0.0, {"malignant_auc": (0.0, 0.0, 0.0)}),
+        Row("onnx", note="ModuleNotFoundError: No module named 'onnxruntime'"),
+    ]
+    show(Report("tiny", "a machine", 2, "2026-11-21", 4, 2, rows, 0.5))
+    told = capsys.readouterr().out
+    assert "a machine, 2 cores, 2026-11-21" in told
+    assert "+0.0000" in told
+    assert "onnx: ModuleNotFoundError: No module named 'onnxruntime'" in told
+    assert "50%" in told

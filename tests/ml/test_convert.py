@@ -1,0 +1,44 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ml import convert
+from ml.ensemble import Ensemble
+from ml.imaging.preprocess import FRAME, preprocess
+from ml.runtime import Runtime
+from ml.stack import softmax
+from ml.synthetic import draw
+from tests.ml.tiny_bundle import make_tiny_bundle
+
+
+def test_a_network_is_named_by_all_that_it_is_made_from(runtime: Runtime, cache: Path, tmp_path: Path) -> None:
+    (member,) = runtime.bundle.members
+    retrained = make_tiny_bundle(tmp_path / "other", seed=1) / "tiny.npz"
+    others = [
+        replace(member, weights=retrained),
+        replace(member, size=(96, 72)),
+        replace(member, views=("whole", "middle")),
+    ]
+    paths = [convert.network_path(each, FRAME, cache) for each in (member, *others)]
+    paths.append(convert.network_path(member, (320, 240), cache))
+    assert len(set(paths)) == 5
+    assert convert.missing([member, *others], FRAME, cache) == others
+    assert convert.classes(member.weights) == 7
+
+
+def test_a_warm_cache_is_left_alone(runtime: Runtime, cache: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
+    assert convert.warm(runtime.bundle.members, FRAME, cache) == []
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
+
+
+def test_eight_bits_answer_almost_as_float32_does(runtime: Runtime, cache: Path, tmp_path: Path) -> None:
+    pytest.importorskip("nncf")
+    members = runtime.bundle.members
+    convert.quantise(members, FRAME, cache, tmp_path)
+    frames = np.stack([preprocess(draw("NV", seed)) for seed in range(4)])
+    exact = Ensemble(members, FRAME, cache, precision="f32")(frames).logits
+    eight = Ensemble(members, FRAME, tmp_path, precision="f32")(frames).logits
+    assert 0 < np.abs(softmax(exact) - softmax(eight)).max() < 0.1
