@@ -11,6 +11,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -47,9 +49,12 @@ def missing(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]
 def warm(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]:
     """Converts what is missing and gives it.
 
-    Two processes may do so at the same time: a network appears whole or not at all.
+    Two processes may do so at the same time: a network appears whole or not at all. Where Keras runs on another backend
+    than TensorFlow, as a training may, this happens in a process of its own.
     """
     todo = missing(members, frame, cache)
+    if todo and os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        return _warm_elsewhere(todo, frame, cache)
     cache.mkdir(parents=True, exist_ok=True)
     for member in todo:
         target = network_path(member, frame, cache).parent
@@ -63,6 +68,15 @@ def warm(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]:
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
     return todo
+
+
+def _warm_elsewhere(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]:
+    backend, os.environ["KERAS_BACKEND"] = os.environ["KERAS_BACKEND"], "tensorflow"
+    try:
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            return pool.submit(warm, members, frame, cache).result()
+    finally:
+        os.environ["KERAS_BACKEND"] = backend
 
 
 def quantise(members: Sequence[Member], frame: Size, cache: Path, target: Path) -> None:

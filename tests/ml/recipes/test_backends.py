@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ml import bundle, convert
+
 ROOT = Path(__file__).parents[3]
 
 EPOCH = """
@@ -42,3 +44,13 @@ def test_settings_of_the_recipes_learn_on_another_backend(backend: str, tmp_path
     finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert finished.returncode == 0, finished.stderr[-3000:]
     assert finished.stdout.splitlines()[-1] == backend
+
+
+def test_networks_are_converted_by_tensorflow_whatever_the_training_runs_on(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    loaded = bundle.load(tiny_bundle)
+    assert convert.warm(loaded.members, loaded.frame, tmp_path) == loaded.members
+    assert convert.missing(loaded.members, loaded.frame, tmp_path) == []
+    assert os.environ["KERAS_BACKEND"] == "torch"
