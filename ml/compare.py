@@ -14,6 +14,7 @@ from ml.evaluate import SeenError, ready, score, unseen
 from ml.gate import Gate
 from ml.imaging.preprocess import Size
 from ml.metrics import ALL_METRICS, DRAWS, Scored
+from ml.prepare import prepare
 
 
 class CompareError(Exception):
@@ -69,6 +70,6 @@ def compare(
         if not len(kept):
             raise SeenError(f"The models have seen all {dropped} test images before, so they cannot be compared.")
         ensemble = ready(bundle.members, cache, bundle.frame, bundle.taxonomy)
-        logits = ensemble.in_batches(bundle.preparation(kept.pixels)).logits
+        logits = ensemble.in_batches(prepare(kept.pixels, bundle.preparation)).logits
         answers.append(score(logits, kept, bundle.calibration, bundle.taxonomy))
     return Comparison(first, second, dropped, gate.compare(*answers, draws=draws, seed=seed, metrics=ALL_METRICS))

@@ -16,6 +16,7 @@ from ml.ensemble import Ensemble
 from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME, Size
 from ml.metrics import Measured, Scored, measure
+from ml.prepare import prepare
 
 
 class SeenError(Exception):
@@ -67,7 +68,8 @@ def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
     kept, dropped = unseen(examples, bundle.seen)
     if not len(kept):
         raise SeenError(f"The model has seen all {dropped} test images before, so they cannot measure it.")
-    answers = ready(bundle.members, cache, bundle.frame, bundle.taxonomy).in_batches(bundle.preparation(kept.pixels))
+    frames = prepare(kept.pixels, bundle.preparation)
+    answers = ready(bundle.members, cache, bundle.frame, bundle.taxonomy).in_batches(frames)
     return summarise(score(answers.logits, kept, bundle.calibration, bundle.taxonomy), dropped)
 
 

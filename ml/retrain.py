@@ -21,6 +21,7 @@ from ml.data import snapshot
 from ml.data.errors import DataError
 from ml.data.examples import Examples
 from ml.ensemble import Ensemble
+from ml.prepare import prepare
 from ml.progress import Progress
 from ml.version import code_version
 
@@ -106,7 +107,7 @@ def supports_stack(validation: Examples) -> bool:
 def _read(run: Run, active: Bundle) -> Splits:
     dataset = snapshot.read(run.snapshot, run.images)
     sides = (data.load(dataset.split(name), dataset.images, active.frame) for name in ("train", "validation", "test"))
-    train, validation, test = (replace(side, pixels=active.preparation(side.pixels)) for side in sides)
+    train, validation, test = (replace(side, pixels=prepare(side.pixels, active.preparation)) for side in sides)
     for name, examples in (("train", train), ("test", test)):
         if len(examples) == 0:
             raise DataError(f"no_{name}_images", f"The snapshot has no readable image in its {name} split.")

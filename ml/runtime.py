@@ -17,6 +17,7 @@ from ml.convert import missing
 from ml.ensemble import Ensemble
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import VERSION, fit, framed, unframed
+from ml.prepare import prepare
 from ml.stack import malignant, softmax
 
 
@@ -86,7 +87,7 @@ class Runtime:
         if not batch:
             return []
         frames = np.stack([framed(pixels, self._frame) for pixels in batch])
-        answers = self._ensemble(self._preparation(frames))
+        answers = self._ensemble(prepare(frames, self._preparation))
         probabilities = self._calibration.stack.probabilities(answers.logits)
         decided = self._calibration.decision.probabilities(probabilities)
         plausible = conformal.sets(probabilities, self._calibration.conformal)

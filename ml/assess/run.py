@@ -15,7 +15,7 @@ from ml.assess.artefacts import ARTEFACTS
 from ml.assess.degradations import DEGRADATIONS, Change
 from ml.assess.report import Assessment
 from ml.bundle import Bundle
-from ml.data import examples, splits
+from ml.data import examples
 from ml.data.examples import Examples
 from ml.data.images import ImageStore
 from ml.data.table import Dataset
@@ -23,6 +23,7 @@ from ml.ensemble import Ensemble
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import preprocess
 from ml.metrics import Scored
+from ml.prepare import prepare
 from ml.segmentation import masks
 from ml.segmentation.focus import heat_inside
 
@@ -49,7 +50,7 @@ class _Subject:
 
     def answered(self, frames: np.ndarray) -> tuple[Scored, np.ndarray]:
         """The answers to other frames of the same images, and which of them are told as no lesion, bool (n,)."""
-        answers = self.ensemble.in_batches(self.bundle.preparation(frames))
+        answers = self.ensemble.in_batches(prepare(frames, self.bundle.preparation))
         scored = evaluate.score(answers.logits, self.test, self.bundle.calibration, self.bundle.taxonomy)
         return scored, self.bundle.novelty.is_novel(answers.features)
 
@@ -63,14 +64,13 @@ def assess(
     *,
     pictures: int = PICTURES,
 ) -> tuple[Assessment, Scored]:
-    """Measures a bundle on the images of the test split that it has never seen: its metrics, its sets, subgroups, poor
-    photos, artefacts, pictures of no lesion and, where `outlines` holds masks, where its heat lies.
+    """Measures a bundle on the images of the table's test split that it has never seen: its metrics, its sets,
+    subgroups, poor photos, artefacts, pictures of no lesion and, where `outlines` holds masks, where its heat lies.
 
     Raises SeenError when it has seen every image, and DataError `missing_masks`.
     """
     stage("reading")
-    table = splits.assign(dataset.table)
-    test = examples.load(table[table["split"] == "test"], dataset.images, bundle.frame, taxonomy=dataset.taxonomy)
+    test = examples.load(dataset.split("test"), dataset.images, bundle.frame, taxonomy=dataset.taxonomy)
     test, dropped = evaluate.unseen(test, bundle.seen)
     if not len(test):
         raise evaluate.SeenError(f"The model has seen all {dropped} test images before, so they cannot measure it.")
@@ -116,7 +116,7 @@ def _strange(subject: _Subject, kind: str, pictures: int, stage: Stage) -> np.nd
     """Which pictures of a kind that is no lesion are told as such, bool (pictures,)."""
     stage(kind)
     frames = [preprocess(not_lesions.draw(kind, FIRST + seed), subject.bundle.frame) for seed in range(pictures)]
-    answers = subject.ensemble.in_batches(subject.bundle.preparation(np.stack(frames)))
+    answers = subject.ensemble.in_batches(prepare(np.stack(frames), subject.bundle.preparation))
     return subject.bundle.novelty.is_novel(answers.features)
 
 
@@ -131,7 +131,7 @@ def _heat(
     for member in subject.bundle.members:
         stage(f"heat of {member.name}")
         alone = evaluate.ready([member], cache, subject.bundle.frame, subject.bundle.taxonomy)
-        grids = alone.in_batches(subject.bundle.preparation(subject.test.pixels)).heat
+        grids = alone.in_batches(prepare(subject.test.pixels, subject.bundle.preparation)).heat
         shares[member.name] = np.array(
             [heat_inside(grid, mask) if mask.any() else np.nan for grid, mask in zip(grids, drawn, strict=True)]
         )

@@ -20,6 +20,7 @@ from ml.bench.ways import BEFORE, FRAMES, IMAGES, LOGITS, TASK, WHOLE
 from ml.bundle import Bundle
 from ml.gate import compare
 from ml.metrics import Scored
+from ml.prepare import prepare
 
 COUNT: Final = 256
 BATCH: Final = 32
@@ -161,7 +162,7 @@ def _lay_out(bundle: Bundle, images: Images, folder: Path) -> None:
     for place, data in enumerate(images):
         (folder / IMAGES / f"{place:06d}").write_bytes(data)
     frames = np.stack([preprocess(decode(data).image, bundle.frame) for data in images])
-    np.save(folder / FRAMES, bundle.preparation(frames))
+    np.save(folder / FRAMES, prepare(frames, bundle.preparation))
 
 
 def _measured(way: str, folder: Path) -> dict[str, Any]:

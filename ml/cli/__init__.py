@@ -3,8 +3,10 @@
 import argparse
 from collections.abc import Sequence
 
+from ml.bench import command as bench
 from ml.cli import learning, measuring, serving
 from ml.progress import progress_for
+from ml.segmentation import commands as segmentation
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,4 +42,6 @@ def _parser() -> argparse.ArgumentParser:
     learning.add_commands(commands)
     measuring.add_commands(commands)
     serving.add_commands(commands)
+    bench.add_commands(commands)
+    segmentation.add_commands(commands)
     return parser

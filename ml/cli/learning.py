@@ -6,15 +6,16 @@ from typing import Any, Final
 
 from ml.cli.options import Commands, cache, command, path
 from ml.progress import progress_for
-
-MEMBERS: Final = ("mobilenet_v2", "efficientnet_lite0", "mobilenet")
+from ml.recipes import command as recipes
 
 TRAIN: Final = """
-Ends with metrics on a test split that shares no lesion with what was fitted. Run it again to go on after an
-interruption: finished members are kept, an unfinished one goes on from its checkpoint.
+Fits the recipe by lesion, so that no lesion is on two sides, and writes a bundle with its figures and a model card;
+where others have published figures, also as they divided the data. docs/recipes.md tells what each recipe is. Run it
+again to go on after an interruption: finished members are kept, an unfinished one goes on from its checkpoint.
 
-Example:
-  python -m ml train --data HAM10000 --backbones imagenet --work runs/first --output ml/bundles/20261121-first
+Examples:
+  python -m ml train release --data HAM10000 --backbones imagenet --work runs --output ml/bundles/20270101-release
+  python -m ml train ham-cnn --data ISIC2019 --work runs --output ham-cnn --epochs 5 --samples 2000
 """
 
 RETRAIN: Final = """
@@ -35,13 +36,8 @@ Example:
 
 def add_commands(commands: "Commands[Any]") -> None:
     """Adds the commands of this file."""
-    train = command(commands, "train", _train, "Train a first bundle on HAM10000.", TRAIN)
-    path(train, "--data", "folder with HAM10000_metadata.csv and its images, as folders or ZIP files")
-    path(train, "--backbones", "folder with <member>_imagenet_notop.weights.h5 or .keras")
-    path(train, "--work", "folder for checkpoints and finished members")
-    path(train, "--output", "the bundle to make; its last part is the bundle's name")
-    _fitting(train, members=",".join(MEMBERS), epochs=12)
-    train.add_argument("--samples", type=int, default=4500, help="images drawn in an epoch (default 4500)")
+    train = command(commands, "train", recipes.run, "Train a recipe: the release that ships, or another.", TRAIN)
+    recipes.add_arguments(train)
 
     text = "Fine-tune members of a bundle on new labels and compare by the gate."
     retrain = command(commands, "retrain", _retrain, text, RETRAIN)
@@ -66,16 +62,6 @@ def _fitting(parser: argparse.ArgumentParser, members: str, epochs: int) -> None
     parser.add_argument("--epochs", type=int, default=epochs, help=f"passes over the images drawn (default {epochs})")
     parser.add_argument("--seed", type=int, default=0, help="of everything drawn by chance (default 0)")
     parser.add_argument("--progress", choices=("text", "json"), default="text", help="json: one object a line")
-
-
-def _train(options: argparse.Namespace) -> None:
-    from ml import train
-    from ml.training import Settings
-
-    settings = Settings(epochs=options.epochs, samples=options.samples, seed=options.seed)
-    members = options.members.split(",")
-    run = train.Run(options.data, options.backbones, options.work, options.output, members, settings)
-    train.train(run, progress_for(options.progress))
 
 
 def _retrain(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,10 +27,14 @@ EVALUATE: Final = """
 Measures on the test split, which shares no lesion with the training and validation splits, and leaves out every image
 that the bundle has seen; how many is told. Each metric is a share between 0 and 1 and stands with its 95 % interval
 by a bootstrap over lesions. Sensitivity and specificity are those of the threshold for referral that the bundle
-carries, which was set on other images.
+carries, which was set on other images. --split all measures on every image, for a data set that the bundle knows
+nothing of. --report takes longer and writes the whole assessment, with plots: subgroups, conformal sets, poor photos,
+artefacts, pictures that are no lesion and, with --masks, how much of the heat lies inside the lesion.
 
-Example:
+Examples:
   python -m ml evaluate --data HAM10000 --json metrics.json
+  python -m ml evaluate --data HAM10000 --report assessment --masks HAM10000/masks.zip
+  python -m ml evaluate --data ISIC2018_Test --split all
 """
 
 COMPARE: Final = """
@@ -48,6 +53,9 @@ def add_commands(commands: "Commands[Any]") -> None:
     evaluate = command(commands, "evaluate", _evaluate, "Measure a bundle on images that it has never seen.", EVALUATE)
     shared.bundle(evaluate)
     shared.path(evaluate, "--data", DATA)
+    evaluate.add_argument("--split", choices=("test", "all"), default="test", help="what to measure on (default test)")
+    evaluate.add_argument("--report", type=Path, help="folder for the whole assessment")
+    evaluate.add_argument("--masks", type=Path, help="folder or ZIP file with <image_id>_segmentation.png")
     shared.json_file(evaluate)
     shared.cache(evaluate)
 
@@ -60,10 +68,15 @@ def add_commands(commands: "Commands[Any]") -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from ml.data import splits
     from ml.evaluate import evaluate
 
     bundle = load(chosen(options))
     dataset = _read(options.data, bundle)
+    if options.split == "all":
+        dataset = replace(dataset, table=dataset.table.assign(split="test"))
+    else:
+        dataset = replace(dataset, table=splits.assign(dataset.table))
     told = evaluate(bundle, _examples(dataset, bundle.frame), options.cache).as_dict()
     _show(
         f"{bundle.name}: {_counted(told, 'it')}",
@@ -71,6 +84,20 @@ def _evaluate(options: argparse.Namespace) -> None:
         ((_label(name), _number(each["value"]), _between(each)) for name, each in told["metrics"].items()),
     )
     _write(options.json, {"release": bundle.name, "bundle": bundle.hash, **told})
+    if options.report:
+        _assess(bundle, dataset, options)
+
+
+def _assess(bundle: Bundle, dataset: "Dataset", options: argparse.Namespace) -> None:
+    from ml.assess import report, run
+    from ml.data.images import ImageStore
+
+    console = Console(stderr=True)
+    masks = ImageStore(options.masks) if options.masks else None
+    with console.status("assessing") as status:
+        assessment, scored = run.assess(bundle, dataset, masks, options.cache, status.update)
+    report.write(assessment, scored, options.report)
+    console.print(f"The whole assessment: {options.report / 'assessment.md'}", highlight=False)
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -108,10 +135,9 @@ def _read(folder: Path, bundle: Bundle) -> "Dataset":
 
 def _examples(dataset: "Dataset", frame: "Size") -> "Examples":
     """The test split, read."""
-    from ml.data import examples, splits
+    from ml.data import examples
 
-    table = splits.assign(dataset.table)
-    test = table[table["split"] == "test"]
+    test = dataset.split("test")
     with bar("reading", len(test)) as advance:
         return examples.load(test, dataset.images, frame, advance, taxonomy=dataset.taxonomy)
 

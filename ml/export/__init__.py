@@ -15,6 +15,7 @@ from ml.ensemble import OUTPUTS
 from ml.export import backends, guide
 from ml.export.errors import ExportError
 from ml.imaging.preprocess import Size, preprocess
+from ml.prepare import prepare
 from ml.synthetic import draw
 
 if TYPE_CHECKING:
@@ -69,9 +70,9 @@ def export(
         raise ExportError(f"Eight bits are for tflite; {to} files are float32.")
     backends.require(to)
     tolerance = FLOAT_TOLERANCE if int8 is None else INT8_TOLERANCE
-    representative = (
-        None if int8 is None else bundle.preparation(backends.representative(int8, bundle.frame, REPRESENTATIVE))
-    )
+    representative = None
+    if int8 is not None:
+        representative = prepare(backends.representative(int8, bundle.frame, REPRESENTATIVE), bundle.preparation)
     output.mkdir(parents=True, exist_ok=True)
     told = output / guide.NUMBERS
     told.unlink(missing_ok=True)

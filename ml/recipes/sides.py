@@ -13,6 +13,7 @@ from ml.data.examples import Examples
 from ml.data.table import SPLITS, Dataset
 from ml.imaging.preprocess import FRAME
 from ml.preparation import Preparation
+from ml.prepare import prepare
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,19 @@ def relabelled(dataset: Dataset, wanted: Taxonomy) -> Dataset:
     return replace(dataset, table=dataset.table.assign(dx=np.where(sick, "MALIGNANT", "BENIGN")), taxonomy=BINARY)
 
 
+def thinned(dataset: Dataset, most: int, seed: int = 0) -> Dataset:
+    """The data set without the benign images, drawn by `seed`, that exceed `most` for each malignant one; `problems`
+    counts them as `benign_left_out`. All sides keep the same share, so ranks are measured as on all of them.
+    """
+    benign = np.flatnonzero(~dataset.table["dx"].isin(dataset.taxonomy.malignant))
+    surplus = len(benign) - most * (len(dataset.table) - len(benign))
+    if surplus <= 0:
+        return dataset
+    left_out = np.random.default_rng(seed).choice(benign, surplus, replace=False)
+    table = dataset.table.drop(index=dataset.table.index[left_out]).reset_index(drop=True)
+    return replace(dataset, table=table, problems={**dataset.problems, "benign_left_out": surplus})
+
+
 def by_image(table: pd.DataFrame, shares: ByImage, seed: int = 0) -> pd.Series:
     """The side of each row, stratified by `dx`, in an order drawn by `seed`."""
     place = pd.Series(np.random.default_rng(seed).random(len(table)), index=table.index)
@@ -74,7 +88,7 @@ def by_lesion(table: pd.DataFrame) -> pd.Series:
 def load(dataset: Dataset, preparation: Preparation) -> Examples:
     """Every image of the data set, as the recipe prepares it."""
     read = data.load(dataset.table, dataset.images, FRAME, taxonomy=dataset.taxonomy)
-    return replace(read, pixels=preparation(read.pixels))
+    return replace(read, pixels=prepare(read.pixels, preparation))
 
 
 def divide(examples: Examples, side: pd.Series) -> Sides:
@@ -93,4 +107,4 @@ def sharpened(sides: Sides, dataset: Dataset, preparation: Preparation) -> Sides
         return sides
     table, taxonomy = sides.train.rows, dataset.taxonomy
     read = data.load(table, dataset.images, FRAME, taxonomy=taxonomy, details=dataset.details)
-    return replace(sides, train=replace(read, pixels=preparation(read.pixels)))
+    return replace(sides, train=replace(read, pixels=prepare(read.pixels, preparation)))

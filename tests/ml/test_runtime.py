@@ -23,15 +23,15 @@ def photo(rng: np.random.Generator, rows: int = 300, columns: int = 400) -> np.n
 
 
 def test_it_answers_as_keras_does(runtime: Runtime, rng: np.random.Generator) -> None:
-    """The member that serves on a GPU gives what OpenVINO gives on a CPU."""
+    """The member that serves on a GPU gives what OpenVINO gives on a CPU, as near as bfloat16 comes."""
     pixels = [runtime.prepare(jpeg(photo(rng))) for _ in range(4)]
     (member,) = runtime.bundle.members
     logits, grids, _ = KerasNetwork(member, runtime.bundle.frame)(np.stack(pixels))
     expected = softmax(logits)
     for index, prediction in enumerate(runtime.predict(pixels)):
-        np.testing.assert_allclose(list(prediction.probabilities.values()), expected[index], atol=1e-4)
+        np.testing.assert_allclose(list(prediction.probabilities.values()), expected[index], atol=0.02)
         assert prediction.heatmap.shape == (9, 12)
-        np.testing.assert_allclose(prediction.heatmap, heat([grids])[index], atol=1e-3)
+        np.testing.assert_allclose(prediction.heatmap, heat([grids])[index], atol=0.03)
 
 
 def test_heat_is_what_lies_beyond_chance() -> None:
@@ -117,7 +117,7 @@ def test_a_picture_unlike_any_lesion_is_not_recognised(
     features = lenient._ensemble(np.stack([framed(each) for each in pixels])).features
     novelty.fit(features[:40], features[40:], components=8).save(path / NOVELTY)
     strict = Runtime(path, cache)
-    assert sum(prediction.recognised for prediction in strict.predict(pixels)) >= 58
+    assert sum(prediction.recognised for prediction in strict.predict(pixels)) >= 54
     noise, text = (fit(not_lesions.draw(kind, 1)) for kind in ("white_noise", "text"))
     assert [prediction.recognised for prediction in strict.predict([noise, text])] == [False, False]
 

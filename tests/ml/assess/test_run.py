@@ -1,6 +1,7 @@
 """A bundle assessed as a whole: every part is there, and measures the images of the test split alone."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,9 @@ from ml.assess import not_lesions, report, run
 from ml.assess.artefacts import ARTEFACTS
 from ml.assess.degradations import DEGRADATIONS
 from ml.classes import CLASSES
+from ml.data import splits
 from ml.data.images import ImageStore
+from ml.data.table import Dataset
 from ml.evaluate import SeenError
 from ml.imaging.fingerprint import fingerprint
 from ml.synthetic import draw
@@ -41,11 +44,16 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def divided(folder: Path) -> Dataset:
+    dataset = ml.data.read(folder)
+    return replace(dataset, table=splits.assign(dataset.table))
+
+
 def test_every_part_is_measured_on_the_test_split(
     published: Path, tiny_bundle: Path, cache: Path, tmp_path: Path
 ) -> None:
     told: list[str] = []
-    loaded, dataset = bundle.load(tiny_bundle), ml.data.read(published)
+    loaded, dataset = bundle.load(tiny_bundle), divided(published)
     assessment, scored = run.assess(loaded, dataset, ImageStore(published / "masks"), cache, told.append, pictures=2)
     assert assessment.images == round(LESIONS / 7 * 0.15) * 7
     assert {cost.change for cost in assessment.degradations} == set(DEGRADATIONS)
@@ -64,4 +72,4 @@ def test_images_that_it_has_seen_are_left_out(published: Path, tiny_bundle: Path
     prints = [fingerprint(draw(CLASSES[number % 7], number, (96, 72))) for number in range(LESIONS)]
     np.save(knowing / bundle.SEEN, np.stack(prints))
     with pytest.raises(SeenError, match="has seen all"):
-        run.assess(bundle.load(knowing), ml.data.read(published), None, cache)
+        run.assess(bundle.load(knowing), divided(published), None, cache)

@@ -1,0 +1,28 @@
+"""Frames made as a model wants them, in training and in serving alike. Apart from `ml.preparation`, since an outline
+needs Keras and whoever reads a bundle does not.
+"""
+
+import numpy as np
+
+from ml.imaging.hair import remove_hair
+from ml.preparation import Preparation
+
+
+def prepare(frames: np.ndarray, preparation: Preparation) -> np.ndarray:
+    """The frames, uint8 RGB (n, rows, columns, 3), as the model wants them: the same shape.
+
+    Raises FileNotFoundError for a segmenter that is not there.
+    """
+    if preparation.remove_hair and len(frames):
+        frames = np.stack([remove_hair(frame) for frame in frames])
+    if preparation.segmenter and len(frames):
+        frames = _alone(frames, preparation.segmenter)
+    return frames
+
+
+def _alone(frames: np.ndarray, segmenter: str) -> np.ndarray:
+    from ml.segmentation.focus import masked
+    from ml.segmentation.segmenter import SHIPPED, Segmenter
+
+    masks = Segmenter(SHIPPED / segmenter).masks(frames)
+    return np.stack([masked(frame, mask) for frame, mask in zip(frames, masks, strict=True)])
