@@ -54,11 +54,25 @@ class Settings:
     freeze_backbone: bool = False
 
 
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Augmented views of `size`, drawn as the settings say, with `targets`, float32 (n, classes)."""
+Seen = np.ndarray | dict[str, np.ndarray]
+"""What a network is given: images, or a dict of `image` and `metadata`."""
 
-    def __init__(self, examples: Examples, targets: np.ndarray, size: Size, settings: Settings) -> None:
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Augmented views of `size`, drawn as the settings say, with `targets`, float32 (n, classes); with `metadata`,
+    float32 (n, width), as a dict of `image` and `metadata`.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        targets: np.ndarray,
+        size: Size,
+        settings: Settings,
+        metadata: np.ndarray | None = None,
+    ) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
+        self._metadata = metadata
         self._examples, self._targets, self._size, self._settings = examples, targets, size, settings
         weight = np.bincount(examples.labels)[examples.labels] ** -SAMPLING[settings.sampling]
         self._chance = weight / weight.sum()
@@ -68,12 +82,12 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __len__(self) -> int:
         return int(np.ceil(self._samples / self._settings.batch))
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[Seen, np.ndarray]:
         rows = self._rows[index * self._settings.batch : (index + 1) * self._settings.batch]
         rng = np.random.default_rng((self._settings.seed, self._epoch, index))
         pixels, strength = self._examples.pixels, self._settings.augmentation
         views = np.stack([augment(pixels[row], self._size, rng, strength) for row in rows])
-        return views, self._targets[rows]
+        return _beside(views, None if self._metadata is None else self._metadata[rows]), self._targets[rows]
 
     def on_epoch_end(self) -> None:
         self.start_at(self._epoch + 1)
@@ -97,17 +111,21 @@ def fit(
     *,
     work: Path | None = None,
     soft_labels: np.ndarray | None = None,
+    metadata: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> None:
     """Fits a member of `ml.members` to frames in place: Adam with decoupled weight decay.
 
     It learns the labels, or `soft_labels` of the train images, float (n, classes), that sum to one. With `work` given,
     the state is kept there after each epoch and an interrupted run goes on from it; `history(work)` gives the epochs.
+    `metadata` are vectors of the train and of the validation images, float32 (n, width), for a network with inputs of
+    the names `image` and `metadata`.
     """
     keras.utils.set_random_seed(settings.seed)
-    height, width = model.input.shape[1:3]
+    height, width = model.inputs[0].shape[1:3]
+    train_metadata, validation_metadata = metadata or (None, None)
     one_hot = np.eye(model.output["logits"].shape[-1], dtype=np.float32)
     targets = one_hot[train.labels] if soft_labels is None else soft_labels.astype(np.float32)
-    batches = Batches(train, targets, (width, height), settings)
+    batches = Batches(train, targets, (width, height), settings, train_metadata)
     if settings.freeze_batch_norm:
         _freeze_batch_norm(model)
     if settings.freeze_backbone:
@@ -128,7 +146,7 @@ def fit(
     held_out = None
     if validation is not None and len(validation):
         whole = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in validation.pixels]
-        held_out = (np.stack(whole), one_hot[validation.labels])
+        held_out = (_beside(np.stack(whole), validation_metadata), one_hot[validation.labels])
     trainee.fit(
         batches,
         epochs=settings.epochs,
@@ -148,6 +166,10 @@ def history(work: Path) -> list[dict[str, float]]:
         return []
     epochs = [json.loads(line) for line in path.read_text().splitlines()]
     return list({epoch["epoch"]: epoch for epoch in epochs}.values())
+
+
+def _beside(images: np.ndarray, metadata: np.ndarray | None) -> Seen:
+    return images if metadata is None else {"image": images, "metadata": metadata}
 
 
 def _history_path(work: Path) -> Path:

@@ -109,14 +109,21 @@ def history(work: Path, name: str) -> list[dict[str, Any]]:
     return training.history(_checkpoint(work, name))
 
 
+def imagenet(part: Part, backbones: Path | None) -> Path | None:
+    """The folder with the weights that a member starts from, None for one that starts from random ones. Raises
+    FileNotFoundError where it is needed and not given.
+    """
+    if part.imagenet and backbones is None:
+        raise FileNotFoundError(f"{part.name} starts from ImageNet weights: say with --backbones where they lie.")
+    return backbones if part.imagenet else None
+
+
 def _begin(model: keras.Model, part: Part, backbones: Path | None, start: Bundle | None) -> None:
     known = {member.name: member for member in start.members} if start else {}
     if part.name in known:
         weights.load(model, known[part.name].weights)
-    elif part.imagenet:
-        if backbones is None:
-            raise FileNotFoundError(f"{part.name} starts from ImageNet weights: say with --backbones where they lie.")
-        members.load_imagenet(model, backbones)
+    elif folder := imagenet(part, backbones):
+        members.load_imagenet(model, folder)
 
 
 def _checkpoint(work: Path, name: str) -> Path:

@@ -5,7 +5,21 @@ from typing import Final
 
 import numpy as np
 
-from ml.metrics import DRAWS, Measured, Metric, Scored, accuracy, balanced_accuracy, macro_auc, malignant_auc, measure
+from ml.metrics import (
+    DRAWS,
+    Measured,
+    Metric,
+    Scored,
+    accuracy,
+    balanced_accuracy,
+    counts_above,
+    macro_auc,
+    malignant_auc,
+    measure,
+)
+
+LEAST_SENSITIVITY: Final = 0.8
+"""Below it, `partial_auc` counts nothing: a test that misses more is of no use."""
 
 
 def precision(scored: Scored, weight: np.ndarray) -> float:
@@ -18,6 +32,22 @@ def f1(scored: Scored, weight: np.ndarray) -> float:
     """The harmonic mean of precision and recall of each class, averaged by their number of images."""
     right, named, true = _counts(scored, weight)
     return _averaged(2 * right / np.maximum(named + true, 1e-12), true)
+
+
+def partial_auc(scored: Scored, weight: np.ndarray) -> float:
+    """Area between the ROC curve of P(malignant) and the line of sensitivity 0.8: from 0 to 0.2, and 0.02 by chance.
+
+    Source: the metric of the ISIC 2024 challenge.
+    """
+    hits, alarms = counts_above(scored.levels[-1], scored.is_malignant, weight)
+    if not len(hits) or not hits[-1] or not alarms[-1]:
+        return np.nan
+    above = np.concatenate([[0], hits]) / hits[-1] - LEAST_SENSITIVITY
+    start, end = above[:-1], above[1:]
+    low, high = np.maximum(start, 0), np.maximum(end, 0)
+    inside = np.divide(high - low, end - start, out=np.ones(len(low)), where=end > start)
+    widths = np.diff(alarms, prepend=0) / alarms[-1]
+    return float((widths * inside * (low + high) / 2).sum())
 
 
 MEASURES: Final[dict[str, Metric]] = {

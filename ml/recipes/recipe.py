@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from ml.bundle import Member
+from ml.bundle import Bundle, Member
 from ml.calibration import Calibration
 from ml.classes import Taxonomy
 from ml.data.examples import Examples
@@ -39,29 +39,37 @@ class Part:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a teacher is given: the sides of a split, the taxonomy of the labels, and a folder of its own for what an
-    interrupted run goes on from.
+    """What a teacher is given: the recipe that it teaches for, the sides of a split, the taxonomy of the labels, and a
+    folder of its own for what an interrupted run goes on from; the folder with ImageNet weights, and the bundle that
+    members start from, where there are any.
     """
 
+    recipe: "Recipe"
     sides: Sides
     taxonomy: Taxonomy
     work: Path
+    backbones: Path | None
+    start: Bundle | None
     progress: Progress
 
 
 @dataclass(frozen=True)
 class Made:
-    """A bundle that is all but written: its folder, where the members' weights lie; the sides of the split by lesion;
-    the test images that it has not seen, and the calibrated answers to them.
+    """A bundle that is all but written: its recipe; its folder, where the members' weights lie; `work`, which keeps
+    what an interrupted run goes on from, with the teacher's in `work/teacher`; the sides of the split by lesion; the
+    test images that it has not seen, and the calibrated answers to them; the number of draws of a bootstrap.
     """
 
+    recipe: "Recipe"
     folder: Path
+    work: Path
     members: Sequence[Member]
     calibration: Calibration
     taxonomy: Taxonomy
     sides: Sides
     scored: Scored
     test: Examples
+    draws: int
     progress: Progress
 
 
@@ -78,7 +86,8 @@ class Recipe:
     `authors_split` is how they divided the data, None where there is nobody to compare with. `taxonomy` None takes
     that of the data. `remove_hair` and `mask` prepare each frame, the second with the segmenter that ships;
     `sharp_copies` trains on the data set's sharper copies too. `differs` are sentences on what is done otherwise than
-    the authors did. `teach` makes soft labels, and `extras` add to the finished bundle.
+    the authors did. `benign_per_malignant` leaves benign images out by chance where there are more for each malignant
+    one. `teach` makes soft labels, and `extras` add to the finished bundle.
     """
 
     name: str
@@ -90,6 +99,7 @@ class Recipe:
     remove_hair: bool = False
     mask: bool = False
     sharp_copies: bool = False
+    benign_per_malignant: int | None = None
     differs: tuple[str, ...] = ()
     teach: Teach | None = None
     extras: tuple[Extra, ...] = ()

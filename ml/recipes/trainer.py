@@ -104,8 +104,9 @@ def _read(run: Run) -> Given:
     by_lesion = sides.by_lesion(published.table).set_axis(published.table["image_id"])
     segmenter, seen = _segmenter() if run.recipe.mask else ("", NO_IMAGES)
     known = {path: bundles.load(path) for path in (run.start, run.teacher) if path}
+    dataset = sides.relabelled(published, run.recipe.taxonomy or published.taxonomy)
     return Given(
-        dataset=sides.relabelled(published, run.recipe.taxonomy or published.taxonomy),
+        dataset=sides.thinned(dataset, run.recipe.benign_per_malignant) if run.recipe.benign_per_malignant else dataset,
         by_lesion=by_lesion,
         preparation=Preparation(run.recipe.remove_hair, segmenter),
         start=known[run.start] if run.start else None,
@@ -127,7 +128,8 @@ def _follow(run: Run, given: Given, divided: Sides, work: Path, progress: Progre
     taxonomy = given.dataset.taxonomy
     if run.recipe.sharp_copies:
         divided = sides.sharpened(divided, given.dataset, given.preparation)
-    soft_labels = given.teach(Lesson(divided, taxonomy, work / "teacher", progress)) if given.teach else None
+    lesson = Lesson(run.recipe, divided, taxonomy, work / "teacher", run.backbones, given.start, progress)
+    soft_labels = given.teach(lesson) if given.teach else None
     return divided, fitting.fit(
         run.recipe,
         divided,

@@ -71,7 +71,7 @@ def write(
     assessed = report.assess(scored, output.name, table=test.rows, quantiles=calibrated.conformal, draws=draws)
     epochs = {member.name: fitting.history(work, member.name) for member in members}
     report.write(assessed, scored, output / FIGURES, {name: told for name, told in epochs.items() if told})
-    made = Made(output, members, calibrated, taxonomy, sides, scored, test, progress)
+    made = Made(source.recipe, output, work, members, calibrated, taxonomy, sides, scored, test, draws, progress)
     extras = [sentence for extra in source.recipe.extras for sentence in extra(made)]
 
     origin = [*_origin(source, sides, work), *extras]
