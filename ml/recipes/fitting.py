@@ -68,7 +68,7 @@ def fit(
         progress.stage(f"training {part.name}")
         keras.utils.set_random_seed(part.settings.seed)
         model = members.build(part.name, part.size, len(taxonomy.codes))
-        _begin(model, part, backbones, start)
+        before = model.get_weights() if _begin(model, part, backbones, start) else None
         training.fit(
             model,
             sides.train,
@@ -78,6 +78,13 @@ def fit(
             work=_checkpoint(work, part.name),
             soft_labels=soft_labels,
         )
+        if before is not None:
+            model.set_weights(
+                [
+                    part.keeps * old + (1 - part.keeps) * new
+                    for old, new in zip(before, model.get_weights(), strict=True)
+                ]
+            )
         _settings_path(work, part.name).write_text(json.dumps(asdict(part.settings)) + "\n")
         weights.save(model, finished)
         keras.utils.clear_session()
@@ -118,12 +125,14 @@ def imagenet(part: Part, backbones: Path | None) -> Path | None:
     return backbones if part.imagenet else None
 
 
-def _begin(model: keras.Model, part: Part, backbones: Path | None, start: Bundle | None) -> None:
+def _begin(model: keras.Model, part: Part, backbones: Path | None, start: Bundle | None) -> bool:
+    """Gives a member its first weights; says whether they are a bundle's."""
     known = {member.name: member for member in start.members} if start else {}
     if part.name in known:
         weights.load(model, known[part.name].weights)
     elif folder := imagenet(part, backbones):
         members.load_imagenet(model, folder)
+    return part.name in known
 
 
 def _checkpoint(work: Path, name: str) -> Path:

@@ -27,7 +27,9 @@ FIGURES: Final = "figures"
 @dataclass(frozen=True)
 class Part:
     """One member: an architecture of `ml.members`, how it is fitted, the (width, height) that it sees, the views of a
-    frame that it averages over when it serves, and whether it starts from ImageNet or from random weights.
+    frame that it averages over when it serves, and whether it starts from ImageNet or from random weights. `keeps` is
+    the share of its weights that stay those of the bundle that it went on from (Wortsman et al., Robust fine-tuning of
+    zero-shot models, CVPR 2022, arXiv:2109.01903).
     """
 
     name: str
@@ -35,6 +37,7 @@ class Part:
     size: Size = WIDE
     views: tuple[str, ...] = ("whole",)
     imagenet: bool = True
+    keeps: float = 0.0
 
 
 @dataclass(frozen=True)

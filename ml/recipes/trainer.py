@@ -85,7 +85,9 @@ def train(run: Run, progress: Progress) -> Bundle:
     divided, fitted = _follow(run, given, sides.divide(examples, given.by_lesion), work, progress)
     progress.stage("evaluating")
     made = writing.write(
-        writing.Source(run.recipe, run.data, given.dataset, given.preparation, given.seen, examples.refused),
+        writing.Source(
+            run.recipe, run.data, given.dataset, given.preparation, given.seen, examples.refused, given.start
+        ),
         divided,
         fitted,
         compared=compared,

@@ -12,9 +12,9 @@ from ml import bundle as bundles
 from ml import evaluate, model_card
 from ml.assess import novelty, report
 from ml.assess.novelty import Novelty
+from ml.augment import augment
 from ml.bundle import Bundle
 from ml.data import ham10000, reading
-from ml.data.examples import Examples
 from ml.data.table import Dataset
 from ml.preparation import Preparation
 from ml.progress import Progress
@@ -32,7 +32,7 @@ NOVELTY_IMAGES: Final = 2000
 class Source:
     """What a bundle is made of: the recipe, the folder of the data and what was read from it, in the taxonomy of the
     answers, what is done to frames, fingerprints, uint64 (n, 4), of what a teacher, a start or a segmenter has seen,
-    and the images that could not be read, with the reason.
+    the images that could not be read, with the reason, and the bundle that members went on from, if any.
     """
 
     recipe: Recipe
@@ -41,6 +41,7 @@ class Source:
     preparation: Preparation
     seen: np.ndarray
     refused: dict[str, str]
+    start: Bundle | None
 
 
 def write(
@@ -81,7 +82,7 @@ def write(
         name=output.name,
         members=members,
         calibration=calibrated,
-        novelty=_novelty(fitted, sides.train, source.recipe.members[0].settings.seed),
+        novelty=_novelty(fitted, sides, source.recipe.members[0].settings.seed),
         seen=seen,
         taxonomy=taxonomy,
         preparation=source.preparation,
@@ -110,11 +111,18 @@ def write(
     )
 
 
-def _novelty(fitted: Fitted, train: Examples, seed: int) -> Novelty:
-    """How features are distributed, from some training images, with its threshold set on the validation side."""
-    rows = np.random.default_rng(seed).permutation(len(train))[:NOVELTY_IMAGES]
-    components = min(novelty.COMPONENTS, fitted.validation_features.shape[1] // 2)
-    return novelty.fit(fitted.ensemble.in_batches(train.pixels[rows]).features, fitted.validation_features, components)
+def _novelty(fitted: Fitted, sides: Sides, seed: int) -> Novelty:
+    """How features are distributed, from some training images, with its threshold set on the validation side, as it is
+    and in random views with the faults of poor photos: those are of lesions too.
+    """
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(len(sides.train))[:NOVELTY_IMAGES]
+    frames = sides.validation.pixels
+    height, width = frames.shape[1:3]
+    views = np.stack([augment(frame, (width, height), rng) for frame in frames])
+    held_out = np.concatenate([fitted.validation_features, fitted.ensemble.in_batches(views).features])
+    components = min(novelty.COMPONENTS, held_out.shape[1] // 2)
+    return novelty.fit(fitted.ensemble.in_batches(sides.train.pixels[rows]).features, held_out, components)
 
 
 def _origin(source: Source, sides: Sides, work: Path) -> list[str]:
@@ -127,7 +135,12 @@ def _origin(source: Source, sides: Sides, work: Path) -> list[str]:
     return [
         f"Recipe {recipe.name}: {recipe.title}.",
         f"{_layout(source.folder)}, split by lesion: {counts}.",
-        *(_member(recipe, index, work, len(sides.train)) for index in range(len(recipe.members))),
+        *(_member(source, index, work, len(sides.train)) for index in range(len(recipe.members))),
+        *(
+            [f"{source.start.name}: {sentence}" for sentence in source.start.manifest.get("origin", [])]
+            if source.start
+            else []
+        ),
         *_prepared(source.preparation),
         *recipe.differs,
         "The stack and the thresholds are fitted to the validation side. Nothing was chosen on the test side.",
@@ -135,10 +148,13 @@ def _origin(source: Source, sides: Sides, work: Path) -> list[str]:
     ]
 
 
-def _member(recipe: Recipe, index: int, work: Path, images: int) -> str:
-    part = recipe.members[index]
+def _member(source: Source, index: int, work: Path, images: int) -> str:
+    part = source.recipe.members[index]
     used, (width, height) = fitting.settings(work, part.name), part.size
     start = "ImageNet weights" if part.imagenet else "random weights"
+    if source.start and part.name in [member.name for member in source.start.members]:
+        kept = f", of which it keeps {part.keeps:.0%} in an average of weights" if part.keeps else ""
+        start = f"{source.start.name}{kept}"
     frozen = ", its backbone frozen" if used.freeze_backbone else ""
     return (
         f"{part.name} at {width} x {height} pixels starts from {start}{frozen}: {used.epochs} epochs of "
