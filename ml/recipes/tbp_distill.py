@@ -31,7 +31,7 @@ def teach(lesson: Lesson) -> np.ndarray:
 RECIPE: Final = Recipe(
     name="tbp-distill",
     title="a light network on the image alone that learns from a teacher on image and metadata",
-    members=(Part("mobilenet_v2", Settings(epochs=16, samples=8192), size=(128, 96)),),
+    members=(Part("mobilenet_v2", Settings(epochs=16, samples=8192, label_smoothing=0.0), size=(128, 96)),),
     benign_per_malignant=50,
     teach=teach,
     extras=(benefit.sentences,),
