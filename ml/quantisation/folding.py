@@ -76,10 +76,10 @@ def folded(member: keras.Model) -> keras.Model:
 
 def _merged(convolution: Any, norm: Any) -> list[np.ndarray]:
     """The kernel and bias that do what a convolution and the batch norm behind it do."""
-    kernel = np.asarray(convolution.kernel)
-    gamma = np.asarray(norm.gamma) if norm.scale else 1.0
-    beta = np.asarray(norm.beta) if norm.center else 0.0
-    bias = np.asarray(convolution.bias) if convolution.use_bias else 0.0
-    gain = gamma / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
+    kernel, *own = convolution.get_weights()
+    *affine, mean, variance = norm.get_weights()
+    gamma = affine.pop(0) if norm.scale else 1.0
+    beta = affine.pop(0) if norm.center else 0.0
+    gain = gamma / np.sqrt(variance + norm.epsilon)
     along = (-1, 1) if isinstance(convolution, layers.DepthwiseConv2D) else (-1,)
-    return [kernel * gain.reshape(along), beta + (bias - np.asarray(norm.moving_mean)) * gain]
+    return [kernel * gain.reshape(along), beta + ((own[0] if own else 0.0) - mean) * gain]

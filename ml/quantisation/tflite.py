@@ -3,6 +3,7 @@
 import contextlib
 import io
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def write(network: keras.Model, pixels: Pixels, target: Path, representative: np
     if representative is not None:
         converter.representative_dataset = lambda: _one_by_one(pixels(representative), pixels)
         converter.target_spec.supported_ops = [tensorflow.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells at length what it does
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():  # it tells at length what it does
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs")  # they are in the network
         target.write_bytes(converter.convert())
 
 

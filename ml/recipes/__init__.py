@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from ml.recipes.recipe import Recipe
 
-NAMES: Final = ("release", "lesionlens", "ham-cnn", "mobilenetv2-binary")
+NAMES: Final = ("release", "lesionlens", "ham-cnn", "mobilenetv2-binary", "mobilenetv2-edge", "tbp-distill")
 """Each is `RECIPE` of the module of that name; they are imported when asked for, since they import Keras."""
 
 

@@ -1,0 +1,185 @@
+"""A recipe's network in 8 bits, for small devices: trained on with the rounding that serves, written as `.tflite` into
+the bundle's folder, and measured against the float network that it was.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import keras
+import numpy as np
+
+from ml import calibration, convert, evaluate, gate, members, training, weights
+from ml.bundle import Member, sha256
+from ml.classes import Taxonomy
+from ml.data.examples import Examples
+from ml.export import backends
+from ml.export.errors import ExportError
+from ml.imaging.preprocess import Size
+from ml.metrics import METRICS, Metric, Scored, balanced_accuracy, malignant_auc
+from ml.progress import Progress
+from ml.quantisation import fake, folding, tflite
+from ml.recipes import fitting
+from ml.recipes.recipe import Made
+from ml.recipes.sides import Sides
+from ml.stack import softmax
+from ml.training import Settings
+
+EPOCHS: Final = 4
+"""At most: the network only has to learn to live with rounding."""
+
+SLOWER: Final = 10
+"""By how much the learning rate is less than that of the float network."""
+
+REPRESENTATIVE: Final = 256
+"""Train images, of each class as often, that ranges of activations are taken from."""
+
+TIMED: Final = 100
+THREADS: Final = (1, 2)
+
+TOLERANCE: Final = 0.5
+"""The most that a logit of the file may differ from that of the network it was made of: finds a wrong file."""
+
+SHOWN: Final[Mapping[str, Metric]] = {"balanced_accuracy": balanced_accuracy, "malignant_auc": malignant_auc}
+
+FACTS: Final = "eight_bits.json"
+TRAINED: Final = "int8.tflite"
+ROUNDED: Final = "rounded.tflite"
+
+
+def in_eight_bits(made: Made) -> list[str]:
+    """An extra for recipes of one member: `<member>.int8.tflite`, and `eight_bits.json` with its calibration and what
+    was measured: on the validation and test side against the float network, and against the float network merely
+    rounded, in milliseconds and bytes.
+
+    Raises ExportError where ai-edge-litert is not installed or the file does not answer as the network that it was made
+    of.
+    """
+    backends.require("tflite")
+    (member,) = made.members
+    used = fitting.settings(made.work, member.name)
+    settings = replace(used, epochs=min(used.epochs, EPOCHS), learning_rate=used.learning_rate / SLOWER)
+    work = made.work / "eight_bits" / sha256(member.weights)[:16]
+    make(member, made.sides, settings, work, made.progress)
+
+    made.progress.stage("measuring 8 bits")
+    target = made.folder / f"{member.name}.{TRAINED}"
+    shutil.copyfile(work / TRAINED, target)
+    facts = {"file": target.name, "sha256": sha256(target), **_measured(member, made, work)}
+    (made.folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
+    return _sentences(facts, member, settings, len(made.sides.train))
+
+
+def make(member: Member, sides: Sides, settings: Settings, work: Path, progress: Progress) -> None:
+    """Trains a member on with rounding and leaves two files in `work`: that network, and for comparison the member
+    merely rounded. Files that are there are kept, an interrupted training goes on.
+
+    Raises ExportError where a file does not answer as its network.
+    """
+    if (work / TRAINED).exists():
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    model = members.build(member.name, member.size, convert.classes(member.weights))
+    weights.load(model, member.weights)
+    pixels, network = folding.pixels(model), folding.folded(model)
+    few = views(_of_each_class(sides.train, settings.seed), member.size)
+    tflite.write(network, pixels, work / ROUNDED, few)
+
+    progress.stage(f"training {member.name} in 8 bits")
+    rounding = fake.fake_quantised(network, fake.ranges(network, pixels(few)))
+    trainee = fake.trainee(rounding, pixels, f"{member.name}_8bit")
+    training.fit(trainee, sides.train, sides.validation, settings, progress, work=work / "checkpoint")
+    settled = fake.settled(rounding)
+    arriving = work / f".{TRAINED}"
+    tflite.write(settled, pixels, arriving)
+    difference = np.abs(tflite.answers(arriving, few) - settled.predict(pixels(few), verbose=0)).max()
+    if not difference <= TOLERANCE:
+        raise ExportError(f"The 8-bit file of {member.name} differs from its network by up to {difference:.3g}.")
+    arriving.rename(work / TRAINED)
+    keras.utils.clear_session()
+
+
+def views(frames: np.ndarray, size: Size) -> np.ndarray:
+    """Whole frames, uint8 (n, rows, columns, 3), at the size that a member sees: the input of its 8-bit file."""
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR) for frame in frames])
+
+
+def _of_each_class(train: Examples, seed: int) -> np.ndarray:
+    chance = 1 / np.bincount(train.labels)[train.labels]
+    count = min(REPRESENTATIVE, len(train))
+    rows = np.random.default_rng(seed).choice(len(train), count, replace=False, p=chance / chance.sum())
+    return train.pixels[rows]
+
+
+def _measured(member: Member, made: Made, work: Path) -> dict[str, Any]:
+    """Of both files, how they compare with the float network; of the trained one, its calibration, size and speed."""
+    float_network = evaluate.ready([member], made.work / "networks", taxonomy=made.taxonomy)
+    sides = {"validation": made.sides.validation, "test": made.test}
+    logits: dict[str, np.ndarray] = {}
+    compared: dict[str, Any] = {"trained": {}, "rounded": {}}
+    for side, examples in sides.items():
+        parent = _named(float_network.in_batches(examples.pixels).logits[:, 0], examples, made.taxonomy)
+        seen = views(examples.pixels, member.size)
+        for kind, file in (("trained", work / TRAINED), ("rounded", work / ROUNDED)):
+            said = tflite.answers(file, seen, threads=THREADS[-1])
+            logits.setdefault(f"{kind} {side}", said[:, None])
+            compared[kind][side] = _rows(parent, _named(said, examples, made.taxonomy), SHOWN, made.draws)
+
+    validation = made.sides.validation
+    said, seed = logits["trained validation"], fitting.settings(made.work, member.name).seed
+    own = calibration.fit(said, validation.labels, validation.lesions, seed, made.taxonomy)
+    scored = evaluate.score(logits["trained test"], made.test, own, made.taxonomy)
+    timed = views(made.test.pixels[:TIMED], member.size)
+    return {
+        "bytes": (work / TRAINED).stat().st_size,
+        "float16_bytes": member.weights.stat().st_size,
+        "input": {"dtype": "uint8", "shape": [1, member.size[1], member.size[0], 3]},
+        "classes": list(made.taxonomy.codes),
+        "stack": {"coefficients": own.stack.coefficients.tolist(), "intercept": own.stack.intercept.tolist()},
+        "decision": {"bias": own.decision.bias.tolist(), "temperature": own.decision.temperature},
+        "thresholds": own.thresholds,
+        "milliseconds": {str(count): tflite.milliseconds(work / TRAINED, timed, count) for count in THREADS},
+        "most_probable_class_named": compared,
+        "calibrated_test": _rows(made.scored, scored, METRICS, made.draws),
+    }
+
+
+def _named(logits: np.ndarray, examples: Examples, taxonomy: Taxonomy) -> Scored:
+    """The most probable class, without any calibration: nothing in it was fitted to these images."""
+    return Scored(softmax(logits), examples.labels, examples.lesions, 0.5, taxonomy)
+
+
+def _rows(parent: Scored, file: Scored, metrics: Mapping[str, Metric], draws: int) -> list[dict[str, Any]]:
+    """Each metric of the float network and of a file, with the paired interval of the difference."""
+    rows = gate.compare(parent, file, metrics=metrics, draws=draws).rows
+    names = {"active": "float", "candidate": "int8"}
+    return [{names.get(key, key): told for key, told in asdict(row).items() if key != "verdict"} for row in rows]
+
+
+def _sentences(facts: Mapping[str, Any], member: Member, settings: Settings, images: int) -> list[str]:
+    width, height = member.size
+    one, two = (facts["milliseconds"][str(count)] for count in THREADS)
+    compared = facts["most_probable_class_named"]
+    return [
+        f"[{facts['file']}]({facts['file']}) is {member.name} in 8 bits, for small devices: "
+        f"{facts['bytes'] / 1e6:.2f} MB (its float16 weights: {facts['float16_bytes'] / 1e6:.2f} MB), {one:.1f} ms an "
+        f"image with one thread and {two:.1f} ms with two, where this was measured. It takes uint8 RGB of "
+        f"{width} x {height} pixels, prepared as above; {FACTS} has its calibration and more measurements.",
+        f"For it, the network was trained on with rounding: {settings.epochs} epochs of {settings.samples or images} "
+        f"images, learning rate {settings.learning_rate:g}. {_told(compared['trained']['test'])}",
+        f"The float network merely rounded: {_told(compared['rounded']['test'])}",
+    ]
+
+
+def _told(rows: list[dict[str, Any]]) -> str:
+    """Of the test side."""
+    said = ", ".join(
+        f"{row['metric'].replace('_', ' ')} {row['int8']:.3f} instead of {row['float']:.3f} (difference "
+        f"{row['difference']:+.3f}, {row['low']:+.3f} to {row['high']:+.3f})"
+        for row in rows
+    )
+    return f"On the test side, the most probable class named: {said}."

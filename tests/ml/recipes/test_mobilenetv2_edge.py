@@ -1,0 +1,73 @@
+"""The recipe with a tiny network, from a folder in HAM10000's layout to a bundle with an 8-bit file beside it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ml import convert, members
+from ml.classes import CLASSES
+from ml.members import Architecture
+from ml.progress import JsonProgress
+from ml.quantisation import tflite
+from ml.recipes import trainer
+from ml.recipes.mobilenetv2_edge import RECIPE
+from ml.recipes.recipe import Part
+from ml.recipes.trainer import Run
+from ml.runtime import Runtime
+from ml.synthetic import draw
+from tests.ml.conftest import jpeg
+from tests.ml.inverted import backbone
+
+SIZE = (32, 24)
+
+
+def test_the_recipe_writes_a_file_beside_its_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Run again, it trains nothing again."""
+    monkeypatch.setitem(members.BACKBONES, "inverted", backbone)
+    monkeypatch.setitem(members.ARCHITECTURES, "inverted", Architecture("inverted"))
+    published = tmp_path / "published"
+    published.mkdir()
+    rows = []
+    for number in range(7 * 40):
+        code = CLASSES[number % 7]
+        draw(code, number, (96, 72)).save(published / f"S_{number}.jpg")
+        rows.append({"image_id": f"S_{number}", "lesion_id": f"L_{number}", "dx": code.lower()})
+    pd.DataFrame(rows).to_csv(published / "small_metadata.csv", index=False)
+    assert RECIPE.mask
+    assert RECIPE.members[0].settings.loss == "focal"
+    assert RECIPE.members[0].settings.sampling == "balanced"
+    settings = replace(RECIPE.members[0].settings, epochs=1, samples=64)
+    small = replace(
+        RECIPE, members=(Part("inverted", settings, size=SIZE, imagenet=False),), authors_split=None, mask=False
+    )
+    run = Run(small, published, tmp_path / "work", tmp_path / "made", draws=20)
+    made = trainer.train(run, JsonProgress())
+
+    file = made.path / "inverted.int8.tflite"
+    told = json.loads((made.path / "eight_bits.json").read_text())
+    assert told["bytes"] == file.stat().st_size < 100_000
+    for kind in ("trained", "rounded"):
+        for rows_of_side in told["most_probable_class_named"][kind].values():
+            assert {row["metric"] for row in rows_of_side} == {"balanced_accuracy", "malignant_auc"}
+            assert all(row["low"] <= row["high"] for row in rows_of_side)
+    assert {row["metric"] for row in told["calibrated_test"]} >= {"sensitivity", "specificity", "ece"}
+    assert tflite.answers(file, np.zeros((1, 24, 32, 3), dtype=np.uint8)).shape == (1, 7)
+    card = (made.path / "model_card.md").read_text()
+    assert "[inverted.int8.tflite](inverted.int8.tflite) is inverted in 8 bits" in card
+    assert "1 epochs of 64 images, learning rate 7e-05" in card
+
+    convert.warm(made.members, made.frame, tmp_path / "cache")  # here: no other process knows this architecture
+    runtime = Runtime(made.path, tmp_path / "cache")
+    (answer,) = runtime.predict([runtime.prepare(jpeg(np.asarray(draw("NV", 9999))))])
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+
+    capsys.readouterr()
+    trainer.train(replace(run, output=tmp_path / "again"), JsonProgress())
+    assert '"event": "epoch"' not in capsys.readouterr().out
+    assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
