@@ -17,11 +17,13 @@ from ml.recipes.sides import Sides
 class AsAuthors:
     """The test images of a split by image: how many, for how many of them the model has seen another image of the same
     lesion (or, through a teacher, a start or a segmenter, the image itself), and `ml.recipes.measures.MEASURES` on all
-    of them, on those, and on the others.
+    of them, on those, and on the others, with the share of malignant images among those and among the others.
     """
 
     images: int
     leaked_images: int
+    malignant_leaked: float
+    malignant_new: float
     everything: dict[str, Measured]
     leaked: dict[str, Measured]
     new: dict[str, Measured]
@@ -38,6 +40,8 @@ def as_authors(fitted: Fitted, sides: Sides, taxonomy: Taxonomy, leaked: np.ndar
     return AsAuthors(
         images=len(scored.labels),
         leaked_images=int(leaked.sum()),
+        malignant_leaked=_share(scored.is_malignant[leaked]),
+        malignant_new=_share(scored.is_malignant[~leaked]),
         everything=measures.measured(scored, draws),
         leaked=measures.measured(scored.take(leaked), draws),
         new=measures.measured(scored.take(~leaked), draws),
@@ -55,6 +59,10 @@ def section(reported: Mapping[str, float], compared: AsAuthors | None, honest: M
         f"({compared.share:.0%})",
         "the model has already seen the same lesion. Column (a) is their way, the next two take it apart, and in",
         "column (b) no lesion is on two sides. In all of them the most probable class is named.",
+        "",
+        "Lesions that were photographed several times are other lesions than the rest: of the images whose lesion was",
+        f"seen before {compared.malignant_leaked:.0%} are malignant, of the others {compared.malignant_new:.0%}. So",
+        "these columns differ by difficulty as well as by the leak, and the step from (a) to (b) is what counts.",
         "",
         *measures.table(
             reported,
@@ -76,6 +84,10 @@ def facts(reported: Mapping[str, float], compared: AsAuthors | None, honest: Map
         "as_authors": None if compared is None else _plain(asdict(compared)),
         "by_lesion": {name: _plain(asdict(one)) for name, one in honest.items()},
     }
+
+
+def _share(hits: np.ndarray) -> float:
+    return float(hits.mean()) if len(hits) else float("nan")
 
 
 def _plain(value: Any) -> Any:

@@ -50,14 +50,15 @@ class Run:
 @dataclass(frozen=True)
 class Given:
     """What a run starts from, read: the data in the taxonomy of the answers, the side of each image id in the split by
-    lesion, what is done to frames, the bundle to start from, the teacher, and the fingerprints of what all of these
-    have seen, uint64 (n, 4).
+    lesion, what is done to frames, the bundle to start from, the bundle that teaches, what gives soft labels, and the
+    fingerprints of what all of these have seen, uint64 (n, 4).
     """
 
     dataset: Dataset
     by_lesion: pd.Series
     preparation: Preparation
     start: Bundle | None
+    teacher: Bundle | None
     teach: Teach | None
     seen: np.ndarray
 
@@ -86,7 +87,14 @@ def train(run: Run, progress: Progress) -> Bundle:
     progress.stage("evaluating")
     made = writing.write(
         writing.Source(
-            run.recipe, run.data, given.dataset, given.preparation, given.seen, examples.refused, given.start
+            recipe=run.recipe,
+            folder=run.data,
+            dataset=given.dataset,
+            preparation=given.preparation,
+            seen=given.seen,
+            refused=examples.refused,
+            start=given.start,
+            teacher=given.teacher,
         ),
         divided,
         fitted,
@@ -112,6 +120,7 @@ def _read(run: Run) -> Given:
         by_lesion=by_lesion,
         preparation=Preparation(run.recipe.remove_hair, segmenter),
         start=known[run.start] if run.start else None,
+        teacher=known[run.teacher] if run.teacher else None,
         teach=distillation.by_bundle(known[run.teacher]) if run.teacher else run.recipe.teach,
         seen=np.concatenate([seen, *(bundle.seen for bundle in known.values())]),
     )

@@ -18,7 +18,7 @@ from ml.data import ham10000, reading
 from ml.data.table import Dataset
 from ml.preparation import Preparation
 from ml.progress import Progress
-from ml.recipes import comparison, fitting, measures
+from ml.recipes import comparison, distillation, fitting, measures
 from ml.recipes.comparison import AsAuthors
 from ml.recipes.fitting import Fitted
 from ml.recipes.recipe import FIGURES, Made, Recipe
@@ -32,7 +32,8 @@ NOVELTY_IMAGES: Final = 2000
 class Source:
     """What a bundle is made of: the recipe, the folder of the data and what was read from it, in the taxonomy of the
     answers, what is done to frames, fingerprints, uint64 (n, 4), of what a teacher, a start or a segmenter has seen,
-    the images that could not be read, with the reason, and the bundle that members went on from, if any.
+    the images that could not be read, with the reason, and the bundles that members went on from and were taught by,
+    if any.
     """
 
     recipe: Recipe
@@ -42,6 +43,7 @@ class Source:
     seen: np.ndarray
     refused: dict[str, str]
     start: Bundle | None
+    teacher: Bundle | None
 
 
 def write(
@@ -141,6 +143,7 @@ def _origin(source: Source, sides: Sides, work: Path) -> list[str]:
             if source.start
             else []
         ),
+        *_taught(source.teacher),
         *_prepared(source.preparation),
         *recipe.differs,
         "The stack and the thresholds are fitted to the validation side. Nothing was chosen on the test side.",
@@ -161,6 +164,13 @@ def _member(source: Source, index: int, work: Path, images: int) -> str:
         f"{used.samples or images} images in batches of {used.batch}, {used.loss.replace('_', ' ')}, "
         f"{used.sampling} sampling, {used.augmentation} augmentation, learning rate {used.learning_rate:g}."
     )
+
+
+def _taught(teacher: Bundle | None) -> list[str]:
+    if teacher is None:
+        return []
+    told = f"{teacher.name} (bundle {teacher.hash[:12]})"
+    return [f"Members learn the answers of {told} with weight {distillation.TRUST:g}, and the labels with the rest."]
 
 
 def _prepared(preparation: Preparation) -> list[str]:

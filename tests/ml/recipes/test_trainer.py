@@ -78,6 +78,8 @@ def test_a_recipe_becomes_a_bundle_that_says_what_both_splits_measured(published
     for split in (compared["as_authors"]["everything"], compared["by_lesion"]):
         assert 0 <= split["accuracy"]["low"] <= split["accuracy"]["value"] <= split["accuracy"]["high"] <= 1
 
+    assert compared["as_authors"]["malignant_leaked"] == pytest.approx(3 / 7, abs=0.1)
+
     card = (run.output / "model_card.md").read_text()
     assert "Nobody published this." in card
     assert "missing_age" in card
@@ -120,6 +122,7 @@ def test_a_student_learns_malignancy_from_a_teacher_of_seven_classes(
     card = (made.path / "model_card.md").read_text()
     assert "probabilities of 2 classes" in card
     assert "melanoma" not in card
+    assert "Members learn the answers of tiny" in card
     assert "Hairs are taken out of every frame." in card
     assert "Beside its authors" not in card
     assert list((tmp_path / "work").rglob("*.teacher.npy"))
