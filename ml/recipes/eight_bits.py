@@ -5,7 +5,7 @@ the bundle's folder, and measured against the float network that it was.
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from ml.data.examples import Examples
 from ml.export import backends
 from ml.export.errors import ExportError
 from ml.imaging.preprocess import Size
-from ml.metrics import METRICS, Metric, Scored, balanced_accuracy, malignant_auc
+from ml.metrics import METRICS, Measured, Metric, Scored, balanced_accuracy, malignant_auc, measure
 from ml.progress import Progress
 from ml.quantisation import fake, folding, tflite
 from ml.recipes import fitting
@@ -56,10 +56,12 @@ def in_eight_bits(made: Made) -> list[str]:
     was measured: on the validation and test side against the float network, and against the float network merely
     rounded, in milliseconds and bytes.
 
-    Raises ExportError where ai-edge-litert is not installed or the file does not answer as the network that it was made
-    of.
+    Raises ExportError where ai-edge-litert is not installed, where Keras does not run on TensorFlow, or where the file
+    does not answer as the network that it was made of.
     """
     backends.require("tflite")
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError("8 bits need TensorFlow: go on with KERAS_BACKEND=tensorflow, what was trained is kept.")
     (member,) = made.members
     used = fitting.settings(made.work, member.name)
     settings = replace(used, epochs=min(used.epochs, EPOCHS), learning_rate=used.learning_rate / SLOWER)
@@ -154,10 +156,23 @@ def _named(logits: np.ndarray, examples: Examples, taxonomy: Taxonomy) -> Scored
 
 
 def _rows(parent: Scored, file: Scored, metrics: Mapping[str, Metric], draws: int) -> list[dict[str, Any]]:
-    """Each metric of the float network and of a file, with the paired interval of the difference."""
-    rows = gate.compare(parent, file, metrics=metrics, draws=draws).rows
-    names = {"active": "float", "candidate": "int8"}
-    return [{names.get(key, key): told for key, told in asdict(row).items() if key != "verdict"} for row in rows]
+    """Each metric of the float network and of a file, both with their intervals, and the difference with its paired
+    interval; None where the images do not determine it.
+    """
+
+    def plain(one: Measured) -> dict[str, float | None]:
+        return {name: None if np.isnan(value) else round(value, 4) for name, value in vars(one).items()}
+
+    before, after = (measure(scored, draws, metrics=metrics) for scored in (parent, file))
+    return [
+        {
+            "metric": row.metric,
+            "float": plain(before[row.metric]),
+            "int8": plain(after[row.metric]),
+            "difference": {"value": row.difference, "low": row.low, "high": row.high},
+        }
+        for row in gate.compare(parent, file, metrics=metrics, draws=draws).rows
+    ]
 
 
 def _sentences(facts: Mapping[str, Any], member: Member, settings: Settings, images: int) -> list[str]:
@@ -177,9 +192,15 @@ def _sentences(facts: Mapping[str, Any], member: Member, settings: Settings, ima
 
 def _told(rows: list[dict[str, Any]]) -> str:
     """Of the test side."""
-    said = ", ".join(
-        f"{row['metric'].replace('_', ' ')} {row['int8']:.3f} instead of {row['float']:.3f} (difference "
-        f"{row['difference']:+.3f}, {row['low']:+.3f} to {row['high']:+.3f})"
+    said = "; ".join(
+        f"{row['metric'].replace('_', ' ')} {_cell(row['int8'])}, float {_cell(row['float'])}, difference "
+        f"{_cell(row['difference'], '+')}"
         for row in rows
     )
     return f"On the test side, the most probable class named: {said}."
+
+
+def _cell(one: Mapping[str, float | None], sign: str = "") -> str:
+    if one["value"] is None or one["low"] is None or one["high"] is None:
+        return "not determined"
+    return f"{one['value']:{sign}.3f} ({one['low']:{sign}.3f} to {one['high']:{sign}.3f})"

@@ -53,9 +53,9 @@ def test_the_recipe_writes_a_file_beside_its_bundle(
     told = json.loads((made.path / "eight_bits.json").read_text())
     assert told["bytes"] == file.stat().st_size < 100_000
     for kind in ("trained", "rounded"):
-        for rows_of_side in told["most_probable_class_named"][kind].values():
-            assert {row["metric"] for row in rows_of_side} == {"balanced_accuracy", "malignant_auc"}
-            assert all(row["low"] <= row["high"] for row in rows_of_side)
+        for side in told["most_probable_class_named"][kind].values():
+            assert {row["metric"] for row in side} == {"balanced_accuracy", "malignant_auc"}
+            assert all(row[each]["low"] <= row[each]["high"] for row in side for each in ("float", "difference"))
     assert {row["metric"] for row in told["calibrated_test"]} >= {"sensitivity", "specificity", "ece"}
     assert tflite.answers(file, np.zeros((1, 24, 32, 3), dtype=np.uint8)).shape == (1, 7)
     card = (made.path / "model_card.md").read_text()
