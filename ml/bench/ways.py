@@ -1,7 +1,7 @@
 """The ways in which a bundle can answer, each run in a process of its own: `python -m ml.bench.ways <way> <folder>`."""
 
 import json
-import resource
+import re
 import statistics
 import sys
 import time
@@ -134,8 +134,16 @@ def _run(way: str, task: Task) -> dict[str, Any]:
         seconds.append(time.perf_counter() - started)
     if way in LOGITS:
         np.save(task.folder / f"{way}.npy", np.asarray(last))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": statistics.median(seconds), "memory": memory}
+    return {"seconds": statistics.median(seconds), "memory": _peak()}
+
+
+def _peak() -> float | None:
+    """The most memory that this process has held, in MiB, or None where the system does not tell. Not `ru_maxrss`:
+    Linux counts in it what the process that started this one held.
+    """
+    status = Path("/proc/self/status")
+    told = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(told[1]) / 1024 if told else None
 
 
 def _runtime(way: str, task: Task) -> tuple[Callable[[], object], Callable[[], object]]:

@@ -68,15 +68,10 @@ def add_commands(commands: "Commands[Any]") -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    from ml.data import splits
     from ml.evaluate import evaluate
 
     bundle = load(chosen(options))
-    dataset = _read(options.data, bundle)
-    if options.split == "all":
-        dataset = replace(dataset, table=dataset.table.assign(split="test"))
-    else:
-        dataset = replace(dataset, table=splits.assign(dataset.table))
+    dataset = _read(options.data, bundle, whole=options.split == "all")
     told = evaluate(bundle, _examples(dataset, bundle.frame), options.cache).as_dict()
     _show(
         f"{bundle.name}: {_counted(told, 'it')}",
@@ -118,9 +113,12 @@ def _compare(options: argparse.Namespace) -> None:
     _write(options.json, told)
 
 
-def _read(folder: Path, bundle: Bundle) -> "Dataset":
-    """The labelled images of a folder. Raises DataError where their classes are not those of the bundle."""
+def _read(folder: Path, bundle: Bundle, whole: bool = False) -> "Dataset":
+    """The labelled images of a folder, divided, or the `whole` of them as test split. Raises DataError where their
+    classes are not those of the bundle.
+    """
     from ml import data
+    from ml.data import splits
     from ml.data.errors import DataError
 
     dataset = data.read(folder)
@@ -130,7 +128,7 @@ def _read(folder: Path, bundle: Bundle) -> "Dataset":
     if dataset.problems:
         counts = ", ".join(f"{count} {problem}" for problem, count in sorted(dataset.problems.items()))
         Console(stderr=True).print(f"{folder}: {counts}", highlight=False)
-    return dataset
+    return replace(dataset, table=dataset.table.assign(split="test") if whole else splits.assign(dataset.table))
 
 
 def _examples(dataset: "Dataset", frame: "Size") -> "Examples":

@@ -1,5 +1,6 @@
 """A bundle assessed as a whole: every part is there, and measures the images of the test split alone."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from ml.assess import not_lesions, report, run
 from ml.assess.artefacts import ARTEFACTS
 from ml.assess.degradations import DEGRADATIONS
 from ml.classes import CLASSES
+from ml.cli import main
 from ml.data import splits
 from ml.data.images import ImageStore
 from ml.data.table import Dataset
@@ -73,3 +75,15 @@ def test_images_that_it_has_seen_are_left_out(published: Path, tiny_bundle: Path
     np.save(knowing / bundle.SEEN, np.stack(prints))
     with pytest.raises(SeenError, match="has seen all"):
         run.assess(bundle.load(knowing), divided(published), None, cache)
+
+
+def test_every_image_of_a_foreign_data_set_can_be_measured(
+    published: Path, tiny_bundle: Path, cache: Path, tmp_path: Path
+) -> None:
+    told = {}
+    for split in ("test", "all"):
+        file = tmp_path / f"{split}.json"
+        arguments = ["--bundle", str(tiny_bundle), "--data", str(published), "--split", split, "--json", str(file)]
+        assert main(["evaluate", *arguments, "--cache", str(cache)]) == 0
+        told[split] = json.loads(file.read_text())["images"]
+    assert told == {"test": round(LESIONS / 7 * 0.15) * 7, "all": LESIONS}

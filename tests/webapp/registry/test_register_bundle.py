@@ -37,8 +37,9 @@ def test_the_first_bundle_serves_at_once_and_again_changes_nothing(shipped: Path
     assert "Active: tiny" in said
     release = active_release()
     assert release is not None
-    assert release.manifest["members"] == [{"name": "tiny", "weights": "tiny.npz"}]
-    assert {path.name for path in shipped.iterdir()} == {"manifest.json", "model_card.md", "seen.npy", "tiny.npz"}
+    assert [member["weights"] for member in release.manifest["members"]] == ["tiny.npz"]
+    needed = {"manifest.json", "model_card.md", "novelty.npz", "seen.npy", "tiny.npz"}
+    assert {path.name for path in shipped.iterdir()} == needed
     for path in shipped.iterdir():
         assert storage.read(f"{release.key}/{path.name}") == path.read_bytes()
     storage.delete(f"{release.key}/tiny.npz")  # storage lost it
