@@ -8,13 +8,14 @@ from itertools import compress
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from ml import bundle as bundles
 from ml.advice import Advice, advise
 from ml.assess import conformal
 from ml.bundle import Bundle
 from ml.convert import missing
-from ml.ensemble import Ensemble
+from ml.ensemble import Answers, Ensemble
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import VERSION, fit, framed, unframed
 from ml.prepare import prepare
@@ -70,6 +71,8 @@ class Runtime:
         cache = Path(cache)
         if missing(self.bundle.members, self._frame, cache):
             _warm_elsewhere(self.bundle, cache)
+        # Threads of NumPy's that wait for the next small product would take the cores from the networks.
+        self._blas = ThreadpoolController()
         self._ensemble = Ensemble(self.bundle.members, self._frame, cache, threads, self._taxonomy)
 
     def prepare(self, data: bytes) -> np.ndarray:
@@ -87,7 +90,10 @@ class Runtime:
         if not batch:
             return []
         frames = np.stack([framed(pixels, self._frame) for pixels in batch])
-        answers = self._ensemble(prepare(frames, self._preparation))
+        with self._blas.limit(limits=1, user_api="blas"):
+            return self._predictions(batch, self._ensemble(prepare(frames, self._preparation)))
+
+    def _predictions(self, batch: Sequence[np.ndarray], answers: Answers) -> list[Prediction]:
         probabilities = self._calibration.stack.probabilities(answers.logits)
         decided = self._calibration.decision.probabilities(probabilities)
         plausible = conformal.sets(probabilities, self._calibration.conformal)
