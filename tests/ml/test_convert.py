@@ -15,7 +15,7 @@ from tests.ml.tiny_bundle import make_tiny_bundle
 
 def test_a_network_is_named_by_all_that_it_is_made_from(runtime: Runtime, cache: Path, tmp_path: Path) -> None:
     (member,) = runtime.bundle.members
-    retrained = make_tiny_bundle(tmp_path / "other", seed=1) / "tiny.npz"
+    retrained = make_tiny_bundle(tmp_path / "other", seed=77) / "tiny.npz"  # which no other test converts
     others = [
         replace(member, weights=retrained),
         replace(member, size=(96, 72)),
