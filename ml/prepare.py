@@ -2,10 +2,18 @@
 needs Keras and whoever reads a bundle does not.
 """
 
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ml.imaging.hair import remove_hair
 from ml.preparation import Preparation
+
+if TYPE_CHECKING:
+    from ml.segmentation.segmenter import Segmenter
 
 
 def prepare(frames: np.ndarray, preparation: Preparation) -> np.ndarray:
@@ -22,7 +30,14 @@ def prepare(frames: np.ndarray, preparation: Preparation) -> np.ndarray:
 
 def _alone(frames: np.ndarray, segmenter: str) -> np.ndarray:
     from ml.segmentation.focus import masked
+
+    masks = _segmenter(segmenter).masks(frames)
+    return np.stack([masked(frame, mask) for frame, mask in zip(frames, masks, strict=True)])
+
+
+@lru_cache(maxsize=1)
+def _segmenter(name: str) -> Segmenter:
+    """Loaded once, since a runtime prepares every batch."""
     from ml.segmentation.segmenter import SHIPPED, Segmenter
 
-    masks = Segmenter(SHIPPED / segmenter).masks(frames)
-    return np.stack([masked(frame, mask) for frame, mask in zip(frames, masks, strict=True)])
+    return Segmenter(SHIPPED / name)
