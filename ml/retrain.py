@@ -144,7 +144,7 @@ def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate
         splits,
         members=fine_tuned,
         calibrated=calibrated,
-        novelty=_moved(active, current, ensemble, splits),
+        novelty=_moved(run, active, current, ensemble, splits),
         refit=refit,
         evaluation=evaluate.summarise(after, splits.dropped),
     )
@@ -152,10 +152,12 @@ def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate
     return gate.compare(before, after, margins=margins, min_lesions=run.min_lesions, seed=run.seed), candidate
 
 
-def _moved(active: Bundle, before: Ensemble, after: Ensemble, splits: Splits) -> Novelty:
+def _moved(run: Run, active: Bundle, before: Ensemble, after: Ensemble, splits: Splits) -> Novelty:
     """The active bundle's novelty for fine-tuned members: their features lie further out than those that it was fitted
     to, for lesions and for anything else, so the threshold moves as far as the same images did.
     """
+    if active.members[-1].name not in run.members:  # features are the last member's
+        return active.novelty
     frames = np.concatenate([splits.train.pixels, splits.validation.pixels])
     old, new = (np.median(active.novelty.distance(one.in_batches(frames).features)) for one in (before, after))
     return replace(active.novelty, threshold=active.novelty.threshold * float(new / old))
