@@ -133,7 +133,13 @@ def fit(
     trainee = keras.Model(model.input, model.output["logits"], name=model.name)
     steps = len(batches) * settings.epochs
     trainee.compile(
-        optimizer=_optimizer(settings, steps),
+        optimizer=optimizer_for(
+            steps,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            ema=settings.ema,
+            cosine=settings.cosine,
+        ),
         loss=LOSSES[settings.loss](from_logits=True, label_smoothing=settings.label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         run_eagerly=steps < TRACE_STEPS,
@@ -176,24 +182,21 @@ def _history_path(work: Path) -> Path:
     return work.parent / f"{work.name}.epochs.jsonl"
 
 
-def _optimizer(settings: Settings, steps: int) -> keras.optimizers.Optimizer:
-    rate: Any = settings.learning_rate
-    if settings.cosine:
+def optimizer_for(
+    steps: int, *, learning_rate: float, weight_decay: float, ema: float, cosine: bool = True
+) -> keras.optimizers.Optimizer:
+    """Adam with decoupled weight decay for a run of so many steps; the learning rate follows a cosine with warm-up, or
+    stays; `ema` is the momentum of the weights' moving average, 0 for none.
+    """
+    rate: Any = learning_rate
+    if cosine:
         warm = max(1, steps // 20)
         rate = keras.optimizers.schedules.CosineDecay(
-            settings.learning_rate / 20,
-            max(1, steps - warm),
-            alpha=0.01,
-            warmup_target=settings.learning_rate,
-            warmup_steps=warm,
+            learning_rate / 20, max(1, steps - warm), alpha=0.01, warmup_target=learning_rate, warmup_steps=warm
         )
-    ema = max(0.0, min(settings.ema, 1 - 10 / steps))  # a short run averages its last tenth, not its start
+    momentum = max(0.0, min(ema, 1 - 10 / steps))  # a short run averages its last tenth, not its start
     optimizer = keras.optimizers.AdamW(
-        rate,
-        weight_decay=settings.weight_decay,
-        use_ema=bool(settings.ema),
-        ema_momentum=ema,
-        global_clipnorm=1.0,
+        rate, weight_decay=weight_decay, use_ema=bool(ema), ema_momentum=momentum, global_clipnorm=1.0
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

@@ -13,7 +13,7 @@ from ml.imaging.preprocess import Size
 from ml.progress import Progress
 from ml.segmentation.masks import Outlined
 from ml.segmentation.views import view, whole
-from ml.training import TRACE_STEPS
+from ml.training import TRACE_STEPS, optimizer_for
 
 BATCH: Final = 16
 
@@ -102,19 +102,9 @@ def fit(
     keras.utils.set_random_seed(settings.seed)
     batches = Batches(train, size, settings)
     steps = len(batches) * settings.epochs
-    warm = max(1, steps // 20)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate / 20,
-        max(1, steps - warm),
-        alpha=0.01,
-        warmup_target=settings.learning_rate,
-        warmup_steps=warm,
+    optimizer = optimizer_for(
+        steps, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, ema=settings.ema
     )
-    ema = max(0.0, min(settings.ema, 1 - 10 / steps))  # a short run averages its last tenth, not its start
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=settings.weight_decay, use_ema=True, ema_momentum=ema, global_clipnorm=1.0
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(optimizer=optimizer, loss=loss, metrics=[jaccard], run_eagerly=steps < TRACE_STEPS)
     held_out = (
         np.stack([whole(frame, size) for frame in validation.pixels]),
