@@ -50,6 +50,14 @@ def unseen(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:
     return examples.take(~known), int(known.sum())
 
 
+def measurable(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:
+    """As `unseen`, for images that are to measure a model. Raises SeenError when it has seen every one."""
+    kept, dropped = unseen(examples, seen)
+    if not len(kept):
+        raise SeenError(f"The model has seen all {dropped} test images before, so they cannot measure it.")
+    return kept, dropped
+
+
 def ready(members: Sequence[Member], cache: Path, frame: Size = FRAME, taxonomy: Taxonomy = SEVEN) -> Ensemble:
     """The ensemble that serves these members, converted in this process where needed."""
     convert.warm(members, frame, cache)
@@ -65,9 +73,7 @@ def score(logits: np.ndarray, examples: Examples, calibration: Calibration, taxo
 
 def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
     """Measures a bundle through the networks that serve it. Raises SeenError when it has seen every image."""
-    kept, dropped = unseen(examples, bundle.seen)
-    if not len(kept):
-        raise SeenError(f"The model has seen all {dropped} test images before, so they cannot measure it.")
+    kept, dropped = measurable(examples, bundle.seen)
     frames = prepare(kept.pixels, bundle.preparation)
     answers = ready(bundle.members, cache, bundle.frame, bundle.taxonomy).in_batches(frames)
     return summarise(score(answers.logits, kept, bundle.calibration, bundle.taxonomy), dropped)

@@ -71,9 +71,7 @@ def assess(
     """
     stage("reading")
     test = examples.load(dataset.split("test"), dataset.images, bundle.frame, taxonomy=dataset.taxonomy)
-    test, dropped = evaluate.unseen(test, bundle.seen)
-    if not len(test):
-        raise evaluate.SeenError(f"The model has seen all {dropped} test images before, so they cannot measure it.")
+    test, _ = evaluate.measurable(test, bundle.seen)
     ensemble = evaluate.ready(bundle.members, cache, bundle.frame, bundle.taxonomy)
     subject = _Subject(bundle, ensemble, test, dataset.images)
     stage("answering")

@@ -63,9 +63,7 @@ def write(
     taxonomy, calibrated = source.dataset.taxonomy, fitted.calibration
     members = fitting.moved(fitted.members, output)
     seen = np.concatenate([sides.fingerprints, source.seen])
-    test, dropped = evaluate.unseen(sides.test, seen)
-    if not len(test):
-        raise evaluate.SeenError(f"The model has seen all {dropped} test images before, so they cannot measure it.")
+    test, dropped = evaluate.measurable(sides.test, seen)
     logits = fitted.ensemble.in_batches(test.pixels).logits
     scored = evaluate.score(logits, test, calibrated, taxonomy)
     honest = measures.measured(fitted.plain(logits, test, taxonomy), draws)
