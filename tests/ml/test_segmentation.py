@@ -1,20 +1,26 @@
-"""What the segmenter is made of: masks, views, batches, the loss, and what is measured."""
+"""The segmenter, from a folder in HAM10000's layout to a folder that outlines lesions."""
 
+import argparse
+import json
 import zipfile
 from io import BytesIO
 from pathlib import Path
 
 import cv2
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from ml import bundle
 from ml.data.errors import DataError
+from ml.progress import JsonProgress
 from ml.segmentation import fitting, masks, measure, network
+from ml.segmentation.commands import add_commands
 from ml.segmentation.fitting import Batches, Settings
 from ml.segmentation.masks import Outlined
-from ml.segmentation.segmenter import outline
+from ml.segmentation.segmenter import Segmenter, outline
 from ml.segmentation.views import view
 
 LESIONS_OF_A_CLASS = 14
@@ -55,11 +61,95 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def backbones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("backbones")
+    encoder = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(96, 128, 3))
+    encoder.save_weights(folder / network.IMAGENET)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def outlined() -> Outlined:
     made = [lesion(number) for number in range(40)]
     names = np.array([f"L_{number}" for number in range(40)])
     pixels = np.stack([pixels for pixels, _ in made])
     return Outlined(pixels, [mask for _, mask in made], names, np.zeros((40, 4), np.uint64))
+
+
+def run(*arguments: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_commands(parser.add_subparsers(required=True))
+    options = parser.parse_args(arguments)
+    options.run(options)
+
+
+def test_one_command_makes_a_segmenter_and_another_measures_it(
+    published: Path, backbones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "first"
+    arguments = ["--data", str(published), "--backbones", str(backbones), "--work", str(tmp_path / "work")]
+    run("segment-train", *arguments, "--epochs", "1", "--samples", "16", "--output", str(output))
+
+    manifest = json.loads((output / "manifest.json").read_text())
+    of_class = round(LESIONS_OF_A_CLASS * 0.15)
+    assert manifest["name"] == "first"
+    assert manifest["fitted_to"] == 2 * (LESIONS_OF_A_CLASS - 2 * of_class)
+    assert manifest["test"]["images"] + manifest["test"]["dropped_seen"] == 2 * of_class
+    assert manifest["data_hash"] == bundle.sha256(published / "small_metadata.csv")
+    assert "non-commercial" in manifest["licence"]
+    card = (output / "model_card.md").read_text()
+    assert f"{manifest['test']['metrics']['mean_jaccard']['value']:.3f}" in card
+    assert "1 epochs of 16 images" in card
+
+    capsys.readouterr()
+    run("segment-evaluate", "--segmenter", str(output), "--data", str(published))
+    assert json.loads(capsys.readouterr().out) == manifest["test"]
+
+    segmenter = Segmenter(output)
+    frames = np.stack([lesion(100)[0], lesion(101)[0]])
+    found = segmenter.masks(frames)
+    assert found.shape == (2, 96, 128)
+    assert found.dtype == bool
+    mirrored = segmenter.logits(frames[:, :, ::-1])[:, :, ::-1]
+    np.testing.assert_allclose(mirrored, segmenter.logits(frames), atol=1e-3)
+    assert segmenter.masks(frames[:0]).shape == (0, 96, 128)
+
+    again = tmp_path / "again"
+    run("segment-train", *arguments, "--epochs", "50", "--output", str(again))
+    assert (again / "segmenter.npz").read_bytes() == (output / "segmenter.npz").read_bytes()
+    assert json.loads((again / "manifest.json").read_text())["settings"]["epochs_done"] == 1
+
+
+class Recorder(JsonProgress):
+    """Keeps epochs and their losses, and can interrupt after one."""
+
+    def __init__(self, stop_after: int = 0) -> None:
+        self.losses: dict[int, float] = {}
+        self._stop_after = stop_after
+
+    def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
+        assert "validation Jaccard 0." in member
+        assert validation_loss is not None
+        self.losses[epoch] = loss
+        if epoch == self._stop_after:
+            raise KeyboardInterrupt
+
+
+def test_it_learns_and_goes_on_after_an_interruption(outlined: Outlined, tmp_path: Path) -> None:
+    settings = Settings(epochs=5, samples=32, learning_rate=3e-3)  # too few steps to be worth a trace
+    first, second, model = Recorder(2), Recorder(), network.build(SIZE)
+    with pytest.raises(KeyboardInterrupt):
+        fitting.fit(network.build(SIZE), outlined, outlined, settings, first, work=tmp_path)
+    assert fitting.fit(model, outlined, outlined, settings, second, work=tmp_path) == 5
+    assert list(second.losses) == [3, 4, 5]
+    assert second.losses[5] < first.losses[1] - 0.1
+
+
+def test_it_ends_when_it_is_good_enough(outlined: Outlined, tmp_path: Path) -> None:
+    recorder = Recorder()
+    settings = Settings(epochs=5, samples=16, enough=0)
+    assert fitting.fit(network.build(SIZE), outlined, outlined, settings, recorder, work=tmp_path) == 1
+    assert list(recorder.losses) == [1]
 
 
 def test_the_loss_is_small_where_the_outline_fits_and_large_where_it_does_not(outlined: Outlined) -> None:
