@@ -1,5 +1,5 @@
 """Random views of a lesion: strong geometry, since a lesion has no up, mild colour, since colour is evidence, and now
-and then the faults of a phone's photo, which are not; or less of all that, as others have trained.
+and then hair and the faults of a phone's photo, which are not; or less of all that, as others have trained.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,18 @@ from ml.imaging.preprocess import Size
 FAULT: Final = 0.15
 """The chance of each fault of a photo."""
 
+HAIRY: Final = 0.3
+"""The chance of drawn hair."""
+
+DETAIL: Final = 2
+"""Hair is drawn this many times as large and scaled down, so that it can be thinner than a pixel."""
+
 
 @dataclass(frozen=True)
 class Strength:
     """How much is varied: a rotation up to `turn` radians to either side, a `zoom` between two factors, the most
     `stretch` (in nats), `shear` and `shift` (as a share of the view); with `light`, colour varies and photos have
-    faults.
+    hair and faults.
     """
 
     turn: float
@@ -41,7 +47,7 @@ def augment(frame: np.ndarray, size: Size, rng: np.random.Generator, strength: s
     """A random view of a frame, uint8 RGB (rows, columns, 3), as uint8 RGB of `size`, of one of STRENGTHS.
 
     Flip, rotation, zoom, stretch, shear and shift; with light also gain, contrast and tint, and sometimes a frame whose
-    sides are missing, less resolution, blur, noise or strong JPEG compression.
+    sides are missing, hair, less resolution, blur, noise or strong JPEG compression.
     """
     how = STRENGTHS[strength]
     if how.light and rng.random() < FAULT:
@@ -49,6 +55,8 @@ def augment(frame: np.ndarray, size: Size, rng: np.random.Generator, strength: s
     view = _geometry(frame, size, how, rng)
     if how.light:
         view = _colour(view, rng)
+        if rng.random() < HAIRY:
+            view = _hairy(view, rng)
         for fault in (_coarse, _blurred, _noisy, _compressed):
             if rng.random() < FAULT:
                 view = fault(view, rng)
@@ -87,6 +95,26 @@ def _colour(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     contrast = rng.uniform(0.85, 1.15)
     table = ((level - 128) * contrast + 128) * gain
     return cv2.LUT(pixels, np.clip(table, 0, 255).astype(np.uint8)[None])
+
+
+def _hairy(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Three to forty hairs of one colour, from black to fair: arcs that lie more or less alike."""
+    height, width = pixels.shape[:2]
+    count = round(np.exp(rng.uniform(*np.log((3, 40)))))
+    along = np.linspace(-0.5, 0.5, 12)
+    lying = rng.uniform(0, np.pi) + rng.normal(0, rng.uniform(0.1, 1.5), (count, 1))
+    heading = lying + rng.normal(0, 0.8, (count, 1)) * along
+    step = rng.uniform(0.2, 1.3, (count, 1, 1)) * height / len(along)
+    path = np.cumsum(step * np.stack([np.cos(heading), np.sin(heading)], axis=-1), axis=1)
+    path += rng.uniform((0, 0), (width, height), (count, 1, 2)) - path.mean(axis=1, keepdims=True)
+    layer = np.zeros((height * DETAIL, width * DETAIL), dtype=np.uint8)
+    for hair, thickness in zip(np.rint(path * DETAIL * 16).astype(np.int32), rng.integers(1, 4, count), strict=True):
+        cv2.polylines(layer, [hair], False, 255, int(thickness), cv2.LINE_AA, shift=4)
+    cover = cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA)[..., None] * np.float32(
+        rng.uniform(0.5, 1) / 255
+    )
+    colour = np.array([1.0, 0.85, 0.7], dtype=np.float32) * np.float32(15 + 190 * rng.random() ** 3)
+    return np.asarray(pixels + (colour - pixels) * cover, dtype=np.uint8)
 
 
 def _coarse(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

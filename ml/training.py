@@ -35,7 +35,9 @@ equally often, so it undersamples naevi and oversamples the others.
 class Settings:
     """How a member is fitted. `samples` is the number of images drawn in an epoch, None for as many as there are;
     `loss` is one of LOSSES, `sampling` of SAMPLING, `augmentation` of `ml.augment.STRENGTHS`; the learning rate follows
-    a cosine with warm-up, or stays; `ema` 0 keeps the last weights instead of their moving average.
+    a cosine with warm-up, or stays; `ema` 0 keeps the last weights instead of their moving average. With `mixup`,
+    images and labels are averaged in pairs by a share from the distribution Beta(mixup, mixup) (Zhang et al., mixup:
+    Beyond Empirical Risk Minimization, ICLR 2018); 0 leaves them alone.
     """
 
     epochs: int
@@ -52,6 +54,7 @@ class Settings:
     sampling: str = "sqrt"
     augmentation: str = "strong"
     freeze_backbone: bool = False
+    mixup: float = 0.0
 
 
 Seen = np.ndarray | dict[str, np.ndarray]
@@ -87,7 +90,14 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         rng = np.random.default_rng((self._settings.seed, self._epoch, index))
         pixels, strength = self._examples.pixels, self._settings.augmentation
         views = np.stack([augment(pixels[row], self._size, rng, strength) for row in rows])
-        return _beside(views, None if self._metadata is None else self._metadata[rows]), self._targets[rows]
+        metadata = None if self._metadata is None else self._metadata[rows]
+        targets = self._targets[rows]
+        if self._settings.mixup:
+            share = rng.beta(self._settings.mixup, self._settings.mixup, len(rows)).astype(np.float32)
+            other = rng.permutation(len(rows))
+            views, targets = np.rint(_mixed(views, other, share)).astype(np.uint8), _mixed(targets, other, share)
+            metadata = None if metadata is None else _mixed(metadata, other, share)
+        return _beside(views, metadata), targets
 
     def on_epoch_end(self) -> None:
         self.start_at(self._epoch + 1)
@@ -172,6 +182,12 @@ def history(work: Path) -> list[dict[str, float]]:
         return []
     epochs = [json.loads(line) for line in path.read_text().splitlines()]
     return list({epoch["epoch"]: epoch for epoch in epochs}.values())
+
+
+def _mixed(values: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Each of the values, float32, with its share, and another of them with the rest."""
+    own = share.reshape(-1, *[1] * (values.ndim - 1))
+    return np.asarray(own * values + (1 - own) * values[other], dtype=np.float32)
 
 
 def _beside(images: np.ndarray, metadata: np.ndarray | None) -> Seen:

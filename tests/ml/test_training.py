@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -90,6 +91,45 @@ def test_a_view_shows_the_lesion(rng: np.random.Generator) -> None:
     for _ in range(50):
         view = augment(frame, (192, 144), rng)
         assert 0.02 < (view[..., 2] < 100).mean() < 0.7
+
+
+def test_hair_crosses_some_strong_views_and_no_slight_one() -> None:
+    """On a plain frame, what is darker or fairer than all the rest of a view and thin is a hair: closing or opening by
+    a disc takes it away.
+    """
+    frame = np.full((192, 256, 3), 150, dtype=np.uint8)
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+
+    def hairy(strength: str) -> float:
+        views = [augment(frame, (192, 144), np.random.default_rng(seed), strength)[..., 0] for seed in range(200)]
+        thin = [
+            np.maximum(cv2.morphologyEx(view, cv2.MORPH_BLACKHAT, disc), cv2.morphologyEx(view, cv2.MORPH_TOPHAT, disc))
+            for view in views
+        ]
+        return float(np.mean([(lines > 60).mean() > 0.001 for lines in thin]))
+
+    assert 0.1 < hairy("strong") < 0.5
+    assert hairy("slight") == 0
+
+
+def test_mixed_images_have_mixed_labels(coloured: Examples) -> None:
+    """The redness of a mixed view is that of its label: 30 for each class, with the grain's mean of 19.5."""
+    settings = Settings(epochs=1, samples=640, batch=64, augmentation="geometric", sampling="balanced", mixup=0.5)
+    mixed, plain = batches_of(coloured, settings), batches_of(coloured, replace(settings, mixup=0.0))
+    views, targets = np.asarray(mixed[0][0]), mixed[0][1]
+    assert views.dtype == np.uint8
+    np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
+    assert ((targets > 0.1).sum(axis=1) == 2).mean() > 0.2
+    assert ((plain[0][1] > 0.1).sum(axis=1) == 1).all()
+    expected = targets @ np.arange(7) * 30 + 19.5
+    assert np.abs(views[..., 0].mean(axis=(1, 2)) - expected).max() < 3
+
+
+def test_metadata_are_mixed_as_their_images_are(coloured: Examples) -> None:
+    one_hot = np.eye(7, dtype=np.float32)[coloured.labels]
+    batches = Batches(coloured, one_hot, SIZE, Settings(epochs=1, samples=64, mixup=0.5), one_hot)
+    seen, targets = batches[0]
+    np.testing.assert_allclose(seen["metadata"], targets, rtol=1e-6)
 
 
 def test_it_learns_and_goes_on_after_an_interruption(coloured: Examples, tmp_path: Path) -> None:
