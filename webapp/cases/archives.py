@@ -39,7 +39,7 @@ def complete_archive(*, actor: Actor, batch: Batch, capture: str = Case.Capture.
     if size > settings.IMPORT_MAX_BYTES:
         limit = settings.IMPORT_MAX_BYTES // 1024**2
         raise Problem("archive_too_large", f"The archive is larger than {limit} MB. Split it into several.", status=413)
-    archive = Archive.objects.create(batch=batch, capture=capture)
+    archive = Archive.objects.create(batch=batch, state=Archive.State.STORED, capture=capture)
     record(actor=actor, action="archive.stored", object_id=batch.pk, organisation=batch.organisation)
     ring(Task.EXPAND)
     return archive

@@ -201,12 +201,14 @@ class Archive(Leased):
     """A ZIP of images, with or without a CSV of cases, that a worker unpacks into an open batch."""
 
     class State(models.TextChoices):
+        AWAITING_UPLOAD = "awaiting_upload", "Waiting for upload"
         STORED = "stored", "Waiting to be unpacked"
         EXPANDED = "expanded", "Unpacked"
         REFUSED = "refused", "Refused"
 
     batch = models.OneToOneField(Batch, models.CASCADE, related_name="archive")
-    state = models.CharField(max_length=10, choices=State, default=State.STORED)
+    state = models.CharField(max_length=16, choices=State, default=State.AWAITING_UPLOAD)
+    listed = models.BooleanField(default=False, help_text="The batch named its cases before the ZIP came")
     reason = models.CharField(max_length=40, blank=True)
     report = models.JSONField(default=list, help_text="Every entry or row that was refused: name, code, sentence")
     capture = models.CharField(max_length=12, choices=Case.Capture, default=Case.Capture.DERMOSCOPIC)
@@ -216,7 +218,7 @@ class Archive(Leased):
         constraints = [
             models.CheckConstraint(
                 name="archive_refused_has_reason",
-                condition=(Q(state="refused") & ~Q(reason="")) | Q(state__in=["stored", "expanded"], reason=""),
+                condition=(Q(state="refused") & ~Q(reason="")) | (~Q(state="refused") & Q(reason="")),
             )
         ]
 
@@ -226,3 +228,16 @@ class Archive(Leased):
     @property
     def key(self) -> str:
         return f"archives/{self.batch_id}.zip"
+
+
+class PartedUpload(models.Model):
+    """A file that is being sent to storage in parts. It is gone once they are joined, or given up."""
+
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=200, unique=True, help_text="Of the object in storage")
+    upload_id = models.TextField(help_text="The storage's own name of the upload")
+    size = models.PositiveBigIntegerField(help_text="Bytes of the whole file")
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    def __str__(self) -> str:
+        return f"parts of {self.key}"
