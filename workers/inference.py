@@ -7,12 +7,14 @@ already reads and decodes the next, so the device does not wait for storage.
 import hashlib
 import os
 import socket
+import tempfile
 import time
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -40,6 +42,7 @@ logger = structlog.get_logger(__name__)
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 READERS = 2
 HEARTBEAT_SECONDS = 20
+WARM = Path(tempfile.gettempdir()) / "lesionlens-warm"  # touched at each heartbeat, for a probe that costs nothing
 RUN_SECONDS = 60  # then another wake-up goes on, so that a stop never waits long
 
 
@@ -90,12 +93,15 @@ def keep_warm(stop: Event) -> None:
 
     Waits for the device like everybody else: a worker whose model is stuck falls silent.
     """
+    warm = False
     while True:
         try:
             close_old_connections()
-            load_active()
+            warm = load_active() is not None or warm
         except Exception:
             logger.exception("not_warm")  # the database or storage is away, or the bundle is unusable: try again
+        if warm:  # also while the database is away: to start this process again would not bring it back
+            WARM.touch()
         if stop.wait(HEARTBEAT_SECONDS):
             break
     connection.close()

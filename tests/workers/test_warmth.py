@@ -50,8 +50,9 @@ def runtime_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch, settings: Settings, runtime_cache: Path) -> None:
+def often(monkeypatch: pytest.MonkeyPatch, settings: Settings, runtime_cache: Path, tmp_path: Path) -> None:
     monkeypatch.setattr(inference, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(inference, "WARM", tmp_path / "warm")
     settings.RUNTIME_CACHE = str(runtime_cache)
 
 
@@ -100,7 +101,11 @@ def test_a_model_that_is_stuck_makes_its_worker_fall_silent(release: ModelReleas
         keeper.start()
         sleep(1)
         assert not Worker.objects.exists()
+        assert not inference.WARM.exists()
     wait_for(lambda: serving(release))
+    wait_for(inference.WARM.exists)
+    touched = inference.WARM.stat().st_mtime_ns
+    wait_for(lambda: inference.WARM.stat().st_mtime_ns > touched)
     stop.set()
     keeper.join(10)
 
