@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -31,13 +32,19 @@ Precision = Literal["f32", "bf16"]
 
 @dataclass(frozen=True)
 class Answers:
-    """What the members say about n frames: `logits` float32 (n, members, k), `heat` float32 (n, 9, 12) in [0, 1] (see
-    `heat`), and `features`, the last member's, float32 (n, channels).
+    """What the members say about n frames: `logits` float32 (n, members, k), each member's class activation `maps`,
+    float32 (n, rows, columns, k), `features`, the last member's, float32 (n, channels), and the classes' taxonomy.
     """
 
     logits: np.ndarray
-    heat: np.ndarray
+    maps: list[np.ndarray]
     features: np.ndarray
+    taxonomy: Taxonomy = SEVEN
+
+    @cached_property
+    def heat(self) -> np.ndarray:
+        """What `heat` makes of the maps, float32 (n, 9, 12) in [0, 1]: only where somebody asks for it."""
+        return heat(self.maps, self.taxonomy)
 
 
 Said = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -74,20 +81,22 @@ class Ensemble:
         said = self._answer(frames)
         return Answers(
             logits=np.stack([logits for logits, _, _ in said], axis=1),
-            heat=heat([maps for _, maps, _ in said], self._taxonomy),
+            maps=[maps for _, maps, _ in said],
             features=said[-1][2],
+            taxonomy=self._taxonomy,
         )
 
     def in_batches(self, frames: np.ndarray) -> Answers:
         """The answers to any number of frames, none included."""
         if not len(frames):
             blank = self(np.zeros((1, *frames.shape[1:]), dtype=np.uint8))
-            return Answers(blank.logits[:0], blank.heat[:0], blank.features[:0])
+            return Answers(blank.logits[:0], [maps[:0] for maps in blank.maps], blank.features[:0], self._taxonomy)
         parts = [self(frames[start : start + BATCH]) for start in range(0, len(frames), BATCH)]
         return Answers(
             np.concatenate([part.logits for part in parts]),
-            np.concatenate([part.heat for part in parts]),
+            [np.concatenate(maps) for maps in zip(*(part.maps for part in parts), strict=True)],
             np.concatenate([part.features for part in parts]),
+            self._taxonomy,
         )
 
 

@@ -72,8 +72,9 @@ def test_the_heatmap_lies_as_the_photo_does(runtime: Runtime, monkeypatch: pytes
     """A photo and the same photo turned a quarter give one answer, and heatmaps that differ by that turn."""
 
     def blueness(frames: np.ndarray) -> Answers:
-        grids = cv2.resize(frames[0, ..., 2], (12, 9), interpolation=cv2.INTER_AREA)[None].astype(np.float32) / 255
-        return Answers(np.zeros((len(frames), 1, 7), np.float32), grids, np.zeros((len(frames), 1), np.float32))
+        maps = np.zeros((1, 9, 12, 7), np.float32)
+        maps[0, ..., 0] = cv2.resize(frames[0, ..., 2], (12, 9), interpolation=cv2.INTER_AREA) / 50
+        return Answers(np.zeros((1, 1, 7), np.float32), [maps], np.zeros((1, 1), np.float32))
 
     wide = np.zeros((300, 400, 3), dtype=np.uint8)
     wide[30:90, 300:380] = (0, 0, 255)
