@@ -15,10 +15,8 @@ from ml.assess.artefacts import ARTEFACTS
 from ml.assess.degradations import DEGRADATIONS, Change
 from ml.assess.report import Assessment
 from ml.bundle import Bundle
-from ml.data import examples
 from ml.data.examples import Examples
 from ml.data.images import ImageStore
-from ml.data.table import Dataset
 from ml.ensemble import Ensemble
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import preprocess
@@ -57,23 +55,22 @@ class _Subject:
 
 def assess(
     bundle: Bundle,
-    dataset: Dataset,
-    outlines: ImageStore | None,
+    test: Examples,
+    images: ImageStore,
     cache: Path,
     stage: Stage = lambda name: None,
     *,
+    outlines: ImageStore | None = None,
     pictures: int = PICTURES,
 ) -> tuple[Assessment, Scored]:
-    """Measures a bundle on the images of the table's test split that it has never seen: its metrics, its sets,
-    subgroups, poor photos, artefacts, pictures of no lesion and, where `outlines` holds masks, where its heat lies.
+    """Measures a bundle on test images that it has never seen (see `ml.evaluate.measurable`), which `images` holds as
+    published: its metrics, its sets, subgroups, poor photos, artefacts, pictures of no lesion and, where `outlines`
+    holds masks, where its heat lies. Gives with that the answers to the images as they are.
 
-    Raises SeenError when it has seen every image, and DataError `missing_masks`.
+    Raises DataError `missing_masks`.
     """
-    stage("reading")
-    test = examples.load(dataset.split("test"), dataset.images, bundle.frame, taxonomy=dataset.taxonomy)
-    test, _ = evaluate.measurable(test, bundle.seen)
     ensemble = evaluate.ready(bundle.members, cache, bundle.frame, bundle.taxonomy)
-    subject = _Subject(bundle, ensemble, test, dataset.images)
+    subject = _Subject(bundle, ensemble, test, images)
     stage("answering")
     clean, flagged = subject.answered(test.pixels)
     heat, area = _heat(subject, outlines, cache, stage) if outlines else ({}, None)

@@ -18,7 +18,9 @@ from ml.progress import bar
 
 if TYPE_CHECKING:
     from ml.data.examples import Examples
+    from ml.data.images import ImageStore
     from ml.data.table import Dataset
+    from ml.evaluate import Evaluation
     from ml.imaging.preprocess import Size
 
 DATA: Final = "folder with labelled images, published as HAM10000, ISIC 2018, 2019 or 2024, or a folder for each class"
@@ -72,27 +74,34 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     bundle = load(chosen(options))
     dataset = _read(options.data, bundle, whole=options.split == "all")
-    told = evaluate(bundle, _examples(dataset, bundle.frame), options.cache).as_dict()
+    test = _examples(dataset, bundle.frame)
+    if options.report:
+        evaluation = _assess(bundle, test, dataset.images, options)
+    else:
+        evaluation = evaluate(bundle, test, options.cache)
+    told = evaluation.as_dict()
     _show(
         f"{bundle.name}: {_counted(told, 'it')}",
         ("metric", "value", "95 % interval"),
         ((_label(name), _number(each["value"]), _between(each)) for name, each in told["metrics"].items()),
     )
     _write(options.json, {"release": bundle.name, "bundle": bundle.hash, **told})
-    if options.report:
-        _assess(bundle, dataset, options)
 
 
-def _assess(bundle: Bundle, dataset: "Dataset", options: argparse.Namespace) -> None:
+def _assess(bundle: Bundle, test: "Examples", images: "ImageStore", options: argparse.Namespace) -> "Evaluation":
+    """Writes the whole assessment, and gives what it says in short."""
     from ml.assess import report, run
     from ml.data.images import ImageStore
+    from ml.evaluate import measurable, summarise
 
     console = Console(stderr=True)
     masks = ImageStore(options.masks) if options.masks else None
+    kept, dropped = measurable(test, bundle.seen)
     with console.status("assessing") as status:
-        assessment, scored = run.assess(bundle, dataset, masks, options.cache, status.update)
+        assessment, scored = run.assess(bundle, kept, images, options.cache, status.update, outlines=masks)
     report.write(assessment, scored, options.report)
     console.print(f"The whole assessment: {options.report / 'assessment.md'}", highlight=False)
+    return summarise(scored, dropped)
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -17,11 +17,9 @@ from ml.assess.artefacts import ARTEFACTS
 from ml.assess.degradations import DEGRADATIONS
 from ml.classes import CLASSES
 from ml.cli import main
-from ml.data import splits
+from ml.data import examples, splits
 from ml.data.images import ImageStore
 from ml.data.table import Dataset
-from ml.evaluate import SeenError
-from ml.imaging.fingerprint import fingerprint
 from ml.synthetic import draw
 
 LESIONS = 7 * 12
@@ -56,7 +54,9 @@ def test_every_part_is_measured_on_the_test_split(
 ) -> None:
     told: list[str] = []
     loaded, dataset = bundle.load(tiny_bundle), divided(published)
-    assessment, scored = run.assess(loaded, dataset, ImageStore(published / "masks"), cache, told.append, pictures=2)
+    test = examples.load(dataset.split("test"), dataset.images, loaded.frame)
+    masks = ImageStore(published / "masks")
+    assessment, scored = run.assess(loaded, test, dataset.images, cache, told.append, outlines=masks, pictures=2)
     assert assessment.images == round(LESIONS / 7 * 0.15) * 7
     assert {cost.change for cost in assessment.degradations} == set(DEGRADATIONS)
     assert {cost.change for cost in assessment.artefacts} == set(ARTEFACTS)
@@ -64,17 +64,28 @@ def test_every_part_is_measured_on_the_test_split(
     assert list(assessment.heat) == ["tiny"]
     assert assessment.lesion_area is not None
     assert assessment.lesion_area.value == pytest.approx(np.pi * 20**2 / (72 * 96), abs=0.02)
-    assert [*told][:2] == ["reading", "answering"]
+    assert told[0] == "answering"
     report.write(assessment, scored, tmp_path / "report")
     assert "jpeg 30" in (tmp_path / "report" / "assessment.md").read_text()
 
 
-def test_images_that_it_has_seen_are_left_out(published: Path, tiny_bundle: Path, cache: Path, tmp_path: Path) -> None:
+def test_the_report_says_what_the_table_says_and_leaves_out_what_was_seen(
+    published: Path, tiny_bundle: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(not_lesions, "KINDS", {"white_noise": not_lesions.KINDS["white_noise"]})
     knowing = Path(shutil.copytree(tiny_bundle, tmp_path / "knowing"))
-    prints = [fingerprint(draw(CLASSES[number % 7], number, (96, 72))) for number in range(LESIONS)]
-    np.save(knowing / bundle.SEEN, np.stack(prints))
-    with pytest.raises(SeenError, match="has seen all"):
-        run.assess(bundle.load(knowing), divided(published), None, cache)
+    dataset = divided(published)
+    test = examples.load(dataset.split("test"), dataset.images, (256, 192))
+    np.save(knowing / bundle.SEEN, test.fingerprints[:1])
+    arguments = ["--bundle", str(knowing), "--data", str(published), "--cache", str(cache)]
+    assert main(["evaluate", *arguments, "--json", str(tmp_path / "plain.json")]) == 0
+    report = ["--report", str(tmp_path / "report"), "--json", str(tmp_path / "reported.json")]
+    assert main(["evaluate", *arguments, *report]) == 0
+    plain, reported = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("plain", "reported"))
+    assert reported == plain
+    assert reported["dropped_seen"] >= 1
+    assessed = json.loads((tmp_path / "report" / "assessment.json").read_text())
+    assert assessed["images"] == reported["images"] == len(test) - reported["dropped_seen"]
 
 
 def test_every_image_of_a_foreign_data_set_can_be_measured(
