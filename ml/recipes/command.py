@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ml.cli import options as shared
 from ml.progress import progress_for
 from ml.recipes import NAMES
 
@@ -10,9 +11,9 @@ from ml.recipes import NAMES
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `run`."""
     parser.add_argument("recipe", choices=NAMES, help="what to train")
-    parser.add_argument("--data", type=Path, required=True, help="folder with labelled images in a published layout")
-    parser.add_argument("--work", type=Path, required=True, help="folder for what an interrupted run goes on from")
-    parser.add_argument("--output", type=Path, required=True, help="the bundle to make; its last part is its name")
+    shared.path(parser, "--data", "folder with labelled images in a published layout")
+    shared.path(parser, "--work", "folder for what an interrupted run goes on from")
+    shared.path(parser, "--output", "the bundle to make; its last part is its name")
     parser.add_argument("--backbones", type=Path, help="folder with <network>_imagenet_notop.weights.h5 or .keras")
     parser.add_argument("--teacher", type=Path, help="a bundle whose answers are learnt beside the labels")
     parser.add_argument("--start", type=Path, help="a bundle whose members go on learning")

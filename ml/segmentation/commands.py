@@ -4,32 +4,47 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from ml.cli import options as shared
+from ml.cli.options import Commands, command
+
+TRAIN: Final = """
+The masks are read as they are published: <image_id>_segmentation.png in a ZIP file or folder whose name says mask or
+segmentation. Run it again to go on after an interruption.
+
+Example:
+  python -m ml segment-train --data HAM10000 --backbones imagenet --work runs --output ml/segmenters/20270101-ham10000
+"""
+
+EVALUATE: Final = """
+Prints the Jaccard index with the masks of the test split, and how often it is too low, as JSON, with 95 % intervals by
+a bootstrap over lesions; images that the segmenter has seen are left out and counted.
+
+Example:
+  python -m ml segment-evaluate --data HAM10000
+"""
+
+DATA: Final = "folder with HAM10000_metadata.csv, its images and its masks"
 
 
-def add_commands(commands: "argparse._SubParsersAction[Any]") -> None:
-    """Adds `segment-train` and `segment-evaluate`; each sets `run`, a function of the parsed options."""
-    text = "Fit a network that outlines lesions to HAM10000's masks. Run it again to go on after an interruption."
-    train = commands.add_parser("segment-train", help=text, description=text)
-    train.set_defaults(run=_train)
-    _path(train, "--data", "folder with HAM10000_metadata.csv, its images and its masks")
-    _path(train, "--backbones", "folder with mobilenet_v2_imagenet_notop.weights.h5")
-    _path(train, "--work", "folder for checkpoints")
-    _path(train, "--output", "the segmenter to make; its last part is its name")
+def add_commands(commands: "Commands[Any]") -> None:
+    """Adds `segment-train` and `segment-evaluate`."""
+    text = "Fit a network that outlines lesions to HAM10000's masks."
+    train = command(commands, "segment-train", _train, text, TRAIN)
+    shared.path(train, "--data", DATA)
+    shared.path(train, "--backbones", "folder with mobilenet_v2_imagenet_notop.weights.h5")
+    shared.path(train, "--work", "folder for checkpoints")
+    shared.path(train, "--output", "the segmenter to make; its last part is its name")
     train.add_argument("--epochs", type=int, default=8, help="default 8")
     train.add_argument("--samples", type=int, help="images drawn in an epoch (default all)")
     train.add_argument("--seed", type=int, default=0, help="default 0")
     train.add_argument("--progress", choices=("text", "json"), default="text", help="json: one object a line")
 
-    text = "Measure a segmenter on the test split of HAM10000, on unseen images only."
-    evaluate = commands.add_parser("segment-evaluate", help=text, description=text)
-    evaluate.set_defaults(run=_evaluate)
+    text = "Measure a segmenter on images that it has never seen."
+    evaluate = command(commands, "segment-evaluate", _evaluate, text, EVALUATE)
     evaluate.add_argument("--segmenter", type=Path, help="segmenter folder (default: the shipped one)")
-    _path(evaluate, "--data", "folder with HAM10000_metadata.csv, its images and its masks")
-
-
-def _path(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    parser.add_argument(name, type=Path, required=True, help=text)
+    shared.path(evaluate, "--data", DATA)
 
 
 def _train(options: argparse.Namespace) -> None:

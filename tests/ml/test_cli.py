@@ -6,7 +6,10 @@ import pytest
 from ml.cli import main
 from tests.ml.tiny_bundle import make_tiny_bundle
 
-COMMANDS = ["train", "retrain", "synthesize", "evaluate", "compare", "predict", "export", "warm", "bench"]
+COMMANDS = [
+    "train", "retrain", "synthesize", "evaluate", "compare", "predict", "export", "warm", "bench", "segment-train",
+    "segment-evaluate",
+]  # fmt: skip
 
 
 def test_synthesize_writes_pictures(tmp_path: Path) -> None:
