@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 
+from django.utils import timezone
 from prometheus_client import CollectorRegistry, generate_latest, multiprocess
 from prometheus_client.core import REGISTRY, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -20,6 +22,7 @@ class Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _waiting()
         yield from _answered()
+        yield _failed()
         yield from _models(active_release())
 
 
@@ -55,6 +58,18 @@ def _answered() -> Iterator[Metric]:
         if seconds is not None:
             latency.add_metric([quantile], seconds)
     yield from (results, throughput, latency)
+
+
+def _failed() -> Metric:
+    since = timezone.now() - timedelta(hours=1)
+    failed = GaugeMetricFamily(
+        "lesionlens_failed_last_hour", "Rows that failed within the last hour", labels=["kind", "reason"]
+    )
+    for row in selectors.failed_jobs(since=since):
+        failed.add_metric(["job", row.reason], row.count)
+    # What a mail server says is free text: its reasons are for people, not for labels.
+    failed.add_metric(["message", ""], sum(row.count for row in selectors.failed_messages(since=since)))
+    return failed
 
 
 def _models(release: ModelRelease | None) -> Iterator[Metric]:

@@ -97,6 +97,8 @@ def test_metrics_tell_what_waits_and_what_was_answered(client: Client, worker: W
     image = ImageFactory(stored=True)
     type(image).objects.filter(pk=image.pk).update(stored_at=timezone.now() - hour)
     ResultFactory(release=worker.release)
+    for finished_at in (timezone.now(), timezone.now() - 2 * hour):
+        JobFactory(state="failed", reason="model_error", finished_at=finished_at)
     found = figures(client)
     assert found["lesionlens_rows"]["job", "queued"] == 1
     assert found["lesionlens_rows"]["image", "awaiting_upload"] == 1
@@ -107,6 +109,7 @@ def test_metrics_tell_what_waits_and_what_was_answered(client: Client, worker: W
     assert found["lesionlens_results"] == {(worker.release.name,): 1}
     assert found["lesionlens_answers_per_second"][()] == pytest.approx(1 / 300)
     assert set(found["lesionlens_answer_seconds"]) == {("0.5",), ("0.95",), ("0.99",)}
+    assert found["lesionlens_failed_last_hour"] == {("job", "model_error"): 1, ("message", ""): 0}
     assert found["lesionlens_workers"] == {(worker.release.name,): 1}
     assert list(found["lesionlens_active_release_info"].values()) == [1]
 

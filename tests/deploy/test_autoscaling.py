@@ -1,0 +1,79 @@
+"""The autoscalers and the alerts watch figures that exist, and mean what they say."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import promql_parser
+import pytest
+import yaml
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from tests.deploy.test_kubernetes import FOLDER, SCALED
+from tests.factories import ImageFactory, JobFactory, ReleaseFactory, RunFactory
+from webapp.cases.models import Image
+from webapp.inference.models import Job
+
+RULES = [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
+
+
+def ask(name: str) -> float:
+    """What the autoscaler of this process would be told now."""
+    [query] = {m["spec"]["triggers"][0]["metadata"]["query"] for m in SCALED if m["metadata"]["name"].startswith(name)}
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        [[value]] = cursor.fetchall()
+    return float(value)
+
+
+def published(client: Client, metric: str, kind: str, state: str) -> float:
+    text = client.get("/metrics").content.decode()
+    found = re.search(rf'^{metric}{{kind="{kind}",state="{state}"}} (\S+)$', text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+@pytest.mark.django_db
+def test_autoscalers_ask_for_the_age_that_metrics_publish(client: Client) -> None:
+    assert ask("worker-inference") == ask("worker-cpu") == ask("worker-training") == 0
+    for minutes in (60, 10):
+        ago = timezone.now() - timedelta(minutes=minutes)
+        Job.objects.filter(pk=JobFactory().pk).update(created_at=ago)
+        Image.objects.filter(pk=ImageFactory(stored=True).pk).update(stored_at=ago)
+    RunFactory()
+    oldest = published(client, "lesionlens_oldest_seconds", "job", "queued")
+    assert oldest == pytest.approx(3600, abs=60)
+    assert ask("worker-inference") == pytest.approx(oldest, abs=5)
+    assert ask("worker-cpu") == pytest.approx(published(client, "lesionlens_oldest_seconds", "image", "stored"), abs=5)
+    assert ask("worker-training") == published(client, "lesionlens_rows", "training_run", "queued") == 1
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])
+def test_prometheus_would_take_each_rule(rule: dict[str, Any]) -> None:
+    promql_parser.parse(rule["expr"])
+    if "record" in rule:
+        assert rule.keys() == {"record", "expr"}
+        return
+    assert {"alert", "expr", "labels", "annotations"} <= rule.keys() <= {
+        "alert", "expr", "for", "labels", "annotations"
+    }  # fmt: skip
+    assert rule["labels"]["severity"] in {"warning", "critical"}
+    assert rule["annotations"].keys() == {"summary", "description"}
+
+
+@pytest.mark.django_db
+def test_alerts_watch_what_metrics_publish(client: Client) -> None:
+    client.get("/healthz")  # a first request to be counted
+    JobFactory()
+    ReleaseFactory(active=True)
+    text = client.get("/metrics").content.decode()
+    recorded = {rule["record"] for rule in RULES if "record" in rule}
+    watched = {name for rule in RULES for name in re.findall(r"\blesionlens[:_][\w:]+", rule["expr"])}
+    for name in watched - recorded:
+        assert re.search(rf"^{name}[{{ ]", text, re.MULTILINE), name
+    assert recorded <= watched
+    for label, value in re.findall(r'(kind|state)=~?"([\w|]+)"', " ".join(rule["expr"] for rule in RULES)):
+        for one in value.split("|"):
+            assert f'{label}="{one}"' in text, (label, one)
