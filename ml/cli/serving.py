@@ -28,7 +28,7 @@ Formats:
 Probabilities, malignant and uncertainty lie between 0 and 1.
 
 Example:
-  python -m ml predict --images photos.zip --output answers.csv
+  python -m ml predict --images photos.zip --output answers.csv --picture answers.png
   python -m ml predict --images ISIC2018_Task3_Test_Input --output submission.csv --format isic2018
 """
 
@@ -59,6 +59,8 @@ def add_commands(commands: "Commands[Any]") -> None:
     shared.path(predict, "--images", "folder or ZIP file")
     shared.path(predict, "--output", "file to write")
     predict.add_argument("--format", choices=("csv", "isic2018", "json"), default="csv", help="default csv")
+    text = "PNG or JPEG to draw too: the first 60 images, each with its P(malignant) and diagnosis"
+    predict.add_argument("--picture", type=Path, help=text)
     shared.cache(predict)
 
     export = command(commands, "export", _export, "Write a bundle's networks for another runtime.", EXPORT)
@@ -83,7 +85,7 @@ def _predict(options: argparse.Namespace) -> None:
     count = len(image_ids(images))
     runtime = Runtime(chosen(options), options.cache)
     with bar("predicting", count) as advance:
-        refused = predict(runtime, images, options.output, options.format, advance)
+        refused = predict(runtime, images, options.output, options.format, advance, picture=options.picture)
     for image_id, paths in repeated(options.images).items():
         sys.stderr.write(f"{image_id}: {len(paths)} files have this id; {paths[0]} is answered, {paths[1:]} are not.\n")
     for image_id, refusal in refused.items():

@@ -11,8 +11,8 @@ from typing import Final
 from ml.classes import CLASSES
 from ml.data.images import SUFFIXES, ImageStore
 from ml.imaging.refusal import ImageRefused
-from ml.predict import formats
-from ml.runtime import Runtime
+from ml.predict import formats, sheet
+from ml.runtime import Prediction, Runtime
 from ml.stream import stream
 
 FORMATS: Final[dict[str, formats.Write]] = {
@@ -20,6 +20,11 @@ FORMATS: Final[dict[str, formats.Write]] = {
     "isic2018": formats.write_isic2018,
     "json": formats.write_json,
 }
+
+PICTURED: Final = 60
+"""Images on a picture of answers."""
+
+PICTURES: Final = (".png", ".jpg", ".jpeg")
 
 
 class PredictError(Exception):
@@ -55,25 +60,33 @@ def predict(
     output: Path,
     kind: str = "csv",
     advance: Callable[[], object] = lambda: None,
+    *,
+    picture: Path | None = None,
 ) -> dict[str, ImageRefused]:
     """Answers every image, in the order of ids, in a file of one of FORMATS, and gives the images that were refused.
 
     A broken file is a row with an error and never an end; see `ml.predict.formats` for how each format says so. Images
     are read and decoded while the model answers earlier ones, and no more than a few batches are held at once.
-    `advance` is called once for each image. The file appears whole or not at all. Raises PredictError for a bundle that
-    does not answer in the classes of the format.
+    `advance` is called once for each image. The file appears whole or not at all. `picture` is a PNG or JPEG to draw
+    with the first PICTURED images and their answers. Raises PredictError for another kind of picture, and for a bundle
+    that does not answer in the classes of the format.
     """
+    if picture and picture.suffix.lower() not in PICTURES:
+        raise PredictError(f"{picture} cannot be drawn: give it one of the endings {', '.join(PICTURES)}.")
     if kind == "isic2018" and runtime.bundle.taxonomy.codes != CLASSES:
         raise PredictError(
             f"{runtime.name} answers in {', '.join(runtime.bundle.taxonomy.codes)}, and the format isic2018 is for "
             f"{', '.join(CLASSES)}: choose csv or json, or another bundle."
         )
     refused: dict[str, ImageRefused] = {}
+    shown: list[tuple[str, Prediction | ImageRefused]] = []
 
     def answers() -> formats.Answers:
         for image_id, answer in stream(runtime, image_ids(images), lambda image_id: _read(images, image_id)):
             if isinstance(answer, ImageRefused):
                 refused[image_id] = answer
+            if len(shown) < PICTURED:
+                shown.append((image_id, answer))
             advance()
             yield image_id, answer
 
@@ -84,6 +97,8 @@ def predict(
         os.replace(arriving, output)
     finally:
         arriving.unlink(missing_ok=True)
+    if picture:
+        sheet.of_answers(runtime, images, shown).save(picture)
     return refused
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ml import bundle
 from ml.classes import BINARY, CLASSES, MALIGNANT
@@ -40,10 +41,10 @@ def photos(tmp_path: Path) -> Path:
 def predict(tiny_bundle: Path, cache: Path, runtime: object, tmp_path: Path) -> Any:
     """Runs the command and gives the file written."""
 
-    def run(images: Path, kind: str, bundle: Path = tiny_bundle, code: int = 0) -> Path:
+    def run(images: Path, kind: str, bundle: Path = tiny_bundle, code: int = 0, more: tuple[str, ...] = ()) -> Path:
         output = tmp_path / f"answers.{kind}"
         arguments = ["--images", str(images), "--output", str(output), "--bundle", str(bundle), "--cache", str(cache)]
-        assert main(["predict", *arguments, "--format", kind]) == code
+        assert main(["predict", *arguments, "--format", kind, *more]) == code
         return output
 
     return run
@@ -128,6 +129,27 @@ def test_a_damaged_entry_of_a_zip_is_a_row_and_hidden_twins_are_none(predict: An
     damaged, good = rows(predict(source, "csv"))
     assert (damaged["image"], damaged["error"]) == ("damaged", "corrupt")
     assert (good["image"], good["error"]) == ("good", "")
+
+
+def test_a_picture_shows_each_image_and_what_could_not_be_read(predict: Any, photos: Path, tmp_path: Path) -> None:
+    """Four tiles in a row; the third, of the broken file, is grey, and the others are photos with words under them."""
+    (photos / "visit 1" / "d.jpg").write_bytes(picture(3))
+    assert len(rows(predict(photos, "csv", more=("--picture", str(tmp_path / "answers.png"))))) == 5
+    with Image.open(tmp_path / "answers.png") as opened:
+        sheet = np.asarray(opened.convert("RGB"))
+    assert sheet.shape == (2 * 238 + 8, 4 * 264 + 8, 3)
+    assert (sheet[8:200, 8 + 2 * 264 : 8 + 2 * 264 + 256] == 200).all()
+    for top, left in ((8, 8), (8, 8 + 264), (8, 8 + 3 * 264), (8 + 238, 8)):
+        assert sheet[top : top + 192, left : left + 256].std() > 5
+        assert sheet[top + 192 : top + 238, left : left + 256].min() < 100
+
+
+def test_a_picture_of_an_unknown_kind_is_refused_before_anything_is_answered(
+    predict: Any, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = predict(photos, "csv", code=1, more=("--picture", str(tmp_path / "answers.bmp")))
+    assert "(predict_error)" in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_a_bundle_of_other_classes_makes_no_submission(

@@ -11,12 +11,9 @@ from ml import members, recipes
 from ml.augment import STRENGTHS
 from ml.classes import BINARY, EIGHT, SEVEN
 from ml.data.errors import DataError
-from ml.data.images import ImageStore
 from ml.metrics import Scored
-from ml.recipes import command, contact_sheet, distillation, measures, sides
+from ml.recipes import command, distillation, measures, sides
 from ml.recipes.sides import ByImage
-from ml.runtime import Runtime
-from ml.synthetic import draw
 from ml.training import LOSSES, SAMPLING
 
 
@@ -83,18 +80,6 @@ def test_a_teacher_speaks_the_language_of_its_student() -> None:
 
 def test_soft_labels_lie_between_the_teacher_and_the_label() -> None:
     np.testing.assert_allclose(distillation.mixed(np.array([[0.5, 0.5]]), np.array([1]), trust=0.6), [[0.3, 0.7]])
-
-
-def test_a_contact_sheet_shows_each_image_and_what_could_not_be_read(runtime: Runtime, tmp_path: Path) -> None:
-    for number in range(4):
-        draw("NV", number, (96, 72)).save(tmp_path / f"S_{number}.png")
-    (tmp_path / "S_4.png").write_bytes(b"no image")
-    images = ImageStore(tmp_path)
-    sheet = contact_sheet.of_images(runtime, images, sorted(images.ids()))
-    assert sheet.size == (4 * 264 + 8, 2 * 238 + 8)
-    pixels = np.asarray(sheet)
-    assert (pixels[8 + 238 + 96, 8 + 128] == 200).all()
-    assert pixels[8:200, 8:264].std() > 5
 
 
 def test_a_member_that_the_recipe_lacks_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Several images with what a model says about each, as one picture."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ml.advice import Advice
+from ml.data.images import ImageStore
+from ml.imaging.refusal import ImageRefused
+from ml.runtime import Prediction, Runtime
+
+COLUMNS: Final = 4
+TILE: Final = (256, 192)
+TEXT: Final = 46
+GAP: Final = 8
+INK: Final = (34, 34, 34)
+ALARM: Final = (176, 58, 0)
+MISSING: Final = 200
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One image, uint8 RGB (rows, columns, 3), the two lines under it, and whether they are an alarm."""
+
+    pixels: np.ndarray
+    title: str
+    text: str
+    alarm: bool
+
+
+def draw(tiles: Sequence[Tile]) -> Image.Image:
+    """A white sheet with four tiles in a row, each image whole within 256 x 192 pixels."""
+    rows = -(-len(tiles) // COLUMNS)
+    width, height = TILE[0] + GAP, TILE[1] + TEXT
+    sheet = Image.new("RGB", (COLUMNS * width + GAP, rows * height + GAP), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    for place, tile in enumerate(tiles):
+        left, top = GAP + place % COLUMNS * width, GAP + place // COLUMNS * height
+        picture = Image.fromarray(tile.pixels)
+        picture.thumbnail(TILE)
+        sheet.paste(picture, (left, top))
+        for line, text in enumerate((tile.title, tile.text)):
+            pen.text((left, top + TILE[1] + 2 + 19 * line), text, fill=ALARM if tile.alarm else INK, font=font)
+    return sheet
+
+
+def of_answers(
+    runtime: Runtime, images: ImageStore, answers: Iterable[tuple[str, Prediction | ImageRefused]]
+) -> Image.Image:
+    """The answers to images of a store; one that was refused is a grey tile with its refusal's code."""
+    return draw([_tile(runtime, images, image_id, answer) for image_id, answer in answers])
+
+
+def _tile(runtime: Runtime, images: ImageStore, image_id: str, answer: Prediction | ImageRefused) -> Tile:
+    if isinstance(answer, ImageRefused):
+        return Tile(np.full((*TILE[::-1], 3), MISSING, dtype=np.uint8), image_id, answer.code, False)
+    pixels = runtime.prepare(images.read(image_id))
+    if not answer.recognised:
+        return Tile(pixels, image_id, "shows no lesion", False)
+    code = max(answer.decision, key=answer.decision.__getitem__)
+    referred = answer.advice != Advice.SELF_MONITOR
+    return Tile(pixels, image_id, f"P(malignant) {answer.malignant:.2f}: {code.lower()}", referred)
