@@ -13,7 +13,7 @@ from ml.classes import CLASSES
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
 from webapp.accounts.services import create_api_key
 from webapp.audit.services import SYSTEM
-from webapp.cases.models import Batch, Case, Image
+from webapp.cases.models import Archive, Batch, Case, Image
 from webapp.inference.models import CaseResult, Job, Result
 from webapp.labels.models import Consensus, Label
 from webapp.notify.models import Message
@@ -116,6 +116,15 @@ class ImageFactory(factory.django.DjangoModelFactory[Image]):
             width=600,
             height=450,
         )
+
+
+class ArchiveFactory(factory.django.DjangoModelFactory[Archive]):
+    """A ZIP that an open batch awaits."""
+
+    class Meta:
+        model = Archive
+
+    batch = factory.SubFactory(BatchFactory)
 
 
 class ReleaseFactory(factory.django.DjangoModelFactory[ModelRelease]):

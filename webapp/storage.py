@@ -1,16 +1,19 @@
 """Object storage: one flow for a local folder and for S3.
 
-Keys: `uploads/…` as received (deleted after intake), `archives/…` to be unpacked (deleted after that), `images/…` and
-`thumbnails/…` derivatives, `heatmaps/…`, `bundles/<SHA-256>/…`, `snapshots/…`; `health/…` for a moment, by the probes.
+Keys: `uploads/…` as received (deleted after intake), `archives/…` to be unpacked (deleted after that), `parts/…` of
+both until they are joined (in a local folder), `images/…` and `thumbnails/…` derivatives, `heatmaps/…`,
+`bundles/<SHA-256>/…`, `snapshots/…`; `health/…` for a moment, by the probes.
 """
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from django.conf import settings
 from django.core import signing
 from django.core.files.base import ContentFile, File
@@ -19,6 +22,7 @@ from django.urls import reverse
 
 UPLOAD_SALT = "lesionlens.upload"
 ARCHIVES = "archives/"
+PARTS = "parts/"
 HURRY: dict[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 1}}
 
 
@@ -32,22 +36,32 @@ class UploadTarget:
     expires_in: int  # seconds
 
 
-def read(key: str) -> bytes:
-    """The object's bytes. Raises FileNotFoundError when there is none."""
-    with default_storage.open(key, "rb") as file:
-        return bytes(file.read())
+def read(key: str, *, limit: int | None = None) -> bytes:
+    """The object's bytes, no more than `limit` of them. Raises FileNotFoundError when there is none."""
+    if not settings.STORAGE_BUCKET:
+        with default_storage.open(key, "rb") as file:
+            return bytes(file.read(-1 if limit is None else limit))
+    try:  # the storage's own way asks the server four times
+        with s3().get_object(Bucket=settings.STORAGE_BUCKET, Key=key)["Body"] as body:
+            return bytes(body.read(limit))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            raise FileNotFoundError(key) from error
+        raise
 
 
-def copy_to(key: str, file: IO[bytes]) -> None:
-    """Copy the object into an open file, a piece at a time. Raises FileNotFoundError when there is none."""
+def pieces(key: str) -> Iterator[bytes]:
+    """The object's bytes, a piece at a time. Raises FileNotFoundError when there is none."""
     with default_storage.open(key, "rb") as stored:
-        for piece in stored.chunks():
-            file.write(piece)
+        yield from stored.chunks()
 
 
 def write(key: str, data: bytes) -> None:
     """Store the bytes under exactly this key, replacing what was there: tasks may write twice."""
-    default_storage.save(key, ContentFile(data))
+    if settings.STORAGE_BUCKET:
+        s3().put_object(Bucket=settings.STORAGE_BUCKET, Key=key, Body=data)
+    else:
+        default_storage.save(key, ContentFile(data))
 
 
 def write_file(key: str, file: "File[bytes]") -> None:
@@ -87,7 +101,7 @@ def upload_target(key: str, *, size: int | None = None) -> UploadTarget:
     headers = {} if size is None else {"Content-Length": str(size)}
     if settings.STORAGE_BUCKET:
         length = {} if size is None else {"ContentLength": size}
-        url = _public_s3().generate_presigned_url(
+        url = public_s3().generate_presigned_url(
             "put_object", Params={"Bucket": settings.STORAGE_BUCKET, "Key": key, **length}, ExpiresIn=seconds
         )
     else:
@@ -105,7 +119,12 @@ def read_upload_token(token: str) -> tuple[str, int | None]:
     return key, size
 
 
-def _public_s3() -> Any:
+def s3() -> Any:
+    """A client of the S3 server."""
+    return _s3(_options()["endpoint_url"])
+
+
+def public_s3() -> Any:
     """A client that signs for the address that browsers and clinics use, which may differ from ours."""
     return _s3(settings.S3_PUBLIC_ENDPOINT_URL or _options()["endpoint_url"])
 

@@ -4,6 +4,7 @@ import structlog
 
 from webapp.cases.archives import sweep_archives
 from webapp.cases.intake import forget_originals, sweep_images
+from webapp.cases.parts import sweep_parts
 from webapp.inference.services import sweep_jobs
 from webapp.notify.delivery import sweep_messages
 from webapp.queue import Task
@@ -15,6 +16,7 @@ SWEEPS = {
     "images": sweep_images,
     "originals": forget_originals,
     "archives": sweep_archives,
+    "parts": sweep_parts,
     "jobs": sweep_jobs,
     "messages": sweep_messages,
     "training_runs": sweep_training,

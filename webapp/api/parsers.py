@@ -1,4 +1,4 @@
-"""JSON of a bounded size."""
+"""Bodies of a bounded size: JSON, and tables as they come."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -6,7 +6,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser, JSONParser
 
 
 class BoundedJSON(JSONParser):
@@ -15,10 +15,26 @@ class BoundedJSON(JSONParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
-        length = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
-        if int(length) > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0):
-            raise RequestDataTooBig
+        _check_length(parser_context)
         try:
             return super().parse(stream, media_type, parser_context)
         except RecursionError as error:
             raise ParseError("The JSON is nested too deeply.") from error
+
+
+class Table(BaseParser):
+    """The bytes of a CSV table, which its reader understands as text."""
+
+    media_type = "text/csv"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        _check_length(parser_context)
+        return bytes(stream.read())
+
+
+def _check_length(parser_context: Mapping[str, Any] | None) -> None:
+    length = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
+    if int(length) > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0):
+        raise RequestDataTooBig

@@ -1,19 +1,22 @@
 """Archives: a ZIP of images, with or without a table of cases, that a worker unpacks into an open batch."""
 
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from webapp import storage
 from webapp.audit.services import Actor, record
-from webapp.cases.models import Archive, Batch, Case
+from webapp.cases.models import Archive, Batch
+from webapp.cases.parts import arrived_size, give_up_parts, given_up_before
 from webapp.errors import Problem
 from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring, ring_now
 
-LEASE_SECONDS = 600  # fetching two gigabytes takes longer than looking at one picture
+GIVEN_UP_AT_ONCE = 100
 
 
 def key_of(batch: Batch) -> str:
@@ -22,24 +25,28 @@ def key_of(batch: Batch) -> str:
 
 
 @transaction.atomic
-def complete_archive(*, actor: Actor, batch: Batch, capture: str = Case.Capture.DERMOSCOPIC) -> Archive:
+def complete_archive(*, actor: Actor, batch: Batch, capture: str = "") -> Archive:
     """Say that the archive of an open batch is in storage; a worker unpacks it. Saying it twice changes nothing.
 
-    Raises Problem `upload_missing`, `archive_too_large`, `batch_not_open`.
+    `capture` is that of its pictures without a table, where it differs from what was said when the batch was made.
+
+    Raises Problem `upload_missing`, `parts_missing`, `archive_too_large`, `batch_not_open`.
     """
     batch = Batch.objects.select_for_update().get(pk=batch.pk)
     archive = Archive.objects.filter(batch=batch).first()
-    if archive is not None:
+    if archive is not None and archive.state != Archive.State.AWAITING_UPLOAD:
         return archive
     if batch.state != Batch.State.OPEN:
         raise Problem("batch_not_open", "This batch was submitted. Put further cases in a new batch.")
-    size = storage.size(key_of(batch))
-    if size is None:
+    size = arrived_size(archive.key) if archive is not None else None
+    if archive is None or size is None:
         raise Problem("upload_missing", "No archive has arrived for this batch. Upload it, then complete it again.")
     if size > settings.IMPORT_MAX_BYTES:
         limit = settings.IMPORT_MAX_BYTES // 1024**2
         raise Problem("archive_too_large", f"The archive is larger than {limit} MB. Split it into several.", status=413)
-    archive = Archive.objects.create(batch=batch, state=Archive.State.STORED, capture=capture)
+    archive.state, archive.listed = Archive.State.STORED, batch.cases.exists()
+    archive.capture = capture or archive.capture
+    archive.save(update_fields=["state", "listed", "capture"])
     record(actor=actor, action="archive.stored", object_id=batch.pk, organisation=batch.organisation)
     ring(Task.EXPAND)
     return archive
@@ -52,9 +59,7 @@ def waiting_archives() -> QuerySet[Archive]:
 
 def claim_archive() -> tuple[uuid.UUID, Archive] | None:
     """Lease the oldest archive to unpack; None when none waits."""
-    token, archives = claim(
-        waiting_archives().select_related("batch", "batch__organisation"), limit=1, seconds=LEASE_SECONDS
-    )
+    token, archives = claim(waiting_archives().select_related("batch", "batch__organisation"), limit=1)
     return (token, archives[0]) if archives else None
 
 
@@ -77,6 +82,23 @@ def sweep_archives() -> int:
     for archive in lost.filter(attempt__gte=settings.MAX_ATTEMPTS):
         if archive.lease_token is not None:
             changed += finish(archive=archive, token=archive.lease_token, report=report, reason="archive_failed")
+    changed += _give_up_awaited()
     if waiting_archives().exists():
         ring_now(Task.EXPAND, again=True)
     return changed
+
+
+def _give_up_awaited() -> int:
+    """Forget archives that nobody completed, with what was uploaded of them, once no URL for them is valid any more."""
+    urls = timedelta(seconds=settings.UPLOAD_URL_SECONDS)
+    no_url_is_valid = timezone.now() - urls
+    over = Q(batch__finished_at__lt=no_url_is_valid) | Q(batch__submitted_at__lt=no_url_is_valid)
+    over |= Q(created_at__lt=given_up_before() - urls)
+    given_up = 0
+    for archive in Archive.objects.filter(over, state=Archive.State.AWAITING_UPLOAD)[:GIVEN_UP_AT_ONCE]:
+        with transaction.atomic():
+            if Archive.objects.filter(pk=archive.pk, state=Archive.State.AWAITING_UPLOAD).delete()[0]:
+                give_up_parts(key=archive.key)
+                storage.delete(archive.key)
+                given_up += 1
+    return given_up

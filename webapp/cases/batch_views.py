@@ -1,7 +1,10 @@
 """A provider makes a batch of files from their machine."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib import messages
@@ -14,24 +17,30 @@ from django.views.decorators.http import require_POST
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
-from webapp.cases.manifest import MAX_CSV_BYTES, RowError, from_csv
+from webapp.cases.manifest import MAX_CSV_BYTES, RowError, error_table, from_csv
 from webapp.cases.models import Batch
-from webapp.cases.services import CaseSpec
-from webapp.cases.web_upload import one_case_each, open_batch, take_archive, take_files, with_files_of
+from webapp.cases.services import CaseSpec, Submission, create_batch
+from webapp.cases.web_upload import one_case_each, take_archive, take_files, with_files_of
 from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
 
 SHOWN_NAMES = 20
+SHOWN_ERRORS = 200  # the table to download has them all
+Announced = TypeVar("Announced")
 
 
 @dataclass
 class Chosen:
-    """The files of a request by what they are. A script sends only the names first, and the pictures afterwards."""
+    """The files of a request by what they are.
+
+    A script sends only the pictures' names and the archives' sizes, in bytes, and the files themselves afterwards.
+    """
 
     pictures: list[UploadedFile] = field(default_factory=list)
     tables: list[UploadedFile] = field(default_factory=list)
     archives: list[UploadedFile] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    archive_sizes: list[int] = field(default_factory=list)
 
 
 def chosen_files(request: HttpRequest) -> Chosen:
@@ -40,16 +49,17 @@ def chosen_files(request: HttpRequest) -> Chosen:
     for file in request.FILES.getlist("files"):
         ending = (file.name or "").lower().rpartition(".")[2]
         {"csv": chosen.tables, "zip": chosen.archives}.get(ending, chosen.pictures).append(file)
-    chosen.names = [file.name or "" for file in chosen.pictures] + _announced(request.POST.get("names", ""))
+    chosen.names = [file.name or "" for file in chosen.pictures] + _announced(request, "names", filename)
+    chosen.archive_sizes = [file.size or 0 for file in chosen.archives] + _announced(request, "archives", int)
     return chosen
 
 
-def _announced(names: str) -> list[str]:
-    """The names, as a JSON list, of the pictures that a script will send one by one."""
+def _announced(request: HttpRequest, what: str, read: Callable[[Any], Announced]) -> list[Announced]:
+    """What a script says of the files that it will send: a JSON list."""
     try:
-        listed = json.loads(names or "[]")
-        return [filename(name) for name in listed] if isinstance(listed, list) else []
-    except (ValueError, FieldError):
+        listed = json.loads(request.POST.get(what) or "[]")
+        return [read(value) for value in listed] if isinstance(listed, list) else []
+    except (ValueError, TypeError, OverflowError, FieldError):
         return []
 
 
@@ -64,8 +74,8 @@ def batch_new(request: HttpRequest) -> HttpResponse:
         unlisted: list[str] = []
         if problem := _problem_of(chosen, form.cleaned_data["grouping"]):
             form.add_error(None, problem)
-        elif chosen.archives:
-            cases = []
+        elif chosen.archive_sizes and not chosen.tables:
+            cases = []  # they are in the archive
         elif form.cleaned_data["grouping"] == BatchForm.ONE:
             case_form = CaseForm(request.POST)
             spec = case_form.spec(chosen.names, capture=form.cleaned_data["capture"])
@@ -84,8 +94,15 @@ def batch_new(request: HttpRequest) -> HttpResponse:
                 form.add_error(None, refused.message)
     wrong = request.method == "POST"
     if wrong and asks_for_json(request):
-        return JsonResponse({"errors": _sentences(form, case_form, row_errors)}, status=422)
-    context = {"form": form, "case_form": case_form, "row_errors": row_errors[:200], "row_error_count": len(row_errors)}
+        sentences = _sentences(form, case_form, row_errors)
+        return JsonResponse({"errors": sentences, "error_table": _as_link(row_errors)}, status=422)
+    context = {
+        "form": form,
+        "case_form": case_form,
+        "row_errors": row_errors[:SHOWN_ERRORS],
+        "row_error_count": len(row_errors),
+        "error_table": _as_link(row_errors),
+    }
     return render(request, "cases/batch_new.html", context, status=422 if wrong else 200)
 
 
@@ -95,30 +112,33 @@ def _problem_of(chosen: Chosen, grouping: str) -> str:
     one = grouping == BatchForm.ONE
     each = "Choose “Each file is a case of its own” with it."
     problems = {
-        "Choose one ZIP file or single pictures, not both.": chosen.archives
-        and len(chosen.archives) + bool(chosen.names) > 1,
-        f"A ZIP file is for many cases. {each}": one and chosen.archives,
+        "Choose one ZIP file or single pictures, not both.": chosen.archive_sizes
+        and len(chosen.archive_sizes) + bool(chosen.names) > 1,
+        f"A ZIP file is for many cases. {each}": one and chosen.archive_sizes,
         f"The ZIP file is larger than {limit // 1024**2} MB. Split it into several.": any(
-            (file.size or 0) > limit for file in chosen.archives
+            size > limit for size in chosen.archive_sizes
         ),
         "Choose one CSV table at most.": len(chosen.tables) > 1,
         f"A CSV table describes its cases itself. {each}": one and chosen.tables,
-        "Choose at least one picture.": not (chosen.names or chosen.tables or chosen.archives),
+        "Choose at least one picture.": not (chosen.names or chosen.tables or chosen.archive_sizes),
     }
     return next((sentence for sentence, holds in problems.items() if holds), "")
 
 
 def _made(request: HttpRequest, name: str, cases: list[CaseSpec], chosen: Chosen, unlisted: list[str]) -> HttpResponse:
     actor = actor_of(request)
-    batch = open_batch(actor=actor, organisation=organisation_of(request), name=name, cases=cases)
-    if chosen.archives:
-        table = chosen.tables[0].read(MAX_CSV_BYTES + 1) if chosen.tables else None
-        take_archive(actor=actor, batch=batch, file=chosen.archives[0], table=table, capture=request.POST["capture"])
+    submission = Submission(
+        source=Batch.Source.WEB, name=name, archive=bool(chosen.archive_sizes), capture=request.POST["capture"]
+    )
+    batch, _ = create_batch(actor=actor, organisation=organisation_of(request), submission=submission, cases=cases)
     _say_left_out(request, "The table does not name", unlisted)
     if asks_for_json(request):
         return JsonResponse(
-            {"batch": reverse("cases:batch", args=[batch.pk]), "files": reverse("cases:batch_files", args=[batch.pk])}
+            {name: reverse(f"cases:{name}", args=[batch.pk]) for name in ("batch", "batch_files")}
+            | {name: reverse(f"api:batch-{name}", args=[batch.pk]) for name in ("archive-parts", "complete-archive")}
         )
+    for file in chosen.archives:
+        take_archive(actor=actor, batch=batch, file=file)
     listed = [file for file in chosen.pictures if file.name not in set(unlisted)]
     take_files(batch=batch, files=listed)
     return redirect("cases:batch", batch.pk)
@@ -127,10 +147,13 @@ def _made(request: HttpRequest, name: str, cases: list[CaseSpec], chosen: Chosen
 @for_roles(Role.PROVIDER)
 @require_POST
 def batch_files(request: HttpRequest, batch_id: str) -> HttpResponse:
-    """Take files for the images of an open batch that have not arrived, matched by name."""
+    """Take files for the images of an open batch that have not arrived, matched by name; and a ZIP that it awaits."""
     batch = get_object_or_404(Batch, pk=batch_id, organisation=organisation_of(request))
+    chosen = chosen_files(request)
     try:
-        taken = take_files(batch=batch, files=request.FILES.getlist("files"))
+        for file in chosen.archives:
+            take_archive(actor=actor_of(request), batch=batch, file=file)
+        taken = take_files(batch=batch, files=chosen.pictures)
     except Problem as problem:
         if asks_for_json(request):
             return JsonResponse({"errors": [problem.message]}, status=problem.status)
@@ -160,4 +183,11 @@ def _sentences(form: BatchForm, case_form: CaseForm, row_errors: list[RowError])
         for name, errors in source.errors.items()
         for error in errors
     ]
-    return sentences + [f"Row {error.row}, {error.field or 'row'}: {error.message}" for error in row_errors[:200]]
+    return sentences + [
+        f"Row {error.row}, {error.field or 'row'}: {error.message}" for error in row_errors[:SHOWN_ERRORS]
+    ]
+
+
+def _as_link(row_errors: list[RowError]) -> str:
+    """The mistakes as a CSV file inside a link, since nothing was stored that could be asked for them later."""
+    return f"data:text/csv;charset=utf-8,{quote(error_table(row_errors))}" if row_errors else ""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from webapp.cases.exports import FORMULA
 from webapp.cases.fields import IMAGES, READERS, FieldError, read_images
 from webapp.cases.services import CaseSpec
 from webapp.errors import Problem
@@ -63,12 +64,24 @@ class Manifest:
         if self.errors:
             raise Problem(
                 "manifest_invalid",
-                "Nothing was stored. Correct the rows in `errors` and send the manifest again.",
+                "Nothing was stored. Correct the rows in `errors` and send the manifest again. "
+                f"With `Accept: text/csv` this answer lists every mistake, not only the first {MAX_LISTED}.",
                 status=422,
                 error_count=len(self.errors),
                 errors=[vars(error) for error in self.errors[:MAX_LISTED]],
             )
         return self.cases
+
+
+def error_table(errors: Sequence[RowError]) -> str:
+    """Every mistake as a row of CSV, the header first."""
+    table = io.StringIO()
+    writer = csv.writer(table)
+    writer.writerow(["row", "field", "code", "message"])
+    for error in errors:
+        quoted = f"'{error.field}" if error.field.startswith(FORMULA) else error.field
+        writer.writerow([error.row, quoted, error.code, error.message])
+    return table.getvalue()
 
 
 def from_json(rows: object) -> Manifest:

@@ -1,20 +1,24 @@
 """What providers, patients and their software do with batches, up to the moment when every image is on its way."""
 
 import hashlib
+import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import IO
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import BigIntegerField, Value, When
+from django.db.models import Case as Choice
 from django.utils import timezone
 
 from webapp import storage
 from webapp.accounts.models import Organisation, Patient
 from webapp.audit.services import Actor, record
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
+from webapp.cases.parts import arrived_size
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.services import cancel_jobs, enqueue
@@ -48,6 +52,8 @@ class Submission:
     source: str
     name: str = ""
     idempotency_key: str | None = None
+    archive: bool = False  # a ZIP is to come
+    capture: str = Case.Capture.DERMOSCOPIC  # of its pictures, where no table comes with them
     manifest: bytes = field(default=b"", repr=False)  # the request's body
 
     @property
@@ -75,6 +81,8 @@ def create_batch(
                 manifest_sha256=submission.manifest_sha256,
             )
             add_cases(batch=batch, cases=cases)
+            if submission.archive:
+                Archive.objects.create(batch=batch, capture=submission.capture)
             record(actor=actor, action="batch.created", object_id=batch.id, organisation=organisation)
             return batch, True
     except IntegrityError as error:
@@ -168,9 +176,10 @@ def _patients(organisation: Organisation, cases: Sequence[CaseSpec]) -> dict[str
 def complete_upload(*, image: Image) -> Image:
     """Say that an image's bytes are in storage; intake follows. Saying it twice changes nothing.
 
-    Raises Problem `upload_missing` when nothing is stored, `upload_expired` when the image was given up.
+    Raises Problem `upload_missing` when nothing is stored, `parts_missing`, and `upload_expired` when the image was
+    given up.
     """
-    size = storage.size(image.upload_key) if image.state == Image.State.AWAITING_UPLOAD else None
+    size = arrived_size(image.upload_key) if image.state == Image.State.AWAITING_UPLOAD else None
     if size is not None:
         Image.objects.filter(pk=image.pk, state=Image.State.AWAITING_UPLOAD).update(
             state=Image.State.STORED, size=size, stored_at=timezone.now()
@@ -182,6 +191,19 @@ def complete_upload(*, image: Image) -> Image:
     if image.state == Image.State.EXPIRED:
         raise Problem("upload_expired", "This upload was given up. Send the image in a new batch.", status=410)
     return image
+
+
+@transaction.atomic
+def complete_written(*, sizes: Mapping[uuid.UUID, int]) -> None:
+    """Say that the bytes of these images, which the caller has just written, are in storage; intake follows.
+
+    An image that is not awaited any more is left as it is.
+    """
+    if sizes:
+        size = Choice(*(When(pk=pk, then=Value(size)) for pk, size in sizes.items()), output_field=BigIntegerField())
+        awaited = Image.objects.filter(pk__in=sizes, state=Image.State.AWAITING_UPLOAD)
+        awaited.update(state=Image.State.STORED, size=size, stored_at=timezone.now())
+        ring(Task.INSPECT)
 
 
 def receive(*, image: Image, file: IO[bytes]) -> Image:

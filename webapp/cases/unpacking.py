@@ -5,11 +5,11 @@ are there and goes on.
 """
 
 import tempfile
+import time
 import unicodedata
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import BinaryIO, cast
 
@@ -19,17 +19,18 @@ from ml.imaging.archive import Archive as ZipArchive
 from ml.imaging.archive import Entry
 from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
-from webapp.cases.archives import LEASE_SECONDS, finish
+from webapp.cases.archives import finish
 from webapp.cases.manifest import Manifest, from_csv
 from webapp.cases.models import Archive, Case, Image
 from webapp.cases.naming import case_ids, stem
-from webapp.cases.services import CaseSpec, add_cases, complete_upload
+from webapp.cases.services import INSERT_SIZE, CaseSpec, add_cases, complete_written
 from webapp.errors import Problem
 from webapp.leases import extend
 
 CHUNK_ENTRIES = 50
 CHUNK_BYTES = 64 * 1024**2
 MAX_LISTED = 2000
+HOLD_SECONDS = 1.0  # between two questions whether the lease still holds
 
 Report = list[dict[str, str]]
 
@@ -47,8 +48,8 @@ def expand(token: uuid.UUID, archive: Archive) -> bool:
     report: Report = []
     reason = ""
     try:
-        with _fetched(archive.key) as file, ZipArchive(file) as opened:
-            _Unpacking(archive, token, report).run(opened)
+        with tempfile.TemporaryFile() as file:
+            _Unpacking(archive, token, report).run(cast(BinaryIO, file))
     except LeaseLost:
         return False
     except ArchiveRefused as refusal:
@@ -68,31 +69,67 @@ class _Unpacking:
 
     def __init__(self, archive: Archive, token: uuid.UUID, report: Report) -> None:
         self.archive, self.token, self.report = archive, token, report
+        self.held_at = time.monotonic()
         self.batch = archive.batch
 
-    def run(self, opened: ZipArchive) -> None:
+    def run(self, file: BinaryIO) -> None:
+        """Unpack the archive by way of `file`, since a ZIP is read from its end. Raises what `expand` answers."""
+        for piece in storage.pieces(self.archive.key):
+            file.write(piece)
+            self._hold()
+        with ZipArchive(file) as opened:
+            self._unpack(opened)
+
+    def _hold(self, *, seconds: float = HOLD_SECONDS) -> None:
+        """Keep the lease, asking the database once in `seconds`."""
+        if time.monotonic() - self.held_at < seconds:
+            return
+        if not extend(Archive.objects.filter(pk=self.archive.pk), self.token):
+            raise LeaseLost
+        self.held_at = time.monotonic()
+
+    def _unpack(self, opened: ZipArchive) -> None:
         names = opened.names()
         table = opened.manifest()
-        if table is not None:
+        each_is_a_case = table is None and not self.archive.listed
+        if self.archive.listed:
+            self._match(names)
+            if table is not None:
+                message = "The cases of this batch were listed before the archive came, so its table was not read."
+                self.report.append(_line("", "table_left_out", message))
+        elif table is not None:
             self._add(self._listed(from_csv(table, capture=self.archive.capture), names))
         ids = dict(reversed([*zip(names, case_ids(names), strict=True)]))  # of one name, the first file counts
         for chunk in _chunks(opened.entries()):
-            if table is None:
+            if each_is_a_case:
                 self._add([_spec(ids[e.name], e.name, self.archive.capture) for e in chunk if e.data is not None])
             self._store(chunk)
-            if not extend(Archive.objects.filter(pk=self.archive.pk), self.token, seconds=LEASE_SECONDS):
-                raise LeaseLost
+            self._hold(seconds=0)
+
+    def _match(self, names: Sequence[str]) -> None:
+        """Give the awaited images the names that their files have here: published tables leave out the ending."""
+        here = _by_name(names)
+        images = list(self.batch.images.filter(state=Image.State.AWAITING_UPLOAD).only("case_id", "filename"))
+        taken = {(image.case_id, image.filename) for image in images}
+        renamed = []
+        for image in images:
+            name = here.get(_folded(image.filename), image.filename)
+            if (image.case_id, name) not in taken:
+                taken.add((image.case_id, name))
+                image.filename = name
+                renamed.append(image)
+        Image.objects.bulk_update(renamed, ["filename"], batch_size=INSERT_SIZE)
 
     def _listed(self, manifest: Manifest, names: Sequence[str]) -> list[CaseSpec]:
         """The table's cases, with those of their files that are here. Raises Problem without a sound row."""
         self.report += [_line(f"row {e.row}", e.code, f"{e.field}: {e.message}") for e in manifest.errors]
         if manifest.errors and not manifest.cases:
             raise Problem("manifest_invalid", "The table in the archive names no case. Correct it and send it again.")
-        here = {name.casefold(): name for name in names} | {stem(name).casefold(): name for name in names}
+        here = _by_name(names)
         found = []
         absent = 0
         for spec in manifest.cases:
-            wanted = [unicodedata.normalize("NFC", name).casefold() for name in spec.filenames]
+            wanted = [_folded(name) for name in spec.filenames]
             files = list(dict.fromkeys(here[name] for name in wanted if name in here))
             absent += len(wanted) - len(files)
             if files:
@@ -110,20 +147,23 @@ class _Unpacking:
 
     def _store(self, chunk: Sequence[Entry]) -> None:
         """Give each entry to the images of its name."""
+        written: dict[uuid.UUID, int] = {}
         images = defaultdict[str, list[Image]](list)
         for image in self.batch.images.filter(filename__in=[entry.name for entry in chunk]):
             images[image.filename].append(image)
         for entry in chunk:
             if entry.refusal is not None:
                 self.report.append(_line(entry.name, entry.refusal.code, entry.refusal.message))
-                _reject(images[entry.name], entry.refusal.code, entry.refusal.message)
+                unwritten = [image for image in images[entry.name] if image.pk not in written]
+                _reject(unwritten, entry.refusal.code, entry.refusal.message)
             elif not images[entry.name]:
-                message = "The table does not name this file, so it was left out."
+                message = "No case names this file, so it was left out."
                 self.report.append(_line(entry.name, "not_in_table", message))
             for image in images[entry.name]:
                 if entry.data is not None and image.state == Image.State.AWAITING_UPLOAD:
                     storage.write(image.upload_key, entry.data)
-                    complete_upload(image=image)
+                    written[image.pk] = len(entry.data)
+        complete_written(sizes=written)
 
 
 def _reject(images: Iterable[Image], code: str, message: str) -> None:
@@ -132,15 +172,6 @@ def _reject(images: Iterable[Image], code: str, message: str) -> None:
         Image.objects.filter(pk=image.pk, state=Image.State.AWAITING_UPLOAD).update(
             state=Image.State.REJECTED, reason=code, advice=message, ended_at=timezone.now()
         )
-
-
-@contextmanager
-def _fetched(key: str) -> Iterator[BinaryIO]:
-    """The object as a file on this machine, since a ZIP is read from its end. Raises FileNotFoundError."""
-    with tempfile.TemporaryFile() as file:
-        storage.copy_to(key, file)
-        file.seek(0)
-        yield cast(BinaryIO, file)
 
 
 def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
@@ -155,6 +186,15 @@ def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def _by_name(names: Sequence[str]) -> dict[str, str]:
+    """The names of files by what a table may call them: with or without the ending, in any case of letters."""
+    return {_folded(name): name for name in names} | {_folded(stem(name)): name for name in names}
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _spec(case_id: str, name: str, capture: str) -> CaseSpec:

@@ -1,6 +1,5 @@
 """Where files arrive when storage is a local folder: a signed URL of the site, used like a presigned one of S3."""
 
-from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.signing import BadSignature, SignatureExpired
@@ -11,7 +10,8 @@ from django.views.decorators.csrf import csrf_exempt
 from webapp import storage
 from webapp.accounts.permissions import for_everyone
 from webapp.api.problems import problem_json
-from webapp.cases.models import Archive, Batch, Image
+from webapp.cases.models import PartedUpload
+from webapp.cases.parts import check_awaited, check_size
 from webapp.errors import Problem
 
 CHUNK = 256 * 1024
@@ -36,13 +36,23 @@ def put_upload(request: HttpRequest, token: str) -> HttpResponse:
 
 def _take(request: HttpRequest, token: str) -> None:
     key, size = _unsign(token)
-    is_archive = key.startswith(storage.ARCHIVES)
-    _check_awaited(key)
+    whole = _whole(key)
+    check_awaited(whole)
     with TemporaryUploadedFile(key.rpartition("/")[2], "", 0, None) as file:
-        _receive(request, file, limit=settings.IMPORT_MAX_BYTES if is_archive else settings.UPLOAD_MAX_BYTES, size=size)
+        _receive(request, file, key=whole, size=size)
         with transaction.atomic():
-            _check_awaited(key, lock=True)  # a file that is being completed is not replaced any more
+            check_awaited(whole, lock=True)  # a file that is being completed is not replaced any more
             storage.write_file(key, file)
+
+
+def _whole(key: str) -> str:
+    """The object that a part belongs to; any other key is itself. Raises Problem `not_awaited`."""
+    if not key.startswith(storage.PARTS):
+        return key
+    upload = PartedUpload.objects.filter(upload_id=key.split("/")[1]).first()
+    if upload is None:
+        raise Problem("not_awaited", "The parts of this file were joined or given up already.")
+    return upload.key
 
 
 def _unsign(token: str) -> tuple[str, int | None]:
@@ -54,28 +64,13 @@ def _unsign(token: str) -> tuple[str, int | None]:
         raise Problem("upload_url_invalid", f"This upload URL was not made here. {ASK_AGAIN}", status=403) from error
 
 
-def _check_awaited(key: str, *, lock: bool = False) -> None:
-    """Raises Problem `not_awaited` unless the object `key` is still to be uploaded."""
-    name = key.rpartition("/")[2]
-    if key.startswith(storage.ARCHIVES):
-        batches = Batch.objects.filter(pk=name.removesuffix(".zip"), state=Batch.State.OPEN)
-        batch = (batches.select_for_update() if lock else batches).first()
-        awaited = batch is not None and not Archive.objects.filter(batch=batch).exists()
-    else:
-        images = Image.objects.filter(pk=name, state=Image.State.AWAITING_UPLOAD)
-        awaited = (images.select_for_update() if lock else images).first() is not None
-    if not awaited:
-        raise Problem("not_awaited", "This file was completed or given up already, so it cannot be replaced.")
-
-
-def _receive(request: HttpRequest, file: TemporaryUploadedFile, *, limit: int, size: int | None) -> None:
+def _receive(request: HttpRequest, file: TemporaryUploadedFile, *, key: str, size: int | None) -> None:
     """Stream the body into `file`. Raises Problem: length_required, too_large_bytes, wrong_size, upload_incomplete."""
     try:
         length = int(request.headers.get("Content-Length", ""))
     except ValueError as error:
         raise Problem("length_required", "Say the file's size in a Content-Length header.", status=411) from error
-    if length > limit:
-        raise Problem("too_large_bytes", f"The file is larger than {limit // 1024**2} MB. Send less.", status=413)
+    check_size(key, length)
     if size is not None and length != size:
         raise Problem("wrong_size", f"This upload URL takes exactly {size} bytes. {ASK_AGAIN}", status=403)
     try:

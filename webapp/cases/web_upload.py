@@ -2,24 +2,20 @@
 them. The names come first and the bytes follow, so that what a broken connection lost is known and can be sent again.
 """
 
-import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO, cast
 
 from django.core.files.uploadedfile import UploadedFile
 
-from ml.imaging.archive import Archive
-from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
-from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor
 from webapp.cases.archives import complete_archive, key_of
 from webapp.cases.models import Batch, Image
 from webapp.cases.naming import case_ids, stem
+from webapp.cases.parts import awaits_archive
 from webapp.cases.selectors import awaited_images
-from webapp.cases.services import CaseSpec, Submission, create_batch, receive
+from webapp.cases.services import CaseSpec, receive
 from webapp.errors import Problem
 
 
@@ -45,30 +41,12 @@ def with_files_of(specs: Sequence[CaseSpec], names: Sequence[str]) -> tuple[list
     return found, [name for name in names if name not in listed]
 
 
-def open_batch(*, actor: Actor, organisation: Organisation, name: str, cases: Sequence[CaseSpec]) -> Batch:
-    """An open batch that waits for the files of its cases."""
-    submission = Submission(source=Batch.Source.WEB, name=name)
-    batch, _ = create_batch(actor=actor, organisation=organisation, submission=submission, cases=cases)
-    return batch
-
-
-def take_archive(*, actor: Actor, batch: Batch, file: UploadedFile, table: bytes | None, capture: str) -> None:
-    """Store a ZIP for a worker to unpack, with the `table` of its cases inside it where that came beside it."""
-    if table is not None and _can_be_read(file):
-        with zipfile.ZipFile(file, "a") as archive:
-            archive.writestr("lesionlens-cases.csv", table)
-    file.seek(0)
+def take_archive(*, actor: Actor, batch: Batch, file: UploadedFile) -> None:
+    """Store a ZIP for a worker to unpack into an open batch that awaits one."""
+    if not awaits_archive(batch):
+        raise Problem("not_awaited", "This batch awaits no ZIP file. Put it in a new batch.")
     storage.write_file(key_of(batch), file)
-    complete_archive(actor=actor, batch=batch, capture=capture)
-
-
-def _can_be_read(file: UploadedFile) -> bool:
-    """Whether this is a ZIP of bounded size inside. One that is not stays as it came: the worker says what is wrong."""
-    try:
-        with Archive(cast(BinaryIO, file)):
-            return True
-    except ArchiveRefused:
-        return False
+    complete_archive(actor=actor, batch=batch)
 
 
 @dataclass(frozen=True)

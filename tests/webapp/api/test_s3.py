@@ -11,7 +11,7 @@ from tests.ml.imaging.samples import encode, skin_photo
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.cases.test_archives import expand_next, zipped
 from webapp import storage
-from webapp.cases.models import Image
+from webapp.cases.models import Image, PartedUpload
 from workers.intake import inspect_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,3 +86,49 @@ def test_an_archive_goes_through_the_server() -> None:
     assert (archive.state, archive.report) == ("expanded", [])
     assert [storage.size(image.upload_key) for image in Image.objects.all()] == [100_000] * 5
     assert storage.size(archive.key) is None
+
+
+def test_a_large_file_comes_in_parts_and_goes_on_after_a_break(s3_server: S3Server, settings: Any) -> None:
+    clinic = Clinic()
+    batch = good(clinic.post("/batches", {"archive": True}), 201)
+    url, key = f"/batches/{batch['id']}/archive", f"archives/{batch['id']}.zip"
+    data = zipped({"1.jpg": bytes(range(256)) * 50_000})  # 12.8 MB
+    parts = good(clinic.post(f"{url}/parts", {"size": len(data)}))["parts"]
+    assert [part["number"] for part in parts] == [1, 2]
+    pieces = [data[: parts[0]["size"]], data[parts[0]["size"] :]]
+
+    assert put(parts[1]["upload"], pieces[1]) == 200
+    assert put({**parts[0]["upload"], "headers": {}}, b"another size") == 403
+    assert problem(clinic.post(f"{url}/complete"), 409)["parts"] == [1]
+    again = good(clinic.post(f"{url}/parts", {"size": len(data)}))["parts"]
+    assert again[1]["upload"] is None
+    assert put(again[0]["upload"], pieces[0]) == 200
+    good(clinic.post(f"{url}/complete"), 202)
+
+    assert storage.read(key) == data
+    assert storage.read(key, limit=10) == data[:10]
+    assert expand_next().state == "expanded"
+    assert "Uploads" not in s3_server.client().list_multipart_uploads(Bucket=settings.STORAGE_BUCKET)
+
+
+def test_parts_that_the_server_has_forgotten_are_sent_anew(s3_server: S3Server, settings: Any) -> None:
+    clinic = Clinic()
+    url = f"/images/{clinic.create(case())['images'][0]['id']}"
+    first = good(clinic.post(f"{url}/parts", {"size": 5}))["parts"][0]
+    upload = PartedUpload.objects.get()
+    s3_server.client().abort_multipart_upload(Bucket=settings.STORAGE_BUCKET, Key=upload.key, UploadId=upload.upload_id)
+    assert put(first["upload"], b"12345") == 404
+    assert problem(clinic.post(f"{url}/complete"), 409)["parts"] == [1]
+    assert put(good(clinic.post(f"{url}/parts", {"size": 5}))["parts"][0]["upload"], b"12345") == 200
+    assert good(clinic.post(f"{url}/complete"))["state"] == "stored"
+
+
+def test_parts_that_are_given_up_leave_nothing_on_the_server(s3_server: S3Server, settings: Any) -> None:
+    clinic = Clinic()
+    url = f"/images/{clinic.create(case())['images'][0]['id']}/parts"
+    part = good(clinic.post(url, {"size": 5}))["parts"][0]
+    assert put(part["upload"], b"12345") == 200
+    for _ in range(2):
+        assert clinic.http.delete(f"/api/v1{url}").status_code == 204
+    assert "Uploads" not in s3_server.client().list_multipart_uploads(Bucket=settings.STORAGE_BUCKET)
+    assert put(part["upload"], b"12345") == 404

@@ -11,10 +11,11 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, ImageFactory, MembershipFactory
-from webapp import storage
 from webapp.accounts.models import Membership, Organisation
 from webapp.audit.models import Event
+from webapp.cases.archives import claim_archive
 from webapp.cases.models import Archive, Batch, Case, Image
+from webapp.cases.unpacking import expand
 
 pytestmark = pytest.mark.django_db
 NEW = reverse("cases:batch_new")
@@ -161,18 +162,36 @@ def test_a_zip_waits_to_be_unpacked(client: Client, clinic: Organisation) -> Non
     assert "The ZIP is being unpacked" in client.get(response.url).content.decode()
 
 
-def test_a_table_beside_a_zip_is_put_into_it(client: Client, clinic: Organisation) -> None:
+def test_a_table_beside_a_zip_names_the_cases_that_the_zip_brings_the_files_of(
+    client: Client, clinic: Organisation
+) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("a.jpg", b"x")
-    table = b"case_id,images\nL1,a.jpg\n"
+        for name in ("deep/A.jpg", "b.png", "extra.jpg", "a.csv"):
+            archive.writestr(name, b"x")
+    table = b"case_id,images\nL1,a\nL1,b.png\nL2,missing.jpg\n"
 
-    upload(client, ("all.zip", packed.getvalue()), ("cases.csv", table))
+    response = upload(client, ("all.zip", packed.getvalue()), ("cases.csv", table))
+    leased = claim_archive()
+    assert leased is not None
+    assert expand(*leased)
 
-    stored = storage.read(Archive.objects.get().key)
-    with zipfile.ZipFile(io.BytesIO(stored)) as archive:
-        assert archive.namelist() == ["a.jpg", "lesionlens-cases.csv"]
-        assert archive.read("lesionlens-cases.csv") == table
+    found = Image.objects.values_list("case__external_id", "filename", "state")
+    assert set(found) == {
+        ("L1", "A.jpg", "stored"),
+        ("L1", "b.png", "stored"),
+        ("L2", "missing.jpg", "awaiting_upload"),
+    }
+    assert {line["code"] for line in Archive.objects.get().report} == {"table_left_out", "not_in_table"}
+    assert "missing.jpg" in client.get(response.url).content.decode()
+
+
+def test_a_table_with_mistakes_beside_a_zip_stores_nothing(client: Client, clinic: Organisation) -> None:
+    response = upload(client, ("all.zip", b"PK"), ("cases.csv", b"images,age\na.jpg,old\n"))
+
+    assert response.status_code == 422
+    assert [error.code for error in response.context["row_errors"]] == ["age_invalid"]
+    assert not Batch.objects.exists()
 
 
 def test_a_zip_that_is_too_large_makes_no_batch(client: Client, clinic: Organisation, settings: Any) -> None:
@@ -188,12 +207,12 @@ def test_a_script_sends_names_first_and_pictures_one_by_one(client: Client, clin
 
     for name in ("a.jpg", "b.jpg"):
         answer = client.post(
-            made["files"], {"files": SimpleUploadedFile(name, b"x")}, headers={"accept": "application/json"}
+            made["batch_files"], {"files": SimpleUploadedFile(name, b"x")}, headers={"accept": "application/json"}
         )
         assert answer.json() == {"stored": 1, "unknown": []}
 
     assert set(Image.objects.values_list("filename", "state")) == {("a.jpg", "stored"), ("b.jpg", "stored")}
-    unknown = client.post(made["files"], {"files": SimpleUploadedFile("c.jpg", b"x")}, follow=True)
+    unknown = client.post(made["batch_files"], {"files": SimpleUploadedFile("c.jpg", b"x")}, follow=True)
     assert "c.jpg" in unknown.content.decode()
 
 

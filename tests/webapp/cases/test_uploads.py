@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from tests.factories import BatchFactory, CaseFactory, ImageFactory
+from tests.factories import ArchiveFactory, BatchFactory, CaseFactory, ImageFactory
 from webapp import storage
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch, Image
@@ -82,12 +82,12 @@ def test_a_file_over_the_limit_is_refused(client: Client, settings: Settings) ->
 
 def test_an_archive_has_a_limit_of_its_own(client: Client, settings: Settings) -> None:
     settings.UPLOAD_MAX_BYTES, settings.IMPORT_MAX_BYTES = 10, 20
-    key = f"archives/{BatchFactory().pk}.zip"
+    key = ArchiveFactory().key
     assert put(client, path_of(key), b"x" * 20).status_code == 204
     assert problem(put(client, path_of(key), b"x" * 21), 413) == "too_large_bytes"
-    closed = BatchFactory(submitted=True)
-    assert closed.state == Batch.State.SUBMITTED
-    assert problem(put(client, path_of(f"archives/{closed.pk}.zip"), b"x"), 409) == "not_awaited"
+    closed = ArchiveFactory(batch__submitted=True)
+    assert closed.batch.state == Batch.State.SUBMITTED
+    assert problem(put(client, path_of(closed.key), b"x"), 409) == "not_awaited"
 
 
 def test_a_url_made_for_a_size_takes_that_size_only(client: Client) -> None:

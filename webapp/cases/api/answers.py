@@ -1,5 +1,6 @@
 """What clients are given of batches and images."""
 
+import uuid
 from dataclasses import asdict
 from typing import Any
 
@@ -8,6 +9,7 @@ from rest_framework import serializers
 
 from webapp import storage
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
+from webapp.cases.parts import send_in_parts
 from webapp.inference.models import ADVICE_CHOICES, Job
 
 REASON = {
@@ -23,6 +25,25 @@ class UploadSerializer(serializers.Serializer[Any]):
     url = serializers.URLField()
     headers = serializers.DictField(child=serializers.CharField())
     expires_in = serializers.IntegerField(help_text="Seconds. Afterwards ask for a fresh URL")
+
+
+class PartSerializer(serializers.Serializer[Any]):
+    """A part of a file, and where it goes while it is to come."""
+
+    number = serializers.IntegerField(help_text="From 1")
+    size = serializers.IntegerField(help_text="Bytes: cut the file into parts of these sizes, in this order")
+    upload = UploadSerializer(allow_null=True, help_text="null once the part has arrived")
+
+
+class PartsSerializer(serializers.Serializer[Any]):
+    """A file in parts. Send those that have an `upload`, as many at once as you like, and then complete the file."""
+
+    parts = PartSerializer(many=True)
+
+
+def parts_of(*, batch_id: uuid.UUID, key: str, size: int) -> dict[str, Any]:
+    """What `PartsSerializer` has of a file of `size` bytes. Raises Problem as `send_in_parts` does."""
+    return {"parts": [asdict(part) for part in send_in_parts(batch_id=batch_id, key=key, size=size)]}
 
 
 def upload_of(image: Image, *, size: int | None = None) -> dict[str, Any] | None:
@@ -131,7 +152,7 @@ class CreatedBatchSerializer(BatchSerializer):
     """A new batch, and where its files go."""
 
     images = AwaitedImageSerializer(many=True)
-    archive_upload = UploadSerializer(allow_null=True, help_text="Where the ZIP goes")
+    archive_upload = UploadSerializer(allow_null=True, help_text="Where the ZIP goes, while it is awaited")
 
     class Meta(BatchSerializer.Meta):
         fields = [*BatchSerializer.Meta.fields, "images", "archive_upload"]

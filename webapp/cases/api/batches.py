@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from webapp import storage
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.pagination import AsSent
+from webapp.api.parsers import BoundedJSON, Table
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
 from webapp.cases import archives, exports, manifest, services
@@ -25,12 +26,22 @@ from webapp.cases.api.answers import (
     BatchSerializer,
     CreatedBatchSerializer,
     ImageSerializer,
+    PartsSerializer,
     ProgressSerializer,
     awaited_images,
+    parts_of,
 )
 from webapp.cases.api.filters import BatchFilter, ImageFilter
-from webapp.cases.api.requests import ArchiveRequest, BatchOptions, BatchRequest, CasesRequest, SubmitRequest
+from webapp.cases.api.requests import (
+    ArchiveRequest,
+    BatchOptions,
+    BatchRequest,
+    CasesRequest,
+    PartsRequest,
+    SubmitRequest,
+)
 from webapp.cases.models import Archive, Batch
+from webapp.cases.parts import awaits_archive, give_up_parts
 from webapp.errors import Problem
 from webapp.inference.selectors import progress
 
@@ -41,6 +52,12 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     description="Any text of yours, up to 200 characters: repeating the request with it makes no second batch.",
 )
 
+TABLE_OPTIONS = [
+    OpenApiParameter("name", OpenApiTypes.STR, description="With a CSV table: the batch's name"),
+    OpenApiParameter("archive", OpenApiTypes.BOOL, description="With a CSV table: a ZIP will bring the images"),
+    OpenApiParameter("capture", OpenApiTypes.STR, description="With a CSV table: of the rows that do not say"),
+]
+
 
 @extend_schema_view(list=extend_schema(summary="Your batches, newest first"))
 @extend_schema(tags=["batches"])
@@ -48,33 +65,40 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     """Cases that are sent together."""
 
     permission_classes = [Provider]
+    parser_classes = [BoundedJSON, Table]
     queryset = Batch.objects.all()
     serializer_class: type[serializers.BaseSerializer[Any]] = BatchSerializer
     filterset_class = BatchFilter
 
     @extend_schema(
         summary="Make a batch",
-        description="The answer names every image and where its file goes. 201 for a new batch, 200 for a repeat.",
-        parameters=[IDEMPOTENCY_KEY],
-        request=BatchRequest,
-        responses={201: CreatedBatchSerializer, 200: CreatedBatchSerializer},
+        description="The answer names every image and where its file goes. 201 for a new batch, 200 for a repeat, with "
+        "fresh URLs for what is still awaited. The cases come as JSON, or as a CSV table with a header: then `name`, "
+        "`archive` and `capture` stand in the address. Every row is checked before anything is stored; with "
+        "`Accept: text/csv` the mistakes come as a table too.",
+        parameters=[IDEMPOTENCY_KEY, *TABLE_OPTIONS],
+        request={"application/json": BatchRequest, "text/csv": OpenApiTypes.STR},
+        responses={201: CreatedBatchSerializer, 200: CreatedBatchSerializer, (422, "text/csv"): OpenApiTypes.STR},
     )
-    def create(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response | HttpResponse:
         body = request.body  # before it is parsed
-        options = _valid(BatchOptions, request)
-        rows = _cases(request, default=[] if options["archive"] else None)
+        is_table = isinstance(request.data, bytes)
+        options = _valid(BatchOptions, request.query_params.dict() if is_table else request.data)
+        found = _manifest(request, capture=options["capture"], default=[] if options["archive"] else None)
+        if refusal := _refusal(request, found):
+            return refusal
         batch, is_new = services.create_batch(
             actor=actor_of(request),
             organisation=self.organisation,
             submission=services.Submission(
                 source=Batch.Source.API,
-                name=options["name"],
+                **options,
                 idempotency_key=_idempotency_key(request),
-                manifest=body,
+                manifest=request.META["QUERY_STRING"].encode() + b"\n" + body if is_table else body,
             ),
-            cases=manifest.from_json(rows).checked(),
+            cases=found.checked(),
         )
-        upload = asdict(storage.upload_target(archives.key_of(batch))) if options["archive"] else None
+        upload = asdict(storage.upload_target(archives.key_of(batch))) if awaits_archive(batch) else None
         answer = {**BatchSerializer(batch).data, "images": awaited_images(batch), "archive_upload": upload}
         return Response(answer, status=201 if is_new else 200)
 
@@ -95,12 +119,17 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         return self.get_paginated_response(ImageSerializer(page, many=True).data)
 
     @extend_schema(
-        summary="Add cases to an open batch", request=CasesRequest, responses={201: AwaitedImageSerializer(many=True)}
+        summary="Add cases to an open batch",
+        request={"application/json": CasesRequest, "text/csv": OpenApiTypes.STR},
+        responses={201: AwaitedImageSerializer(many=True), (422, "text/csv"): OpenApiTypes.STR},
     )
     @action(detail=True, methods=["post"], pagination_class=None, filterset_class=None)
-    def cases(self, request: Request, pk: str) -> Response:
+    def cases(self, request: Request, pk: str) -> Response | HttpResponse:
         batch = self.get_object()
-        specs = manifest.from_json(_cases(request)).checked()
+        found = _manifest(request)
+        if refusal := _refusal(request, found):
+            return refusal
+        specs = found.checked()
         services.add_cases(batch=batch, cases=specs)
         record(actor=actor_of(request), action="batch.cases_added", object_id=batch.pk, organisation=batch.organisation)
         return Response(
@@ -111,7 +140,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     @extend_schema(summary="Send a batch to the model", request=SubmitRequest, responses=BatchDetailSerializer)
     @action(detail=True, methods=["post"])
     def submit(self, request: Request, pk: str) -> Response:
-        options = _valid(SubmitRequest, request)
+        options = _valid(SubmitRequest, request.data)
         batch = services.submit_batch(
             actor=actor_of(request), batch=self.get_object(), allow_missing=options["allow_missing"]
         )
@@ -130,11 +159,30 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"], url_path="archive/complete")
     def complete_archive(self, request: Request, pk: str) -> Response:
-        options = _valid(ArchiveRequest, request)
+        options = _valid(ArchiveRequest, request.data)
         archive = archives.complete_archive(
             actor=actor_of(request), batch=self.get_object(), capture=options["capture"]
         )
         return Response(ArchiveSerializer(archive).data, status=202)
+
+    @extend_schema(
+        summary="Where the parts of the archive go",
+        description="For archives above 8 MB, or where connections break. Ask again at any time to learn which parts "
+        "have not arrived, with fresh URLs; another `size` begins anew. Then say that the archive has been uploaded.",
+        request=PartsRequest,
+        responses=PartsSerializer,
+    )
+    @action(detail=True, methods=["post"], url_path="archive/parts")
+    def archive_parts(self, request: Request, pk: str) -> Response:
+        batch = self.get_object()
+        size = _valid(PartsRequest, request.data)["size"]
+        return Response(parts_of(batch_id=batch.pk, key=archives.key_of(batch), size=size))
+
+    @extend_schema(summary="Forget the parts of the archive that have arrived", responses={204: None})
+    @archive_parts.mapping.delete
+    def forget_archive_parts(self, request: Request, pk: str) -> Response:
+        give_up_parts(key=archives.key_of(self.get_object()))
+        return Response(status=204)
 
     @extend_schema(
         operation_id="batches_results_csv",
@@ -175,14 +223,25 @@ def _detail(batch: Batch) -> Mapping[str, Any]:
     }
 
 
-def _valid(serializer_class: type[serializers.Serializer[None]], request: Request) -> dict[str, Any]:
-    serializer = serializer_class(data=request.data)
+def _valid(serializer_class: type[serializers.Serializer[None]], data: Any) -> dict[str, Any]:
+    serializer = serializer_class(data=data)
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
 
 
-def _cases(request: Request, *, default: Any = None) -> Any:
-    return request.data.get("cases", default) if isinstance(request.data, dict) else default
+def _manifest(request: Request, *, capture: str = "", default: Any = None) -> manifest.Manifest:
+    """The manifest in a request's body, a table or JSON."""
+    body: Any = request.data
+    if isinstance(body, bytes):
+        return manifest.from_csv(body, capture=capture)
+    return manifest.from_json(body.get("cases", default) if isinstance(body, dict) else default)
+
+
+def _refusal(request: Request, found: manifest.Manifest) -> HttpResponse | None:
+    """The mistakes as a table, where there are some and the client asks for a table; None otherwise."""
+    if not found.errors or request.headers.get("Accept", "").partition(";")[0] != Table.media_type:
+        return None
+    return HttpResponse(manifest.error_table(found.errors), status=422, content_type="text/csv; charset=utf-8")
 
 
 def _idempotency_key(request: Request) -> str | None:

@@ -15,9 +15,10 @@ from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
 from webapp.cases import intake, services
-from webapp.cases.api.answers import ImageSerializer, UploadSerializer, upload_of
-from webapp.cases.api.requests import UploadUrlRequest
+from webapp.cases.api.answers import ImageSerializer, PartsSerializer, UploadSerializer, parts_of, upload_of
+from webapp.cases.api.requests import PartsRequest, UploadUrlRequest
 from webapp.cases.models import Image
+from webapp.cases.parts import give_up_parts
 from webapp.cases.pictures import picture
 from webapp.errors import Problem
 
@@ -50,6 +51,27 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
         if upload is None:
             raise Problem("not_awaited", "This image was completed or given up already.")
         return Response(upload)
+
+    @extend_schema(
+        summary="Where the parts of a large file go",
+        description="For files above 8 MB, or where connections break. Ask again at any time to learn which parts have "
+        "not arrived, with fresh URLs; another `size` begins anew. Then complete the image as ever.",
+        request=PartsRequest,
+        responses=PartsSerializer,
+    )
+    @action(detail=True, methods=["post"])
+    def parts(self, request: Request, pk: str) -> Response:
+        image = self.get_object()
+        options = PartsRequest(data=request.data)
+        options.is_valid(raise_exception=True)
+        size = options.validated_data["size"]
+        return Response(parts_of(batch_id=image.batch_id, key=image.upload_key, size=size))
+
+    @extend_schema(summary="Forget the parts that have arrived", responses={204: None})
+    @parts.mapping.delete
+    def forget_parts(self, request: Request, pk: str) -> Response:
+        give_up_parts(key=self.get_object().upload_key)
+        return Response(status=204)
 
     @extend_schema(
         summary="Use an image against the advice of the quality check, or of the model that saw no lesion in it",

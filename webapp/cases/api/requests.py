@@ -37,7 +37,14 @@ class BatchOptions(serializers.Serializer[None]):
     archive = serializers.BooleanField(
         required=False,
         default=False,
-        help_text="A ZIP will be uploaded; it holds the cases, so `cases` may be left out",
+        help_text="A ZIP will be uploaded. Without `cases`, its table or its files are the cases; with them it brings "
+        "their images",
+    )
+    capture = serializers.ChoiceField(
+        Case.Capture.choices,
+        required=False,
+        default=Case.Capture.DERMOSCOPIC,
+        help_text="Of the pictures of an archive, and of the rows of a CSV, that do not say",
     )
 
 
@@ -61,9 +68,15 @@ class ArchiveRequest(serializers.Serializer[None]):
     capture = serializers.ChoiceField(
         Case.Capture.choices,
         required=False,
-        default=Case.Capture.DERMOSCOPIC,
-        help_text="Of the pictures of an archive without a table",
+        default="",
+        help_text="Of the pictures of an archive without a table, where it is not as you said for the batch",
     )
+
+
+class PartsRequest(serializers.Serializer[None]):
+    """A file that will come in parts."""
+
+    size = serializers.IntegerField(min_value=1, help_text="Bytes of the whole file")
 
 
 class UploadUrlRequest(serializers.Serializer[None]):

@@ -1,0 +1,129 @@
+"""Which files are awaited, and those of them that come in parts."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from webapp import multipart, storage
+from webapp.cases.models import Archive, Batch, Image, PartedUpload
+from webapp.errors import Problem
+from webapp.storage import UploadTarget
+
+SWEPT_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a file: its number from 1, its bytes, and where it goes, or None once it has arrived."""
+
+    number: int
+    size: int
+    upload: UploadTarget | None
+
+
+def given_up_before() -> datetime:
+    """What is awaited since before this moment is not taken any more."""
+    return timezone.now() - timedelta(hours=settings.UPLOAD_EXPIRES_HOURS)
+
+
+def check_awaited(key: str, *, lock: bool = False) -> None:
+    """Raises Problem `not_awaited` unless the object `key` is still to be uploaded. `lock` keeps it so."""
+    name = key.rpartition("/")[2]
+    if key.startswith(storage.ARCHIVES):
+        batches = Batch.objects.filter(pk=name.removesuffix(".zip"), state=Batch.State.OPEN)
+        batch = (batches.select_for_update() if lock else batches).first()
+        awaited = batch is not None and awaits_archive(batch)
+    else:
+        images = Image.objects.filter(pk=name, state=Image.State.AWAITING_UPLOAD)
+        awaited = (images.select_for_update() if lock else images).first() is not None
+    if not awaited:
+        raise Problem("not_awaited", "This file was completed or given up already, so it cannot be replaced.")
+
+
+def awaits_archive(batch: Batch) -> bool:
+    """Whether the ZIP of an open batch is still to be uploaded."""
+    awaited = Archive.objects.filter(
+        batch=batch, state=Archive.State.AWAITING_UPLOAD, created_at__gte=given_up_before()
+    )
+    return batch.state == Batch.State.OPEN and awaited.exists()
+
+
+def limit_of(key: str) -> int:
+    """The bytes that the object `key` may have."""
+    return int(settings.IMPORT_MAX_BYTES if key.startswith(storage.ARCHIVES) else settings.UPLOAD_MAX_BYTES)
+
+
+def check_size(key: str, size: int) -> None:
+    """Raises Problem `too_large_bytes` where the object `key` may not be as large."""
+    if size > (limit := limit_of(key)):
+        raise Problem("too_large_bytes", f"The file is larger than {limit // 1024**2} MB. Send less.", status=413)
+
+
+@transaction.atomic
+def send_in_parts(*, batch_id: uuid.UUID, key: str, size: int) -> list[Part]:
+    """Begin to take the awaited object `key` of `size` bytes in parts, or go on with it: which parts are still to come.
+
+    Another size begins anew. Raises Problem `not_awaited`, `too_large_bytes`.
+    """
+    check_size(key, size)
+    check_awaited(key, lock=True)
+    upload = PartedUpload.objects.filter(key=key).first()
+    there = multipart.arrived(key, upload.upload_id) if upload and upload.size == size else None
+    if upload is None or there is None:
+        if upload is not None:
+            _give_up(upload)
+        storage.delete(key)  # of an earlier attempt in one piece
+        upload = PartedUpload.objects.create(batch_id=batch_id, key=key, upload_id=multipart.begin(key), size=size)
+        there = {}
+    return [
+        Part(n, each, None if there.get(n) == each else multipart.target(key, upload.upload_id, n, each))
+        for n, each in enumerate(multipart.part_sizes(size), start=1)
+    ]
+
+
+def arrived_size(key: str) -> int | None:
+    """The size in bytes of the object `key`, joined from its parts if it came in parts; None if nothing has come.
+
+    Must run in the transaction that completes it. Raises Problem `parts_missing` with their numbers.
+    """
+    size = storage.size(key)
+    if size is not None:
+        return size
+    upload = PartedUpload.objects.select_for_update().filter(key=key).first()
+    if upload is None:
+        return storage.size(key)  # another request may have joined it by now
+    there = multipart.arrived(key, upload.upload_id) or {}
+    missing = [n for n, each in enumerate(multipart.part_sizes(upload.size), start=1) if there.get(n) != each]
+    if missing:
+        raise Problem(
+            "parts_missing", "Some parts have not arrived. Ask for their URLs again and send them.", parts=missing
+        )
+    multipart.join(key, upload.upload_id)
+    upload.delete()
+    return storage.size(key)
+
+
+@transaction.atomic
+def give_up_parts(*, key: str) -> None:
+    """Forget the parts of the object `key` that have arrived; without any this does nothing."""
+    for upload in PartedUpload.objects.select_for_update().filter(key=key):
+        _give_up(upload)
+
+
+def sweep_parts() -> int:
+    """Forget the parts of files that nobody completed in time or awaits any more; gives how many files."""
+    over = ~Q(batch__state=Batch.State.OPEN) | Q(created_at__lt=given_up_before())
+    keys = list(PartedUpload.objects.filter(over).order_by("pk").values_list("key", flat=True)[:SWEPT_AT_ONCE])
+    for key in keys:
+        give_up_parts(key=key)
+    return len(keys)
+
+
+def _give_up(upload: PartedUpload) -> None:
+    multipart.abort(upload.key, upload.upload_id)
+    upload.delete()
