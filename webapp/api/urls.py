@@ -8,11 +8,14 @@ from webapp.api.views import NoSuchAddress, Root
 from webapp.cases.api.batches import BatchViewSet
 from webapp.cases.api.cases import CaseViewSet
 from webapp.cases.api.images import ImageViewSet
+from webapp.reports.api import BatchReportViewSet, CaseReportViewSet
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("batches", BatchViewSet, basename="batch")
 router.register("images", ImageViewSet, basename="image")
 router.register("cases", CaseViewSet, basename="case")
+router.register("batches", BatchReportViewSet, basename="batch-report")
+router.register("cases", CaseReportViewSet, basename="case-report")
 
 app_name = "api"
 urlpatterns = [

@@ -1,0 +1,70 @@
+"""A batch as a PDF: its counts, its cases in order, its failures with their reasons."""
+
+import pypdfium2
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.factories import BatchFactory
+from tests.webapp.api.clinic import Clinic
+from tests.webapp.reports.scenes import answered, refused, reviewed
+from tests.webapp.reports.test_case_report import accessible, text
+from webapp.audit.models import Event
+from webapp.cases.models import Batch
+from webapp.inference.models import CaseResult
+from webapp.reports.batch_report import batch_report
+from webapp.reports.typesetting import as_pdf
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_sums_up_and_lists_the_most_urgent_first() -> None:
+    batch = BatchFactory(completed=True, name="Tuesday")
+    for name, advice, malignant in (
+        ("mild", "self_monitor", 0.02),
+        ("worse", "urgent_referral", 0.97),
+        ("bad", "urgent_referral", 0.71),
+        ("so-so", "routine_referral", 0.3),
+    ):
+        case = answered(batch, external_id=name, malignant=malignant, advice=advice)
+    reviewed(case)
+    refused(batch)
+    response = Clinic(batch.organisation).get(f"/batches/{batch.pk}/report.pdf")
+    assert response.status_code == 200
+    assert response.headers["Content-Disposition"] == f'inline; filename="batch-{batch.pk}.pdf"'
+    assert accessible(response.content)
+    words = text(response.content)
+    in_order = [
+        "Tuesday", "Urgent referral 2\n", "Routine referral 1\n", "Self-monitoring 1\n", "No result 1\n", "Not yet 3\n",
+        "Reviewed 1\n", "Ready 4\n", "Not usable 1\n", "Blurred 1\n",
+        "Urgent referral (2)", "worse", "97% ± 5", "bad", "71% ± 5", "Routine referral (1)", "so-so", "Reviewed",
+        "Self-monitoring (1)", "mild", "2% ± 5", "No result (1)", "Not usable: blurred",
+    ]  # fmt: skip
+    at = 0
+    for piece in in_order:
+        found = words.find(piece, at)
+        assert found >= at, f"{piece!r} is not in {words[at:]!r}"
+        at = found + 1
+    assert pypdfium2.PdfDocument(response.content).get_metadata_dict()["Title"] == "Tuesday"
+    event = Event.objects.get(action="batch.results_exported")
+    assert (event.object_id, event.detail) == (str(batch.pk), "PDF")
+
+
+def test_an_open_batch_has_a_report_too() -> None:
+    words = text(as_pdf(batch_report(BatchFactory())))
+    assert "State Open" in words
+
+
+def test_more_cases_take_no_more_queries_and_all_fit() -> None:
+    batch = BatchFactory(completed=True)
+    counts = []
+    for more in (2, 90):
+        for _ in range(more):
+            answered(batch, pictures=0)
+        with CaptureQueriesContext(connection) as queries:
+            document = batch_report(Batch.objects.select_related("organisation").get(pk=batch.pk))
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+    words = text(as_pdf(document))
+    assert all(case.external_id in words for case in batch.cases.all())
+    assert CaseResult.objects.count() == 92

@@ -1,0 +1,130 @@
+"""One case as a PDF: what it says, that it can be read by everybody, and who may have it."""
+
+from typing import Any
+
+import pypdfium2
+import pytest
+from django.test import Client as Browser
+from django.utils import timezone
+
+from tests.factories import BatchFactory, MembershipFactory, UserFactory
+from tests.webapp.api.clinic import Clinic, problem
+from tests.webapp.reports.scenes import answered, refused, reviewed
+from webapp import storage
+from webapp.accounts.models import Membership, Patient
+from webapp.audit.models import Event
+from webapp.cases.models import Case
+
+pytestmark = pytest.mark.django_db
+
+# A word in every script that the fonts are there for.
+SCRIPTS = (
+    "Ärztin Ελένη Привет שלום مرحبا नमस्ते বাংলা ਪੰਜਾਬੀ ગુજરાતી ଓଡ଼ିଆ தமிழ் తెలుగు ಕನ್ನಡ മലയാളം සිංහල ไทย ລາວ မြန်မာ ខ្មែរ "
+    "አማርኛ Հայերեն ქართული 김민준 김철수 皮膚科 请在两周内预约 ひらがな カタカナ"
+)
+
+
+def report(case: Case) -> Any:
+    response = Clinic(case.organisation).get(f"/cases/{case.pk}/report.pdf")
+    assert response.status_code == 200
+    return response
+
+
+def text(pdf: bytes) -> str:
+    """All the text, in the order of the pages."""
+    return "\n".join(page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(pdf)).replace("\r\n", "\n")
+
+
+def accessible(pdf: bytes) -> bool:
+    """Whether the file was found to keep PDF/UA-1: tagged, with a title and a language, every character shown."""
+    return b"pdfuaid:part" in pdf
+
+
+def test_it_says_what_is_advised_first_and_where_the_answer_comes_from() -> None:
+    case = answered(external_id="A-1", notes="Changed in summer.\nItches.", lesion_id="L-7")
+    response = report(case)
+    assert response.headers["Content-Type"] == "application/pdf"
+    assert response.headers["Content-Disposition"] == f'inline; filename="case-{case.pk}.pdf"'
+    words = text(response.content)
+    release = case.results.get().release
+    in_order = [
+        case.organisation.name, "Case A-1", case.patient.external_id, "Lower back", "Itches.",
+        "Urgent referral", "P(malignant) 74% ± 5", "within two weeks", "Not yet reviewed by a clinician",
+        "Melanoma (malignant)", "60%", "about 74 are skin", "Picture 1:", release.name, release.bundle_sha256,
+    ]  # fmt: skip
+    places = [words.find(piece) for piece in in_order]
+    assert -1 not in places, in_order[places.index(-1)]
+    assert places == sorted(places)
+    assert "never replaces it. It is not a diagnosis." in words
+
+    document = pypdfium2.PdfDocument(response.content)
+    assert document.get_metadata_dict()["Title"] == "Case A-1"
+    assert accessible(response.content)
+    assert b"/Lang" in response.content
+    assert len([o for page in document for o in page.get_objects() if type(o) is pypdfium2.PdfImage]) == 2
+    event = Event.objects.get(action="case.results_exported")
+    assert (event.object_id, event.detail, event.organisation) == (str(case.pk), "PDF", case.organisation)
+
+
+def test_a_review_shows_with_its_note_and_an_automatic_release_is_none() -> None:
+    case = answered()
+    Case.objects.filter(pk=case.pk).update(released_at=timezone.now())
+    assert "Not yet reviewed by a clinician: released automatically" in text(report(case).content)
+    words = text(report(reviewed(case, "Come on Monday.\nBring a list.")).content)
+    assert "Reviewed and released by dr@clinic.example" in words
+    assert "Come on Monday.\nBring a list." in words
+    assert "Not yet reviewed" not in words
+
+
+def test_every_script_of_the_fonts_is_shown_and_others_break_nothing() -> None:
+    case = reviewed(answered(external_id=SCRIPTS[:100]), SCRIPTS)
+    pdf = report(case).content
+    assert accessible(pdf), "a character has no glyph"
+    assert "皮膚科 请在两周内预约" in text(pdf)
+    Case.objects.filter(pk=case.pk).update(external_id="smiling \U0001f600 #panic[x] *bold* \\ $x$")
+    pdf = report(case).content
+    assert not accessible(pdf)
+    assert "#panic[x] *bold* \\ $x$" in text(pdf)  # nobody's words are markup
+
+
+def test_doubts_are_said_beside_the_answer() -> None:
+    case = answered(pictures=2, capture=Case.Capture.PHONE)
+    image = case.images.first()
+    assert image
+    flags = [{"code": "not_a_lesion", "advice": "We see no lesion in this picture.", "value": 1}]
+    case.images.filter(pk=image.pk).update(quality=flags, quality_overridden_by=MembershipFactory().user)
+    words = " ".join(text(report(case).content).split())
+    assert "Phone photo: the model learnt from dermoscopic pictures" in words
+    assert "The model saw no lesion in picture 1 and answered only because a provider insisted" in words
+    assert "Used against the advice of the quality check: We see no lesion in this picture." in words
+    assert words.count("On its own: Melanoma") == 2
+
+
+def test_a_case_without_a_result_or_without_its_files_has_a_report_too() -> None:
+    case = answered()
+    image = case.images.get()
+    storage.delete(image.clean_key)
+    storage.write(image.results.get().heatmap_key, b"no picture")
+    assert "Urgent referral" in text(report(case).content)
+    words = text(report(refused(BatchFactory(completed=True))).content)
+    assert "Not usable" in words
+    assert "There is no answer by the model" in words
+    assert "The picture is blurred. Please take it again." in words
+    assert "Where this answer comes from" not in words
+
+
+@pytest.mark.parametrize("form", ["report.pdf", "fhir"])
+def test_only_the_clinic_and_its_providers_may_have_it(form: str) -> None:
+    case = answered(pictures=0, released_at=timezone.now())
+    patient = UserFactory()
+    Patient.objects.filter(pk=case.patient_id).update(user=patient)
+    provider, annotator = (
+        MembershipFactory(organisation=case.organisation, role=role).user
+        for role in (Membership.Role.PROVIDER, Membership.Role.ANNOTATOR)
+    )
+    for path in (f"/cases/{case.pk}/{form}", f"/batches/{case.batch_id}/{form}"):
+        problem(Clinic().get(path), 404)
+        for user, status in ((provider, 200), (annotator, 403), (patient, 403)):
+            browser = Browser()
+            browser.force_login(user)
+            assert browser.get(f"/api/v1{path}").status_code == status

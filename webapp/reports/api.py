@@ -1,0 +1,98 @@
+"""Reports to take away: PDF for people, FHIR for their systems."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+
+from webapp.accounts.permissions import Provider, actor_of
+from webapp.api.viewsets import M, ProviderViewSet
+from webapp.audit.services import record
+from webapp.cases.models import Batch, Case
+from webapp.inference.selectors import with_answers
+from webapp.reports import fhir
+from webapp.reports.batch_report import batch_report
+from webapp.reports.case_report import case_report
+from webapp.reports.typesetting import Document, as_pdf
+
+PDF = "application/pdf"
+FHIR_JSON = "application/fhir+json"
+BUNDLE = "A FHIR R4 (4.0.1) Bundle of the type `collection`: DiagnosticReports, their Observations, and the model "
+BUNDLE += "releases as Devices. A report is `preliminary` until a clinician has released it."
+
+
+class ReportViewSet(ProviderViewSet[M]):
+    """What its reports have in common: each is recorded as taken, and named by the id alone."""
+
+    permission_classes = [Provider]
+    kind: str
+
+    def _taken(self, pk: str, form: str) -> None:
+        record(
+            actor=actor_of(self.request),
+            action=f"{self.kind}.results_exported",
+            object_id=pk,
+            organisation=self.organisation,
+            detail=form,
+        )
+
+    def _pdf(self, pk: str, document: Document) -> HttpResponse:
+        self._taken(pk, "PDF")
+        name = f'inline; filename="{self.kind}-{pk}.pdf"'
+        return HttpResponse(as_pdf(document), content_type=PDF, headers={"Content-Disposition": name})
+
+
+@extend_schema(tags=["cases"])
+class CaseReportViewSet(ReportViewSet[Case]):
+    """A case to take away."""
+
+    kind = "case"
+    queryset = Case.objects.all()
+
+    def get_queryset(self) -> QuerySet[Case]:
+        cases = super().get_queryset().select_related("organisation", "batch", "reviewed_by")
+        return with_answers(cases)
+
+    @extend_schema(summary="A case as a PDF report", responses={(200, PDF): OpenApiTypes.BINARY})
+    @action(detail=True, url_path="report.pdf")
+    def pdf(self, request: Request, pk: str) -> HttpResponseBase:
+        return self._pdf(pk, case_report(self.get_object()))
+
+    @extend_schema(
+        summary="A case as a FHIR Bundle", description=BUNDLE, responses={(200, FHIR_JSON): OpenApiTypes.OBJECT}
+    )
+    @action(detail=True)
+    def fhir(self, request: Request, pk: str) -> HttpResponseBase:
+        case = self.get_object()
+        self._taken(pk, "FHIR")
+        return _bundle(fhir.case_bundle(case))
+
+
+@extend_schema(tags=["batches"])
+class BatchReportViewSet(ReportViewSet[Batch]):
+    """A batch to take away."""
+
+    kind = "batch"
+    queryset = Batch.objects.select_related("organisation")
+
+    @extend_schema(summary="A batch as a PDF report", responses={(200, PDF): OpenApiTypes.BINARY})
+    @action(detail=True, url_path="report.pdf")
+    def pdf(self, request: Request, pk: str) -> HttpResponseBase:
+        return self._pdf(pk, batch_report(self.get_object()))
+
+    @extend_schema(
+        summary="A batch as a FHIR Bundle", description=BUNDLE, responses={(200, FHIR_JSON): OpenApiTypes.OBJECT}
+    )
+    @action(detail=True)
+    def fhir(self, request: Request, pk: str) -> HttpResponseBase:
+        batch = self.get_object()
+        self._taken(pk, "FHIR")
+        return _bundle(fhir.batch_bundle(batch))
+
+
+def _bundle(pieces: Any) -> StreamingHttpResponse:
+    return StreamingHttpResponse(pieces, content_type=FHIR_JSON)

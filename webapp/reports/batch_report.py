@@ -1,0 +1,115 @@
+"""A batch as a report: how it went, and every case, the most urgent first."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.db.models import Count
+from django.utils import timezone
+
+from webapp.cases.models import Batch, Case, Image
+from webapp.cases.selectors import MOST_URGENT_FIRST, cases_by_urgency
+from webapp.inference.models import Job
+from webapp.inference.selectors import with_answers
+from webapp.pages.templatetags.lens import class_name, percent, points
+from webapp.pages.words import ADVICE, STATES
+from webapp.reports import wording
+from webapp.reports.typesetting import Document
+
+COLUMNS = ("Case", "Patient", "Age, sex, body site", "Likeliest class", "P(malignant)", "Review")
+CHUNK = 2000
+UNUSED = (Image.State.REJECTED, Image.State.EXPIRED, Image.State.AWAITING_UPLOAD)
+
+
+def batch_report(batch: Batch) -> Document:
+    """The report of a batch of any size, in a constant number of queries."""
+    groups: dict[str, list[list[str]]] = {advice: [] for advice in (*ADVICE, "")}
+    reviewed: Counter[str] = Counter()
+    cases = with_answers(cases_by_urgency(batch).order_by(*MOST_URGENT_FIRST), image_results=False)
+    for case in cases.select_related("batch").iterator(chunk_size=CHUNK):
+        result = wording.answer_of(case)
+        groups[result.advice if result else ""].append(_row(case))
+        if result:
+            reviewed[_review(case)] += 1
+    images = Counter(dict(batch.images.order_by().values_list("state").annotate(Count("pk"))))
+    data = {
+        "title": batch.name or f"Batch of {wording.when(batch.created_at)}",
+        "clinic": batch.organisation.name,
+        "notice": wording.NOTICE,
+        "made": f"Printed {wording.when(timezone.now())}.",
+        "facts": list(_facts(batch)),
+        "columns": COLUMNS,
+        "summaries": [
+            _summary("Cases by advice", {_advice(advice): len(rows) for advice, rows in groups.items()}),
+            _summary("Cases by review", reviewed),
+            _summary("Pictures", {STATES[state].word: count for state, count in images.items()}),
+            _summary("Pictures without a result", dict(_failures(batch))),
+        ],
+        "groups": [
+            {"title": f"{_advice(advice)} ({len(rows):,})", "rows": rows} for advice, rows in groups.items() if rows
+        ],
+    }
+    return Document("batch", data)
+
+
+def _advice(advice: str) -> str:
+    return ADVICE[advice].word if advice else "No result"
+
+
+def _summary(title: str, counts: Mapping[str, int]) -> dict[str, Any]:
+    return {"title": title, "rows": [(word, f"{count:,}") for word, count in counts.items()]}
+
+
+def _facts(batch: Batch) -> Iterator[tuple[str, str]]:
+    yield "State", STATES[batch.state].word
+    yield "Made", wording.when(batch.created_at)
+    if batch.submitted_at:
+        yield "Submitted", wording.when(batch.submitted_at)
+    if batch.finished_at:
+        yield "Ended", wording.when(batch.finished_at)
+    yield "Reference", str(batch.pk)
+
+
+def _row(case: Case) -> list[str]:
+    result = wording.answer_of(case)
+    person = [
+        "" if case.age is None else str(case.age),
+        "" if case.sex == Case.Sex.UNKNOWN else case.get_sex_display().lower(),
+        case.anatom_site,
+    ]
+    return [
+        case.external_id,
+        case.patient.external_id,
+        ", ".join(part for part in person if part),
+        class_name(result.top_class) if result else _why(case),
+        f"{percent(result.malignant)} ± {points(result.uncertainty)}" if result else "",
+        _review(case),
+    ]
+
+
+def _why(case: Case) -> str:
+    """Why there is no result."""
+    reasons = {_words(image.reason) for image in case.images.all() if image.reason}
+    return f"{wording.headline(case)}{': ' if reasons else ''}{', '.join(sorted(reasons)).lower()}"
+
+
+def _review(case: Case) -> str:
+    if wording.answer_of(case) is None:
+        return ""
+    return "Reviewed" if case.reviewed_at else "Not yet"
+
+
+def _failures(batch: Batch) -> Iterator[tuple[str, int]]:
+    """Why images ended without a result, and how many; the commonest first."""
+    refused = batch.images.filter(state__in=UNUSED).exclude(batch__state=Batch.State.OPEN)
+    reasons = Counter[str]()
+    for state, reason, count in refused.order_by().values_list("state", "reason").annotate(Count("pk")):
+        reasons[_words(reason) if reason else STATES[state].word] += count
+    failed = batch.jobs.filter(state=Job.State.FAILED, image__state=Image.State.READY, image__results=None)
+    for reason, count in failed.order_by().values_list("reason").annotate(Count("image", distinct=True)):
+        reasons[_words(reason)] += count
+    yield from reasons.most_common()
+
+
+def _words(reason: str) -> str:
+    return reason.replace("_", " ").capitalize()

@@ -1,0 +1,123 @@
+"""One case as a report to print, to file or to send with a referral."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+from django.utils import timezone
+from PIL import Image as Pillow
+
+from ml.classes import is_malignant
+from webapp import storage
+from webapp.cases.models import Case, Image
+from webapp.inference.models import Answer
+from webapp.pages.templatetags.lens import class_name, percent, points
+from webapp.pages.words import ADVICE, STATES
+from webapp.patients.words import frequency
+from webapp.reports import wording
+from webapp.reports.typesetting import Document
+
+SIDE = 900  # pixels of a picture's longer side: 260 a printed inch
+HEATMAP = "Heatmap: what drew the model towards its answer"
+
+
+def case_report(case: Case) -> Document:
+    """The report of a case that `with_answers` has fetched, with its organisation and reviewer."""
+    result = wording.answer_of(case)
+    data = {
+        "title": f"Case {case.external_id}",
+        "clinic": case.organisation.name,
+        "notice": wording.NOTICE,
+        "made": f"Printed {wording.when(timezone.now())}.",
+        "facts": list(_facts(case)),
+        "headline": wording.headline(case),
+        "colour": ADVICE[result.advice].colour if result else "secondary",
+        "sentences": wording.sentences(result) if result else ["There is no answer by the model for this case."],
+        "warnings": wording.warnings(case),
+        "review": {
+            "headline": wording.review(case),
+            "note": case.review_note,
+            "colour": STATES["released" if case.reviewed_at else "to_review"].colour,
+        },
+        "answer": _answer(result) if result else None,
+        "pictures": [_picture(image, number) for number, image in enumerate(case.images.all(), 1)],
+        "origin": list(_origin(result)) if result else [],
+    }
+    return Document("case", data)
+
+
+def _facts(case: Case) -> Iterator[tuple[str, str]]:
+    yield "Patient", case.patient.external_id
+    if case.lesion_id:
+        yield "Lesion", case.lesion_id
+    yield "Age", "not given" if case.age is None else str(case.age)
+    yield "Sex", case.get_sex_display()
+    yield "Body site", case.anatom_site.capitalize() or "not given"
+    yield "Picture", case.get_capture_display()
+    yield "Sent", wording.when(case.created_at)
+    yield "Reference", str(case.pk)
+    if case.notes:
+        yield "Notes", case.notes
+
+
+def _answer(result: Answer) -> dict[str, Any]:
+    told = frequency(result.malignant)
+    likeliest_first = sorted(result.probabilities.items(), key=lambda item: -item[1])
+    return {
+        "malignant": f"P(malignant) {percent(result.malignant)} ± {points(result.uncertainty)}",
+        "classes": [
+            {"name": class_name(code), "malignant": is_malignant(code), "value": value, "percent": percent(value)}
+            for code, value in likeliest_first
+        ],
+        "frequency": told.sentence,
+        "dots": [dot.kind for dot in told.dots],
+    }
+
+
+def _picture(image: Image, number: int) -> dict[str, Any]:
+    answer = next(iter(image.results.all()), None)
+    wanted = [(image.clean_key, f"Picture {number} of the lesion")] if image.width else []
+    if answer:
+        wanted.append((answer.heatmap_key, HEATMAP))
+    files = [{"bytes": list(small), "alt": words} for key, words in wanted if (small := _printable(key))]
+    size = f", {image.width} × {image.height} pixels" if image.width else ""
+    heat = f" {HEATMAP}." if len(files) == 2 else ""
+    return {
+        "files": files,
+        "caption": f"Picture {number}: {image.filename}{size}.{heat}",
+        "notes": list(_notes(image, answer)),
+    }
+
+
+def _notes(image: Image, answer: Answer | None) -> Iterator[str]:
+    if image.state != Image.State.READY:
+        yield f"{STATES[image.state].word}. {image.advice}".strip()
+        return
+    if image.quality and image.quality_overridden_by_id:
+        yield "Used against the advice of the quality check:"
+    yield from (flag["advice"] for flag in image.quality)
+    if answer:
+        yield (
+            f"On its own: {class_name(answer.top_class)}, "
+            f"P(malignant) {percent(answer.malignant)} ± {points(answer.uncertainty)}."
+        )
+
+
+def _origin(result: Answer) -> Iterator[tuple[str, str]]:
+    yield "Model release", result.release.name
+    yield "Bundle (SHA-256)", result.release.bundle_sha256
+    yield "Code version", result.release.code_version
+    yield "Answered", wording.when(result.created_at)
+
+
+def _printable(key: str) -> bytes | None:
+    """The stored picture in a size for print, as JPEG; None where there is none, or none that can be read."""
+    try:
+        with Pillow.open(BytesIO(storage.read(key)), formats=["JPEG"]) as picture:
+            picture.draft("RGB", (SIDE, SIDE))
+            picture.thumbnail((SIDE, SIDE))
+            small = BytesIO()
+            picture.convert("RGB").save(small, "JPEG", quality=85)
+            return small.getvalue()
+    except OSError:  # also of a file that is missing, and of one that is no picture
+        return None

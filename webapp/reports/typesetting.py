@@ -1,0 +1,28 @@
+"""From plain data to a PDF: tagged for screen readers (PDF/UA-1), its text searchable, in the scripts of `fonts/`."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SECONDS = 120
+TYPESETTER = Path(__file__).with_name("typesetter.py")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A layout, and the JSON values that fill it. A picture is a list of its file's bytes."""
+
+    layout: str
+    data: Mapping[str, Any]
+
+
+def as_pdf(document: Document) -> bytes:
+    """The document as PDF. Raises subprocess.SubprocessError where it cannot be typeset, or not in two minutes."""
+    command = [sys.executable, "-P", str(TYPESETTER), document.layout]  # -P: its folder is no place to import from
+    data = json.dumps(document.data).encode()
+    done = subprocess.run(command, input=data, stdout=subprocess.PIPE, check=True, timeout=SECONDS)  # noqa: S603
+    return done.stdout

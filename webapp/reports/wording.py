@@ -1,0 +1,72 @@
+"""What the reports say of a case in the house's words, whatever they are written in."""
+
+from datetime import datetime
+
+from django.utils import timezone
+
+from webapp.cases.models import Case
+from webapp.cases.templatetags.cases import stage
+from webapp.inference.models import CaseResult
+from webapp.pages.templatetags.lens import class_name, malignant_classes, percent, points
+from webapp.pages.words import ADVICE, STATES, uncertainty_in_words
+
+NOTICE = "This supports a professional's decision and never replaces it. It is not a diagnosis."
+NOT_REVIEWED = "Not yet reviewed by a clinician"
+LEARNT = "the model learnt from dermoscopic pictures, so rely less on its answer here."
+
+
+def answer_of(case: Case) -> CaseResult | None:
+    """The current answer of a case that `with_answers` has fetched."""
+    results = case.results.all()
+    return results[0] if results else None
+
+
+def when(moment: datetime) -> str:
+    """A moment in the site's time zone, which it names."""
+    local = timezone.localtime(moment)
+    return f"{local.day} {local:%B %Y, %H:%M %Z}"
+
+
+def headline(case: Case) -> str:
+    """What is advised, or why nothing is, in a word or two."""
+    result = answer_of(case)
+    return ADVICE[result.advice].word if result else STATES[stage(case)].word
+
+
+def sentences(result: CaseResult) -> list[str]:
+    """What to do, how likely it is malignant, how sure the model is, and what is likeliest."""
+    names = malignant_classes(result.probabilities)
+    of_what = f"{names} together" if names else "any malignant or pre-malignant lesion"
+    return [
+        ADVICE[result.advice].next_step,
+        f"P(malignant) is {percent(result.malignant)} ± {points(result.uncertainty)} percentage points: {of_what}. "
+        f"{uncertainty_in_words(result.uncertainty).capitalize()}. Likeliest: {class_name(result.top_class)}.",
+    ]
+
+
+def warnings(case: Case) -> list[str]:
+    """Why to rely less on the answer of a case that `with_answers` has fetched; empty where nothing speaks for it."""
+    result = answer_of(case)
+    if result is None:
+        return []
+    found = [] if case.capture == Case.Capture.DERMOSCOPIC else [f"{case.get_capture_display()}: {LEARNT}"]
+    for number, image in enumerate(case.images.all(), 1):
+        answers = image.results.all()
+        if answers and image.was_unrecognised:
+            found.append(
+                f"The model saw no lesion in picture {number} and answered only because a provider insisted: "
+                "do not rely on its numbers."
+            )
+        elif answers and answers[0].probabilities.keys() != result.probabilities.keys():
+            found.append(f"Picture {number} was answered in other classes, so only malignant and benign are combined.")
+    return found
+
+
+def review(case: Case) -> str:
+    """Whether a clinician has seen the answer, and whether the patient may."""
+    if case.released_at is None:
+        return NOT_REVIEWED
+    if case.reviewed_at is None:
+        return f"{NOT_REVIEWED}: released automatically, {when(case.released_at)}"
+    by = case.reviewed_by.email if case.reviewed_by else "the clinic's software"
+    return f"Reviewed and released by {by}, {when(case.released_at)}"
