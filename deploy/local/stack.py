@@ -95,13 +95,15 @@ def running_stack(
     *,
     port: int | None = None,
     isolated: bool = False,
+    durable: bool | None = None,
     environment: Mapping[str, str] | None = None,
     services: Sequence[str] = tuple(COMMANDS),
 ) -> Iterator[Stack]:
     """LesionLens running with its state in `folder`, migrated and ready; all of it is stopped at the end.
 
     port: where the site listens on loopback; None takes a free one.
-    isolated: for tests. Own servers and folders whatever the environment says, and speed over durability.
+    isolated: for tests. Own servers and folders whatever the environment says.
+    durable: whether what Postgres has committed survives a power cut; None: unless `isolated`, for tests are quicker.
     environment: settings to add.
     services: the processes to start at once; the others can be started later by name.
     """
@@ -109,7 +111,8 @@ def running_stack(
         _require_free(port)
     with ExitStack() as stack:
         stack.enter_context(claimed(folder))
-        servers = stack.enter_context(databases(folder, isolated=isolated, durable=not isolated))
+        lasting = not isolated if durable is None else durable
+        servers = stack.enter_context(databases(folder, isolated=isolated, durable=lasting))
         settings = {**settings_for(folder, isolated=isolated), **servers.environment, **(environment or {})}
         service = Stack(folder, port=port or free_port(), servers=servers, environment={**os.environ, **settings})
         service.prepare()
