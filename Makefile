@@ -9,7 +9,7 @@ export LOCAL ?= 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo serve test lint types format check-compose pytest developer-tools system-packages
+.PHONY: help setup demo serve test lint types format check-compose pytest bench developer-tools system-packages
 
 help: ## list what can be done
 	@echo "LesionLens: skin-lesion triage support. Needed: Python 3.11 and make."
@@ -46,6 +46,9 @@ check-compose: developer-tools ## check the Docker files against the Compose spe
 
 pytest: developer-tools ## run the tests alone (more arguments in ARGS=)
 	$(BIN)/pytest $(ARGS)
+
+bench: developer-tools ## measure the service, in hours, on a quiet machine (some of it: ARGS="--scale 0.1 --only drain,peers")
+	$(BIN)/python -m tests.bench $(ARGS)
 
 developer-tools: .venv/.developer
 

@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -15,13 +16,15 @@ import httpx
 from deploy.local.clinic import Clinic
 from deploy.local.samples import read_synthetic
 from deploy.local.stack import Stack, running_stack
+from tests.bench.figures import Figure
+from tests.bench.report import alone
 
 OTHERS = ("web", "worker-cpu", "worker-training", "scheduler")
 IMAGES = 100
 
 
-def main() -> int:
-    """Measure and print."""
+def measure(scale: float) -> Sequence[Figure]:
+    """Seconds and megabytes; `scale` is that of the batch after which memory is read."""
     with tempfile.TemporaryDirectory(prefix="lesionlens-start-") as folder:
         state = Path(folder)
         state.chmod(0o755)  # the embedded Postgres runs as another user
@@ -32,12 +35,16 @@ def main() -> int:
             time.sleep(3)  # readiness is remembered for two seconds
             warm = seconds_until_ready(stack)
             clinic = Clinic(stack.base_url, json.loads(stack.manage("demo_accounts"))["api_key"])
-            batch = clinic.submit(read_synthetic(state / "synthetic", IMAGES), name="memory")
+            images = max(1, round(scale * IMAGES))
+            batch = clinic.submit(read_synthetic(state / "synthetic", images), name="memory")
             list(clinic.progress(batch["id"]))
             clinic.close()
             resident = resident_megabytes(stack.process("worker-inference").pid)
-    print(json.dumps({"ready_cold_s": cold, "ready_warm_s": warm, "resident_mb": resident}))
-    return 0
+    return [
+        Figure("inference worker ready, nothing converted yet", cold, "s"),
+        Figure("inference worker ready, networks converted before", warm, "s"),
+        Figure(f"memory of the inference worker after {images} images", resident, "MB"),
+    ]
 
 
 def seconds_until_ready(stack: Stack) -> float:
@@ -59,4 +66,4 @@ def resident_megabytes(pid: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(alone("worker_start", measure))
