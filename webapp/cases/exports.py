@@ -45,6 +45,8 @@ COLUMNS = [
     "release_sha256",
     *(f"threshold_{name.value}" for name in THRESHOLDS),
     "answered_at",
+    "review",
+    "reviewed_at",
     "released_at",
     "case",
     "notice",
@@ -86,7 +88,8 @@ def _row(case: Case, thresholds: "_Thresholds", ended: bool) -> Iterator[Any]:
     yield " ".join(refused)
     yield "answered" if result else ("no_result" if ended else "in_progress")
     yield from _answer(result, thresholds)
-    yield from (case.released_at, str(case.pk), NOTICE)
+    yield "released" if case.released_at else ("waiting" if result else "no_result")  # as the API has it
+    yield from (case.reviewed_at, case.released_at, str(case.pk), NOTICE)
 
 
 def _answer(result: CaseResult | None, thresholds: "_Thresholds") -> Iterator[Any]:

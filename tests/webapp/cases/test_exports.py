@@ -1,0 +1,47 @@
+"""A batch's results as a table: what a row says, and that no spreadsheet runs it."""
+
+import csv
+import io
+
+import pytest
+from django.utils import timezone
+
+from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, PatientFactory
+from webapp.cases import exports
+from webapp.cases.models import Case
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_row_says_how_sure_the_answer_is_who_gave_it_and_whether_it_was_reviewed() -> None:
+    batch, now = BatchFactory(completed=True), timezone.now()
+    reviewed = CaseFactory(batch=batch, external_id="reviewed", reviewed_at=now, released_at=now)
+    automatic = CaseFactory(batch=batch, external_id="automatic", released_at=now)
+    waiting = CaseFactory(batch=batch, external_id="waiting")
+    CaseFactory(batch=batch, external_id="none")
+    results = {case.external_id: CaseResultFactory(case=case) for case in (reviewed, automatic, waiting)}
+    rows = {row["case_id"]: row for row in csv.DictReader(io.StringIO("".join(exports.as_csv(batch))))}
+    assert {
+        name: (row["review"], bool(row["reviewed_at"]), bool(row["released_at"])) for name, row in rows.items()
+    } == {
+        "reviewed": ("released", True, True),
+        "automatic": ("released", False, True),
+        "waiting": ("waiting", False, False),
+        "none": ("no_result", False, False),
+    }
+    for name, result in results.items():
+        assert (rows[name]["p_malignant"], rows[name]["uncertainty"]) == ("0.74", "0.05")
+        assert rows[name]["release_sha256"] == result.release.bundle_sha256
+
+
+@pytest.mark.parametrize("start", list(exports.FORMULA))
+def test_no_text_of_a_client_is_a_formula(start: str) -> None:
+    evil = f'{start}HYPERLINK("https://evil.example";"click")'
+    batch = BatchFactory(completed=True)
+    fields = {"external_id": evil, "lesion_id": evil, "anatom_site": evil}
+    CaseFactory(batch=batch, patient=PatientFactory(organisation=batch.organisation, external_id=evil), **fields)
+    [row] = csv.DictReader(io.StringIO("".join(exports.as_csv(batch)), newline=""))
+    for column in ("case_id", "patient_id", "lesion_id", "anatom_site"):
+        assert row[column] == f"'{evil}", column
+    assert not any(cell.startswith(exports.FORMULA) for cell in row.values())
+    assert Case.objects.get().external_id == evil  # only the table is guarded
