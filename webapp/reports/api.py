@@ -1,6 +1,6 @@
 """Reports to take away: PDF for people, FHIR for their systems."""
 
-from typing import Any
+from collections.abc import Iterator
 
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -42,8 +42,13 @@ class ReportViewSet(ProviderViewSet[M]):
 
     def _pdf(self, pk: str, document: Document) -> HttpResponse:
         self._taken(pk, "PDF")
-        name = f'inline; filename="{self.kind}-{pk}.pdf"'
-        return HttpResponse(as_pdf(document), content_type=PDF, headers={"Content-Disposition": name})
+        disposition = f'inline; filename="{self.kind}-{pk}.pdf"'
+        return HttpResponse(as_pdf(document), content_type=PDF, headers={"Content-Disposition": disposition})
+
+    def _bundle(self, pk: str, pieces: Iterator[str]) -> StreamingHttpResponse:
+        self._taken(pk, "FHIR")
+        disposition = f'attachment; filename="{self.kind}-{pk}.fhir.json"'
+        return StreamingHttpResponse(pieces, content_type=FHIR_JSON, headers={"Content-Disposition": disposition})
 
 
 @extend_schema(tags=["cases"])
@@ -67,9 +72,7 @@ class CaseReportViewSet(ReportViewSet[Case]):
     )
     @action(detail=True)
     def fhir(self, request: Request, pk: str) -> HttpResponseBase:
-        case = self.get_object()
-        self._taken(pk, "FHIR")
-        return _bundle(fhir.case_bundle(case))
+        return self._bundle(pk, fhir.case_bundle(self.get_object()))
 
 
 @extend_schema(tags=["batches"])
@@ -89,10 +92,4 @@ class BatchReportViewSet(ReportViewSet[Batch]):
     )
     @action(detail=True)
     def fhir(self, request: Request, pk: str) -> HttpResponseBase:
-        batch = self.get_object()
-        self._taken(pk, "FHIR")
-        return _bundle(fhir.batch_bundle(batch))
-
-
-def _bundle(pieces: Any) -> StreamingHttpResponse:
-    return StreamingHttpResponse(pieces, content_type=FHIR_JSON)
+        return self._bundle(pk, fhir.batch_bundle(self.get_object()))

@@ -8,7 +8,7 @@ from django.db.models import Count
 from django.utils import timezone
 
 from webapp.cases.models import Batch, Case, Image
-from webapp.cases.selectors import MOST_URGENT_FIRST, cases_by_urgency
+from webapp.cases.selectors import MOST_URGENT_FIRST
 from webapp.inference.models import Job
 from webapp.inference.selectors import with_answers
 from webapp.pages.templatetags.lens import class_name, percent, points
@@ -25,7 +25,7 @@ def batch_report(batch: Batch) -> Document:
     """The report of a batch of any size, in a constant number of queries."""
     groups: dict[str, list[list[str]]] = {advice: [] for advice in (*ADVICE, "")}
     reviewed: Counter[str] = Counter()
-    cases = with_answers(cases_by_urgency(batch).order_by(*MOST_URGENT_FIRST), image_results=False)
+    cases = with_answers(batch.cases.order_by(*MOST_URGENT_FIRST), image_results=False)
     for case in cases.select_related("batch").iterator(chunk_size=CHUNK):
         result = wording.answer_of(case)
         groups[result.advice if result else ""].append(_row(case))

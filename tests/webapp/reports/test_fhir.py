@@ -1,25 +1,38 @@
 """Bundles that any FHIR R4 system can read: valid, complete, and never more certain than the clinic."""
 
 import json
+import uuid
 from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone
 from fhirclient.models.bundle import Bundle
 
-from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, PatientFactory
+from tests.factories import (
+    BatchFactory,
+    CaseFactory,
+    CaseResultFactory,
+    OrganisationFactory,
+    PatientFactory,
+    ReleaseFactory,
+)
 from tests.webapp.api.clinic import Clinic
 from tests.webapp.reports.scenes import answered, refused, reviewed
 from webapp.audit.models import Event
 from webapp.cases.models import Batch, Case
+from webapp.inference.models import CaseResult
 from webapp.reports import fhir
 from webapp.reports.wording import NOTICE
 
 pytestmark = pytest.mark.django_db
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "fhir.md"
 
 
 def bundle(of: Case | Batch) -> dict[str, Any]:
@@ -147,3 +160,18 @@ def test_the_same_case_has_the_same_ids_alone_and_in_its_batch() -> None:
     case = answered(pictures=0)
     alone, within = ({entry["fullUrl"] for entry in bundle(of)["entry"]} for of in (case, case.batch))
     assert alone == within
+
+
+@override_settings(SITE_URL="https://lesions.example")
+def test_the_documented_example_is_what_is_given() -> None:
+    moment = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+    batch = BatchFactory(completed=True, organisation=OrganisationFactory(pk=7, name="Harbour Clinic"))
+    patient = PatientFactory(organisation=batch.organisation, external_id="P-7")
+    case_id = uuid.UUID("0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d")
+    case = CaseFactory(pk=case_id, batch=batch, patient=patient, external_id="A-1", anatom_site="back")
+    Case.objects.filter(pk=case.pk).update(created_at=moment)
+    release = ReleaseFactory(pk=3, name="20261121-release", bundle_sha256="4f" * 32, code_version="1.4.0")
+    result = CaseResultFactory(case=case, release=release)
+    CaseResult.objects.filter(pk=result.pk).update(created_at=moment + timedelta(seconds=8))
+    given = bundle(case) | {"timestamp": "2026-11-21T10:00:00.000+00:00"}
+    assert json.loads(EXAMPLE.read_text().split("```json\n")[1].split("```")[0]) == given
