@@ -25,6 +25,7 @@ from deploy.local.clinic import Clinic, Photo
 from deploy.local.commands import COMMANDS
 from deploy.local.samples import read_own
 from deploy.local.stack import STATE, Stack, running_stack
+from ml.runtime import Runtime
 from ml.synthetic import METADATA, synthesize
 
 PHOTOS = STATE / "bench-photos"
@@ -124,6 +125,11 @@ class Service:
     def stored(self, key: str) -> Path:
         """The file that the service keeps under a key of its storage."""
         return Path(self.stack.environment["STORAGE_FOLDER"]) / key
+
+    def runtime(self) -> Runtime:
+        """The active release's model, loaded in this process."""
+        [(sha256,)] = self.query("SELECT bundle_sha256 FROM registry_modelrelease WHERE state = 'active'")
+        return Runtime(self.stored(f"bundles/{sha256}"), cache=STATE / "runtime")
 
     def close(self) -> None:
         self._database.close()
