@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Install the Debian packages that the tests use: a browser, its fonts, and Ceph's S3 gateway.
+# Install the Debian packages that the tests use: a browser, its fonts, Ceph's S3 gateway, and the programs that the
+# documents tell a clinic to use.
 # Without them, or the right to install them, the tests that need them are skipped, and say so.
 set -euo pipefail
 
-packages=(chromium fonts-dejavu-core radosgw ceph-mon ceph-osd ceph-common)
+packages=(chromium fonts-dejavu-core radosgw ceph-mon ceph-osd ceph-common curl jq uuid-runtime)
 missing=()
 for package in "${packages[@]}"; do
   if [[ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" != installed ]]; then

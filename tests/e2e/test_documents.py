@@ -1,0 +1,165 @@
+"""What the documents tell a clinic's programmer to type is typed here as it is written, and the service answers."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from deploy.local.clinic import Photo
+from deploy.local.stack import ROOT
+from tests.e2e.conftest import Site
+from tests.servers import missing
+
+README = ROOT / "README.md"
+CLIENT = ROOT / "docs" / "client.md"
+LARGE = 8 * 1024**2
+RESULTS = ["results.csv", "results.json", "report.pdf", "results.fhir.json"]
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """Every block of code of a document in this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def with_values(code: str, site: str, key: str) -> str:
+    """The code with the two values that each reader has of their own, which stand at the start of a line."""
+    values = {"SITE": site, "KEY": key}
+    code, changed = re.subn(
+        r'^(SITE|KEY)( ?= ?)"?[^"\s]*"?(?=\s)', lambda m: f'{m[1]}{m[2]}"{values[m[1]]}"', code, flags=re.MULTILINE
+    )
+    assert changed == len(values)
+    return code
+
+
+@pytest.fixture(autouse=True)
+def programs() -> None:
+    if lacking := [name for name in ("bash", "curl", "jq", "uuidgen") if shutil.which(name) is None]:
+        missing(", ".join(lacking))
+
+
+class Busy(BaseHTTPRequestHandler):
+    """The API's door on a busy day: whoever comes to an address for the first time is asked to come again."""
+
+    site: str
+    address: str
+    asked: list[str]
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.asked.append(self.path)
+        if self.asked.count(self.path) == 1 and "/images/" not in self.path:
+            self.send_response(429)
+            self.send_header("Retry-After", "1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        kept = {name: value for name, value in self.headers.items() if name.lower() not in {"host", "connection"}}
+        response = httpx.request(self.command, self.site + self.path, headers=kept, content=body, timeout=60)
+        self.send_response(response.status_code)
+        self.send_header("Content-Type", response.headers["Content-Type"])
+        self.send_header("Content-Length", str(len(response.content)))
+        self.end_headers()
+        self.wfile.write(response.content)
+
+    do_GET = do_POST = answer  # noqa: N815 - as BaseHTTPRequestHandler calls them
+
+    def log_message(self, *args: object) -> None:
+        """Nobody reads along."""
+
+
+@pytest.fixture
+def busy(site: Site) -> Iterator[type[Busy]]:
+    """A door of its own for one test."""
+
+    class Door(Busy):
+        asked: list[str] = []
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        Door.site, Door.address = site.url, f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Door
+        server.shutdown()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photos: list[Photo]) -> Path:
+    """A clinic's folder: the manifest of the document, a picture for each name in it, one of them large, one broken."""
+    [manifest] = blocks(CLIENT, "json")
+    # The same clinic sends it in every test, and the same manifest never makes a second batch.
+    manifest = manifest.replace("Tuesday", tmp_path.name)
+    (tmp_path / "manifest.json").write_text(manifest)
+    names = [name for case in json.loads(manifest)["cases"] for name in case["images"]]
+    for name, photo in zip(names, photos, strict=False):
+        (tmp_path / name).write_bytes(photo.data)
+    pixels = np.asarray(Image.open(io.BytesIO(photos[0].data)).convert("RGB").resize((3200, 2400)), np.int16)
+    noise = np.random.default_rng(0).integers(-6, 7, pixels.shape)
+    Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8)).save(tmp_path / "a2.png")
+    assert (tmp_path / "a2.png").stat().st_size > LARGE
+    (tmp_path / "b1.jpg").write_bytes(photos[1].data[:500])
+    return tmp_path
+
+
+def run(argv: list[str], folder: Path) -> str:
+    """What a program prints. It must end well."""
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def check_results(folder: Path, printed: str) -> None:
+    """The results of the document's batch: two cases answered, one refused for its broken file."""
+    assert "The batch is completed_with_failures." in printed
+    assert re.search(r"^B-1, b1\.jpg: \w+\. \w", printed, re.MULTILINE), printed
+    with (folder / "results.csv").open(newline="") as file:
+        rows = {row["case_id"]: row["status"] for row in csv.DictReader(file)}
+    assert rows == {"A-1": "answered", "A-2": "answered", "B-1": "no_result"}
+    assert [row["case_id"] for row in json.loads((folder / "results.json").read_text())["results"]] == list(rows)
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert json.loads((folder / "results.fhir.json").read_text())["resourceType"] == "Bundle"
+
+
+def check_requests(door: type[Busy], site: Site, name: str) -> None:
+    """The door sent everybody away once, the large file came in parts, and the second run made no second batch."""
+    assert door.asked.count("/api/v1/batches") == 3
+    assert [path.rpartition("/")[2] for path in door.asked].count("parts") == 1
+    headers = {"Authorization": f"Bearer {site.accounts['api_key']}"}
+    made = httpx.get(f"{site.url}/api/v1/batches", params={"page_size": 500}, headers=headers).json()["results"]
+    assert [batch["name"] for batch in made].count(name) == 1
+
+
+def test_the_batch_of_the_document_with_curl(site: Site, busy: type[Busy], folder: Path) -> None:
+    script = with_values("\n".join(blocks(CLIENT, "bash")), busy.address, site.accounts["api_key"])
+    check_results(folder, run(["bash", "-c", script], folder))
+    for name in RESULTS:
+        (folder / name).unlink()
+    check_results(folder, run(["bash", "-c", script], folder))  # once more from the start: nothing is done twice
+    check_requests(busy, site, folder.name)
+
+
+def test_the_batch_of_the_document_in_python(site: Site, busy: type[Busy], folder: Path) -> None:
+    [program] = blocks(CLIENT, "python")
+    (folder / "client.py").write_text(with_values(program, busy.address, site.accounts["api_key"]))
+    check_results(folder, run([sys.executable, "client.py", "."], folder))
+    for name in RESULTS:
+        (folder / name).unlink()
+    check_results(folder, run([sys.executable, "client.py", "."], folder))
+    check_requests(busy, site, folder.name)
+
+
+def test_the_session_of_the_readme(site: Site, folder: Path) -> None:
+    [session] = [code for code in blocks(README, "bash") if "results.csv" in code]
+    printed = run(["bash", "-euo", "pipefail", "-c", with_values(session, site.url, site.accounts["api_key"])], folder)
+    [row] = csv.DictReader(io.StringIO(printed[printed.index("case_id,") :]))
+    assert (row["case_id"], row["status"]) == ("A-1", "answered")
