@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from ml.advice import Advice
 from ml.classes import CLASSES
+from tests.webapp.registry.gates import gate
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
 from webapp.accounts.services import create_api_key
 from webapp.audit.services import SYSTEM
@@ -18,6 +19,8 @@ from webapp.inference.models import CaseResult, Job, Result
 from webapp.labels.models import Consensus, Label
 from webapp.notify.models import Message
 from webapp.registry.models import DatasetSnapshot, ModelRelease, TrainingRun
+from webapp.webhooks.models import Delivery, Endpoint, EventType
+from webapp.webhooks.signing import new_secret, seal
 
 PASSWORD = "a-long-enough-password"
 PROBABILITIES = dict(zip(CLASSES, (0.6, 0.2, 0.1, 0.04, 0.03, 0.02, 0.01), strict=True))
@@ -177,23 +180,6 @@ class RunFactory(factory.django.DjangoModelFactory[TrainingRun]):
         )
 
 
-def gate(verdict: str) -> dict[str, Any]:
-    """What the trainer says of a candidate beside the active release."""
-    numbers = {"active": 0.91, "candidate": 0.93, "difference": 0.02, "low": -0.01, "high": 0.05}
-    return {
-        "verdict": verdict,
-        "reason": "No loss beyond the margins.",
-        "images": 200,
-        "lesions": 150,
-        "malignant_lesions": 40,
-        "margins": {"sensitivity": 0.05},
-        "rows": [
-            {"metric": "sensitivity", **numbers, "verdict": verdict},
-            {"metric": "ece", **numbers, "low": None, "high": None, "verdict": "reported"},
-        ],
-    }
-
-
 class JobFactory(factory.django.DjangoModelFactory[Job]):
     class Meta:
         model = Job
@@ -268,6 +254,27 @@ class MessageFactory(factory.django.DjangoModelFactory[Message]):
     case = factory.SubFactory(CaseFactory, released_at=factory.LazyFunction(timezone.now))
     batch = factory.SelfAttribute("case.batch")
     recipient = factory.SelfAttribute("case.patient.email")
+
+
+class EndpointFactory(factory.django.DjangoModelFactory[Endpoint]):
+    class Meta:
+        model = Endpoint
+
+    organisation = factory.SubFactory(OrganisationFactory)
+    url = "http://127.0.0.1:9/hook"  # nobody listens there
+    event_types = factory.LazyFunction(lambda: list(EventType.values))
+    sealed_secret = factory.LazyFunction(lambda: seal(new_secret()))
+
+
+class DeliveryFactory(factory.django.DjangoModelFactory[Delivery]):
+    class Meta:
+        model = Delivery
+
+    endpoint = factory.SubFactory(EndpointFactory)
+    type = EventType.BATCH_CANCELLED
+    occasion = factory.LazyFunction(lambda: str(uuid.uuid4()))
+    body = '{"type":"batch.cancelled","timestamp":"2026-11-21T12:00:00.000Z","data":{}}'
+    send_after = factory.LazyFunction(timezone.now)
 
 
 def api_key(**organisation: Any) -> tuple[ApiKey, str]:

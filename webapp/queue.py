@@ -20,6 +20,7 @@ class Task(StrEnum):
     EXPAND = "intake.expand"
     DRAIN = "inference.drain"
     DELIVER = "delivery.deliver"
+    WEBHOOKS = "webhooks.send"
     TRAIN = "training.train"
     SWEEP = "upkeep.sweep"
 

@@ -52,8 +52,10 @@ INSTALLED_APPS = [
     "webapp.labels",
     "webapp.registry",
     "webapp.notify",
+    "webapp.webhooks",
     "webapp.audit",
     "webapp.operations",
+    "webapp.reports",
 ]
 
 MIDDLEWARE = [
@@ -181,6 +183,11 @@ DEFAULT_FROM_EMAIL = env.str("FROM_EMAIL", "LesionLens <no-reply@lesionlens.exam
 RESULT_LINK_DAYS = env.int("RESULT_LINK_DAYS", 30)
 RESULT_LINK_TRIES = 5
 
+# Webhooks
+
+WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", LOCAL)  # loopback and intranets, also without https
+WEBHOOK_KEEP_DAYS = env.int("WEBHOOK_KEEP_DAYS", 30)
+
 # Login: e-mail and password with TOTP, or a code by e-mail
 
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
@@ -247,6 +254,9 @@ SPECTACULAR_SETTINGS = {
         "ImageState": "webapp.cases.models.Image.State",
         "ArchiveState": "webapp.cases.models.Archive.State",
         "Capture": "webapp.cases.models.Case.Capture",
+        "WebhookState": "webapp.webhooks.models.Endpoint.State",
+        "DeliveryState": "webapp.webhooks.models.Delivery.State",
+        "EventType": "webapp.webhooks.models.EventType",
         "Advice": "webapp.inference.models.ADVICE_CHOICES",
     },
 }

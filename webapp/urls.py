@@ -15,6 +15,7 @@ urlpatterns = [
     path("", include("webapp.patients.urls")),
     path("", include("webapp.accounts.urls")),
     path("results/", include("webapp.notify.urls")),
+    path("webhooks/", include("webapp.webhooks.urls")),
     path("labels/", include("webapp.labels.urls")),
     path("models/", include("webapp.registry.urls")),
     path("audit/", include("webapp.audit.urls")),

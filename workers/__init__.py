@@ -8,6 +8,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 django.setup()
 
 from webapp.queue import app  # noqa: E402
-from workers import delivery, inference, intake, training, upkeep  # noqa: E402
+from workers import delivery, inference, intake, training, upkeep, webhooks  # noqa: E402
 
-__all__ = ["app", "delivery", "inference", "intake", "training", "upkeep"]
+__all__ = ["app", "delivery", "inference", "intake", "training", "upkeep", "webhooks"]

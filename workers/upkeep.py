@@ -9,6 +9,7 @@ from webapp.inference.services import sweep_jobs
 from webapp.notify.delivery import sweep_messages
 from webapp.queue import Task
 from webapp.registry.training import sweep_training
+from webapp.webhooks.delivery import sweep_webhooks
 from workers.task import task
 
 logger = structlog.get_logger(__name__)
@@ -19,6 +20,7 @@ SWEEPS = {
     "parts": sweep_parts,
     "jobs": sweep_jobs,
     "messages": sweep_messages,
+    "webhooks": sweep_webhooks,
     "training_runs": sweep_training,
 }
 

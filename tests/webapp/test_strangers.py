@@ -14,6 +14,8 @@ from tests.factories import (
     BatchFactory,
     CaseFactory,
     CaseResultFactory,
+    DeliveryFactory,
+    EndpointFactory,
     ImageFactory,
     JobFactory,
     LabelFactory,
@@ -32,6 +34,7 @@ from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import Job
 from webapp.labels.models import Label
 from webapp.notify.models import Message, ResultLink
+from webapp.webhooks.models import Delivery, Endpoint
 
 MARK = "MARKEDSECRET"
 REFUSED = {302, 401, 403, 404, 405}
@@ -69,6 +72,8 @@ def clinic() -> Clinic:
     label = LabelFactory(image=image, annotator=annotator, note=MARK)
     message = MessageFactory(batch=batch, case=case, recipient=f"{MARK}@home.example", state=Message.State.FAILED)
     ResultLink.objects.create(case=case, token_sha256="0" * 64, expires_at=timezone.now(), tries_left=5)
+    endpoint = EndpointFactory(organisation=organisation, description=MARK)
+    delivery = DeliveryFactory(endpoint=endpoint, state=Delivery.State.FAILED, ended_at=timezone.now())
     return Clinic(
         organisation,
         {
@@ -77,6 +82,8 @@ def clinic() -> Clinic:
             "image_id": image.pk,
             "key_id": key.pk,
             "label_id": label.pk,
+            "endpoint_id": endpoint.pk,
+            "delivery_id": delivery.pk,
             "kind": "clean",
             "slug": organisation.slug,
             "token": "forged",
@@ -90,6 +97,7 @@ def clinic() -> Clinic:
             "models:reject": release.pk,
             "models:run": RunFactory().pk,
             "results:send_again": message.pk,
+            "api:webhook": endpoint.pk,
         },
     )
 
@@ -139,7 +147,7 @@ def body(response: HttpResponseBase) -> bytes:
 
 def state_of(organisation: Organisation) -> list[Any]:
     """What a stranger might have changed."""
-    tables = (Batch, Case, Image, Job, Label, Message, ResultLink, ApiKey)
+    tables = (Batch, Case, Image, Job, Label, Endpoint, Delivery, Message, ResultLink, ApiKey)
     return [organisation.batches.count(), *(list(table.objects.order_by("pk").values()) for table in tables)]
 
 
@@ -161,7 +169,7 @@ def test_no_route_serves_a_stranger(clinic: Clinic, method: str) -> None:
                 assert response.status_code in REFUSED, f"{who} {method} {url}: {response.status_code}"
             tried += 1
     theirs = state_of(clinic.organisation)
-    assert before[:6] == theirs[:6], "a stranger changed the clinic's rows"
+    assert before[:8] == theirs[:8], "a stranger changed the clinic's rows"
     assert tried > 200
 
 

@@ -9,6 +9,7 @@ from webapp.cases.api.batches import BatchViewSet
 from webapp.cases.api.cases import CaseViewSet
 from webapp.cases.api.images import ImageViewSet
 from webapp.reports.api import BatchReportViewSet, CaseReportViewSet
+from webapp.webhooks.api import WebhookViewSet
 
 router = SimpleRouter(trailing_slash=False, use_regex_path=False)
 router.register("batches", BatchViewSet, basename="batch")
@@ -16,6 +17,7 @@ router.register("images", ImageViewSet, basename="image")
 router.register("cases", CaseViewSet, basename="case")
 router.register("batches", BatchReportViewSet, basename="batch-report")
 router.register("cases", CaseReportViewSet, basename="case-report")
+router.register("webhooks", WebhookViewSet, basename="webhook")
 
 app_name = "api"
 urlpatterns = [

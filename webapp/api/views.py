@@ -15,6 +15,7 @@ from webapp.cases.exports import NOTICE
 DOORS = {
     "batches": "api:batch-list",
     "cases": "api:case-list",
+    "webhooks": "api:webhook-list",
     "schema": "api:schema",
     "docs": "api:docs",
 }

@@ -23,6 +23,7 @@ SUBJECTS = {
     "result": "Results",
     "result_link": "Links to results",
     "training": "Training",
+    "webhook": "Webhooks",
 }
 OF_THE_MODEL = ("release", "training")
 

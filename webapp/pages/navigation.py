@@ -14,6 +14,7 @@ ITEMS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("cases:batches", "Batches", "stack-2"),
         ("results:messages", "Unsent messages", "mail"),
         ("accounts:api_keys", "API keys", "key"),
+        ("webhooks:endpoints", "Webhooks", "send"),
         ("accounts:organisation", "Organisation", "building"),
     ),
     Role.ANNOTATOR.value: (("labels:queue", "Label queue", "tags"),),

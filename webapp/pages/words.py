@@ -71,6 +71,12 @@ STATES: dict[str, StateWords] = {
     "pending": StateWords("Waiting", "clock", "secondary"),
     "sending": StateWords("Being sent", "loader-2", "blue"),
     "sent": StateWords("Sent", "send", "green"),
+    # webhooks and their deliveries
+    "delivered": StateWords("Delivered", "circle-check", "green"),
+    "enabled": StateWords("Enabled", "circle-check", "green"),
+    "disabled": StateWords("Disabled", "ban", "secondary"),
+    "gone": StateWords("Disabled: gone", "circle-x", "red"),
+    "failing": StateWords("Disabled: failing", "circle-x", "red"),
     # releases of the model
     "candidate": StateWords("Candidate", "circle-dashed", "blue"),
     "active": StateWords("Active", "circle-check", "green"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.factories import CaseResultFactory, JobFactory, ResultFactory
+from tests.factories import CaseResultFactory, DeliveryFactory, EndpointFactory, JobFactory, ResultFactory
 from tests.webapp.api.clinic import API, Clinic, good, problem
 from webapp import storage
 from webapp.api.urls import router
@@ -17,7 +17,8 @@ def test_a_stranger_finds_nothing() -> None:
     CaseResultFactory(case=case, release=result.release)
     storage.write(image.clean_key, b"jpeg")
     storage.write(result.heatmap_key, b"heat")
-    ids = {"batches": batch.pk, "images": image.pk, "cases": case.pk}
+    delivery = DeliveryFactory(endpoint__organisation=batch.organisation)
+    ids = {"batches": batch.pk, "images": image.pk, "cases": case.pk, "webhooks": delivery.endpoint_id}
     owner, stranger = Clinic(batch.organisation), Clinic()
 
     walked = 0
@@ -26,13 +27,14 @@ def test_a_stranger_finds_nothing() -> None:
         if "<uuid:pk>" not in address:
             continue
         path = "/" + address.replace("<uuid:pk>", str(ids[address.partition("/")[0]]))
+        path = path.replace("<uuid:delivery_id>", str(delivery.pk))
         for method in set(pattern.callback.actions) - {"head"}:  # type: ignore[union-attr]
             asked = stranger.http.generic(method.upper(), API + path, "{}", "application/json")
             assert problem(asked, 404)["code"] == "not_found", path
             if method == "get":
                 assert owner.get(path).status_code == 200, path
             walked += 1
-    assert walked >= 20
+    assert walked >= 28
 
 
 def test_lists_hold_only_ones_own() -> None:
@@ -43,4 +45,7 @@ def test_lists_hold_only_ones_own() -> None:
     for query in ({}, {"batch": str(job.batch_id)}, {"case_id": job.image.case.external_id}):
         assert good(stranger.get("/cases", **query))["results"] == []
     assert good(stranger.get("/batches"))["results"] == []
+    EndpointFactory(organisation=owner.organisation)
+    assert len(good(owner.get("/webhooks"))["results"]) == 1
+    assert good(stranger.get("/webhooks"))["results"] == []
     assert Batch.objects.count() == 1

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from pytest_django.fixtures import Settings
 
-from tests.factories import ConsensusFactory, ReleaseFactory, RunFactory, UserFactory, gate
+from tests.factories import ConsensusFactory, ReleaseFactory, RunFactory, UserFactory
+from tests.webapp.registry.gates import gate
 from webapp.audit.services import SYSTEM, Actor
 from webapp.errors import Problem
 from webapp.registry.models import ModelRelease, PatientSplit, TrainingRun

@@ -1,0 +1,168 @@
+"""What a clinic does with its webhooks."""
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from webapp.accounts.models import Organisation
+from webapp.audit.services import Actor, record
+from webapp.errors import Problem
+from webapp.queue import Task, ring
+from webapp.webhooks.addresses import TargetRefusedError, parse
+from webapp.webhooks.delivery import LEASE_SECONDS, drop_pending, finish, send
+from webapp.webhooks.events import body_of
+from webapp.webhooks.models import TEST, Delivery, Endpoint, EventType
+from webapp.webhooks.signing import new_secret, seal
+
+OVERLAP = timedelta(hours=24)  # in which the secret before the last rotation still signs
+MAX_ENDPOINTS = 20  # of one organisation
+UNTROUBLED = {"failures": 0, "failing_since": None, "quiet_until": None}
+
+
+@transaction.atomic
+def create_endpoint(
+    *, actor: Actor, organisation: Organisation, url: str, event_types: Iterable[str], description: str = ""
+) -> tuple[Endpoint, str]:
+    """A new endpoint and its secret, which is never shown again. Raises Problem `url_refused`, `too_many_webhooks`."""
+    _check(url)
+    Organisation.objects.select_for_update().get(pk=organisation.pk)  # so that two requests cannot pass the limit
+    if Endpoint.objects.filter(organisation=organisation).count() >= MAX_ENDPOINTS:
+        raise Problem("too_many_webhooks", f"There are {MAX_ENDPOINTS} webhooks already. Remove one that is not used.")
+    secret = new_secret()
+    endpoint = Endpoint.objects.create(
+        organisation=organisation,
+        url=url,
+        event_types=_in_order(event_types),
+        description=description,
+        sealed_secret=seal(secret),
+    )
+    _record(actor, "created", endpoint)
+    return endpoint, secret
+
+
+@transaction.atomic
+def change_endpoint(
+    *, actor: Actor, endpoint: Endpoint, url: str, event_types: Iterable[str], description: str
+) -> None:
+    """Another address, other events, another description. Raises Problem `url_refused`."""
+    _check(url)
+    Endpoint.objects.filter(pk=endpoint.pk).update(url=url, event_types=_in_order(event_types), description=description)
+    _record(actor, "changed", endpoint)
+
+
+@transaction.atomic
+def enable(*, actor: Actor, endpoint: Endpoint) -> None:
+    """Send to this endpoint again, as if it had never failed. Twice changes nothing."""
+    disabled = Endpoint.objects.filter(pk=endpoint.pk).exclude(state=Endpoint.State.ENABLED)
+    if disabled.update(state=Endpoint.State.ENABLED, **UNTROUBLED):
+        _record(actor, "enabled", endpoint)
+
+
+@transaction.atomic
+def disable(*, actor: Actor, endpoint: Endpoint) -> None:
+    """Send nothing more to this endpoint; what waits for it fails. Twice changes nothing."""
+    enabled = Endpoint.objects.filter(pk=endpoint.pk, state=Endpoint.State.ENABLED)
+    if enabled.update(state=Endpoint.State.DISABLED):
+        drop_pending(Delivery.objects.filter(endpoint=endpoint))
+        _record(actor, "disabled", endpoint)
+
+
+@transaction.atomic
+def remove_endpoint(*, actor: Actor, endpoint: Endpoint) -> None:
+    """Forget an endpoint with its deliveries."""
+    _record(actor, "removed", endpoint)
+    Endpoint.objects.filter(pk=endpoint.pk).delete()
+
+
+@transaction.atomic
+def rotate_secret(*, actor: Actor, endpoint: Endpoint) -> str:
+    """A new secret, which is never shown again. The one before it signs too for a day; an older one no more."""
+    endpoint = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
+    secret = new_secret()
+    endpoint.sealed_previous_secret, endpoint.sealed_secret = endpoint.sealed_secret, seal(secret)
+    endpoint.previous_secret_until = timezone.now() + OVERLAP
+    endpoint.save(update_fields=["sealed_secret", "sealed_previous_secret", "previous_secret_until"])
+    _record(actor, "secret_rotated", endpoint)
+    return secret
+
+
+def send_test(*, actor: Actor, endpoint: Endpoint) -> Delivery:
+    """Send a `webhook.test` event now, once, whether or not the endpoint is enabled; gives its delivery."""
+    now, token = timezone.now(), uuid.uuid4()
+    with transaction.atomic():
+        delivery = Delivery.objects.create(
+            endpoint=endpoint,
+            type=TEST,
+            occasion=str(token),
+            body=body_of(TEST, {}),
+            state=Delivery.State.SENDING,
+            send_after=now,
+            attempt=1,
+            lease_token=token,
+            lease_until=now + timedelta(seconds=LEASE_SECONDS),
+        )
+        _record(actor, "tested", endpoint)
+    finish(delivery=delivery, token=token, answer=send(delivery))
+    delivery.refresh_from_db()
+    return delivery
+
+
+@transaction.atomic
+def replay(*, actor: Actor, delivery: Delivery) -> None:
+    """Send a delivery that has ended once more, with the same id. Raises Problem `webhook_disabled`, `not_ended`."""
+    _check_enabled(delivery.endpoint)
+    if not _again(Delivery.objects.filter(pk=delivery.pk), delivery.endpoint):
+        raise Problem("not_ended", "This delivery is still being tried, or was a test. Nothing was changed.")
+    _record(actor, "replayed", delivery.endpoint, detail=f"delivery={delivery.pk}")
+
+
+@transaction.atomic
+def replay_failed(*, actor: Actor, endpoint: Endpoint, since: datetime) -> int:
+    """Send every delivery once more that failed and whose event came at `since` or later; gives how many.
+
+    Raises Problem `webhook_disabled`.
+    """
+    _check_enabled(endpoint)
+    failed = endpoint.deliveries.filter(state=Delivery.State.FAILED, created_at__gte=since)
+    count = _again(failed, endpoint)
+    _record(actor, "replayed", endpoint, detail=f"deliveries={count}")
+    return count
+
+
+def _again(deliveries: QuerySet[Delivery], endpoint: Endpoint) -> int:
+    ended = deliveries.filter(ended_at__isnull=False).exclude(type=TEST)
+    count = ended.update(state=Delivery.State.PENDING, attempt=0, send_after=timezone.now(), ended_at=None, error="")
+    Endpoint.objects.filter(pk=endpoint.pk).update(quiet_until=None)
+    ring(Task.WEBHOOKS)
+    return count
+
+
+def _in_order(event_types: Iterable[str]) -> list[str]:
+    wanted = set(event_types)
+    return [event_type for event_type in EventType.values if event_type in wanted]
+
+
+def _check(url: str) -> None:
+    try:
+        parse(url)
+    except TargetRefusedError as refused:
+        raise Problem("url_refused", str(refused), status=422) from refused
+
+
+def _check_enabled(endpoint: Endpoint) -> None:
+    if endpoint.state != Endpoint.State.ENABLED:
+        raise Problem("webhook_disabled", "This webhook is disabled. Enable it, then replay.")
+
+
+def _record(actor: Actor, verb: str, endpoint: Endpoint, detail: str = "") -> None:
+    record(
+        actor=actor,
+        action=f"webhook.{verb}",
+        object_id=endpoint.pk,
+        organisation=endpoint.organisation,
+        detail=detail,
+    )
