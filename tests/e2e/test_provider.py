@@ -21,7 +21,7 @@ def upload(page: Page, files: list[FilePayload]) -> None:
     page.goto("/batches/new/")
     page.set_input_files("#files", files)
     page.click("main button:has-text('Upload')")
-    page.wait_for_url("**/batches/*-*/")
+    expect(page.locator("#progress")).to_be_visible()
 
 
 def submit(page: Page) -> None:
