@@ -15,6 +15,7 @@ from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, Us
 from webapp.accounts.services import create_api_key
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Archive, Batch, Case, Image
+from webapp.inference.answers import hold
 from webapp.inference.models import CaseResult, Job, Result
 from webapp.labels.models import Consensus, Label
 from webapp.notify.models import Message
@@ -224,6 +225,13 @@ class CaseResultFactory(factory.django.DjangoModelFactory[CaseResult]):
     uncertainty = 0.05
     advice = Advice.URGENT_REFERRAL.value
 
+    @factory.post_generation
+    def held(self, create: bool, extracted: Any, **kwargs: Any) -> None:
+        """It holds for its case, as it does once the worker has written it."""
+        if create:
+            hold(result=self)
+            self.case.refresh_from_db()
+
 
 class ConsensusFactory(factory.django.DjangoModelFactory[Consensus]):
     class Meta:
@@ -261,7 +269,7 @@ class EndpointFactory(factory.django.DjangoModelFactory[Endpoint]):
         model = Endpoint
 
     organisation = factory.SubFactory(OrganisationFactory)
-    url = "http://127.0.0.1:9/hook"  # nobody listens there
+    url = "http://127.0.0.1:65535/hook"  # nobody listens there
     event_types = factory.LazyFunction(lambda: list(EventType.values))
     sealed_secret = factory.LazyFunction(lambda: seal(new_secret()))
 

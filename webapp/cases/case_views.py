@@ -29,22 +29,20 @@ FILTERS = ("advice", "dx", "review")
 def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """A case; its neighbours are those of the batch's list under the same filters, which the address carries."""
     batch = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request)).batch
-    ordered = selectors.cases_by_urgency(batch)
-    found = with_answers(ordered).select_related("organisation", "patient", "reviewed_by", "batch").get(pk=case_id)
+    cases = with_answers(batch.cases.all())
+    found = cases.select_related("organisation", "patient", "reviewed_by", "batch").get(pk=case_id)
     record(actor=actor_of(request), action="case.viewed", object_id=found.pk, organisation=found.organisation)
     wanted = {name: value for name in FILTERS if (value := request.GET.get(name))}
-    previous, following = neighbours(selectors.narrowed(ordered, wanted), selectors.MOST_URGENT_FIRST, found)
-    results = list(found.results.all())
+    previous, following = neighbours(selectors.narrowed(batch.cases.all(), wanted), selectors.MOST_URGENT_FIRST, found)
     images = list(found.images.all())
     consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
     seen_as = [str(found.pk), *(str(image.pk) for image in images)]
     context = {
         "case": found,
-        "result": results[0] if results else None,
+        "result": found.answer,
         "images": [(image, next(iter(image.results.all()), None), consensus.get(image.pk)) for image in images],
         "collapsed": any(
-            answer.probabilities.keys() != whole.probabilities.keys()
-            for whole in results[:1]
+            found.answer is not None and answer.probabilities.keys() != found.answer.probabilities.keys()
             for image in images
             for answer in image.results.all()[:1]
         ),

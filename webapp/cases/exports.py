@@ -79,8 +79,7 @@ def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
 
 def _row(case: Case, thresholds: "_Thresholds", ended: bool) -> Iterator[Any]:
     images = case.images.all()
-    results = case.results.all()
-    result = results[0] if results else None
+    result = case.answer
     refused = [image.reason or image.state for image in images if image.state in REFUSED]
     yield from (case.external_id, case.patient.external_id, case.lesion_id, case.age, case.sex)
     yield from (case.anatom_site, case.capture, len(images))

@@ -4,11 +4,15 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case as Choice
+from django.db.models import Q, Value, When
 
+from ml.advice import Advice
 from webapp.leases import Leased
 
 NOT_A_LESION = "not_a_lesion"  # the reason of an image that the model does not recognise as a lesion
+URGENCY = {advice.value: rank for rank, advice in enumerate(Advice)}  # 0 is the most urgent
+UNANSWERED = {"answer": None, "advice": "", "top_class": "", "risk": -1, "uncertainty": None}
 
 
 class Priority(models.IntegerChoices):
@@ -72,7 +76,11 @@ class Batch(models.Model):
 
 
 class Case(models.Model):
-    """One lesion of one patient."""
+    """One lesion of one patient, and the answer that holds for it.
+
+    What lists are sorted and filtered by is copied from that answer into `advice`, `top_class`, `risk` and
+    `uncertainty` (`webapp.inference.answers.hold`), so that a page of them is one scan of an index.
+    """
 
     class Sex(models.TextChoices):
         FEMALE = "female", "Female"
@@ -101,14 +109,36 @@ class Case(models.Model):
     reviewed_at = models.DateTimeField(null=True, blank=True)
     review_note = models.TextField(blank=True, help_text="Shown to the patient with the result")
     released_at = models.DateTimeField(null=True, blank=True)
+    answer = models.ForeignKey("inference.CaseResult", models.RESTRICT, null=True, blank=True, related_name="+")
+    advice = models.CharField(max_length=20, blank=True, default="", help_text="Of the answer; empty without one")
+    top_class = models.CharField(max_length=10, blank=True, default="")
+    risk = models.FloatField(default=-1, help_text="P(any malignant class); -1 without an answer")
+    uncertainty = models.FloatField(null=True, blank=True)
+    urgency = models.GeneratedField(
+        expression=Choice(
+            *(When(advice=advice, then=Value(rank)) for advice, rank in URGENCY.items()), default=Value(len(URGENCY))
+        ),
+        output_field=models.SmallIntegerField(),
+        db_persist=True,
+    )
 
     class Meta:
         ordering = ["created_at", "id"]
         indexes = [
             models.Index(fields=["batch", "created_at", "id"], name="case_in_batch"),
             models.Index(fields=["organisation", "-created_at"], name="case_newest"),
+            models.Index(fields=["batch", "urgency", "-risk", "id"], include=["top_class"], name="case_by_urgency"),
+            models.Index(fields=["batch"], condition=Q(released_at=None) & ~Q(advice=""), name="case_to_review"),
         ]
         constraints = [
+            models.CheckConstraint(
+                name="case_answer_consistent",
+                condition=Q(**UNANSWERED)
+                | (
+                    Q(answer__isnull=False, advice__in=list(URGENCY), risk__gte=0, risk__lte=1, uncertainty__gte=0)
+                    & ~Q(top_class="")
+                ),
+            ),
             models.UniqueConstraint(fields=["batch", "external_id"], name="case_unique_in_batch"),
             models.CheckConstraint(condition=Q(age=None) | Q(age__lte=120), name="case_age_plausible"),
         ]

@@ -25,7 +25,9 @@ def _key(image: Image, kind: str) -> str:
         return image.clean_key
     if kind == "thumbnail":
         return image.thumbnail_key
-    result = Result.objects.filter(image=image).order_by(*NEWEST).first()
+    answers = Result.objects.filter(image=image).order_by(*NEWEST)
+    held = image.case.answer
+    result = (answers.filter(created_at__lte=held.created_at) if held else answers).first()
     if result is None:
         raise Http404
     return result.heatmap_key

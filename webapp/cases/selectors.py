@@ -4,31 +4,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Case as Choice
-from django.db.models import Count, Exists, F, FloatField, IntegerField, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from ml.advice import Advice
 from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, User
-from webapp.cases.models import Batch, Case, Image
-from webapp.inference.models import NEWEST, CaseResult
+from webapp.cases.models import URGENCY, Batch, Case, Image
 
 MOST_URGENT_FIRST = ("urgency", "-risk", "id")
 NEWEST_FIRST = ("-created_at", "id")
-URGENCY = {advice.value: rank for rank, advice in enumerate(Advice)}
 REVIEWS = ("to_review", "released", "waiting")
 
 
 def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QuerySet[Batch]":
     """An organisation's batches with their counts of cases, by `state`, `source` and a search `q`."""
     cases = Case.objects.filter(batch=OuterRef("pk")).order_by().values("batch")
-    answered = CaseResult.objects.filter(case=OuterRef("pk"))
     batches = Batch.objects.filter(organisation=organisation).annotate(
         case_count=Coalesce(Subquery(cases.annotate(n=Count("pk")).values("n")), 0),
         to_review=Coalesce(
             Subquery(
-                cases.filter(Exists(answered), released_at=None).annotate(n=Count("pk")).values("n"),
+                cases.filter(released_at=None).exclude(advice="").annotate(n=Count("pk")).values("n"),
                 output_field=IntegerField(),
             ),
             0,
@@ -44,20 +39,8 @@ def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QueryS
     return batches
 
 
-def cases_by_urgency(batch: Batch) -> "QuerySet[Case]":
-    """A batch's cases with what orders them: `urgency` of the current advice and `risk`, P(malignant)."""
-    newest = CaseResult.objects.filter(case=OuterRef("pk")).order_by(*NEWEST)
-    ranks = [When(advice=advice, then=Value(rank)) for advice, rank in URGENCY.items()]
-    return Case.objects.filter(batch=batch).annotate(
-        advice=Coalesce(Subquery(newest.values("advice")[:1]), Value("")),
-        top_class=Coalesce(Subquery(newest.values("top_class")[:1]), Value("")),
-        risk=Coalesce(Subquery(newest.values("malignant")[:1]), Value(-1.0), output_field=FloatField()),
-        urgency=Choice(*ranks, default=Value(len(URGENCY)), output_field=IntegerField()),
-    )
-
-
 def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
-    """Those of `cases_by_urgency` with this `advice`, class (`dx`) and `review` state."""
+    """The cases with this `advice`, class (`dx`) and `review` state."""
     if (advice := wanted.get("advice")) in URGENCY:
         cases = cases.filter(advice=advice)
     if (dx := wanted.get("dx")) in DISPLAY_NAMES:
@@ -74,7 +57,7 @@ def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
 
 def classes_named(batch: Batch) -> dict[str, str]:
     """The classes that answers of this batch name as likeliest, with their names, in the order used everywhere."""
-    named = set(CaseResult.objects.filter(batch=batch).values_list("top_class", flat=True).distinct())
+    named = set(batch.cases.order_by().values_list("top_class", flat=True).distinct())
     return {code: name for code, name in DISPLAY_NAMES.items() if code in named}
 
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 from ml.advice import combine
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.review import release_automatically
+from webapp.inference.answers import hold
 from webapp.inference.models import NEWEST, CaseResult, Result
 from webapp.inference.selectors import is_unfinished
 from webapp.notify.services import tell_patient_to_retake, tell_provider
@@ -48,12 +49,14 @@ def _combine(case: Case) -> None:
         return
     # No image is left out because another release was promoted between it and the next: it may be the one that matters.
     release = max(results, key=lambda result: (result.created_at, result.pk)).release
+    if case.released_at is not None and case.answer is not None and case.answer.release_id == release.pk:
+        return  # the patient has this row
     answer = combine(
         [result.probabilities for result in results],
         [result.uncertainty for result in results],
         release.manifest["thresholds"],
     )
-    CaseResult.objects.update_or_create(
+    combined, _ = CaseResult.objects.update_or_create(
         case=case,
         release=release,
         defaults={
@@ -67,4 +70,5 @@ def _combine(case: Case) -> None:
             "advice": answer.advice,
         },
     )
+    hold(result=combined)
     release_automatically(case=case)

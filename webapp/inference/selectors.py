@@ -1,17 +1,18 @@
 """How far a batch is, what was answered, and who is there to answer.
 
-An image or a case may be answered by several releases: the answer that was written last holds.
+An image or a case may be answered by several releases: `Case.answer` is the one that holds.
 """
 
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, Prefetch, Q, QuerySet
 from django.utils import timezone
 
-from webapp.cases.models import Batch, Case, Image
-from webapp.inference.models import ADVICE_CHOICES, NEWEST, CaseResult, Job, Result, Worker
+from webapp.cases.models import URGENCY, Batch, Case, Image
+from webapp.inference.models import NEWEST, CaseResult, Job, Result, Worker
 
 ALIVE = timedelta(minutes=2)
 
@@ -37,28 +38,24 @@ def progress(batch: Batch) -> Progress:
     """Images and jobs by state, cases by advice, and an estimate of the time left; three queries."""
     images = dict.fromkeys(Image.State.values, 0) | _counts(batch.images.all(), "state")
     jobs = dict.fromkeys(Job.State.values, 0) | _counts(batch.jobs.all(), "state")
-    advice = {advice: 0 for advice, _ in ADVICE_CHOICES} | _counts(current_results(batch), "advice")
+    by_urgency = _counts(batch.cases.all(), "urgency")
+    advice = {advice: by_urgency.get(rank, 0) for advice, rank in URGENCY.items()}
     total = sum(images.values())
     remaining = total if batch.state == Batch.State.OPEN else batch.remaining
     percent = 100 * (total - remaining) // total if total else 0
     return Progress(images, jobs, advice, total, remaining, percent, _seconds_left(batch, total - remaining))
 
 
-def current_results(batch: Batch) -> QuerySet[CaseResult]:
-    """The current answer of each case of a batch."""
-    newest = CaseResult.objects.filter(batch=batch).order_by("case_id", *NEWEST).distinct("case_id")
-    return CaseResult.objects.filter(pk__in=newest.values("pk"))
-
-
 def with_answers(cases: QuerySet[Case], *, images: bool = True, image_results: bool = True) -> QuerySet[Case]:
-    """The cases with patient, images, results of each, and results of the whole; those that hold come first.
+    """The cases with patient, `answer`, images, results of each, and results of the whole; the newest come first.
 
-    A constant number of queries for any number of cases. `case.results.all()[0]` is the current answer, if any.
+    A constant number of queries for any number of cases.
     """
     # A manifest is long and the same for thousands of results: it is fetched by those who need it.
     results = Result.objects.order_by(*NEWEST).select_related("release").defer("release__manifest")
     combined = CaseResult.objects.order_by(*NEWEST).select_related("release").defer("release__manifest")
-    cases = cases.select_related("patient").prefetch_related(Prefetch("results", combined))
+    cases = cases.select_related("patient", "answer__release").defer("answer__release__manifest")
+    cases = cases.prefetch_related(Prefetch("results", combined))
     if images:
         cases = cases.prefetch_related(Prefetch("images", Image.objects.order_by("created_at", "id")))
     if images and image_results:
@@ -80,15 +77,7 @@ def workers_alive() -> QuerySet[Worker]:
     return heard.select_related("release").defer("release__manifest").order_by("name")
 
 
-def filter_by_answer(cases: QuerySet[Case], **wanted: str) -> QuerySet[Case]:
-    """The cases whose current answer has these values, such as `advice="urgent_referral"`."""
-    newest = CaseResult.objects.filter(case=OuterRef("pk")).order_by(*NEWEST).values("pk")[:1]
-    return cases.annotate(current=Subquery(newest)).filter(
-        Q(results__pk=F("current")), **{f"results__{name}": value for name, value in wanted.items()}
-    )
-
-
-def _counts(rows: QuerySet[Image] | QuerySet[Job] | QuerySet[CaseResult], field: str) -> dict[str, int]:
+def _counts(rows: QuerySet[Image] | QuerySet[Job] | QuerySet[Case], field: str) -> dict[Any, int]:
     return dict(rows.order_by().values_list(field).annotate(Count("pk")))
 
 

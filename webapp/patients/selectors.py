@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from webapp.accounts.models import User
 from webapp.cases.models import Batch, Case, Image
-from webapp.inference.models import NEWEST, CaseResult
+from webapp.inference.models import CaseResult
 
 
 class Stage(StrEnum):
@@ -47,19 +47,18 @@ def cases_of(user: User) -> QuerySet[Case]:
     """The photos that this person sent, and what clinics have released to them, newest first."""
     mine = Case.objects.filter(patient__user=user)
     shown = mine.filter(Q(batch__source=Batch.Source.PATIENT) | Q(released_at__isnull=False))
-    return shown.select_related("batch", "organisation", "patient").prefetch_related(
-        Prefetch("results", CaseResult.objects.select_related("release").order_by(*NEWEST)), "images"
-    ).order_by("-created_at")  # fmt: skip
+    shown = shown.select_related("batch", "organisation", "patient", "answer__release")
+    return shown.prefetch_related("images").order_by("-created_at")
 
 
 def released_cases() -> QuerySet[Case]:
     """Cases whose result the patient may read."""
-    return Case.objects.filter(released_at__isnull=False, results__isnull=False).distinct()
+    return Case.objects.filter(released_at__isnull=False, answer__isnull=False)
 
 
 def stage_of(case: Case) -> Stage:
     """How far this case has come."""
-    if case.results.all():
+    if case.answer_id:
         return Stage.READY if case.released_at else Stage.WITH_CLINIC
     match case.batch.state:
         case Batch.State.OPEN:
@@ -73,7 +72,6 @@ def stage_of(case: Case) -> Stage:
 
 
 def current_result(case: Case) -> CaseResult:
-    """The newest answer about a case that has one."""
-    result = case.results.select_related("release").order_by(*NEWEST).first()
-    assert result is not None, "the caller has seen that there is a result"  # noqa: S101
-    return result
+    """The answer that holds for a case that has one."""
+    assert case.answer is not None, "the caller has seen that there is a result"  # noqa: S101
+    return case.answer

@@ -1,13 +1,9 @@
 """What lists can be narrowed to."""
 
-from typing import Any
-
 import django_filters as filters
-from django.db.models import QuerySet
 
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import ADVICE_CHOICES, DX_CHOICES
-from webapp.inference.selectors import filter_by_answer
 
 
 class BatchFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
@@ -36,12 +32,9 @@ class CaseFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has 
     case_id = filters.CharFilter(field_name="external_id", label="Your id of the case")
     patient_id = filters.CharFilter(field_name="patient__external_id", label="Your id of the patient")
     released = filters.BooleanFilter(field_name="released_at", lookup_expr="isnull", exclude=True)
-    advice = filters.ChoiceFilter(choices=ADVICE_CHOICES, method="by_answer")
-    top_class = filters.ChoiceFilter(choices=DX_CHOICES, method="by_answer")
+    advice = filters.ChoiceFilter(choices=ADVICE_CHOICES)
+    top_class = filters.ChoiceFilter(choices=DX_CHOICES)
 
     class Meta:
         model = Case
         fields: list[str] = []
-
-    def by_answer(self, cases: QuerySet[Case], name: str, value: Any) -> QuerySet[Case]:
-        return filter_by_answer(cases, **{name: value})

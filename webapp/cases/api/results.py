@@ -89,12 +89,11 @@ class CaseSerializer(serializers.ModelSerializer[Case]):
 
     @extend_schema_field(CaseResultSerializer(allow_null=True))
     def get_result(self, case: Case) -> Mapping[str, Any] | None:
-        results = case.results.all()
-        return CaseResultSerializer(results[0]).data if results else None
+        return CaseResultSerializer(case.answer).data if case.answer else None
 
     @extend_schema_field(ReviewSerializer)
     def get_review(self, case: Case) -> Mapping[str, Any]:
-        waiting = "waiting" if case.results.all() else "no_result"
+        waiting = "waiting" if case.answer_id else "no_result"
         return {
             "state": "released" if case.released_at else waiting,
             "reviewed_at": case.reviewed_at,
@@ -163,8 +162,7 @@ class CaseDetailSerializer(CaseSerializer):
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}, "nullable": True})
     def get_thresholds(self, case: Case) -> Mapping[str, float] | None:
-        results = case.results.all()
-        return dict(results[0].release.manifest["thresholds"]) if results else None
+        return dict(case.answer.release.manifest["thresholds"]) if case.answer else None
 
     def get_notice(self, case: Case) -> str:
         return NOTICE
