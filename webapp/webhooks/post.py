@@ -79,6 +79,8 @@ def _exchange(target: Target, body: bytes, headers: Mapping[str, str]) -> http.c
         connection.sock = _tls().wrap_socket(connected, server_hostname=target.host) if target.secure else connected
         connection.request("POST", target.path, body=body, headers=dict(headers))
         with connection.getresponse() as response:
+            if late.is_set():  # the connection's end is read as the end of the head
+                raise TimeoutError
             return response
     except (OSError, http.client.HTTPException, ValueError):
         if late.is_set():
