@@ -59,8 +59,7 @@ class CaseReportViewSet(ReportViewSet[Case]):
     queryset = Case.objects.all()
 
     def get_queryset(self) -> QuerySet[Case]:
-        cases = super().get_queryset().select_related("organisation", "batch", "reviewed_by")
-        return with_answers(cases)
+        return with_answers(super().get_queryset().select_related("batch__organisation", "reviewed_by"))
 
     @extend_schema(summary="A case as a PDF report", responses={(200, PDF): OpenApiTypes.BINARY})
     @action(detail=True, url_path="report.pdf")

@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Prefetch
 from django.utils import timezone
 
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.selectors import MOST_URGENT_FIRST
 from webapp.inference.models import Job
-from webapp.inference.selectors import with_answers
 from webapp.pages.templatetags.lens import class_name, percent, points
 from webapp.pages.words import ADVICE, STATES
 from webapp.reports import wording
@@ -25,11 +24,11 @@ def batch_report(batch: Batch) -> Document:
     """The report of a batch of any size, in a constant number of queries."""
     groups: dict[str, list[list[str]]] = {advice: [] for advice in (*ADVICE, "")}
     reviewed: Counter[str] = Counter()
-    cases = with_answers(batch.cases.order_by(*MOST_URGENT_FIRST), image_results=False)
-    for case in cases.select_related("batch").iterator(chunk_size=CHUNK):
-        result = wording.answer_of(case)
-        groups[result.advice if result else ""].append(_row(case))
-        if result:
+    why = Prefetch("images", Image.objects.filter(case__answer=None))  # asked of no others
+    cases = batch.cases.order_by(*MOST_URGENT_FIRST).select_related("patient").prefetch_related(why)
+    for case in cases.iterator(chunk_size=CHUNK):
+        groups[case.advice].append(_row(case))
+        if case.advice:
             reviewed[_review(case)] += 1
     images = Counter(dict(batch.images.order_by().values_list("state").annotate(Count("pk"))))
     data = {
@@ -71,7 +70,6 @@ def _facts(batch: Batch) -> Iterator[tuple[str, str]]:
 
 
 def _row(case: Case) -> list[str]:
-    result = wording.answer_of(case)
     person = [
         "" if case.age is None else str(case.age),
         "" if case.sex == Case.Sex.UNKNOWN else case.get_sex_display().lower(),
@@ -81,8 +79,8 @@ def _row(case: Case) -> list[str]:
         case.external_id,
         case.patient.external_id,
         ", ".join(part for part in person if part),
-        class_name(result.top_class) if result else _why(case),
-        f"{percent(result.malignant)} ± {points(result.uncertainty)}" if result else "",
+        class_name(case.top_class) if case.advice else _why(case),
+        "" if case.uncertainty is None else f"{percent(case.risk)} ± {points(case.uncertainty)}",
         _review(case),
     ]
 
@@ -94,7 +92,7 @@ def _why(case: Case) -> str:
 
 
 def _review(case: Case) -> str:
-    if wording.answer_of(case) is None:
+    if not case.advice:
         return ""
     return "Reviewed" if case.reviewed_at else "Not yet"
 

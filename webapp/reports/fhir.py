@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Prefetch
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
-from ml.classes import DISPLAY_NAMES
-from webapp.cases.models import Batch, Case
-from webapp.inference.models import CaseResult
-from webapp.inference.selectors import with_answers
+from ml.classes import BINARY, DISPLAY_NAMES
+from webapp.cases.models import Batch, Case, Image
+from webapp.inference.models import NEWEST, CaseResult, Result
 from webapp.pages.words import ADVICE, uncertainty_in_words
 from webapp.registry.models import ModelRelease
 from webapp.reports import wording
@@ -41,13 +41,16 @@ DIAGNOSTIC_IMAGING = {"system": f"{TERMINOLOGY}/v2-0074", "code": "IMG", "displa
 
 
 def case_bundle(case: Case) -> Iterator[str]:
-    """Pieces of the Bundle of a case that `with_answers` has fetched, with its organisation, batch and reviewer."""
+    """Pieces of the Bundle of a case that `with_answers` has fetched."""
     return _bundle(case.pk, [case])
 
 
 def batch_bundle(batch: Batch) -> Iterator[str]:
     """Pieces of the Bundle of a whole batch: any number of cases in little memory and a constant number of queries."""
-    cases = with_answers(batch.cases.select_related("organisation", "batch", "reviewed_by"))
+    cases = batch.cases.select_related("patient", "reviewed_by", "answer__release").defer("answer__release__manifest")
+    doubtful = Result.objects.filter(case__top_class__in=BINARY.codes).order_by(*NEWEST)  # asked for by `warnings`
+    images = Prefetch("images", Image.objects.order_by("created_at", "id"))
+    cases = cases.prefetch_related(images, Prefetch("images__results", doubtful))
     return _bundle(batch.pk, cases.iterator(chunk_size=CHUNK))
 
 
@@ -64,14 +67,13 @@ def _bundle(pk: uuid.UUID, cases: Iterable[Case]) -> Iterator[str]:
 def _resources(cases: Iterable[Case]) -> Iterator[Resource]:
     devices = set[str]()
     for case in cases:
-        result = wording.answer_of(case)
-        if result is not None:
-            device = _device(result.release)
+        if case.answer is not None:
+            device = _device(case.answer.release)
             if device["id"] not in devices:
                 devices.add(device["id"])
                 yield device
-            yield _observation(case, result, device["id"])
-        yield _report(case, result)
+            yield _observation(case, case.answer, device["id"])
+        yield _report(case)
 
 
 def _device(release: ModelRelease) -> Resource:
@@ -116,7 +118,8 @@ def _observation(case: Case, result: CaseResult, device: str) -> Resource:
     return observation
 
 
-def _report(case: Case, result: CaseResult | None) -> Resource:
+def _report(case: Case) -> Resource:
+    result = case.answer
     conclusion = " ".join(wording.sentences(result)) if result else ""
     report = {
         "resourceType": "DiagnosticReport",
@@ -127,7 +130,7 @@ def _report(case: Case, result: CaseResult | None) -> Resource:
         "category": [{"coding": [DIAGNOSTIC_IMAGING]}],
         "code": {"coding": [TRIAGE], "text": TRIAGE["display"]},
         **_about(case),
-        "performer": [{"type": "Organization", "display": case.organisation.name}],
+        "performer": [{"type": "Organization", "display": case.batch.organisation.name}],
     }
     if result is None:
         return report
@@ -144,7 +147,7 @@ def _report(case: Case, result: CaseResult | None) -> Resource:
 
 def _status(case: Case) -> str:
     """`final` once a clinician has released the answer; `registered` while there is none, `cancelled` if none comes."""
-    if wording.answer_of(case) is None:
+    if case.answer is None:
         return "registered" if case.batch.finished_at is None else "cancelled"
     return "final" if case.reviewed_at else "preliminary"
 

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from webapp.cases.models import Case
+from ml.classes import BINARY
+from webapp.cases.models import Case, Image
 from webapp.cases.templatetags.cases import stage
 from webapp.inference.models import CaseResult
 from webapp.pages.templatetags.lens import class_name, malignant_classes, percent, points
@@ -15,12 +16,6 @@ NOT_REVIEWED = "Not yet reviewed by a clinician"
 LEARNT = "the model learnt from dermoscopic pictures, so rely less on its answer here."
 
 
-def answer_of(case: Case) -> CaseResult | None:
-    """The current answer of a case that `with_answers` has fetched."""
-    results = case.results.all()
-    return results[0] if results else None
-
-
 def when(moment: datetime) -> str:
     """A moment in the site's time zone, which it names."""
     local = timezone.localtime(moment)
@@ -29,8 +24,7 @@ def when(moment: datetime) -> str:
 
 def headline(case: Case) -> str:
     """What is advised, or why nothing is, in a word or two."""
-    result = answer_of(case)
-    return ADVICE[result.advice].word if result else STATES[stage(case)].word
+    return ADVICE[case.advice].word if case.advice else STATES[stage(case)].word
 
 
 def sentences(result: CaseResult) -> list[str]:
@@ -45,20 +39,23 @@ def sentences(result: CaseResult) -> list[str]:
 
 
 def warnings(case: Case) -> list[str]:
-    """Why to rely less on the answer of a case that `with_answers` has fetched; empty where nothing speaks for it."""
-    result = answer_of(case)
-    if result is None:
+    """Why to rely less on the answer of a case; empty where nothing speaks for it.
+
+    It asks for the case's images, and for their results where the answer tells malignant from benign alone.
+    """
+    if case.answer is None:
         return []
     found = [] if case.capture == Case.Capture.DERMOSCOPIC else [f"{case.get_capture_display()}: {LEARNT}"]
     for number, image in enumerate(case.images.all(), 1):
-        answers = image.results.all()
-        if answers and image.was_unrecognised:
+        if image.state == Image.State.READY and image.was_unrecognised:
             found.append(
                 f"The model saw no lesion in picture {number} and answered only because a provider insisted: "
                 "do not rely on its numbers."
             )
-        elif answers and answers[0].probabilities.keys() != result.probabilities.keys():
-            found.append(f"Picture {number} was answered in other classes, so only malignant and benign are combined.")
+        if case.top_class in BINARY.codes and any(
+            result.probabilities.keys() != case.answer.probabilities.keys() for result in image.results.all()[:1]
+        ):
+            found.append(f"Picture {number} was answered in other classes: only malignant and benign are combined.")
     return found
 
 
