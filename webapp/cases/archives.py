@@ -15,6 +15,7 @@ from webapp.cases.parts import arrived_size, give_up_parts, given_up_before
 from webapp.errors import Problem
 from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring, ring_now
+from webapp.webhooks.events import archive_ended
 
 GIVEN_UP_AT_ONCE = 100
 
@@ -67,8 +68,11 @@ def finish(*, archive: Archive, token: uuid.UUID, report: list[dict[str, str]], 
     """End the unpacking: expanded, or refused for `reason`. The ZIP itself is not kept. False if the lease was lost."""
     state = Archive.State.REFUSED if reason else Archive.State.EXPANDED
     held = Archive.objects.filter(pk=archive.pk, state=Archive.State.STORED, lease_token=token)
-    if not held.update(state=state, reason=reason, report=report, **UNLEASED):
-        return False
+    with transaction.atomic():
+        if not held.update(state=state, reason=reason, report=report, **UNLEASED):
+            return False
+        archive.state, archive.reason, archive.report = state, reason, report
+        archive_ended(archive=archive)
     storage.delete(archive.key)
     return True
 

@@ -8,6 +8,7 @@ from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.errors import Problem
 from webapp.inference.selectors import is_unfinished
 from webapp.notify.services import tell_patient
+from webapp.webhooks.events import case_released
 
 
 @transaction.atomic
@@ -29,6 +30,7 @@ def release_case(*, actor: Actor, case: Case, note: str = "") -> Case:
     if changed:
         record(actor=actor, action="case.released", object_id=case.id, organisation=case.organisation)
         tell_patient(case=case)
+        case_released(case=case)
     return case
 
 

@@ -23,6 +23,7 @@ from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.services import cancel_jobs, enqueue
 from webapp.queue import Task, ring
+from webapp.webhooks.events import batch_cancelled
 
 INSERT_SIZE = 1000
 MAX_CASES = 20_000  # in a batch: all of HAM10000 fits
@@ -263,6 +264,7 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
     batch.save(update_fields=["state", "finished_at"])
     batch.images.filter(state=Image.State.AWAITING_UPLOAD).update(state=Image.State.EXPIRED, ended_at=batch.finished_at)
     cancel_jobs(batch=batch)
+    batch_cancelled(batch=batch)
     record(actor=actor, action="batch.cancelled", object_id=batch.id, organisation=batch.organisation)
     return batch
 
