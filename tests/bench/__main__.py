@@ -24,6 +24,7 @@ BENCHES: Final = (
     "peers",
     "intake",
     "growth",
+    "footprint",
     "faults",
     "soak",
 )

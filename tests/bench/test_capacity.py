@@ -1,0 +1,42 @@
+"""What an image costs is counted right, and the document says what the arithmetic gives."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.bench.capacity import DOCUMENT, Assumed, Measured, Plan, filled_in, tables
+from tests.bench.footprint import processor_seconds
+
+BURN = "import time\nwhile time.process_time() < 0.5: pass"
+
+
+def test_the_document_has_the_tables_of_today() -> None:
+    text = DOCUMENT.read_text()
+    assert filled_in(text, tables(Measured(), Assumed())) == text, "run: python -m tests.bench.capacity --write"
+
+
+def test_a_plan_is_the_arithmetic_that_it_says() -> None:
+    one = Measured(web=10, worker_cpu=20, worker_inference=30, postgres=40, kept_kb=100, rows_kb=4)
+    plan = Plan(86_400 * 60, one, Assumed(peak=2, busy=0.5, core_hour=1, database_core_hour=2, pictures_days=10))
+    assert (plan.mean, plan.peak) == (60, 120)
+    assert plan.cores(10) == 3  # 120 images a second, each 10 ms of a core that is half busy: 2.4
+    assert plan.stored_tb(100, 10) == pytest.approx(5.184)
+    costs = [dollars for _, dollars in plan.costs()]
+    assert costs[0] == pytest.approx(60 * 0.060 / 0.5 * 24)
+    assert costs[1] == plan.cores(40) * 24 * 2
+
+
+def test_processor_time_is_that_of_a_process_and_of_what_it_started() -> None:
+    before = processor_seconds(os.getpid())
+    subprocess.run([sys.executable, "-c", BURN], check=True)  # has ended: its time is its parent's
+    ended = processor_seconds(os.getpid())
+    assert 0.5 <= ended - before < 5
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{BURN}\nprint(flush=True)\ninput()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert processor_seconds(os.getpid()) - ended >= 0.5  # still running
+        child.communicate(b"\n")
