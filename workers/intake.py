@@ -2,8 +2,10 @@
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict
 
+import cv2
 import structlog
 from django.conf import settings
 
@@ -13,20 +15,21 @@ from ml.imaging.quality import check
 from ml.imaging.refusal import ImageRefused
 from webapp import storage
 from webapp.cases.archives import claim_archive
-from webapp.cases.intake import Found, accept, claim_images, refuse
-from webapp.cases.models import Image
+from webapp.cases.intake import Found, claim_images, settle
+from webapp.cases.models import Image, Priority
 from webapp.cases.unpacking import expand
 from webapp.queue import Task, ring_now
 from workers.task import task
 
 logger = structlog.get_logger(__name__)
-CLAIM_SIZE = 8
+CLAIM_SIZE = 16
 RUN_SECONDS = 5  # then another wake-up goes on, so that the sweep and the messages get their turn
 
 
 @task(Task.INSPECT, soft_limit=300, hard_limit=330)
 def inspect_waiting() -> None:
     """Inspect images until none waits."""
+    cv2.setNumThreads(1)  # the workers beside this one have the other cores
     started = time.monotonic()
     while time.monotonic() - started < RUN_SECONDS:
         token, images = claim_images(limit=CLAIM_SIZE)
@@ -34,40 +37,53 @@ def inspect_waiting() -> None:
             return
         if len(images) == CLAIM_SIZE:
             ring_now(Task.INSPECT)  # there may be work for another thread or worker too
-        for image in images:
-            try:
-                inspect(image, token)
-            except Exception:  # storage is away, or a fault of ours: the lease runs out, and the others go on
-                logger.exception("inspection_failed", image=str(image.pk))
+        _inspect_all(images, token)
     ring_now(Task.INSPECT)
 
 
-def inspect(image: Image, token: uuid.UUID) -> None:
-    """Inspect one leased image and end its intake."""
+def _inspect_all(images: Sequence[Image], token: uuid.UUID) -> None:
+    """Inspect leased images and end their intake together; but that of a person who waits at once."""
+    found = []
+    for image in images:
+        try:
+            found.append((image, inspect(image)))
+        except Exception:  # storage is away, or a fault of ours: the lease runs out, and the others go on
+            logger.exception("inspection_failed", image=str(image.pk))
+        if image.batch.priority == Priority.INTERACTIVE:
+            _settle(found, token)
+            found = []
+    _settle(found, token)
+
+
+def _settle(found: Sequence[tuple[Image, Found]], token: uuid.UUID) -> None:
     try:
-        size = storage.size(image.upload_key) or 0
-        if size > settings.UPLOAD_MAX_BYTES:
-            raise ImageRefused("too_large_bytes")
-        picture = decode(storage.read(image.upload_key) if size else b"")
-    except ImageRefused as refusal:
-        ended = refuse(image=image, token=token, code=refusal.code, advice=refusal.message)
-    else:
-        ended = _judge(image, token, picture)
-    if ended:
-        storage.delete(image.upload_key)  # the original with its metadata is not kept
-    logger.info("image_inspected", image=str(image.pk), state=image.state, reason=image.reason)
+        ended = settle(token=token, found=found)
+        for image in ended:
+            storage.delete(image.upload_key)  # the original with its metadata is not kept
+            logger.info("image_inspected", image=str(image.pk), state=image.state, reason=image.reason)
+    except Exception:  # the database or storage is away: the leases run out
+        logger.exception("settling_failed", images=[str(image.pk) for image, _ in found])
 
 
-def _judge(image: Image, token: uuid.UUID, picture: Decoded) -> bool:
-    """Store the derivatives of a picture, and accept it or refuse it for its quality."""
+def inspect(image: Image) -> Found:
+    """Look at one image, and store its derivatives. Raises whatever storage does where it is away."""
+    try:
+        return _judged(image, decode(storage.read(image.upload_key, limit=settings.UPLOAD_MAX_BYTES + 1)))
+    except FileNotFoundError:
+        refusal = ImageRefused("empty")
+    except ImageRefused as refused:
+        refusal = refused
+    return Found(code=refusal.code, advice=refusal.message)
+
+
+def _judged(image: Image, picture: Decoded) -> Found:
+    """Store the derivatives of a picture, and judge its quality."""
     made = derivatives(picture.image)
     storage.write(image.clean_key, made.clean)
     storage.write(image.thumbnail_key, made.thumbnail)
     flags = [asdict(flag) for flag in check(picture.image).flags]
-    found = Found(sha256=picture.sha256, width=made.width, height=made.height, quality=flags)
-    if flags:
-        return refuse(image=image, token=token, code=flags[0]["code"], advice=flags[0]["advice"], found=found)
-    return accept(image=image, token=token, found=found)
+    first = flags[0] if flags else {"code": "", "advice": ""}
+    return Found(picture.sha256, made.width, made.height, flags, first["code"], first["advice"])
 
 
 @task(Task.EXPAND, soft_limit=1800, hard_limit=1860)

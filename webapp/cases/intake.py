@@ -2,12 +2,14 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import groupby
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
@@ -21,75 +23,87 @@ from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring_now
 
 FORGOTTEN_AT_ONCE = 100
+ENDED_COLUMNS = [
+    *("state", "reason", "advice", "ended_at", "lease_token", "lease_until"),
+    *("sha256", "width", "height", "quality"),
+]
 
 
 @dataclass(frozen=True)
 class Found:
-    """What intake found in a file that could be decoded. `width` and `height` are of the stored derivative."""
+    """What intake found of a file. `width` and `height` are of the stored derivative, 0 where there is none.
 
-    sha256: str
-    width: int
-    height: int
+    With a `code` the image cannot be used, and `advice` says what to do.
+    """
+
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
     quality: Sequence[dict[str, Any]] = ()
+    code: str = ""
+    advice: str = ""
 
 
-def waiting_images() -> Any:
+UNCHECKED = Found(
+    code="inspection_failed",
+    advice="This file could not be checked. Please export the picture again as JPEG and send that.",
+)
+
+
+def waiting_images() -> "QuerySet[Image]":
     """Images that nobody is inspecting, people who wait first."""
     return Image.objects.filter(state=Image.State.STORED, lease_token=None).order_by("batch__priority", "stored_at")
 
 
 def claim_images(*, limit: int) -> tuple[uuid.UUID, list[Image]]:
-    """Lease images to inspect."""
-    return claim(waiting_images().select_related("batch"), limit=limit)
+    """Lease images to inspect. One whose inspection died before comes alone, so that it cannot take others with it."""
+    waiting = waiting_images().select_related("batch")
+    token, images = claim(waiting.filter(attempt__gt=0), limit=1)
+    return (token, images) if images else claim(waiting.filter(attempt=0), limit=limit)
 
 
-def accept(*, image: Image, token: uuid.UUID, found: Found) -> bool:
-    """The image is fit: it joins the queue if its batch is submitted. False if the lease was lost.
+def settle(*, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Image]:
+    """End the intake of leased images, each with what was found of it; gives those whose lease held.
 
-    A second image of the same bytes in a batch is refused as `duplicate`.
+    A fit one joins the queue if its batch is submitted; one that cannot be used is counted, and the rest goes on. A
+    second image of the same bytes in a batch is refused as `duplicate`.
     """
-    try:
-        with transaction.atomic():
-            batch = Batch.objects.select_for_update().get(pk=image.batch_id)
-            if not _end(image, token, state=Image.State.READY, **_columns(found)):
-                return False
-            if batch.state == Batch.State.SUBMITTED:
-                enqueue(batch=batch, images=[image])
-            return True
-    except IntegrityError as error:
-        if "image_no_duplicate_in_batch" not in str(error):
-            raise
-    return refuse(
-        image=image,
-        token=token,
-        code="duplicate",
-        advice=SENTENCES["duplicate"],
-        found=replace(found, quality=()),
-    )
+    ended = []
+    by_batch = sorted(found, key=lambda pair: pair[0].batch_id)
+    for batch_id, pairs in groupby(by_batch, key=lambda pair: pair[0].batch_id):
+        ended += _settle(batch_id, token, list(pairs))
+    return ended
 
 
 @transaction.atomic
-def refuse(*, image: Image, token: uuid.UUID, code: str, advice: str, found: Found = Found("", 0, 0)) -> bool:
-    """The image cannot be used; the rest of its batch goes on. False if the lease was lost."""
-    batch = Batch.objects.select_for_update().get(pk=image.batch_id)
-    changed = _end(image, token, state=Image.State.REJECTED, reason=code, advice=advice, **_columns(found))
-    if changed and batch.state == Batch.State.SUBMITTED:
-        end_images(batch=batch, ended=[image], failures=1)
-    return changed
+def _settle(batch_id: uuid.UUID, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Image]:
+    batch = Batch.objects.select_for_update().get(pk=batch_id)  # so nobody else makes an image of this batch ready
+    leased = Image.objects.filter(pk__in=[image.pk for image, _ in found], state=Image.State.STORED, lease_token=token)
+    held = set(leased.select_for_update().values_list("pk", flat=True))
+    ready = batch.images.filter(state=Image.State.READY, sha256__in=[one.sha256 for _, one in found])
+    taken = set(ready.values_list("sha256", flat=True))
+    ended = [_ended(image, one, taken) for image, one in found if image.pk in held]
+    Image.objects.bulk_update(ended, ENDED_COLUMNS)
+    if batch.state == Batch.State.SUBMITTED:
+        fit = [image for image in ended if image.state == Image.State.READY]
+        unfit = [image for image in ended if image.state == Image.State.REJECTED]
+        enqueue(batch=batch, images=fit)
+        if unfit:
+            end_images(batch=batch, ended=unfit, failures=len(unfit))
+    return ended
 
 
-def _columns(found: Found) -> dict[str, Any]:
-    return {**asdict(found), "quality": list(found.quality)}
-
-
-def _end(image: Image, token: uuid.UUID, **changes: Any) -> bool:
-    ended = {**changes, **UNLEASED, "ended_at": timezone.now()}
-    rows = Image.objects.filter(pk=image.pk, state=Image.State.STORED, lease_token=token)
-    if not rows.update(**ended):
-        return False
-    for name, value in ended.items():
-        setattr(image, name, value)
-    return True
+def _ended(image: Image, found: Found, taken: set[str]) -> Image:
+    """The image with what was found of it. `taken` are the digests of its batch that are ready, and gains its own."""
+    if not found.code and found.sha256 in taken:
+        found = replace(found, quality=(), code="duplicate", advice=SENTENCES["duplicate"])
+    image.sha256, image.width, image.height, image.quality = found.sha256, found.width, found.height, [*found.quality]
+    image.state = Image.State.REJECTED if found.code else Image.State.READY
+    image.reason, image.advice, image.ended_at = found.code, found.advice, timezone.now()
+    image.lease_token = image.lease_until = None
+    if not found.code:
+        taken.add(found.sha256)
+    return image
 
 
 @transaction.atomic
@@ -137,13 +151,8 @@ def sweep_images() -> int:
     lost = Image.objects.filter(expired(), state=Image.State.STORED)
     changed = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).update(**UNLEASED)
     for image in lost.filter(attempt__gte=settings.MAX_ATTEMPTS):
-        if image.lease_token is not None and refuse(
-            image=image,
-            token=image.lease_token,
-            code="inspection_failed",
-            advice="This file could not be checked. Please export the picture again as JPEG and send that.",
-        ):
-            changed += 1
+        if image.lease_token is not None:
+            changed += len(settle(token=image.lease_token, found=[(image, UNCHECKED)]))
     changed += _expire_uploads()
     if waiting_images().exists():
         ring_now(Task.INSPECT, again=True)

@@ -16,7 +16,7 @@ from tests.factories import PROBABILITIES, ReleaseFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from webapp import storage
 from webapp.audit.models import Event
-from webapp.cases.intake import Found, accept, claim_images, refuse
+from webapp.cases.intake import Found, claim_images, settle
 from webapp.cases.models import Batch, Image
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Result
@@ -32,7 +32,7 @@ def inspect_all() -> None:
     token, images = claim_images(limit=1000)
     for image in images:
         storage.write(image.clean_key, b"jpeg")
-        assert accept(image=image, token=token, found=Found(sha256=uuid.uuid4().hex * 2, width=600, height=450))
+        assert settle(token=token, found=[(image, Found(sha256=uuid.uuid4().hex * 2, width=600, height=450))])
 
 
 def answer_all(release: ModelRelease) -> None:
@@ -113,10 +113,10 @@ def test_results_are_exported_one_row_a_case() -> None:
         clinic.upload(image, b"bytes")
     token, images = claim_images(limit=2)
     for image in images:
-        accept(image=image, token=token, found=Found(sha256=uuid.uuid4().hex * 2, width=600, height=450))
+        settle(token=token, found=[(image, Found(sha256=uuid.uuid4().hex * 2, width=600, height=450))])
     token, images = claim_images(limit=2)
     for image in images:
-        refuse(image=image, token=token, code="blurred", advice="Hold still.")
+        settle(token=token, found=[(image, Found(code="blurred", advice="Hold still."))])
     good(clinic.post(f"/batches/{batch['id']}/submit"))
     answer_all(release)
     assert good(clinic.get(f"/batches/{batch['id']}"))["state"] == "completed_with_failures"

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, ReleaseFactory
 from tests.webapp.inference.test_completion import outcome
 from webapp.audit.services import SYSTEM
-from webapp.cases.intake import Found, accept, claim_images, override_quality, refuse, sweep_images
+from webapp.cases.intake import Found, claim_images, override_quality, settle, sweep_images
 from webapp.cases.models import Batch, Image
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.errors import Problem
@@ -77,9 +77,9 @@ class BatchMachine(RuleBasedStateMachine):
         for image in images:
             if good:
                 digest = "a" * 64 if same_bytes else image.pk.hex * 2
-                accept(image=image, token=token, found=Found(digest, 600, 450))
+                settle(token=token, found=[(image, Found(digest, 600, 450))])
             else:
-                refuse(image=image, token=token, code="corrupt", advice="Send it again.")
+                settle(token=token, found=[(image, Found(code="corrupt", advice="Send it again."))])
 
     @rule(target=runs, limit=st.integers(1, 4))
     def start_running(self, limit: int) -> tuple[uuid.UUID, list[Job]]:
