@@ -94,7 +94,7 @@ def receiving(tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     receiver = Receiver(server.server_address[1], "https" if tls else "http")
-    threading.Thread(target=server.serve_forever, name="receiver", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), name="receiver", daemon=True).start()
     try:
         yield receiver
     finally:
