@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Prefetch
 
 from ml.advice import Advice
 from ml.classes import EIGHT
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import CaseResult
-from webapp.inference.selectors import with_answers
 from webapp.registry.models import ModelRelease
 
 NOTICE = "Support for a professional's decision, not a diagnosis."
@@ -73,7 +73,9 @@ def as_json(batch: Batch) -> Iterator[str]:
 def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
     thresholds = _Thresholds()
     ended = batch.finished_at is not None
-    for case in with_answers(batch.cases.all(), image_results=False).iterator(chunk_size=CHUNK):
+    cases = batch.cases.select_related("patient", "answer__release").defer("answer__release__manifest")
+    images = Prefetch("images", Image.objects.only("case", "state", "reason").order_by("created_at", "id"))
+    for case in cases.prefetch_related(images).iterator(chunk_size=CHUNK):
         yield dict(zip(COLUMNS, _row(case, thresholds, ended), strict=True))
 
 
