@@ -63,7 +63,7 @@ class Clinic:
         self, photos: Sequence[Photo], *, name: str, on_upload: Callable[[], None] = lambda: None
     ) -> dict[str, Any]:
         """Create a batch, upload every image, submit; gives the batch. `on_upload` is called after each image."""
-        batch = self._post(
+        batch = self.post(
             "batches",
             {"name": name, "cases": [photo.manifest() for photo in photos]},
             headers={"Idempotency-Key": str(uuid.uuid4())},
@@ -76,12 +76,12 @@ class Clinic:
                 target["method"], target["url"], headers=target["headers"], content=content, timeout=60
             )
             response.raise_for_status()
-            self._post(f"images/{image['id']}/complete")
+            self.post(f"images/{image['id']}/complete")
             on_upload()
 
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
             list(pool.map(upload, batch["images"]))
-        return self._post(f"batches/{batch['id']}/submit")
+        return self.post(f"batches/{batch['id']}/submit")
 
     def batch(self, batch_id: str) -> dict[str, Any]:
         """The batch as it stands: `state`, `remaining` and counts."""
@@ -98,7 +98,7 @@ class Clinic:
 
     def cases(self, batch_id: str) -> list[dict[str, Any]]:
         """Every case of a batch with its result."""
-        return list(self._pages("cases", batch=batch_id))
+        return list(self.pages("cases", batch=batch_id))
 
     def case(self, case_id: str) -> dict[str, Any]:
         """One case with its images and their results."""
@@ -107,7 +107,7 @@ class Clinic:
     def refused(self, batch_id: str) -> dict[str, str]:
         """Why images of a batch were refused, by the clinic's own id of the case."""
         return {
-            image["case_id"]: image["reason"] for image in self._pages(f"batches/{batch_id}/images", state="rejected")
+            image["case_id"]: image["reason"] for image in self.pages(f"batches/{batch_id}/images", state="rejected")
         }
 
     def results_csv(self, batch_id: str) -> bytes:
@@ -116,7 +116,7 @@ class Clinic:
 
     def release(self, case_id: str, note: str) -> dict[str, Any]:
         """Give a case's result to its patient."""
-        return self._post(f"cases/{case_id}/release", {"note": note})
+        return self.post(f"cases/{case_id}/release", {"note": note})
 
     def download(self, address: str) -> bytes:
         """A file of the API, such as a heatmap."""
@@ -124,7 +124,8 @@ class Clinic:
         response.raise_for_status()
         return response.content
 
-    def _pages(self, address: str, **query: str) -> Iterator[dict[str, Any]]:
+    def pages(self, address: str, **query: str) -> Iterator[dict[str, Any]]:
+        """Every row of a list, page after page."""
         page = self._get(address, page_size=500, **query)
         while True:
             yield from page["results"]
@@ -137,9 +138,10 @@ class Clinic:
         response.raise_for_status()
         return dict(response.json())
 
-    def _post(
+    def post(
         self, address: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
+        """What the API answers to this body."""
         response = self._http.post(address, json=body or {}, headers=headers)
         response.raise_for_status()
         return dict(response.json())

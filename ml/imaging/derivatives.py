@@ -25,20 +25,20 @@ class Derivatives:
 
 def derivatives(image: Image.Image) -> Derivatives:
     """`clean` (longest side at most 2048 pixels) and `thumbnail` (at most 320) of an RGB `image`; never enlarged."""
-    clean = _bare(image, CLEAN_SIDE)
+    clean = _bare(image, CLEAN_SIDE, Image.Resampling.LANCZOS)
     return Derivatives(
         clean=_jpeg(clean, CLEAN_QUALITY),
-        thumbnail=_jpeg(_bare(clean, THUMBNAIL_SIDE), THUMBNAIL_QUALITY),
+        thumbnail=_jpeg(_bare(clean, THUMBNAIL_SIDE, Image.Resampling.HAMMING), THUMBNAIL_QUALITY),
         width=clean.width,
         height=clean.height,
     )
 
 
-def _bare(image: Image.Image, side: int) -> Image.Image:
+def _bare(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
     """A copy that shares nothing with `image` but its pixels: Pillow writes a comment or profile found in `info`."""
     bare = Image.new("RGB", image.size)
     bare.paste(image)
-    bare.thumbnail((side, side), Image.Resampling.LANCZOS)
+    bare.thumbnail((side, side), resampling)
     return bare
 
 

@@ -25,6 +25,7 @@ Limits: HAM10000 is mostly light skin under a dermatoscope. A red cloth may pass
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -151,12 +152,19 @@ def _spot(smooth: Plane) -> float:
 
     `smooth` has shape (height, width, 3).
     """
-    height, width = smooth.shape[:2]
+    plane, fit = _plane(*smooth.shape[:2])
+    colours = smooth.reshape(-1, 3).T.copy()  # each channel in one piece
+    flat = colours - (colours @ fit) @ plane
+    distance = flat - np.median(flat, axis=1, keepdims=True)
+    return float(np.percentile(np.sqrt(np.einsum("ij,ij->j", distance, distance)), 98))
+
+
+@lru_cache(maxsize=8)
+def _plane(height: int, width: int) -> tuple[Plane, Plane]:
+    """An even slope over a picture, (3, pixels): constant, x and y; and what fits it by least squares, (pixels, 3)."""
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    slope = np.stack([np.ones(x.size), x.ravel(), y.ravel()], axis=1).astype(np.float32)
-    colours = smooth.reshape(-1, 3)
-    flat = colours - slope @ np.linalg.lstsq(slope, colours, rcond=None)[0]
-    return float(np.percentile(np.linalg.norm(flat - np.median(flat, axis=0), axis=1), 98))
+    plane = np.stack([np.ones(x.size), x.ravel(), y.ravel()])
+    return plane.astype(np.float32), np.linalg.pinv(plane).astype(np.float32)
 
 
 def _sharpness(lightness: Plane) -> float:

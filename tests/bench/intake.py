@@ -1,0 +1,110 @@
+"""How fast a clinic's backlog comes in: `python -m tests.bench.intake [--scale 0.1]`.
+
+A manifest of 10,000 cases through the API, each with one image and the answer with a presigned URL for each; URLs
+alone, as a client asks for them page by page; and a ZIP of 1,000 images, from the first byte sent until every image is
+checked and waits for the model. No inference worker runs, so the figures are of the intake alone.
+"""
+
+import io
+import sys
+import time
+import uuid
+import zipfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+
+from deploy.local.clinic import UPLOADS_AT_ONCE, Clinic, Photo
+from deploy.local.commands import COMMANDS
+from tests.bench.figures import Figure
+from tests.bench.report import alone
+from tests.bench.service import INFERENCE, Service, photos, running_service, wait_for
+
+CASES = 10_000
+IMAGES = 1000
+MANIFEST_SECONDS = 10
+PAGE = 500
+"""URLs in one page, the most that the API gives."""
+
+
+def measure(scale: float) -> Sequence[Figure]:
+    """Seconds for the manifest, URLs a second, and seconds for the ZIP."""
+    cases, images = max(PAGE, round(CASES * scale)), max(10, round(IMAGES * scale))
+    pictures = photos(images)
+    others = [name for name in COMMANDS if name != INFERENCE]
+    with running_service(services=others) as service:
+        clinic = service.clinic("intake")
+        first, repeat, batch = send_manifest(clinic, cases)
+        urls = ask_for_urls(clinic, batch, cases)
+        sent, unpacked, queued = send_archive(service, clinic, pictures)
+        clinic.close()
+    met = first <= MANIFEST_SECONDS if cases >= CASES else None
+    return [
+        Figure("manifest accepted", first, "s", f"≤ {MANIFEST_SECONDS}", met, f"{cases} cases, each with a URL"),
+        Figure("the same manifest again", repeat, "s", note="the same Idempotency-Key: fresh URLs, nothing made"),
+        Figure("presigned URLs", urls, "URLs/s", note=f"in pages of {PAGE}, one after the other"),
+        Figure("ZIP sent", sent, "s", note=f"{images} images of 600 × 450 in parts, {UPLOADS_AT_ONCE} at once"),
+        Figure("ZIP unpacked", unpacked, "s", note="from the first byte sent"),
+        Figure("ZIP checked and queued", queued, "s", note="from the first byte sent until all wait for the model"),
+        Figure("images checked", images / (queued - sent), "images/s", note="unpacked, decoded, judged, stored again"),
+    ]
+
+
+def send_manifest(clinic: Clinic, cases: int) -> tuple[float, float, str]:
+    """Seconds until a manifest is answered, and again with the same key; and the batch's id."""
+    rows = [
+        {"case_id": f"C-{n}", "patient_id": f"P-{n % 7000}", "age": n % 90, "sex": "female", "images": [f"{n}.jpg"]}
+        for n in range(cases)
+    ]
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    seconds = []
+    for _ in range(2):
+        started = time.monotonic()
+        batch = clinic.post("batches", {"name": "backlog", "cases": rows}, headers=key)
+        seconds.append(time.monotonic() - started)
+        if len({image["upload"]["url"] for image in batch["images"]}) != cases:
+            raise RuntimeError("not every image has a URL of its own")
+    return seconds[0], seconds[1], str(batch["id"])
+
+
+def ask_for_urls(clinic: Clinic, batch: str, cases: int) -> float:
+    """URLs a second."""
+    started = time.monotonic()
+    urls = sum(1 for image in clinic.pages(f"batches/{batch}/images", state="awaiting_upload") if image["upload"])
+    if urls != cases:
+        raise RuntimeError(f"{urls} URLs for {cases} images")
+    return urls / (time.monotonic() - started)
+
+
+def send_archive(service: Service, clinic: Clinic, pictures: Sequence[Photo]) -> tuple[float, float, float]:
+    """Seconds until a ZIP has been sent, has been unpacked, and until all its images wait for the model."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for photo in pictures:
+            archive.writestr(photo.filename, photo.data)
+    data = packed.getvalue()
+    batch = clinic.post("batches", {"name": "archive", "archive": True})["id"]
+    started = time.monotonic()
+    parts = clinic.post(f"batches/{batch}/archive/parts", {"size": len(data)})["parts"]
+    begins = [sum(part["size"] for part in parts[:n]) for n in range(len(parts))]
+
+    def put(begin: int, number: int) -> None:
+        part = parts[number]
+        piece = data[begin : begin + part["size"]]
+        httpx.put(part["upload"]["url"], content=piece, timeout=60).raise_for_status()
+
+    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+        list(pool.map(put, begins, range(len(parts))))
+    clinic.post(f"batches/{batch}/archive/complete")
+    sent = time.monotonic() - started
+    state = "SELECT 1 FROM cases_archive WHERE batch_id = %s AND state = 'stored'"
+    wait_for(lambda: not service.query(state, batch), timeout=600)
+    unpacked = time.monotonic() - started
+    service.wait_for_intake(batch)
+    clinic.post(f"batches/{batch}/submit")
+    return sent, unpacked, time.monotonic() - started
+
+
+if __name__ == "__main__":
+    sys.exit(alone("intake", measure))
