@@ -229,7 +229,7 @@ class CaseResultFactory(factory.django.DjangoModelFactory[CaseResult]):
     def held(self, create: bool, extracted: Any, **kwargs: Any) -> None:
         """It holds for its case, as it does once the worker has written it."""
         if create:
-            hold(result=self)
+            hold(results=[self])
             self.case.refresh_from_db()
 
 

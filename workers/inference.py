@@ -1,7 +1,7 @@
 """The inference worker: claims what is queued, reads and decodes ahead, keeps the model warm.
 
-One process for each device, `--pool threads --concurrency 1`. While the model works on one batch, a small thread pool
-already reads and decodes the next, so the device does not wait for storage.
+One process for each device, `--pool threads --concurrency 1`. While the model works on one batch, threads read and
+decode the next and write the results of the one before, so the device waits neither for storage nor for Postgres.
 """
 
 import hashlib
@@ -10,9 +10,10 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -24,13 +25,14 @@ from celery.signals import worker_ready, worker_shutdown
 from django.conf import settings
 from django.db import close_old_connections, connection
 
-from ml.imaging.overlay import render_heatmap
+from ml.imaging.overlay import pack
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Prediction, Runtime
 from webapp import storage
-from webapp.inference.claim import claim_jobs
-from webapp.inference.models import Job, Result
-from webapp.inference.services import Outcome, fail, heartbeat, say_goodbye, succeed, turn_away
+from webapp.cases.models import NOT_A_LESION, Priority
+from webapp.inference.claim import claim_jobs, somebody_waits
+from webapp.inference.models import Job
+from webapp.inference.services import End, Outcome, finish, heartbeat, say_goodbye
 from webapp.leases import extend
 from webapp.queue import QUEUES, Task, ring_now
 from webapp.registry.models import ModelRelease
@@ -48,10 +50,10 @@ RUN_SECONDS = 60  # then another wake-up goes on, so that a stop never waits lon
 
 @dataclass(frozen=True)
 class Prepared:
-    """One image as stored (for the heatmap and the record) and as the model takes it."""
+    """One image as the model takes it, and the SHA-256 of the file that it came from."""
 
-    data: bytes
     pixels: np.ndarray
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Batch:
     release: ModelRelease
     runtime: Runtime
     reading: Sequence[tuple[Job, "Future[Prepared]"]]
+    claimed: float  # by the monotonic clock
 
 
 _device = Lock()  # held by the thread that loads or runs a model
@@ -84,7 +87,6 @@ def load_active() -> tuple[ModelRelease, Runtime] | None:
         return None
     with _device:
         runtime = _runtime(release.bundle_sha256)
-    heartbeat(worker=WORKER, release=release)
     return release, runtime
 
 
@@ -97,7 +99,9 @@ def keep_warm(stop: Event) -> None:
     while True:
         try:
             close_old_connections()
-            warm = load_active() is not None or warm
+            if loaded := load_active():
+                warm = True
+                heartbeat(worker=WORKER, release=loaded[0])
         except Exception:
             logger.exception("not_warm")  # the database or storage is away, or the bundle is unusable: try again
         if warm:  # also while the database is away: to start this process again would not bring it back
@@ -128,13 +132,17 @@ def _end(**_: Any) -> None:
 
 @task(Task.DRAIN, soft_limit=600, hard_limit=660)
 def drain() -> None:
-    """Answer queued images until none is left."""
+    """Answer queued images until none is left.
+
+    While the model works on one batch, the next is read and decoded and the results of the one before are written.
+    """
     stop_at = time.monotonic() + RUN_SECONDS
-    with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers:
+    with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers, _writer() as write:
         ahead = _claim(readers)
         while ahead is not None:
             batch, ahead = ahead, _claim(readers) if time.monotonic() < stop_at else None
-            _answer(batch)
+            _answer_people(batch)
+            write(batch, _answer(batch))
     if time.monotonic() >= stop_at:
         ring_now(Task.DRAIN)
 
@@ -150,44 +158,47 @@ def _claim(readers: ThreadPoolExecutor) -> Batch | None:
         return None
     if len(jobs) == settings.INFERENCE_BATCH:
         ring_now(Task.DRAIN)  # there may be work for another worker too
-    return Batch(
-        token, release, runtime, [(job, readers.submit(_prepare, runtime, job.image.clean_key)) for job in jobs]
-    )
+    reading = [(job, readers.submit(_prepare, runtime, job.image.clean_key)) for job in jobs]
+    return Batch(token, release, runtime, reading, time.monotonic())
+
+
+def _answer_people(bulk: Batch) -> None:
+    """Answer those who came in person since `bulk` was claimed: alone, so that they wait for nothing but their own."""
+    if all(job.priority == Priority.INTERACTIVE for job, _ in bulk.reading) or not somebody_waits():
+        return
+    token, jobs = claim_jobs(limit=settings.INFERENCE_BATCH, people_only=True)
+    with ThreadPoolExecutor(READERS) as readers:  # the others have the next batch to read
+        reading = [(job, readers.submit(_prepare, bulk.runtime, job.image.clean_key)) for job in jobs]
+        batch = replace(bulk, token=token, reading=reading, claimed=time.monotonic())
+        _write(batch, _answer(batch))
 
 
 def _prepare(runtime: Runtime, key: str) -> Prepared:
     data = storage.read(key)
-    return Prepared(data, runtime.prepare(data))
+    return Prepared(runtime.prepare(data), hashlib.sha256(data).hexdigest())
 
 
-def _answer(batch: Batch) -> None:
-    """Run the model on a leased batch and write each result. One bad image fails one job."""
+def _answer(batch: Batch) -> list[tuple[Job, End]]:
+    """Run the model on a leased batch: how each job ends. One bad image fails one job."""
+    ends: list[tuple[Job, End]] = []
     jobs, prepared = [], []
     for job, future in batch.reading:
         try:
             prepared.append(future.result())
             jobs.append(job)
         except ImageRefused as refusal:
-            fail(job=job, token=batch.token, reason=refusal.code)
+            ends.append((job, refusal.code))
         except FileNotFoundError:
-            fail(job=job, token=batch.token, reason="image_missing")
+            ends.append((job, "image_missing"))
         except Exception as error:  # storage is away: the lease runs out, and a later attempt may find it back
             logger.warning("image_not_read", job=job.pk, error=type(error).__name__)
-    extend(Job.objects.all(), batch.token)  # the batch waited while the one before it was answered
+    if time.monotonic() - batch.claimed > settings.LEASE_SECONDS / 4:
+        extend(Job.objects.all(), batch.token)  # the batch waited while the one before it was answered
     with _device:
         predictions = _predict(batch.runtime, prepared)
     for job, image, prediction in zip(jobs, prepared, predictions, strict=True):
-        if prediction is None:
-            fail(job=job, token=batch.token, reason="model_error")
-            continue
-        if not (prediction.recognised or job.image.was_unrecognised):
-            turned = turn_away(job=job, token=batch.token)
-            logger.info("image_turned_away", job=job.pk, release=batch.release.name, written=turned)
-            continue
-        try:
-            _write(job, batch, image, prediction)
-        except Exception:  # as above: one result that cannot be stored does not hold up the others
-            logger.exception("result_not_written", job=job.pk)
+        ends.append((job, _end_of(job, batch, image, prediction)))
+    return ends
 
 
 def _predict(runtime: Runtime, images: Sequence[Prepared]) -> list[Prediction | None]:
@@ -207,21 +218,54 @@ def _predict(runtime: Runtime, images: Sequence[Prepared]) -> list[Prediction | 
         return _predict(runtime, images[:half]) + _predict(runtime, images[half:])
 
 
-def _write(job: Job, batch: Batch, image: Prepared, prediction: Prediction) -> None:
-    """Store the heatmap, then the result: a result that exists has its heatmap."""
-    result = Result(image=job.image, release=batch.release)
-    storage.write(result.heatmap_key, render_heatmap(image.data, prediction.heatmap))
-    written = succeed(
-        job=job,
-        token=batch.token,
+def _end_of(job: Job, batch: Batch, image: Prepared, prediction: Prediction | None) -> End:
+    if prediction is None:
+        return "model_error"
+    if not (prediction.recognised or job.image.was_unrecognised):
+        return NOT_A_LESION
+    return Outcome(
         release=batch.release,
-        outcome=Outcome(
-            probabilities=prediction.probabilities,
-            malignant=prediction.malignant,
-            uncertainty=prediction.uncertainty,
-            advice=prediction.advice,
-            preprocessing=batch.runtime.preprocessing_version,
-            input_sha256=hashlib.sha256(image.data).hexdigest(),
-        ),
+        probabilities=prediction.probabilities,
+        malignant=prediction.malignant,
+        uncertainty=prediction.uncertainty,
+        advice=prediction.advice,
+        preprocessing=batch.runtime.preprocessing_version,
+        input_sha256=image.sha256,
+        heatmap=pack(prediction.heatmap),
     )
-    logger.info("image_answered", job=job.pk, release=batch.release.name, written=written)
+
+
+@contextmanager
+def _writer() -> Iterator[Callable[[Batch, list[tuple[Job, End]]], None]]:
+    """Writes in a thread of its own what a batch became, one batch at a time; at the end everything is written."""
+    with ThreadPoolExecutor(1, thread_name_prefix="writer") as thread:
+        writing: list[Future[None]] = []
+
+        def write(batch: Batch, ends: list[tuple[Job, End]]) -> None:
+            while writing:
+                writing.pop().result()
+            writing.append(thread.submit(_write, batch, ends))
+
+        try:
+            yield write
+        finally:
+            thread.submit(connection.close)  # that of its thread, after the last batch
+
+
+def _write(batch: Batch, ends: list[tuple[Job, End]]) -> None:
+    """Write how the jobs of a batch ended: all at once, or if that fails, each alone."""
+    try:
+        written = finish(token=batch.token, ends=ends)
+    except Exception as error:
+        logger.warning("batch_not_written", jobs=len(ends), error=type(error).__name__)
+        close_old_connections()
+        written = set()
+        for job, end in ends:
+            try:
+                written |= finish(token=batch.token, ends=[(job, end)])
+            except Exception:  # one result that cannot be stored does not hold up the others
+                logger.exception("result_not_written", job=job.pk)
+    logger.info("batch_answered", release=batch.release.name, jobs=len(ends), written=len(written))
+    for job, end in ends:
+        if isinstance(end, str) and job.pk in written:
+            logger.info("image_not_answered", job=job.pk, reason=end)

@@ -15,6 +15,17 @@ LEVELS: Final = (0.1, 0.35, 0.6)
 """Heat at which a line is drawn: skin is itself red and yellow, so a tint alone would be hard to see."""
 
 
+def pack(heatmap: np.ndarray) -> bytes:
+    """A heatmap, float32 (rows, columns) in [0, 1], in a few bytes: rows, columns, then each cell in 255ths."""
+    return bytes([*heatmap.shape, *(np.clip(heatmap, 0, 1) * 255).round().astype(np.uint8).flat])
+
+
+def unpack(packed: bytes | memoryview) -> np.ndarray:
+    """What `pack` was given, to 1/510."""
+    rows, columns, *cells = bytes(packed)
+    return np.array(cells, dtype=np.float32).reshape(rows, columns) / 255
+
+
 def render_heatmap(data: bytes, heatmap: np.ndarray) -> bytes:
     """A JPEG of the photo with the heatmap over it: clear below the first of LEVELS, from yellow to dark red towards
     1, and a line at each level.

@@ -4,6 +4,7 @@ import uuid
 
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -52,7 +53,26 @@ class Organisation(models.Model):
     release_policy = models.CharField(max_length=10, choices=ReleasePolicy, default=ReleasePolicy.MANUAL)
     help_phone = models.CharField(max_length=40, blank=True, help_text="Shown to patients who need help now")
     contact_email = models.EmailField(blank=True, help_text="Told when a batch of the clinic's software is complete")
+    weight = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="How many images it has at each turn of bulk work, where most have one",
+    )
+    images_a_day = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Images that it may send in 24 hours; empty: no limit"
+    )
+    images_queued = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Images that it may have in the queue at once; empty: no limit"
+    )
+    requests_a_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of all its API clients together; empty: only the limit of each client"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(weight__gte=1, weight__lte=100), name="organisation_weight")
+        ]
 
     def __str__(self) -> str:
         return self.name

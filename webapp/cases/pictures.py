@@ -1,8 +1,13 @@
 """The pictures themselves as responses, for readers who were found to be allowed to see them."""
 
+from io import BytesIO
+from typing import IO
+
 from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404
 
+from ml.imaging.overlay import render_heatmap, unpack
+from webapp import storage
 from webapp.cases.models import Image
 from webapp.inference.models import NEWEST, Result
 
@@ -13,21 +18,31 @@ KEPT_SECONDS = 3600
 def picture(image: Image, kind: str) -> FileResponse:
     """One of the `KINDS` of picture of an image, as a stream. Raises Http404 where there is none."""
     try:
-        file = default_storage.open(_key(image, kind), "rb")
+        file: IO[bytes] = BytesIO(heatmap_of(_answer(image))) if kind == "heatmap" else _stored(image, kind)
     except FileNotFoundError:
         raise Http404 from None
     headers = {"Cache-Control": f"private, max-age={KEPT_SECONDS}", "Content-Disposition": "inline"}
     return FileResponse(file, content_type="image/jpeg", headers=headers)
 
 
-def _key(image: Image, kind: str) -> str:
-    if kind == "clean":
-        return image.clean_key
-    if kind == "thumbnail":
-        return image.thumbnail_key
+def _stored(image: Image, kind: str) -> IO[bytes]:
+    return default_storage.open(image.clean_key if kind == "clean" else image.thumbnail_key, "rb")
+
+
+def heatmap_of(result: Result) -> bytes:
+    """The photo with what drew the model towards this result over it, as JPEG.
+
+    Drawn when somebody looks: few look at each of thousands. Raises FileNotFoundError where the photo is gone.
+    """
+    if not result.heatmap:
+        return storage.read(result.heatmap_key)
+    return render_heatmap(storage.read(result.image.clean_key), unpack(result.heatmap))
+
+
+def _answer(image: Image) -> Result:
     answers = Result.objects.filter(image=image).order_by(*NEWEST)
     held = image.case.answer
     result = (answers.filter(created_at__lte=held.created_at) if held else answers).first()
     if result is None:
         raise Http404
-    return result.heatmap_key
+    return result

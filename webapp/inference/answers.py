@@ -1,24 +1,26 @@
 """Which of its answers holds for a case."""
 
-from django.db.models import Q
+from collections.abc import Sequence
 
-from webapp.cases.models import Case
+from django.db import connection
+
 from webapp.inference.models import CaseResult
 
+HOLD = """
+UPDATE cases_case held
+SET answer_id = result.id, advice = result.advice, top_class = result.top_class, risk = result.malignant,
+    uncertainty = result.uncertainty
+FROM inference_caseresult result
+WHERE result.id = ANY(%s) AND held.id = result.case_id AND (held.released_at IS NULL OR held.answer_id IS NULL)
+"""
 
-def hold(*, result: CaseResult) -> bool:
-    """Make `result` the answer that holds for its case, in the caller's transaction.
 
-    False where the patient has been given another one already: that stays what the case says, and `result` is kept
+def hold(*, results: Sequence[CaseResult]) -> int:
+    """Make each of `results` the answer that holds for its case, in the caller's transaction; gives for how many.
+
+    Not where the patient has been given another one already: that stays what the case says, and the result is kept
     beside it.
     """
-    free = Case.objects.filter(Q(released_at=None) | Q(answer=None), pk=result.case_id)
-    return bool(
-        free.update(
-            answer=result,
-            advice=result.advice,
-            top_class=result.top_class,
-            risk=result.malignant,
-            uncertainty=result.uncertainty,
-        )
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(HOLD, [[result.pk for result in results]])
+        return int(cursor.rowcount)

@@ -1,7 +1,10 @@
 """What follows when images end: the case is combined, the batch is counted down, people are told."""
 
-from collections.abc import Sequence
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from ml.advice import combine
@@ -9,8 +12,9 @@ from webapp.cases.models import Batch, Case, Image
 from webapp.cases.review import release_automatically
 from webapp.inference.answers import hold
 from webapp.inference.models import NEWEST, CaseResult, Result
-from webapp.inference.selectors import is_unfinished
+from webapp.inference.selectors import unfinished_images
 from webapp.notify.services import tell_patient_to_retake, tell_provider
+from webapp.registry.models import ModelRelease
 from webapp.webhooks.events import batch_completed
 
 
@@ -29,48 +33,62 @@ def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> No
         batch.state = Batch.State.COMPLETED_WITH_FAILURES if batch.failures else Batch.State.COMPLETED
         batch.finished_at = timezone.now()
     batch.save(update_fields=["remaining", "failures", "state", "finished_at"])
-    cases = Case.objects.filter(images__in=ended).select_related("organisation", "batch", "patient")
+    cases = Case.objects.filter(pk__in={image.case_id for image in ended})
     if batch.source != Batch.Source.PATIENT:  # nothing follows from thousands of missing files but their count
-        cases = cases.filter(image_results__isnull=False)
-    for case in cases.distinct():
-        _combine(case)
+        cases = cases.filter(Exists(Result.objects.filter(case=OuterRef("pk"))))
+    _combine(cases.select_related("organisation", "batch", "patient", "answer"))
     if batch.remaining == 0:
         tell_provider(batch=batch)
         batch_completed(batch=batch)
 
 
-def _combine(case: Case) -> None:
-    """Write the case's result once all its images have ended, from those that have a result."""
-    if is_unfinished(case):
-        return
-    newest = Result.objects.filter(case=case).order_by("image_id", *NEWEST).distinct("image_id")
-    results = list(newest.select_related("release"))
-    if not results:
-        if not case.images.exclude(state=Image.State.REJECTED).exists():
+def _combine(cases: QuerySet[Case]) -> None:
+    """Write the result of each case whose images have all ended, from those of them that have one.
+
+    The number of queries is the same for any number of cases, but for those that tell or release something.
+    """
+    unfinished = unfinished_images().filter(case__in=list(cases)).values_list("case_id", flat=True)
+    ended = {case.pk: case for case in cases if case.pk not in set(unfinished)}
+    newest = Result.objects.filter(case__in=ended).order_by("image_id", *NEWEST).distinct("image_id").defer("heatmap")
+    results = defaultdict[uuid.UUID, list[Result]](list)
+    for result in newest:
+        results[result.case_id].append(result)
+    releases = ModelRelease.objects.in_bulk({result.release_id for result in newest})
+    combined: list[CaseResult] = []
+    for case in ended.values():
+        if case.pk in results:
+            combined += _combined(case, results[case.pk], releases)
+        elif not case.images.exclude(state=Image.State.REJECTED).exists():
             tell_patient_to_retake(case=case)
+    if not combined:
         return
+    kept = ["case", "release"]
+    changed = [field.name for field in CaseResult._meta.concrete_fields if field.name not in ("id", *kept)]
+    CaseResult.objects.bulk_create(combined, update_conflicts=True, unique_fields=kept, update_fields=changed)
+    hold(results=combined)
+    for row in combined:
+        release_automatically(case=ended[row.case_id])
+
+
+def _combined(case: Case, results: Sequence[Result], releases: Mapping[int, ModelRelease]) -> Iterator[CaseResult]:
+    """The answer of a case, from the newest of each of its images; none where the patient has the same row already."""
     # No image is left out because another release was promoted between it and the next: it may be the one that matters.
-    release = max(results, key=lambda result: (result.created_at, result.pk)).release
+    release = releases[max(results, key=lambda result: (result.created_at, result.pk)).release_id]
     if case.released_at is not None and case.answer is not None and case.answer.release_id == release.pk:
-        return  # the patient has this row
+        return
     answer = combine(
         [result.probabilities for result in results],
         [result.uncertainty for result in results],
         release.manifest["thresholds"],
     )
-    combined, _ = CaseResult.objects.update_or_create(
+    yield CaseResult(
         case=case,
         release=release,
-        defaults={
-            "batch_id": case.batch_id,
-            "created_at": timezone.now(),
-            "images": len(results),
-            "probabilities": answer.probabilities,
-            "top_class": answer.top_class,
-            "malignant": answer.malignant,
-            "uncertainty": answer.uncertainty,
-            "advice": answer.advice,
-        },
+        batch_id=case.batch_id,
+        images=len(results),
+        probabilities=answer.probabilities,
+        top_class=answer.top_class,
+        malignant=answer.malignant,
+        uncertainty=answer.uncertainty,
+        advice=answer.advice,
     )
-    hold(result=combined)
-    release_automatically(case=case)

@@ -35,6 +35,7 @@ class Job(Leased):
     class Meta:
         indexes = [
             models.Index(fields=["organisation", "priority", "id"], condition=Q(state="queued"), name="job_queued"),
+            models.Index(fields=["priority"], condition=Q(state="queued", priority=0), name="job_of_a_person"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="job_running"),
             models.Index(fields=["batch", "state"], name="job_in_batch"),
             models.Index(fields=["finished_at"], condition=Q(state="succeeded"), name="job_succeeded"),
@@ -80,6 +81,7 @@ class Result(Answer):
     job = models.OneToOneField(Job, models.CASCADE, related_name="result")
     preprocessing = models.CharField(max_length=40, help_text="Version of the preprocessing function")
     input_sha256 = models.CharField(max_length=64, help_text="Of the derivative that the model was given")
+    heatmap = models.BinaryField(default=b"", help_text="As ml.imaging.overlay.pack gives it")
 
     class Meta:
         constraints = [
@@ -92,6 +94,7 @@ class Result(Answer):
 
     @property
     def heatmap_key(self) -> str:
+        """Where the drawn heatmap lies of a result whose row has none, because it is older than that column."""
         return f"heatmaps/{self.image.organisation_id}/{self.image_id}-{self.release_id}.jpg"
 
 

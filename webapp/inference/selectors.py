@@ -63,12 +63,17 @@ def with_answers(cases: QuerySet[Case], *, images: bool = True, image_results: b
     return cases
 
 
-def is_unfinished(case: Case) -> bool:
-    """Whether an image of the case is still awaited, checked, or at the model."""
-    return case.images.filter(
+def unfinished_images() -> QuerySet[Image]:
+    """The images that are still awaited, checked, or at the model."""
+    return Image.objects.filter(
         Q(state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED])
         | Q(jobs__state__in=[Job.State.QUEUED, Job.State.RUNNING])
-    ).exists()
+    )
+
+
+def is_unfinished(case: Case) -> bool:
+    """Whether an image of the case may still change its answer."""
+    return unfinished_images().filter(case=case).exists()
 
 
 def workers_alive() -> QuerySet[Worker]:

@@ -1,12 +1,13 @@
 """The life of a job: queued, run under a lease, finished once."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from webapp.cases.models import NOT_A_LESION, Batch, Image
@@ -25,14 +26,20 @@ RETAKE = (  # read by patients and by providers
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the model said of one image, ready to be written."""
+    """What a release said of one image, ready to be written."""
 
+    release: ModelRelease
     probabilities: Mapping[str, float]
     malignant: float
     uncertainty: float
     advice: str
     preprocessing: str
     input_sha256: str
+    heatmap: bytes = b""  # as `ml.imaging.overlay.pack` gives it
+
+
+End = Outcome | str
+"""How a job ends: with what the model said, or with the stable code of why it said nothing."""
 
 
 def enqueue(*, batch: Batch, images: Sequence[Image]) -> None:
@@ -49,17 +56,55 @@ def enqueue(*, batch: Batch, images: Sequence[Image]) -> None:
 
 
 @transaction.atomic
-def succeed(*, job: Job, token: uuid.UUID, release: ModelRelease, outcome: Outcome) -> bool:
-    """Write the result of a leased job. False if the lease was lost: nothing is written then."""
-    batch = Batch.objects.select_for_update().get(pk=job.batch_id)
-    if not _finish(job, token, state=Job.State.SUCCEEDED):
-        return False
+def finish(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
+    """End jobs that are leased under `token`, in a fixed number of queries.
+
+    Gives the ids of the jobs whose lease was still held: nothing is written for the others. An image that ends as
+    NOT_A_LESION is rejected as by the quality check, so that people are told in the same way and a provider may insist.
+    """
+    # Every transaction that ends images locks their batches first, in this order, so that no two wait for each other.
+    batches = list(Batch.objects.select_for_update().filter(pk__in={job.batch_id for job, _ in ends}).order_by("pk"))
+    held = set(_running(ends, token).select_for_update().order_by("pk").values_list("pk", flat=True))
+    answered = {job: end for job, end in ends if job.pk in held and isinstance(end, Outcome)}
+    failed = {job: end for job, end in ends if job.pk in held and isinstance(end, str)}
+    _end(answered, state=Job.State.SUCCEEDED)
+    for reason in set(failed.values()):
+        _end([job for job, code in failed.items() if code == reason], state=Job.State.FAILED, reason=reason)
+    # An image that was answered before keeps that answer, whatever becomes of it now.
+    known = set(Result.objects.filter(image__in=[job.image_id for job, _ in ends]).values_list("image", "release"))
+    before = {image for image, _ in known}
+    Result.objects.bulk_create(
+        _result(job, outcome) for job, outcome in answered.items() if (job.image_id, outcome.release.pk) not in known
+    )
+    unanswered = {job for job in failed if job.image_id not in before}
+    for job in unanswered:
+        if failed[job] == NOT_A_LESION:
+            _turn_away(job.image)
+    for batch in batches:
+        if ended := [job for job in (*answered, *failed) if job.batch_id == batch.pk]:
+            images = [job.image for job in ended]
+            end_images(batch=batch, ended=images, failures=len(unanswered.intersection(ended)))
+    return held
+
+
+def _running(ends: Sequence[tuple[Job, End]], token: uuid.UUID) -> QuerySet[Job]:
+    # Without those whose lease ran out: another worker has the job now, or has finished it.
+    return Job.objects.filter(pk__in=[job.pk for job, _ in ends], state=Job.State.RUNNING, lease_token=token)
+
+
+def _end(jobs: Iterable[Job], *, state: str, reason: str = "") -> None:
+    if ended := [job.pk for job in jobs]:
+        rows = Job.objects.filter(pk__in=ended)
+        rows.update(state=state, reason=reason, finished_at=timezone.now(), **UNLEASED)
+
+
+def _result(job: Job, outcome: Outcome) -> Result:
     probabilities = dict(outcome.probabilities)
-    Result.objects.create(
+    return Result(
         image_id=job.image_id,
         case_id=job.image.case_id,
         job=job,
-        release=release,
+        release=outcome.release,
         probabilities=probabilities,
         top_class=max(probabilities, key=probabilities.__getitem__),
         malignant=outcome.malignant,
@@ -67,44 +112,17 @@ def succeed(*, job: Job, token: uuid.UUID, release: ModelRelease, outcome: Outco
         advice=outcome.advice,
         preprocessing=outcome.preprocessing,
         input_sha256=outcome.input_sha256,
+        heatmap=outcome.heatmap,
     )
-    end_images(batch=batch, ended=[job.image])
-    return True
 
 
-@transaction.atomic
-def fail(*, job: Job, token: uuid.UUID, reason: str) -> bool:
-    """End a leased job without a result. False if the lease was lost."""
-    batch = Batch.objects.select_for_update().get(pk=job.batch_id)
-    if not _finish(job, token, state=Job.State.FAILED, reason=reason):
-        return False
-    end_images(batch=batch, ended=[job.image], failures=1)
-    return True
-
-
-@transaction.atomic
-def turn_away(*, job: Job, token: uuid.UUID) -> bool:
-    """End a leased job whose picture the model does not recognise. False if the lease was lost.
-
-    The image is rejected as by the quality check, so that people are told in the same way and a provider may insist.
-    """
-    batch = Batch.objects.select_for_update().get(pk=job.batch_id)
-    if not _finish(job, token, state=Job.State.FAILED, reason=NOT_A_LESION):
-        return False
-    Image.objects.filter(pk=job.image_id, state=Image.State.READY).update(
+def _turn_away(image: Image) -> None:
+    Image.objects.filter(pk=image.pk, state=Image.State.READY).update(
         state=Image.State.REJECTED,
         reason=NOT_A_LESION,
         advice=RETAKE,
-        quality=[*job.image.quality, {"code": NOT_A_LESION, "advice": RETAKE}],
+        quality=[*image.quality, {"code": NOT_A_LESION, "advice": RETAKE}],
     )
-    end_images(batch=batch, ended=[job.image], failures=1)
-    return True
-
-
-def _finish(job: Job, token: uuid.UUID, *, state: str, reason: str = "") -> bool:
-    # No row: the lease ran out and another worker has the job now, or has finished it.
-    running = Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, lease_token=token)
-    return bool(running.update(state=state, reason=reason, finished_at=timezone.now(), **UNLEASED))
 
 
 def cancel_jobs(*, batch: Batch) -> None:
@@ -117,9 +135,13 @@ def cancel_jobs(*, batch: Batch) -> None:
 def sweep_jobs() -> int:
     """Return jobs whose lease ran out to the queue, or fail them when their attempts are spent; gives how many."""
     lost = Job.objects.filter(expired(), state=Job.State.RUNNING)
-    swept = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).update(state=Job.State.QUEUED, **UNLEASED)
+    with transaction.atomic():  # a worker that is late after all holds its rows: they are for the next sweep
+        again = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).select_for_update(skip_locked=True)
+        rows = Job.objects.filter(pk__in=list(again.values_list("pk", flat=True)))
+        swept = rows.update(state=Job.State.QUEUED, **UNLEASED)
     for job in lost.filter(attempt__gte=settings.MAX_ATTEMPTS).select_related("image"):
-        swept += job.lease_token is not None and fail(job=job, token=job.lease_token, reason="attempts_spent")
+        if job.lease_token is not None:
+            swept += len(finish(token=job.lease_token, ends=[(job, "attempts_spent")]))
     if Job.objects.filter(state=Job.State.QUEUED).exists():
         ring_now(Task.DRAIN, again=True)
     return swept

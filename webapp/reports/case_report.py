@@ -1,6 +1,7 @@
 """One case as a report to print, to file or to send with a referral."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -10,6 +11,7 @@ from PIL import Image as Pillow
 from ml.classes import is_malignant
 from webapp import storage
 from webapp.cases.models import Case, Image
+from webapp.cases.pictures import heatmap_of
 from webapp.inference.models import Answer
 from webapp.pages.templatetags.lens import class_name, percent, points
 from webapp.pages.words import ADVICE, STATES
@@ -76,10 +78,10 @@ def _answer(result: Answer) -> dict[str, Any]:
 
 def _picture(image: Image, number: int) -> dict[str, Any]:
     answer = next(iter(image.results.all()), None)
-    wanted = [(image.clean_key, f"Picture {number} of the lesion")] if image.width else []
+    wanted = [(partial(storage.read, image.clean_key), f"Picture {number} of the lesion")] if image.width else []
     if answer:
-        wanted.append((answer.heatmap_key, HEATMAP))
-    files = [{"bytes": list(small), "alt": words} for key, words in wanted if (small := _printable(key))]
+        wanted.append((partial(heatmap_of, answer), HEATMAP))
+    files = [{"bytes": list(small), "alt": words} for read, words in wanted if (small := _printable(read))]
     size = f", {image.width} × {image.height} pixels" if image.width else ""
     heat = f" {HEATMAP}." if len(files) == 2 else ""
     return {
@@ -110,10 +112,10 @@ def _origin(result: Answer) -> Iterator[tuple[str, str]]:
     yield "Answered", wording.when(result.created_at)
 
 
-def _printable(key: str) -> bytes | None:
-    """The stored picture in a size for print, as JPEG; None where there is none, or none that can be read."""
+def _printable(read: Callable[[], bytes]) -> bytes | None:
+    """The picture in a size for print, as JPEG; None where there is none, or none that can be read."""
     try:
-        with Pillow.open(BytesIO(storage.read(key)), formats=["JPEG"]) as picture:
+        with Pillow.open(BytesIO(read()), formats=["JPEG"]) as picture:
             picture.draft("RGB", (SIDE, SIDE))
             picture.thumbnail((SIDE, SIDE))
             small = BytesIO()

@@ -20,7 +20,7 @@ from webapp.cases.intake import Found, claim_images, settle
 from webapp.cases.models import Batch, Image
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Result
-from webapp.inference.services import Outcome, succeed
+from webapp.inference.services import Outcome, finish
 from webapp.notify.models import Message
 from webapp.registry.models import ModelRelease
 
@@ -40,8 +40,8 @@ def answer_all(release: ModelRelease) -> None:
     token, jobs = claim_jobs(limit=1000)
     for job in jobs:
         storage.write(Result(image=job.image, release=release).heatmap_key, b"heat")
-        outcome = Outcome(PROBABILITIES, 0.74, 0.05, "urgent_referral", "v1", "a" * 64)
-        assert succeed(job=job, token=token, release=release, outcome=outcome)
+        outcome = Outcome(release, PROBABILITIES, 0.74, 0.05, "urgent_referral", "v1", "a" * 64)
+        assert finish(token=token, ends=[(job, outcome)])
 
 
 @pytest.mark.django_db(transaction=True)

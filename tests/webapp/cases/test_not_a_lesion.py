@@ -16,11 +16,11 @@ from tests.webapp.api.clinic import good
 from tests.webapp.inference.test_completion import answer_all
 from webapp import storage
 from webapp.audit.services import SYSTEM, Actor
-from webapp.cases.models import Batch, Case, Image
+from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.cases.review import release_case
 from webapp.cases.services import submit_batch
 from webapp.inference.claim import claim_jobs
-from webapp.inference.services import RETAKE, turn_away
+from webapp.inference.services import RETAKE, finish
 from workers.delivery import deliver
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +36,7 @@ def sent(images: int, source: str = Batch.Source.WEB, **fields: Any) -> Case:
             storage.write(key, b"pixels")
     submit_batch(actor=SYSTEM, batch=batch)
     token, [job] = claim_jobs(limit=1)
-    assert turn_away(job=job, token=token)
+    assert finish(token=token, ends=[(job, NOT_A_LESION)])
     return case
 
 

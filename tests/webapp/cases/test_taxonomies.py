@@ -24,7 +24,7 @@ from webapp.cases.models import Batch, Case
 from webapp.cases.services import submit_batch
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
-from webapp.inference.services import Outcome, succeed
+from webapp.inference.services import Outcome, finish
 from webapp.labels.models import Consensus, Label
 from webapp.labels.selectors import compared_with_model
 
@@ -49,8 +49,8 @@ def answered(organisation: Organisation, *taxonomies: Taxonomy) -> Case:
         rest = 0.4 / (len(known.codes) - 1)
         probabilities = {code: 0.6 if code == known.malignant[-1] else rest for code in known.codes}
         malignant = sum(probabilities[code] for code in known.malignant)
-        outcome = Outcome(probabilities, malignant, 0.05, "urgent_referral", "test", "0" * 64)
-        assert succeed(job=job, token=token, release=ReleaseFactory(), outcome=outcome)
+        outcome = Outcome(ReleaseFactory(), probabilities, malignant, 0.05, "urgent_referral", "test", "0" * 64)
+        assert finish(token=token, ends=[(job, outcome)])
     return case
 
 

@@ -26,7 +26,7 @@ from webapp.cases.services import cancel_batch, submit_batch
 from webapp.errors import Problem
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
-from webapp.inference.services import Outcome, fail, succeed, sweep_jobs
+from webapp.inference.services import Outcome, finish, sweep_jobs
 from webapp.notify.models import Message
 from webapp.registry.models import ModelRelease
 
@@ -38,11 +38,11 @@ def release() -> ModelRelease:
     return ReleaseFactory(active=True)
 
 
-def outcome(malignant: float = 0.8) -> Outcome:
+def outcome(release: ModelRelease, malignant: float = 0.8) -> Outcome:
     rest = (1 - malignant) / (len(CLASSES) - 1)
     probabilities = {code: malignant if code == "MEL" else rest for code in CLASSES}
     total = sum(probabilities[code] for code in ("MEL", "BCC", "AKIEC"))
-    return Outcome(probabilities, total, 0.1, Advice.URGENT_REFERRAL, "test", "0" * 64)
+    return Outcome(release, probabilities, total, 0.1, Advice.URGENT_REFERRAL, "test", "0" * 64)
 
 
 def submitted_batch(images_by_case: list[int], **batch: object) -> Batch:
@@ -60,7 +60,7 @@ def answer_all(release: ModelRelease) -> None:
         if not jobs:
             return
         for job in jobs:
-            assert succeed(job=job, token=token, release=release, outcome=outcome())
+            assert finish(token=token, ends=[(job, outcome(release))])
 
 
 def test_a_batch_runs_to_completion(release: ModelRelease) -> None:
@@ -79,9 +79,9 @@ def test_a_batch_runs_to_completion(release: ModelRelease) -> None:
 def test_a_case_is_the_mean_of_its_images(release: ModelRelease) -> None:
     batch = submitted_batch([2])
     token, jobs = claim_jobs(limit=2)
-    succeed(job=jobs[0], token=token, release=release, outcome=outcome(0.9))
+    finish(token=token, ends=[(jobs[0], outcome(release, 0.9))])
     assert not CaseResult.objects.exists()
-    succeed(job=jobs[1], token=token, release=release, outcome=outcome(0.3))
+    finish(token=token, ends=[(jobs[1], outcome(release, 0.3))])
 
     combined = CaseResult.objects.get(batch=batch)
     first, second = Result.objects.order_by("pk")
@@ -95,14 +95,14 @@ def test_two_workers_that_end_a_case_at_the_same_moment_combine_it_once(release:
         batch = submitted_batch([2])
         token, jobs = claim_jobs(limit=2)
 
-        def finish(job: Job, token: uuid.UUID = token) -> bool:
+        def end(job: Job, token: uuid.UUID = token) -> bool:
             try:
-                return succeed(job=job, token=token, release=release, outcome=outcome())
+                return bool(finish(token=token, ends=[(job, outcome(release))]))
             finally:
                 connection.close()
 
         with ThreadPoolExecutor(2) as workers:
-            assert list(workers.map(finish, jobs)) == [True, True]
+            assert list(workers.map(end, jobs)) == [True, True]
 
         assert CaseResult.objects.get(batch=batch).images == 2
         batch.refresh_from_db()
@@ -116,10 +116,10 @@ def test_a_late_worker_changes_nothing(release: ModelRelease) -> None:
     assert sweep_jobs() == 1
     token, [job] = claim_jobs(limit=1)
 
-    assert succeed(job=late, token=late_token, release=release, outcome=outcome()) is False
-    assert fail(job=late, token=late_token, reason="late") is False
-    assert succeed(job=job, token=token, release=release, outcome=outcome()) is True
-    assert succeed(job=job, token=token, release=release, outcome=outcome()) is False
+    assert finish(token=late_token, ends=[(late, outcome(release))]) == set()
+    assert finish(token=late_token, ends=[(late, "late")]) == set()
+    assert finish(token=token, ends=[(job, outcome(release))]) == {job.pk}
+    assert finish(token=token, ends=[(job, outcome(release))]) == set()
 
     assert Result.objects.count() == 1
     batch.refresh_from_db()
@@ -133,7 +133,7 @@ def test_a_job_whose_workers_keep_dying_fails_alone(release: ModelRelease) -> No
         token, jobs = claim_jobs(limit=2)
         for job in jobs:
             if job.pk != poisonous.pk:
-                succeed(job=job, token=token, release=release, outcome=outcome())
+                finish(token=token, ends=[(job, outcome(release))])
         Job.objects.filter(state=Job.State.RUNNING).update(lease_until=timezone.now() - timedelta(seconds=1))
         sweep_jobs()
 
@@ -251,7 +251,7 @@ def test_cancelling_drops_what_waits_and_ignores_what_comes_late(release: ModelR
     token, [running] = claim_jobs(limit=1)
 
     cancel_batch(actor=SYSTEM, batch=batch)
-    assert succeed(job=running, token=token, release=release, outcome=outcome())
+    assert finish(token=token, ends=[(running, outcome(release))])
 
     batch.refresh_from_db()
     assert batch.state == Batch.State.CANCELLED

@@ -26,7 +26,7 @@ from webapp.inference.answers import hold
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
 from webapp.inference.selectors import progress, with_answers
-from webapp.inference.services import succeed
+from webapp.inference.services import finish
 from webapp.patients.selectors import current_result
 from webapp.registry.models import ModelRelease
 
@@ -56,7 +56,7 @@ def blurred(case: Case) -> Image:
 
 def answer_one(release: ModelRelease, malignant: float) -> None:
     token, [job] = claim_jobs(limit=1)
-    assert succeed(job=job, token=token, release=release, outcome=outcome(malignant))
+    assert finish(token=token, ends=[(job, outcome(release, malignant))])
 
 
 def test_a_promotion_between_two_images_of_a_case_leaves_neither_out(older: ModelRelease, newer: ModelRelease) -> None:
@@ -138,7 +138,7 @@ def test_a_result_that_the_patient_has_read_is_not_changed(older: ModelRelease) 
         override_quality(actor=SYSTEM, image=image)
     assert problem.value.code == "case_released"
 
-    assert not hold(result=CaseResultFactory(case=case, advice="urgent_referral"))
+    assert not hold(results=[CaseResultFactory(case=case, advice="urgent_referral")])
     case.refresh_from_db()
     assert (current_result(case).release, case.urgency > 0) == (older, True)
 

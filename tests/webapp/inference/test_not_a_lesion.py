@@ -15,13 +15,13 @@ from tests.webapp.inference.test_completion import answer_all, outcome
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.intake import override_quality
-from webapp.cases.models import Batch, Case, Image
+from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.cases.review import release_case
 from webapp.cases.services import submit_batch
 from webapp.errors import Problem
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
-from webapp.inference.services import succeed, sweep_jobs, turn_away
+from webapp.inference.services import finish, sweep_jobs
 from webapp.labels.services import next_image
 from webapp.notify.models import Message
 from webapp.patients.selectors import Stage, cases_of, stage_of
@@ -49,7 +49,7 @@ def photos_of_a_patient(images: int, **organisation: object) -> Case:
 
 def turn_one_away() -> Image:
     token, [job] = claim_jobs(limit=1)
-    assert turn_away(job=job, token=token)
+    assert finish(token=token, ends=[(job, NOT_A_LESION)])
     return Image.objects.get(pk=job.image_id)
 
 
@@ -84,9 +84,9 @@ def test_it_fails_once_and_for_good_without_a_result(release: ModelRelease) -> N
 def test_a_late_worker_turns_nothing_away(release: ModelRelease) -> None:
     case = photos_of_a_patient(1)
     token, [job] = claim_jobs(limit=1)
-    assert succeed(job=job, token=token, release=release, outcome=outcome())
+    assert finish(token=token, ends=[(job, outcome(release))])
 
-    assert turn_away(job=job, token=token) is False
+    assert finish(token=token, ends=[(job, NOT_A_LESION)]) == set()
 
     image = case.images.get()
     assert (image.state, image.reason, image.quality) == (Image.State.READY, "", [])
@@ -117,7 +117,7 @@ def test_a_provider_who_insists_gets_an_answer(release: ModelRelease) -> None:
     assert stage(case) == Stage.CHECKING
     token, [job] = claim_jobs(limit=1)
     assert job.image.was_unrecognised
-    assert succeed(job=job, token=token, release=release, outcome=outcome())
+    assert finish(token=token, ends=[(job, outcome(release))])
 
     batch = Batch.objects.get()
     assert (batch.state, batch.failures) == (Batch.State.COMPLETED, 0)

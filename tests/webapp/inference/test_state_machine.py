@@ -26,12 +26,12 @@ from tests.factories import BatchFactory, CaseFactory, ImageFactory, ReleaseFact
 from tests.webapp.inference.test_completion import outcome
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import Found, claim_images, override_quality, settle, sweep_images
-from webapp.cases.models import Batch, Image
+from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.errors import Problem
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
-from webapp.inference.services import fail, succeed, sweep_jobs, turn_away
+from webapp.inference.services import finish, sweep_jobs
 from webapp.notify.models import Message
 
 LIVE_IMAGES = [Image.State.AWAITING_UPLOAD, Image.State.STORED]
@@ -91,11 +91,11 @@ class BatchMachine(RuleBasedStateMachine):
         token, jobs = run
         for job in jobs:
             if end == "answered":
-                succeed(job=job, token=token, release=self.release, outcome=outcome())
+                finish(token=token, ends=[(job, outcome(self.release))])
             elif end == "broken":
-                fail(job=job, token=token, reason="model_error")
+                finish(token=token, ends=[(job, "model_error")])
             else:
-                turn_away(job=job, token=token)
+                finish(token=token, ends=[(job, NOT_A_LESION)])
 
     @rule()
     def a_provider_insists(self) -> None:
