@@ -19,7 +19,9 @@ class EndpointForm(forms.ModelForm):
     )  # fmt: skip
     description = forms.CharField(max_length=200, required=False, help_text="What listens there, for your colleagues.")
     event_types = forms.MultipleChoiceField(
-        label="Events", choices=EventType.choices, widget=forms.CheckboxSelectMultiple
+        label="Events",
+        choices=[(code, f"{words} ({code})") for code, words in EventType.choices],
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
     )
 
     class Meta:

@@ -3,13 +3,13 @@
 from django.db.models import DateTimeField, OuterRef, QuerySet, Subquery
 
 from webapp.accounts.models import Organisation
-from webapp.webhooks.models import Delivery, Endpoint
+from webapp.webhooks.models import TEST, Delivery, Endpoint
 
 
 def endpoints_of(organisation: Organisation) -> QuerySet[Endpoint]:
-    """The organisation's endpoints, newest first, each with `delivered_at`: when it last took an event."""
-    taken = Delivery.objects.filter(endpoint=OuterRef("pk"), state=Delivery.State.DELIVERED).order_by("-created_at")
-    last = Subquery(taken.values("ended_at")[:1], output_field=DateTimeField())
+    """The organisation's endpoints, newest first, each with `delivered_at`: when it last took an event, tests apart."""
+    taken = Delivery.objects.filter(endpoint=OuterRef("pk"), state=Delivery.State.DELIVERED).exclude(type=TEST)
+    last = Subquery(taken.order_by("-created_at").values("ended_at")[:1], output_field=DateTimeField())
     return Endpoint.objects.filter(organisation=organisation).annotate(delivered_at=last).order_by("-created_at")
 
 

@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -55,6 +56,7 @@ def endpoint(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
         "state": state,
         "states": Delivery.State.values,
         "replay": ReplayForm(),
+        "keep_days": settings.WEBHOOK_KEEP_DAYS,
         "two_secrets": found.signs_twice(timezone.now()),
     }
     return render(request, "webhooks/endpoint.html", context)
