@@ -277,6 +277,7 @@ CONTENT_SECURITY_POLICY = {
     "EXCLUDE_URL_PREFIXES": ("/api/v1/docs",),
     "DIRECTIVES": {
         "default-src": [SELF],
+        "connect-src": [SELF, *filter(None, [S3_PUBLIC_ENDPOINT_URL])],  # a page sends an archive straight to storage
         "img-src": [SELF, "data:", "blob:"],
         "script-src": [SELF, NONCE],
         "style-src": [SELF, "'unsafe-inline'"],

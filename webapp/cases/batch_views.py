@@ -102,6 +102,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
         "row_errors": row_errors[:SHOWN_ERRORS],
         "row_error_count": len(row_errors),
         "error_table": _as_link(row_errors),
+        "archive_limit": settings.IMPORT_MAX_BYTES,
     }
     return render(request, "cases/batch_new.html", context, status=422 if wrong else 200)
 

@@ -146,6 +146,26 @@ def test_entries_are_not_kept_in_memory() -> None:
     assert peak < 12 * 2**20
 
 
+@pytest.mark.slow
+def test_ten_thousand_images_in_the_format_for_large_archives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ZIP64 (APPNOTE 4.3.14), which a writer uses above 65,535 entries or 4 GB, and some use always."""
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 100)
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as packed:
+        for number in range(10_000):
+            with packed.open(f"photos/{number:05}.jpg", "w", force_zip64=True) as member:
+                member.write(PHOTO)
+    assert b"PK\6\6" in file.getvalue()[-200:]  # the end record of ZIP64
+    tracemalloc.start()
+    with Archive(file) as archive:
+        assert len(archive) == 10_000
+        same = sum(entry.data == PHOTO for entry in archive.entries())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert same == 10_000
+    assert peak < 30 * 2**20
+
+
 @pytest.mark.parametrize("size", [1001, 3 * 2**20], ids=["by a byte", "by megabytes"])
 def test_a_table_too_large(size: int) -> None:
     data = pack(("t.csv", b"\0" * size), ("a.jpg", PHOTO))

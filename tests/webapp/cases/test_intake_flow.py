@@ -1,14 +1,17 @@
 """From an uploaded file to an image that is ready or refused, by the worker's own functions."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
 from tests.ml.imaging.hostile import hostile_files
 from tests.ml.imaging.samples import encode, every_format, skin_photo
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from webapp import storage
+from webapp.cases.intake import Found, claim_images, settle, sweep_images
 from webapp.cases.models import Image
 from workers.intake import inspect_waiting
 
@@ -111,3 +114,15 @@ def inspect_until_done() -> None:
             return
         inspect_waiting()
     pytest.fail("images are left uninspected")
+
+
+def test_a_file_that_killed_its_worker_is_checked_alone() -> None:
+    clinic = Clinic()
+    upload_all(clinic, [encode(skin_photo(seed=n), "JPEG") for n in range(4)])
+    token, together = claim_images(limit=4)
+    assert len(together) == 4
+
+    Image.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert sweep_images() == 4
+    assert settle(token=token, found=[(together[0], Found("a" * 64, 600, 450))]) == []
+    assert [len(claim_images(limit=4)[1]) for _ in range(5)] == [1, 1, 1, 1, 0]
