@@ -31,8 +31,10 @@ def batch_report(batch: Batch) -> Document:
         if case.advice:
             reviewed[_review(case)] += 1
     images = Counter(dict(batch.images.order_by().values_list("state").annotate(Count("pk"))))
+    title = batch.name or f"Batch of {wording.when(batch.created_at)}"
     data = {
-        "title": batch.name or f"Batch of {wording.when(batch.created_at)}",
+        "title": title,
+        "running": f"{title}, {batch.organisation.name}",
         "clinic": batch.organisation.name,
         "notice": wording.NOTICE,
         "made": f"Printed {wording.when(timezone.now())}.",

@@ -25,9 +25,10 @@ HEATMAP = "Heatmap: what drew the model towards its answer"
 
 def case_report(case: Case) -> Document:
     """The report of a case that `with_answers` has fetched."""
-    result = case.answer
+    result, images = case.answer, case.images.all()
     data = {
         "title": f"Case {case.external_id}",
+        "running": f"Case {case.external_id}, patient {case.patient.external_id}, {case.batch.organisation.name}",
         "clinic": case.batch.organisation.name,
         "notice": wording.NOTICE,
         "made": f"Printed {wording.when(timezone.now())}.",
@@ -42,7 +43,7 @@ def case_report(case: Case) -> Document:
             "colour": STATES["released" if case.reviewed_at else "to_review"].colour,
         },
         "answer": _answer(result) if result else None,
-        "pictures": [_picture(image, number) for number, image in enumerate(case.images.all(), 1)],
+        "pictures": [_picture(image, number, alone=len(images) == 1) for number, image in enumerate(images, 1)],
         "origin": list(_origin(result)) if result else [],
     }
     return Document("case", data)
@@ -76,7 +77,7 @@ def _answer(result: Answer) -> dict[str, Any]:
     }
 
 
-def _picture(image: Image, number: int) -> dict[str, Any]:
+def _picture(image: Image, number: int, *, alone: bool) -> dict[str, Any]:
     answer = next(iter(image.results.all()), None)
     wanted = [(partial(storage.read, image.clean_key), f"Picture {number} of the lesion")] if image.width else []
     if answer:
@@ -87,11 +88,12 @@ def _picture(image: Image, number: int) -> dict[str, Any]:
     return {
         "files": files,
         "caption": f"Picture {number}: {image.filename}{size}.{heat}",
-        "notes": list(_notes(image, answer)),
+        "notes": list(_notes(image, None if alone else answer)),
     }
 
 
 def _notes(image: Image, answer: Answer | None) -> Iterator[str]:
+    """What there is to say of a picture, and its own answer where that is not the case's."""
     if image.state != Image.State.READY:
         yield f"{STATES[image.state].word}. {image.advice}".strip()
         return

@@ -98,6 +98,7 @@ def test_doubts_are_said_beside_the_answer() -> None:
     assert "The model saw no lesion in picture 1 and answered only because a provider insisted" in words
     assert "Used against the advice of the quality check: We see no lesion in this picture." in words
     assert words.count("On its own: Melanoma") == 2
+    assert words.count(f"{case.external_id}, patient {case.patient.external_id}, ") == 2  # a page that goes astray
 
 
 def test_a_case_without_a_result_or_without_its_files_has_a_report_too() -> None:
