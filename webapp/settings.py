@@ -19,6 +19,7 @@ if not SECRET_KEY:
     if not env.bool("LOCAL", False) or env.str("SITE_URL", "").startswith("https://"):
         raise ImproperlyConfigured("Set SECRET_KEY to a long random string, or LOCAL=1 on a developer's own machine.")
     SECRET_KEY = "only-for-one-machine-never-for-a-clinic-0123456789"  # noqa: S105
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 LOCAL = env.bool("LOCAL", False)
 SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
