@@ -16,12 +16,11 @@ from webapp.cases.fields import FieldError, notes
 from webapp.cases.models import Case
 from webapp.cases.review import release_case
 from webapp.errors import Problem
-from webapp.inference.selectors import with_answers
+from webapp.inference.selectors import image_answer, with_answers
 from webapp.labels.models import Consensus
 from webapp.pages.keyset import neighbours
 
 HISTORY = 20
-FILTERS = ("advice", "dx", "review")
 
 
 @for_roles(Role.PROVIDER)
@@ -32,20 +31,21 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     cases = with_answers(batch.cases.all())
     found = cases.select_related("organisation", "patient", "reviewed_by", "batch").get(pk=case_id)
     record(actor=actor_of(request), action="case.viewed", object_id=found.pk, organisation=found.organisation)
-    wanted = {name: value for name in FILTERS if (value := request.GET.get(name))}
+    wanted = {name: value for name in selectors.FILTERS if (value := request.GET.get(name))}
     previous, following = neighbours(selectors.narrowed(batch.cases.all(), wanted), selectors.MOST_URGENT_FIRST, found)
     images = list(found.images.all())
+    answers = {image: image_answer(image, found) for image in images}
     consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
     seen_as = [str(found.pk), *(str(image.pk) for image in images)]
     context = {
         "case": found,
         "result": found.answer,
-        "images": [(image, next(iter(image.results.all()), None), consensus.get(image.pk)) for image in images],
+        "images": [(image, answer, consensus.get(image.pk)) for image, answer in answers.items()],
         "collapsed": any(
-            found.answer is not None and answer.probabilities.keys() != found.answer.probabilities.keys()
-            for image in images
-            for answer in image.results.all()[:1]
+            answer and found.answer and answer.probabilities.keys() != found.answer.probabilities.keys()
+            for answer in answers.values()
         ),
+        "others": [row for row in found.results.all() if row != found.answer],
         "previous": previous,
         "following": following,
         "history": Event.objects.filter(object_id__in=seen_as)

@@ -10,9 +10,12 @@ from django.db.models.functions import Coalesce
 from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, User
 from webapp.cases.models import URGENCY, Batch, Case, Image
+from webapp.pages.words import CLOSE, NEAR
 
 MOST_URGENT_FIRST = ("urgency", "-risk", "id")
 NEWEST_FIRST = ("-created_at", "id")
+UNCERTAINTIES = {"low": (0, CLOSE), "medium": (CLOSE, NEAR), "high": (NEAR, 1)}  # a deviation is at most 0.5
+FILTERS = ("q", "advice", "dx", "uncertainty", "review")
 REVIEWS = ("to_review", "released", "waiting")
 
 
@@ -40,11 +43,16 @@ def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QueryS
 
 
 def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
-    """The cases with this `advice`, class (`dx`) and `review` state."""
+    """The cases with this `advice`, class (`dx`), `uncertainty` and `review` state, and `q` in the clinic's own id."""
     if (advice := wanted.get("advice")) in URGENCY:
         cases = cases.filter(advice=advice)
     if (dx := wanted.get("dx")) in DISPLAY_NAMES:
         cases = cases.filter(top_class=dx)
+    if (band := wanted.get("uncertainty")) in UNCERTAINTIES:
+        least, most = UNCERTAINTIES[band]
+        cases = cases.filter(uncertainty__gte=least, uncertainty__lt=most)
+    if words := wanted.get("q", "").replace("\0", "").strip():
+        cases = cases.filter(external_id__icontains=words)
     match wanted.get("review"):
         case "to_review":
             cases = cases.filter(released_at=None).exclude(advice="")

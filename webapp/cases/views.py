@@ -5,7 +5,6 @@ import uuid
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -16,9 +15,10 @@ from webapp.cases.intake import override_quality
 from webapp.cases.models import Archive, Batch, Image
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.errors import Problem
+from webapp.inference.again import failed_images, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress, with_answers
 from webapp.pages.keyset import page_of
-from webapp.pages.words import ADVICE, STATES
+from webapp.pages.words import ADVICE, STATES, uncertainty_in_words
 
 PAGE = 50
 STOP_POLLING = 286  # htmx's own status
@@ -50,11 +50,15 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     )
     if "HX-Request" not in request.headers:  # the page that is open renews its list by itself
         record(actor=actor_of(request), action="batch.viewed", object_id=found.pk, organisation=found.organisation)
+    complete = found.state in (Batch.State.COMPLETED, Batch.State.COMPLETED_WITH_FAILURES)
     context = {
         **_progress(found),
         "page": page,
-        "filtered": any(request.GET.get(name) for name in ("advice", "dx", "review")),
+        "filtered": any(request.GET.get(name) for name in selectors.FILTERS),
         "advices": [(code, words.word) for code, words in ADVICE.items()],
+        "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],
+        "failed": failed_images(found).count() if complete else 0,
+        "newer": newer_release(found) if complete else None,
         "classes": selectors.classes_named(found).items(),
         "reviews": [(code, STATES[code].word) for code in selectors.REVIEWS],
         "rejected": selectors.unusable_images(found)[:REJECTED_SHOWN],
@@ -80,16 +84,11 @@ def batch_progress(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
 def _progress(found: Batch) -> dict[str, object]:
     """What the progress part shows. `stamp` changes whenever the list of cases may have."""
     state: Progress = progress(found)
-    per_minute = None
-    if found.submitted_at and state.done:
-        seconds = ((found.finished_at or timezone.now()) - found.submitted_at).total_seconds()
-        per_minute = round(60 * state.done / max(seconds, 1))
     checking = state.images[Image.State.STORED]
     archive = Archive.objects.filter(batch=found).first()
     return {
         "batch": found,
         "progress": state,
-        "per_minute": per_minute,
         "checking": checking,
         "archive": archive,
         "advice_counts": [(code, state.advice[code]) for code in ADVICE],
@@ -115,8 +114,23 @@ def cancel(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     """Stop a batch."""
     found = _own(request, batch_id)
     try:
-        cancel_batch(actor=actor_of(request), batch=found)
-        messages.success(request, "The batch was cancelled. Results that were there already remain.")
+        dropped = cancel_batch(actor=actor_of(request), batch=found).remaining
+        stopped = f" {dropped:,} image{'' if dropped == 1 else 's'} had not ended." if dropped else ""
+        messages.success(request, f"The batch was cancelled.{stopped} Results that were there already remain.")
+    except Problem as problem:
+        messages.error(request, problem.message)
+    return redirect("cases:batch", batch_id)
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
+    """Send images to the model once more: those that `failed`, or all for a `newer` release."""
+    found = _own(request, batch_id)
+    try:
+        queue = {"failed": rerun_failed, "newer": rescore}[what]
+        queued = queue(actor=actor_of(request), batch=found).remaining
+        messages.success(request, f"{queued:,} image{'' if queued == 1 else 's'} wait for the model.")
     except Problem as problem:
         messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)

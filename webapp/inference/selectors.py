@@ -15,6 +15,8 @@ from webapp.cases.models import URGENCY, Batch, Case, Image
 from webapp.inference.models import NEWEST, CaseResult, Job, Result, Worker
 
 ALIVE = timedelta(minutes=2)
+PACE = timedelta(minutes=1)  # what is called the pace of now
+LIVE = (Job.State.QUEUED, Job.State.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Progress:
     total: int
     remaining: int
     percent: int
+    per_minute: int | None
     seconds_left: int | None
 
     @property
@@ -35,7 +38,7 @@ class Progress:
 
 
 def progress(batch: Batch) -> Progress:
-    """Images and jobs by state, cases by advice, and an estimate of the time left; three queries."""
+    """Images and jobs by state, cases by advice, and the pace of the last minute; four queries that read indexes."""
     images = dict.fromkeys(Image.State.values, 0) | _counts(batch.images.all(), "state")
     jobs = dict.fromkeys(Job.State.values, 0) | _counts(batch.jobs.all(), "state")
     by_urgency = _counts(batch.cases.all(), "urgency")
@@ -43,7 +46,9 @@ def progress(batch: Batch) -> Progress:
     total = sum(images.values())
     remaining = total if batch.state == Batch.State.OPEN else batch.remaining
     percent = 100 * (total - remaining) // total if total else 0
-    return Progress(images, jobs, advice, total, remaining, percent, _seconds_left(batch, total - remaining))
+    pace = _per_minute(batch)
+    seconds_left = math.ceil(60 * remaining / pace) if pace else None
+    return Progress(images, jobs, advice, total, remaining, percent, math.ceil(pace) if pace else None, seconds_left)
 
 
 def with_answers(cases: QuerySet[Case], *, images: bool = True, image_results: bool = True) -> QuerySet[Case]:
@@ -52,7 +57,7 @@ def with_answers(cases: QuerySet[Case], *, images: bool = True, image_results: b
     A constant number of queries for any number of cases.
     """
     # A manifest is long and the same for thousands of results: it is fetched by those who need it.
-    results = Result.objects.order_by(*NEWEST).select_related("release").defer("release__manifest")
+    results = Result.objects.order_by(*NEWEST).select_related("release").defer("release__manifest", "heatmap")
     combined = CaseResult.objects.order_by(*NEWEST).select_related("release").defer("release__manifest")
     cases = cases.select_related("patient", "answer__release").defer("answer__release__manifest")
     cases = cases.prefetch_related(Prefetch("results", combined))
@@ -71,6 +76,14 @@ def unfinished_images() -> QuerySet[Image]:
     )
 
 
+def image_answer(image: Image, case: Case) -> Result | None:
+    """What the answer of a case that `with_answers` has fetched took from this image: an answer of a newer release
+    that the case does not hold, because its patient has been given another, is not it.
+    """
+    held = case.answer
+    return next((row for row in image.results.all() if held is None or row.created_at <= held.created_at), None)
+
+
 def is_unfinished(case: Case) -> bool:
     """Whether an image of the case may still change its answer."""
     return unfinished_images().filter(case=case).exists()
@@ -86,9 +99,11 @@ def _counts(rows: QuerySet[Image] | QuerySet[Job] | QuerySet[Case], field: str) 
     return dict(rows.order_by().values_list(field).annotate(Count("pk")))
 
 
-def _seconds_left(batch: Batch, done: int) -> int | None:
-    """By the pace so far; None before there is one."""
-    if batch.state != Batch.State.SUBMITTED or batch.submitted_at is None or done == 0:
+def _per_minute(batch: Batch) -> float | None:
+    """Images answered a minute, by the last one; None where none was, or nothing is awaited."""
+    if batch.state != Batch.State.SUBMITTED or batch.submitted_at is None:
         return None
-    elapsed = (timezone.now() - batch.submitted_at).total_seconds()
-    return math.ceil(elapsed / done * batch.remaining)
+    now = timezone.now()
+    since = max(now - PACE, batch.submitted_at)
+    answered = batch.jobs.filter(state=Job.State.SUCCEEDED, finished_at__gt=since).count()
+    return 60 * answered / max((now - since).total_seconds(), 1) or None

@@ -9,12 +9,24 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, ImageFactory, MembershipFactory
+from tests.factories import (
+    BatchFactory,
+    CaseFactory,
+    CaseResultFactory,
+    ImageFactory,
+    JobFactory,
+    MembershipFactory,
+    ReleaseFactory,
+    ResultFactory,
+)
 from webapp.accounts.models import Membership, Organisation
 from webapp.audit.models import Event
+from webapp.audit.services import SYSTEM
 from webapp.cases.archives import claim_archive
 from webapp.cases.models import Archive, Batch, Case, Image
+from webapp.cases.review import release_case
 from webapp.cases.unpacking import expand
 
 pytestmark = pytest.mark.django_db
@@ -301,7 +313,9 @@ def test_the_page_of_a_batch_costs_the_same_for_many_cases(
         client.get(reverse("cases:batch", args=[batch.pk]))
 
 
-@pytest.mark.parametrize("name", ["batch", "batch_progress", "batch_files", "batch_submit", "batch_cancel"])
+@pytest.mark.parametrize(
+    "name", ["batch", "batch_progress", "batch_files", "batch_submit", "batch_cancel", "batch_rerun", "batch_rescore"]
+)
 def test_another_clinics_batch_is_not_there(client: Client, clinic: Organisation, name: str) -> None:
     batch = BatchFactory()
     address = reverse(f"cases:{name}", args=[batch.pk])
@@ -310,3 +324,64 @@ def test_another_clinics_batch_is_not_there(client: Client, clinic: Organisation
     assert response.status_code == 404
     batch.refresh_from_db()
     assert batch.state == "open"
+
+
+def test_cases_are_found_by_the_clinics_id_and_by_how_sure_the_model_is(client: Client, clinic: Organisation) -> None:
+    batch = BatchFactory(organisation=clinic, completed=True)
+    for name, uncertainty in [("close-1", 0.01), ("between-1", 0.1), ("apart-2", 0.3)]:
+        CaseResultFactory(case=CaseFactory(batch=batch, external_id=name), uncertainty=uncertainty)
+    CaseFactory(batch=batch, external_id="unanswered-1")
+    address = reverse("cases:batch", args=[batch.pk])
+
+    def listed(**query: str) -> set[str]:
+        return {case.external_id for case in client.get(address, query).context["page"].rows}
+
+    assert listed(uncertainty="low") == {"close-1"}
+    assert listed(uncertainty="medium") == {"between-1"}
+    assert listed(uncertainty="high") == {"apart-2"}
+    assert listed(q="-1") == {"close-1", "between-1", "unanswered-1"}
+    assert listed(q="CLOSE", uncertainty="low", review="to_review") == {"close-1"}
+
+
+def test_a_provider_sends_what_failed_to_the_model_once_more(client: Client, clinic: Organisation) -> None:
+    ReleaseFactory(active=True)
+    batch = BatchFactory(organisation=clinic, completed=True)
+    Batch.objects.filter(pk=batch.pk).update(state="completed_with_failures", failures=1)
+    JobFactory(
+        image=ImageFactory(case__batch=batch, ready=True),
+        state="failed",
+        reason="model_error",
+        finished_at=timezone.now(),
+    )
+    assert "Re-run 1 failed" in page(client, "cases:batch", batch.pk)
+
+    client.post(reverse("cases:batch_rerun", args=[batch.pk]))
+    batch.refresh_from_db()
+    assert (batch.state, batch.remaining, batch.failures) == ("submitted", 1, 0)
+
+    again = client.post(reverse("cases:batch_rerun", args=[batch.pk]), follow=True)
+    assert "No image of this batch failed" in again.content.decode()
+
+
+def test_a_provider_asks_a_newer_release(client: Client, clinic: Organisation) -> None:
+    batch = BatchFactory(organisation=clinic, completed=True)
+    result = ResultFactory(job=JobFactory(image=ImageFactory(case__batch=batch, ready=True), succeeded=True))
+    CaseResultFactory(case=result.case, release=result.release)
+    assert "Re-score" not in page(client, "cases:batch", batch.pk)
+    ReleaseFactory(active=True, name="newest")
+    assert "Re-score with newest" in page(client, "cases:batch", batch.pk)
+
+    client.post(reverse("cases:batch_rescore", args=[batch.pk]))
+    batch.refresh_from_db()
+    assert (batch.state, batch.remaining) == ("submitted", 1)
+    assert "Re-score" not in page(client, "cases:batch", batch.pk)
+
+
+def test_a_case_shows_what_another_release_answered_after_its_own(client: Client, clinic: Organisation) -> None:
+    case = CaseResultFactory(case__batch__organisation=clinic, release__name="first").case
+    release_case(actor=SYSTEM, case=case)
+    CaseResultFactory(case=case, release__name="second", advice="self_monitor")
+
+    html = page(client, "cases:case", case.pk)
+    assert "second" in html
+    assert "has not changed" in html

@@ -69,6 +69,7 @@ def test_an_image_that_another_release_answered_says_so(client: Client, clinic: 
     other = ResultFactory(
         job=JobFactory(image=ImageFactory(case=case, ready=True), succeeded=True), release=ReleaseFactory(name="before")
     )
+    case.results.update(created_at=timezone.now())
 
     html = client.get(address(case)).content.decode()
 

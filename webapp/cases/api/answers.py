@@ -135,7 +135,8 @@ class ProgressSerializer(serializers.Serializer[Any]):
     done = serializers.IntegerField()
     remaining = serializers.IntegerField()
     percent = serializers.IntegerField()
-    seconds_left = serializers.IntegerField(allow_null=True, help_text="An estimate by the pace so far")
+    per_minute = serializers.IntegerField(allow_null=True, help_text="Images answered a minute, by the last minute")
+    seconds_left = serializers.IntegerField(allow_null=True, help_text="An estimate by that pace")
 
 
 class BatchDetailSerializer(BatchSerializer):

@@ -43,6 +43,7 @@ from webapp.cases.api.requests import (
 from webapp.cases.models import Archive, Batch
 from webapp.cases.parts import awaits_archive, give_up_parts
 from webapp.errors import Problem
+from webapp.inference import again
 from webapp.inference.selectors import progress
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -150,6 +151,28 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         return Response(_detail(services.cancel_batch(actor=actor_of(request), batch=self.get_object())))
+
+    @extend_schema(
+        summary="Send the images that failed to the model once more",
+        description="Those that failed for a reason that may pass; not those that were refused. 409 `nothing_failed` "
+        "where there is none.",
+        request=None,
+        responses=BatchDetailSerializer,
+    )
+    @action(detail=True, methods=["post"])
+    def rerun(self, request: Request, pk: str) -> Response:
+        return Response(_detail(again.rerun_failed(actor=actor_of(request), batch=self.get_object())))
+
+    @extend_schema(
+        summary="Send every answered image to the active release",
+        description="Both answers are kept. What is released to a patient does not change. 409 `already_scored` where "
+        "the active release has answered, or is about to.",
+        request=None,
+        responses=BatchDetailSerializer,
+    )
+    @action(detail=True, methods=["post"])
+    def rescore(self, request: Request, pk: str) -> Response:
+        return Response(_detail(again.rescore(actor=actor_of(request), batch=self.get_object())))
 
     @extend_schema(
         summary="Say that the archive has been uploaded",

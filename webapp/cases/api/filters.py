@@ -34,6 +34,8 @@ class CaseFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has 
     released = filters.BooleanFilter(field_name="released_at", lookup_expr="isnull", exclude=True)
     advice = filters.ChoiceFilter(choices=ADVICE_CHOICES)
     top_class = filters.ChoiceFilter(choices=DX_CHOICES)
+    uncertainty_min = filters.NumberFilter(field_name="uncertainty", lookup_expr="gte")
+    uncertainty_max = filters.NumberFilter(field_name="uncertainty", lookup_expr="lte")
 
     class Meta:
         model = Case

@@ -12,6 +12,7 @@ from webapp.cases.api.answers import REASON
 from webapp.cases.exports import NOTICE
 from webapp.cases.models import Case, Image
 from webapp.inference.models import Answer, CaseResult, Result
+from webapp.inference.selectors import image_answer
 
 
 class ReleaseSerializer(serializers.Serializer[Any]):
@@ -110,6 +111,7 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
     image_url = serializers.SerializerMethodField(help_text="The picture without metadata, as the model saw it")
     heatmap_url = serializers.SerializerMethodField(help_text="Where the model looked")
     result = serializers.SerializerMethodField()
+    other_results = serializers.SerializerMethodField(help_text="By other releases, the newest first")
 
     class Meta:
         model = Image
@@ -127,6 +129,7 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
             "image_url",
             "heatmap_url",
             "result",
+            "other_results",
         ]
         extra_kwargs = {"reason": REASON}
 
@@ -139,12 +142,17 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
 
     @extend_schema_field(serializers.URLField(allow_null=True))
     def get_heatmap_url(self, image: Image) -> str | None:
-        return self._url("api:image-heatmap", image) if image.results.all() else None
+        return self._url("api:image-heatmap", image) if image_answer(image, image.case) else None
 
     @extend_schema_field(ImageResultSerializer(allow_null=True))
     def get_result(self, image: Image) -> Mapping[str, Any] | None:
-        results = image.results.all()
-        return ImageResultSerializer(results[0]).data if results else None
+        held = image_answer(image, image.case)
+        return ImageResultSerializer(held).data if held else None
+
+    @extend_schema_field(ImageResultSerializer(many=True))
+    def get_other_results(self, image: Image) -> list[Mapping[str, Any]]:
+        held = image_answer(image, image.case)
+        return [ImageResultSerializer(row).data for row in image.results.all() if row != held]
 
     def _url(self, name: str, image: Image) -> str:
         return reverse(name, args=[image.pk], request=self.context.get("request"))
@@ -154,11 +162,16 @@ class CaseDetailSerializer(CaseSerializer):
     """A case with its images."""
 
     images = CaseImageSerializer(many=True)
+    other_results = serializers.SerializerMethodField(help_text="By other releases, the newest first")
     thresholds = serializers.SerializerMethodField(help_text="P(malignant) from which each advice is given")
     notice = serializers.SerializerMethodField()
 
     class Meta(CaseSerializer.Meta):
-        fields = [*CaseSerializer.Meta.fields, "notes", "images", "thresholds", "notice"]
+        fields = [*CaseSerializer.Meta.fields, "notes", "images", "other_results", "thresholds", "notice"]
+
+    @extend_schema_field(CaseResultSerializer(many=True))
+    def get_other_results(self, case: Case) -> list[Mapping[str, Any]]:
+        return [CaseResultSerializer(row).data for row in case.results.all() if row != case.answer]
 
     @extend_schema_field({"type": "object", "additionalProperties": {"type": "number"}, "nullable": True})
     def get_thresholds(self, case: Case) -> Mapping[str, float] | None:

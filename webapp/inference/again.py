@@ -1,0 +1,92 @@
+"""Images of a batch go to the model once more: those that failed, or all of them for a newer release."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from webapp.audit.services import Actor, record
+from webapp.cases.models import NOT_A_LESION, Batch, Image
+from webapp.errors import Problem
+from webapp.inference.models import CaseResult, Job, Result
+from webapp.inference.selectors import LIVE
+from webapp.inference.services import enqueue
+from webapp.registry.models import ModelRelease
+from webapp.registry.services import active_release
+
+
+@transaction.atomic
+def rerun_failed(*, actor: Actor, batch: Batch) -> Batch:
+    """Queue each image whose last try failed for a reason that may pass. Its attempts begin anew.
+
+    Raises Problem `nothing_failed` where there is none: an image without a lesion would fail again, and what the
+    patient of a case has read is not changed. Raises `batch_open` and `batch_cancelled` too.
+    """
+    batch = _lock_sent(batch)
+    images = list(failed_images(batch))
+    if not images:
+        raise Problem("nothing_failed", "No image of this batch failed for a reason that may pass.")
+    return _queue(actor, batch, images, "batch.rerun")
+
+
+@transaction.atomic
+def rescore(*, actor: Actor, batch: Batch) -> Batch:
+    """Queue each image that was answered, but not by the active release. Both answers are kept.
+
+    A case that is released keeps the answer that its patient was given; the newer one stands beside it for the clinic.
+    Raises Problem `no_active_release`, `already_scored`, `batch_open` and `batch_cancelled`.
+    """
+    batch = _lock_sent(batch)
+    release = active_release()
+    if release is None:
+        raise Problem("no_active_release", "No release is active, so nothing can answer.")
+    answers = Result.objects.filter(image=OuterRef("pk"))
+    waiting = Job.objects.filter(image=OuterRef("pk"), state__in=LIVE)
+    answered = batch.images.filter(Exists(answers), ~Exists(waiting), state=Image.State.READY)
+    images = list(answered.filter(~Exists(answers.filter(release=release))))
+    if not images:
+        raise Problem("already_scored", f"Every image with an answer has, or awaits, one by {release.name}.")
+    return _queue(actor, batch, images, "batch.rescored")
+
+
+def failed_images(batch: Batch) -> QuerySet[Image]:
+    """The images that `rerun_failed` would queue."""
+    later = Job.objects.filter(image=OuterRef("image"), pk__gt=OuterRef("pk"))
+    failed = batch.jobs.filter(~Exists(later), state=Job.State.FAILED).exclude(reason=NOT_A_LESION)
+    return Image.objects.filter(pk__in=failed.values("image"), state=Image.State.READY, case__released_at=None)
+
+
+def newer_release(batch: Batch) -> ModelRelease | None:
+    """The active release, where a case of the batch has an answer, but none by it."""
+    release = active_release()
+    if release is None:
+        return None
+    answered = batch.cases.filter(~Q(advice="")).count()
+    return release if answered > CaseResult.objects.filter(batch=batch, release=release).count() else None
+
+
+def _lock_sent(batch: Batch) -> Batch:
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    if batch.state == Batch.State.OPEN:
+        raise Problem("batch_open", "This batch was not submitted yet. Submit it first.")
+    if batch.state == Batch.State.CANCELLED:
+        raise Problem("batch_cancelled", "This batch was cancelled. Create a new one.")
+    return batch
+
+
+def _queue(actor: Actor, batch: Batch, images: Sequence[Image], action: str) -> Batch:
+    """The images are awaited again; one that has an older answer was no failure, so its end counts none off."""
+    enqueue(batch=batch, images=images)
+    answered = Result.objects.filter(image__in=images).values("image").distinct().count()
+    batch.state, batch.finished_at = Batch.State.SUBMITTED, None
+    batch.remaining += len(images)
+    batch.failures -= len(images) - answered
+    batch.save(update_fields=["state", "finished_at", "remaining", "failures"])
+    record(
+        actor=actor,
+        action=action,
+        object_id=batch.pk,
+        organisation=batch.organisation,
+        detail=f"{len(images)} images",
+    )
+    return batch
