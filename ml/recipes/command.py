@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backbones", type=Path, help="folder with <network>_imagenet_notop.weights.h5 or .keras")
     parser.add_argument("--teacher", type=Path, help="a bundle whose answers are learnt beside the labels")
     parser.add_argument("--start", type=Path, help="a bundle whose members go on learning")
+    parser.add_argument("--keep", help="comma-separated members of --start that stay as they are (default: none)")
     parser.add_argument("--members", help="comma-separated, some of the recipe's (default: all)")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--samples", type=int, help="images drawn in an epoch (default: the recipe's)")
@@ -26,9 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Trains a recipe. Raises DataError `unknown_member` for a member that it does not have, and what
-    `ml.recipes.trainer.train` raises.
+    """Trains a recipe. Raises DataError `unknown_member` for a member that it or the bundle to start from does not
+    have, and what `ml.recipes.trainer.train` raises.
     """
+    from ml import bundle
     from ml.data.errors import DataError
     from ml.recipes import named, trainer
 
@@ -37,9 +39,13 @@ def run(options: argparse.Namespace) -> None:
     if unknown := sorted(set(members) - {part.name for part in chosen.members}):
         told = ", ".join(part.name for part in chosen.members)
         raise DataError("unknown_member", f"{chosen.name} has no {', '.join(unknown)}, only {told}.")
+    keep = options.keep.split(",") if options.keep else ()
+    started = {member.name for member in bundle.load(options.start).members} if options.start else set()
+    if unknown := sorted(set(keep) - started):
+        raise DataError("unknown_member", f"--start gives no {', '.join(unknown)} that could be kept.")
     trainer.train(
         trainer.Run(
-            recipe=chosen.reduced(members, options.epochs, options.samples, options.seed),
+            recipe=chosen.reduced(members, options.epochs, options.samples, options.seed, keep),
             data=options.data,
             work=options.work,
             output=options.output,

@@ -69,15 +69,16 @@ def fit(
         keras.utils.set_random_seed(part.settings.seed)
         model = members.build(part.name, part.size, len(taxonomy.codes))
         before = model.get_weights() if _begin(model, part, backbones, start) else None
-        training.fit(
-            model,
-            sides.train,
-            sides.validation,
-            part.settings,
-            progress,
-            work=_checkpoint(work, part.name),
-            soft_labels=soft_labels,
-        )
+        if before is None or part.keeps < 1:
+            training.fit(
+                model,
+                sides.train,
+                sides.validation,
+                part.settings,
+                progress,
+                work=_checkpoint(work, part.name),
+                soft_labels=soft_labels,
+            )
         if before is not None:
             model.set_weights(
                 [

@@ -29,7 +29,7 @@ class Part:
     """One member: an architecture of `ml.members`, how it is fitted, the (width, height) that it sees, the views of a
     frame that it averages over when it serves, and whether it starts from ImageNet or from random weights. `keeps` is
     the share of its weights that stay those of the bundle that it went on from (Wortsman et al., Robust fine-tuning of
-    zero-shot models, CVPR 2022, arXiv:2109.01903).
+    zero-shot models, CVPR 2022, arXiv:2109.01903); with 1 it is not trained at all.
     """
 
     name: str
@@ -108,10 +108,16 @@ class Recipe:
     extras: tuple[Extra, ...] = ()
 
     def reduced(
-        self, members: Sequence[str] = (), epochs: int | None = None, samples: int | None = None, seed: int = 0
+        self,
+        members: Sequence[str] = (),
+        epochs: int | None = None,
+        samples: int | None = None,
+        seed: int = 0,
+        keep: Sequence[str] = (),
     ) -> "Recipe":
         """With some of its members, or another number of epochs or of images in an epoch, for a smaller machine; member
-        i is fitted with the seed `seed + i`. Raises KeyError for a member that it does not have.
+        i is fitted with the seed `seed + i`, those of `keep` stay as they were. Raises KeyError for a member that it
+        does not have.
         """
         known = {part.name: part for part in self.members}
         parts = [known[name] for name in members or known]
@@ -119,5 +125,12 @@ class Recipe:
         def fewer(settings: Settings, own: int) -> Settings:
             return replace(settings, epochs=epochs or settings.epochs, samples=samples or settings.samples, seed=own)
 
-        fitted = [replace(part, settings=fewer(part.settings, seed + index)) for index, part in enumerate(parts)]
+        fitted = [
+            replace(
+                part,
+                settings=fewer(part.settings, seed + index),
+                keeps=1.0 if part.name in keep else part.keeps,
+            )
+            for index, part in enumerate(parts)
+        ]
         return replace(self, members=tuple(fitted))

@@ -154,6 +154,8 @@ def _member(source: Source, index: int, work: Path, images: int) -> str:
     used, (width, height) = fitting.settings(work, part.name), part.size
     start = "ImageNet weights" if part.imagenet else "random weights"
     if source.start and part.name in [member.name for member in source.start.members]:
+        if part.keeps == 1:
+            return f"{part.name} at {width} x {height} pixels is that of {source.start.name}."
         kept = f", of which it keeps {part.keeps:.0%} in an average of weights" if part.keeps else ""
         start = f"{source.start.name}{kept}"
     frozen = ", its backbone frozen" if used.freeze_backbone else ""

@@ -92,3 +92,6 @@ def test_a_member_that_the_recipe_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="ham-cnn has no resnet, only plain") as refused:
         command.run(options)
     assert refused.value.code == "unknown_member"
+    options = parser.parse_args(["ham-cnn", "--data", folder, "--work", folder, "--output", folder, "--keep", "plain"])
+    with pytest.raises(DataError, match="--start gives no plain"):
+        command.run(options)

@@ -139,6 +139,14 @@ def test_members_go_on_from_a_bundle(published: Path, tmp_path: Path, tiny_bundl
         np.testing.assert_allclose(before[name], after[name], atol=1e-3)
 
 
+def test_a_member_stays_as_it_was(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    part = Part("tiny", Settings(epochs=2, samples=320), size=(192, 144), imagenet=False)
+    recipe = replace(TINY, members=(part,), authors_split=None).reduced(keep=["tiny"])
+    made = trainer.train(replace(run_of(recipe, published, tmp_path), start=tiny_bundle), JsonProgress())
+    assert (made.path / "tiny.npz").read_bytes() == (tiny_bundle / "tiny.npz").read_bytes()
+    assert "tiny at 192 x 144 pixels is that of tiny." in (made.path / "model_card.md").read_text()
+
+
 def test_a_member_keeps_a_share_of_what_it_was(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     """Half of it moves half as far."""
     moves = Settings(epochs=1, samples=64, learning_rate=1e-2, ema=0, freeze_batch_norm=True)
