@@ -24,6 +24,7 @@ BENCHES: Final = (
     "peers",
     "intake",
     "growth",
+    "results_out",
     "footprint",
     "faults",
     "soak",
