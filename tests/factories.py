@@ -109,6 +109,7 @@ class ImageFactory(factory.django.DjangoModelFactory[Image]):
     batch = factory.SelfAttribute("case.batch")
     organisation = factory.SelfAttribute("case.organisation")
     filename = factory.Sequence(lambda n: f"image-{n}.jpg")
+    priority = factory.SelfAttribute("batch.priority")
 
     class Params:
         stored = factory.Trait(state=Image.State.STORED, stored_at=factory.LazyFunction(timezone.now))

@@ -15,7 +15,7 @@ from ml.imaging.quality import check
 from ml.imaging.refusal import ImageRefused
 from webapp import storage
 from webapp.cases.archives import claim_archive
-from webapp.cases.intake import Found, claim_images, settle
+from webapp.cases.intake import Found, claim_images, settle, somebody_waits
 from webapp.cases.models import Image, Priority
 from webapp.cases.unpacking import expand
 from webapp.queue import Task, ring_now
@@ -45,14 +45,22 @@ def _inspect_all(images: Sequence[Image], token: uuid.UUID) -> None:
     """Inspect leased images and end their intake together; but that of a person who waits at once."""
     found = []
     for image in images:
+        _inspect_people(image)
         try:
             found.append((image, inspect(image)))
         except Exception:  # storage is away, or a fault of ours: the lease runs out, and the others go on
             logger.exception("inspection_failed", image=str(image.pk))
-        if image.batch.priority == Priority.INTERACTIVE:
+        if image.priority == Priority.INTERACTIVE:
             _settle(found, token)
             found = []
     _settle(found, token)
+
+
+def _inspect_people(next_image: Image) -> None:
+    """Inspect the photos of people who came since bulk work was claimed: they do not wait for the rest of it."""
+    if next_image.priority != Priority.INTERACTIVE and somebody_waits():
+        token, images = claim_images(limit=CLAIM_SIZE, people_only=True)
+        _inspect_all(images, token)
 
 
 def _settle(found: Sequence[tuple[Image, Found]], token: uuid.UUID) -> None:
@@ -68,7 +76,10 @@ def _settle(found: Sequence[tuple[Image, Found]], token: uuid.UUID) -> None:
 def inspect(image: Image) -> Found:
     """Look at one image, and store its derivatives. Raises whatever storage does where it is away."""
     try:
-        return _judged(image, decode(storage.read(image.upload_key, limit=settings.UPLOAD_MAX_BYTES + 1)))
+        data = storage.read(image.upload_key, limit=settings.UPLOAD_MAX_BYTES + 1)
+        if len(data) > settings.UPLOAD_MAX_BYTES:
+            raise ImageRefused("too_large_bytes")
+        return _judged(image, decode(data))
     except FileNotFoundError:
         refusal = ImageRefused("empty")
     except ImageRefused as refused:

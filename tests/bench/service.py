@@ -31,7 +31,6 @@ from ml.synthetic import METADATA, synthesize
 PHOTOS = STATE / "bench-photos"
 DRAWN_AT_ONCE = 100
 INFERENCE = "worker-inference"
-ENDED = ("completed", "completed_with_failures", "cancelled")
 
 NEW_CLINIC = """
 from webapp.accounts.models import Organisation
@@ -107,9 +106,10 @@ class Service:
         self.stack.stop(INFERENCE)
 
     def start_inference(self, *, timeout: float = 120) -> None:
-        """Start the inference worker, and return as soon as its model is in memory."""
-        self.query("DELETE FROM inference_worker RETURNING name")
-        self.stack.start(INFERENCE)
+        """Start the inference worker if it does not run, and return as soon as its model is in memory."""
+        if not self.stack.process(INFERENCE).running:
+            self.query("DELETE FROM inference_worker RETURNING name")
+            self.stack.start(INFERENCE)
         wait_for(lambda: bool(self.query("SELECT 1 FROM inference_worker")), timeout=timeout)
 
     def wait_for_intake(self, batch: str, *, timeout: float = 1800) -> None:
@@ -119,8 +119,11 @@ class Service:
 
     def wait_for_end(self, batch: str, *, timeout: float = 1800) -> None:
         """Return when the batch has ended."""
-        ended = "SELECT 1 FROM cases_batch WHERE id = %s AND state IN %s"
-        wait_for(lambda: bool(self.query(ended, batch, ENDED)), timeout=timeout)
+        wait_for(lambda: self.has_ended(batch), timeout=timeout)
+
+    def has_ended(self, batch: str) -> bool:
+        """Whether every image of the batch has ended."""
+        return bool(self.query("SELECT 1 FROM cases_batch WHERE id = %s AND finished_at IS NOT NULL", batch))
 
     def stored(self, key: str) -> Path:
         """The file that the service keeps under a key of its storage."""

@@ -15,12 +15,13 @@ from django.utils import timezone
 from ml.imaging.refusal import SENTENCES
 from webapp import storage
 from webapp.audit.services import Actor, record
-from webapp.cases.models import Batch, Case, Image
+from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.services import enqueue
 from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring_now
+from webapp.turns import Queue, claim_in_turns
 
 FORGOTTEN_AT_ONCE = 100
 ENDED_COLUMNS = [
@@ -50,16 +51,31 @@ UNCHECKED = Found(
 )
 
 
+QUEUE = Queue("cases_image", waiting="state = 'stored' AND lease_token IS NULL AND attempt = 0", order="stored_at")
+
+
 def waiting_images() -> "QuerySet[Image]":
-    """Images that nobody is inspecting, people who wait first."""
-    return Image.objects.filter(state=Image.State.STORED, lease_token=None).order_by("batch__priority", "stored_at")
+    """Images that nobody is inspecting."""
+    return Image.objects.filter(state=Image.State.STORED, lease_token=None)
 
 
-def claim_images(*, limit: int) -> tuple[uuid.UUID, list[Image]]:
-    """Lease images to inspect. One whose inspection died before comes alone, so that it cannot take others with it."""
-    waiting = waiting_images().select_related("batch")
-    token, images = claim(waiting.filter(attempt__gt=0), limit=1)
-    return (token, images) if images else claim(waiting.filter(attempt=0), limit=limit)
+def somebody_waits() -> bool:
+    """Whether the photo of a person who waits is to be inspected."""
+    return waiting_images().filter(priority=Priority.INTERACTIVE).exists()
+
+
+def claim_images(*, limit: int, people_only: bool = False) -> tuple[uuid.UUID, list[Image]]:
+    """Lease images to inspect, in turns. `people_only` leaves bulk work where it is.
+
+    One whose inspection died before comes alone, so that it cannot take others with it.
+    """
+    if not people_only:
+        token, images = claim(waiting_images().filter(attempt__gt=0).order_by("stored_at"), limit=1)
+        if images:
+            return token, images
+    priority = Priority.INTERACTIVE if people_only else Priority.BULK
+    token, ids = claim_in_turns(QUEUE, limit=limit, priority=priority)
+    return token, list(Image.objects.filter(pk__in=ids).order_by("priority", "stored_at"))
 
 
 def settle(*, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Image]:

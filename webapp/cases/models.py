@@ -163,6 +163,7 @@ class Image(Leased):
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="images")
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="images")
     filename = models.CharField(max_length=255)
+    priority = models.SmallIntegerField(choices=Priority, default=Priority.BULK)
     state = models.CharField(max_length=16, choices=State, default=State.AWAITING_UPLOAD)
     reason = models.CharField(max_length=40, blank=True, help_text="Stable code of the refusal")
     advice = models.CharField(max_length=300, blank=True, help_text="What to do about the refusal, in a sentence")
@@ -185,6 +186,10 @@ class Image(Leased):
         ordering = ["created_at", "id"]
         indexes = [
             models.Index(fields=["stored_at"], condition=Q(state="stored"), name="image_to_inspect"),
+            models.Index(
+                fields=["organisation", "priority", "stored_at"], condition=Q(state="stored"), name="image_in_turn"
+            ),
+            models.Index(fields=["priority"], condition=Q(state="stored", priority=0), name="image_of_a_person"),
             models.Index(fields=["created_at"], condition=Q(state="awaiting_upload"), name="image_awaiting"),
             models.Index(fields=["ended_at"], condition=Q(original_forgotten=False), name="image_original"),
             models.Index(fields=["batch", "state"], name="image_in_batch"),

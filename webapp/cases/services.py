@@ -139,7 +139,9 @@ def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> None:
     Case.objects.bulk_create(rows, batch_size=INSERT_SIZE)
     Image.objects.bulk_create(
         [
-            Image(case=row, batch=batch, organisation_id=batch.organisation_id, filename=filename)
+            Image(
+                case=row, batch=batch, organisation_id=batch.organisation_id, filename=filename, priority=batch.priority
+            )
             for row, spec in zip(rows, cases, strict=True)
             for filename in spec.filenames
         ],

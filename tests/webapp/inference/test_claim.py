@@ -6,8 +6,9 @@ import pytest
 from django.db import connection
 
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, JobFactory
+from webapp.cases.intake import claim_images
 from webapp.cases.models import Batch, Priority
-from webapp.inference.claim import claim_jobs
+from webapp.inference.claim import claim_jobs, somebody_waits
 from webapp.inference.models import Job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,3 +77,42 @@ def test_workers_that_claim_at_once_share_the_queue_without_doubles() -> None:
         taken = [pk for pks in workers.map(drain, range(6)) for pk in pks]
 
     assert sorted(taken) == sorted(ids)
+
+
+def test_an_organisation_with_more_weight_has_more_at_each_turn() -> None:
+    group = queue(BatchFactory(submitted=True, organisation__weight=3), 20)
+    practice = queue(BatchFactory(submitted=True), 20)
+
+    _, jobs = claim_jobs(limit=8)
+
+    assert {job.pk for job in jobs} == {*group[:6], *practice[:2]}
+
+
+def test_where_a_claim_is_too_small_for_all_chance_leaves_nobody_out() -> None:
+    backlogs = [set(queue(BatchFactory(submitted=True), 12)) for _ in range(4)]
+
+    served = [job.pk for _ in range(20) for job in claim_jobs(limit=2)[1]]
+
+    assert all(backlog & set(served[:32]) for backlog in backlogs)
+
+
+def test_bulk_work_can_be_left_where_it_is() -> None:
+    queue(BatchFactory(submitted=True), 2)
+    assert not somebody_waits()
+    assert claim_jobs(limit=5, people_only=True)[1] == []
+    [photo] = queue(BatchFactory(submitted=True, priority=Priority.INTERACTIVE), 1)
+
+    assert somebody_waits()
+    assert [job.pk for job in claim_jobs(limit=5, people_only=True)[1]] == [photo]
+
+
+def test_intake_takes_turns_too_and_a_patients_photo_goes_first() -> None:
+    backlog = ImageFactory.create_batch(20, case__batch=BatchFactory(), stored=True)
+    small = ImageFactory.create_batch(3, case__batch=BatchFactory(), stored=True)
+    photo = ImageFactory(case__batch=BatchFactory(priority=Priority.INTERACTIVE), stored=True)
+
+    _, [first, *images] = claim_images(limit=6)
+
+    assert first.pk == photo.pk
+    assert len({image.pk for image in images} & {image.pk for image in small}) >= 2
+    assert {image.pk for image in images} <= {image.pk for image in (*backlog[:3], *small)}
