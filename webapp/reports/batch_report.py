@@ -1,8 +1,7 @@
 """A batch as a report: how it went, and every case, the most urgent first."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from django.db.models import Count, Prefetch
 from django.utils import timezone
@@ -30,8 +29,14 @@ def batch_report(batch: Batch) -> Document:
         groups[case.advice].append(_row(case))
         if case.advice:
             reviewed[_review(case)] += 1
-    images = Counter(dict(batch.images.order_by().values_list("state").annotate(Count("pk"))))
+    images = dict(batch.images.order_by().values_list("state").annotate(Count("pk")))
     title = batch.name or f"Batch of {wording.when(batch.created_at)}"
+    summaries = {
+        "Cases by advice": {_advice(advice): len(rows) for advice, rows in groups.items()},
+        "Cases by review": reviewed,
+        "Pictures": {STATES[state].word: count for state, count in images.items()},
+        "Pictures without a result": dict(_failures(batch)),
+    }
     data = {
         "title": title,
         "running": f"{title}, {batch.organisation.name}",
@@ -41,10 +46,9 @@ def batch_report(batch: Batch) -> Document:
         "facts": list(_facts(batch)),
         "columns": COLUMNS,
         "summaries": [
-            _summary("Cases by advice", {_advice(advice): len(rows) for advice, rows in groups.items()}),
-            _summary("Cases by review", reviewed),
-            _summary("Pictures", {STATES[state].word: count for state, count in images.items()}),
-            _summary("Pictures without a result", dict(_failures(batch))),
+            {"title": name, "rows": [(word, f"{count:,}") for word, count in counts.items()]}
+            for name, counts in summaries.items()
+            if counts
         ],
         "groups": [
             {"title": f"{_advice(advice)} ({len(rows):,})", "rows": rows} for advice, rows in groups.items() if rows
@@ -55,10 +59,6 @@ def batch_report(batch: Batch) -> Document:
 
 def _advice(advice: str) -> str:
     return ADVICE[advice].word if advice else "No result"
-
-
-def _summary(title: str, counts: Mapping[str, int]) -> dict[str, Any]:
-    return {"title": title, "rows": [(word, f"{count:,}") for word, count in counts.items()]}
 
 
 def _facts(batch: Batch) -> Iterator[tuple[str, str]]:

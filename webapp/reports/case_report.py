@@ -5,6 +5,7 @@ from functools import partial
 from io import BytesIO
 from typing import Any
 
+from django.template.defaultfilters import capfirst
 from django.utils import timezone
 from PIL import Image as Pillow
 
@@ -25,7 +26,7 @@ HEATMAP = "Heatmap: what drew the model towards its answer"
 
 def case_report(case: Case) -> Document:
     """The report of a case that `with_answers` has fetched."""
-    result, images = case.answer, case.images.all()
+    result = case.answer
     data = {
         "title": f"Case {case.external_id}",
         "running": f"Case {case.external_id}, patient {case.patient.external_id}, {case.batch.organisation.name}",
@@ -43,7 +44,7 @@ def case_report(case: Case) -> Document:
             "colour": STATES["released" if case.reviewed_at else "to_review"].colour,
         },
         "answer": _answer(result) if result else None,
-        "pictures": [_picture(image, number, alone=len(images) == 1) for number, image in enumerate(images, 1)],
+        "pictures": [_picture(case, image, number) for number, image in enumerate(case.images.all(), 1)],
         "origin": list(_origin(result)) if result else [],
     }
     return Document("case", data)
@@ -55,7 +56,7 @@ def _facts(case: Case) -> Iterator[tuple[str, str]]:
         yield "Lesion", case.lesion_id
     yield "Age", "not given" if case.age is None else str(case.age)
     yield "Sex", case.get_sex_display()
-    yield "Body site", case.anatom_site.capitalize() or "not given"
+    yield "Body site", capfirst(case.anatom_site) or "not given"
     yield "Picture", case.get_capture_display()
     yield "Sent", wording.when(case.created_at)
     yield "Reference", str(case.pk)
@@ -77,8 +78,8 @@ def _answer(result: Answer) -> dict[str, Any]:
     }
 
 
-def _picture(image: Image, number: int, *, alone: bool) -> dict[str, Any]:
-    answer = next(iter(image.results.all()), None)
+def _picture(case: Case, image: Image, number: int) -> dict[str, Any]:
+    answer = wording.behind(case, image)
     wanted = [(partial(storage.read, image.clean_key), f"Picture {number} of the lesion")] if image.width else []
     if answer:
         wanted.append((partial(heatmap_of, answer), HEATMAP))
@@ -88,7 +89,7 @@ def _picture(image: Image, number: int, *, alone: bool) -> dict[str, Any]:
     return {
         "files": files,
         "caption": f"Picture {number}: {image.filename}{size}.{heat}",
-        "notes": list(_notes(image, None if alone else answer)),
+        "notes": list(_notes(image, answer if len(case.images.all()) > 1 else None)),
     }
 
 

@@ -51,8 +51,10 @@ def test_it_sums_up_and_lists_the_most_urgent_first() -> None:
 
 
 def test_an_open_batch_has_a_report_too() -> None:
-    words = text(as_pdf(batch_report(BatchFactory())))
-    assert "State Open" in words
+    pdf = as_pdf(batch_report(BatchFactory()))
+    assert accessible(pdf)
+    assert "State Open" in text(pdf)
+    assert "Pictures" not in text(pdf)
 
 
 def test_more_cases_take_no_more_queries_and_all_fit() -> None:

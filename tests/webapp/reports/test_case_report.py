@@ -7,7 +7,7 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from tests.factories import BatchFactory, MembershipFactory, UserFactory
+from tests.factories import BatchFactory, JobFactory, MembershipFactory, ReleaseFactory, ResultFactory, UserFactory
 from tests.webapp.api.clinic import Clinic, problem
 from tests.webapp.reports.scenes import answered, refused, reviewed
 from webapp import storage
@@ -99,6 +99,14 @@ def test_doubts_are_said_beside_the_answer() -> None:
     assert "Used against the advice of the quality check: We see no lesion in this picture." in words
     assert words.count("On its own: Melanoma") == 2
     assert words.count(f"{case.external_id}, patient {case.patient.external_id}, ") == 2  # a page that goes astray
+
+
+def test_a_newer_answer_for_a_picture_is_not_told_beside_the_one_that_holds() -> None:
+    case = reviewed(answered(pictures=2))
+    for image in case.images.all():
+        ResultFactory(job=JobFactory(image=image, succeeded=True), release=ReleaseFactory(), malignant=0.01)
+    words = text(report(case).content)
+    assert words.count("On its own: Melanoma, P(malignant) 74% ± 5.") == 2
 
 
 def test_a_case_without_a_result_or_without_its_files_has_a_report_too() -> None:
