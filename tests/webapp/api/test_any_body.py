@@ -7,15 +7,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.factories import CaseResultFactory, ImageFactory
+from tests.factories import CaseResultFactory, EndpointFactory, ImageFactory
 from tests.webapp.api.clinic import API, Clinic, problem
 
 pytestmark = pytest.mark.django_db
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)
-NAMES = st.sampled_from(
-    ["name", "archive", "cases", "case_id", "patient_id", "images", "age", "notes", "note", "size", "allow_missing"]
-)
+OF_CASES = [
+    "name",
+    "archive",
+    "cases",
+    "case_id",
+    "patient_id",
+    "images",
+    "age",
+    "notes",
+    "note",
+    "size",
+    "allow_missing",
+]
+NAMES = st.sampled_from([*OF_CASES, "url", "event_types", "description", "since"])
 BODIES = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=6),
@@ -44,6 +55,7 @@ def paths(clinic: Clinic) -> list[str]:
     image = ImageFactory(case__batch__organisation=clinic.organisation)
     case = CaseResultFactory(case__batch=image.batch).case
     batch = f"/batches/{image.batch_id}"
+    webhook = EndpointFactory(organisation=clinic.organisation)
     return [
         "/batches",
         f"{batch}/cases",
@@ -51,4 +63,6 @@ def paths(clinic: Clinic) -> list[str]:
         f"/images/{image.pk}/upload-url",
         f"/cases/{case.pk}/release",
         f"{batch}/submit",
+        "/webhooks",
+        f"/webhooks/{webhook.pk}/replay-failed",
     ]

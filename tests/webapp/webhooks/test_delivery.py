@@ -12,6 +12,7 @@ from pytest_django.fixtures import Settings
 
 from tests.factories import DeliveryFactory, EndpointFactory
 from webapp.audit.services import SYSTEM
+from webapp.operations.selectors import waiting
 from webapp.webhooks.delivery import (
     AT_ONCE,
     ATTEMPTS,
@@ -86,10 +87,22 @@ def test_old_deliveries_are_forgotten_once_they_have_ended(settings: Settings) -
     settings.WEBHOOK_KEEP_DAYS = 30
     long_ago = timezone.now() - timedelta(days=31)
     ended = DeliveryFactory(state=State.DELIVERED, ended_at=long_ago)
-    waiting, young = DeliveryFactory(), DeliveryFactory(state=State.FAILED, ended_at=timezone.now())
-    Delivery.objects.filter(pk__in=[ended.pk, waiting.pk]).update(created_at=long_ago)
+    undelivered, young = DeliveryFactory(), DeliveryFactory(state=State.FAILED, ended_at=timezone.now())
+    Delivery.objects.filter(pk__in=[ended.pk, undelivered.pk]).update(created_at=long_ago)
     assert sweep_webhooks() == 1
-    assert set(Delivery.objects.values_list("pk", flat=True)) == {waiting.pk, young.pk}
+    assert set(Delivery.objects.values_list("pk", flat=True)) == {undelivered.pk, young.pk}
+
+
+@pytest.mark.django_db
+def test_an_operator_sees_how_long_the_oldest_has_been_due() -> None:
+    now = timezone.now()
+    DeliveryFactory(send_after=now + timedelta(hours=9))
+    [pending] = [row for row in waiting() if (row.kind, row.state) == ("webhook", "pending")]
+    assert (pending.count, pending.age) == (1, 0)
+    DeliveryFactory(send_after=now - timedelta(minutes=1))
+    [pending] = [row for row in waiting() if (row.kind, row.state) == ("webhook", "pending")]
+    assert pending.count == 2
+    assert 60 <= pending.age < 120
 
 
 @pytest.mark.django_db(transaction=True)
