@@ -21,11 +21,9 @@ from tests.factories import (
     ResultFactory,
     api_key,
 )
-from webapp.accounts.models import Membership
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
-from webapp.labels.selectors import candidates
 from webapp.leases import UNLEASED
 from webapp.registry.services import active_release
 
@@ -93,7 +91,6 @@ class Rows:
         self._clinics = OrganisationFactory.create_batch(CLINICS)
         self._patients = {clinic.pk: PatientFactory(organisation=clinic) for clinic in self._clinics}
         self._provider = MembershipFactory(organisation=self._clinics[0]).user
-        self._annotator = MembershipFactory(organisation=self._clinics[0], role=Membership.Role.ANNOTATOR).user
         self._secret = api_key(organisation=self._clinics[0])[1]
         self._finished = 0
         self._numbered = 1000
@@ -133,9 +130,6 @@ class Rows:
         yield _get("API: urgent cases", software, "api:case-list", advice="urgent_referral")
         yield _get("API: images of a batch", software, "api:batch-images", watched)
         yield _get("API: a batch and its progress", software, "api:batch-detail", watched)
-        clinic = self._clinics[0]
-        ask = {"organisation": clinic, "annotator": self._annotator}
-        yield Question("annotator's next images", lambda: candidates(**ask, limit=10))
 
     def _add(self, number: int, cases: int) -> Batch:
         clinic = self._clinics[number]

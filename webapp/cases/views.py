@@ -16,7 +16,7 @@ from webapp.cases.models import Archive, Batch, Image
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.errors import Problem
 from webapp.inference.again import failed_images, newer_release, rerun_failed, rescore
-from webapp.inference.selectors import Progress, progress, with_answers
+from webapp.inference.selectors import Progress, progress
 from webapp.pages.keyset import page_of
 from webapp.pages.words import ADVICE, STATES, uncertainty_in_words
 
@@ -43,7 +43,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     found = _own(request, batch_id)
     cases = selectors.narrowed(found.cases.all(), request.GET.dict())
     page = page_of(
-        with_answers(cases).select_related("patient", "batch"),
+        cases.select_related("patient", "batch").prefetch_related("images"),
         selectors.MOST_URGENT_FIRST,
         after=request.GET.get("after", ""),
         size=PAGE,

@@ -109,7 +109,7 @@ class CaseResult(Answer):
     images = models.PositiveSmallIntegerField(help_text="How many images were combined")
 
     class Meta:
-        indexes = [models.Index(fields=["batch", "advice"], name="case_result_by_advice")]
+        indexes = [models.Index(fields=["batch", "release"], name="case_result_by_release")]
         constraints = [
             models.UniqueConstraint(fields=["case", "release"], name="result_one_for_case_and_release"),
             models.CheckConstraint(condition=Q(malignant__gte=0, malignant__lte=1), name="case_result_malignant_range"),

@@ -60,11 +60,10 @@ def with_answers(cases: QuerySet[Case], *, images: bool = True, image_results: b
     results = Result.objects.order_by(*NEWEST).select_related("release").defer("release__manifest", "heatmap")
     combined = CaseResult.objects.order_by(*NEWEST).select_related("release").defer("release__manifest")
     cases = cases.select_related("patient", "answer__release").defer("answer__release__manifest")
-    cases = cases.prefetch_related(Prefetch("results", combined))
     if images:
         cases = cases.prefetch_related(Prefetch("images", Image.objects.order_by("created_at", "id")))
     if images and image_results:
-        cases = cases.prefetch_related(Prefetch("images__results", results))
+        cases = cases.prefetch_related(Prefetch("images__results", results), Prefetch("results", combined))
     return cases
 
 

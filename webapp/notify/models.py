@@ -47,7 +47,10 @@ class Message(Leased):
     renewals = models.PositiveSmallIntegerField(default=0, help_text="How often the reader asked for a new link")
 
     class Meta:
-        indexes = [models.Index(fields=["send_after"], condition=Q(state="pending"), name="message_pending")]
+        indexes = [
+            models.Index(fields=["send_after"], condition=Q(state="pending"), name="message_pending"),
+            models.Index(fields=["lease_until"], condition=Q(state="sending"), name="message_sending"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["recipient", "kind", "batch", "case"], nulls_distinct=False, name="message_sent_once"

@@ -309,7 +309,7 @@ def test_the_page_of_a_batch_costs_the_same_for_many_cases(
     for _ in range(30):
         ImageFactory(case=CaseResultFactory(case__batch=batch).case, ready=True)
 
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(20):
         client.get(reverse("cases:batch", args=[batch.pk]))
 
 
