@@ -1,6 +1,9 @@
-"""Any order of uploads, inspections, claims, deaths, answers and cancellations keeps the promises of a batch."""
+"""Any order of uploads, inspections, claims, deaths, answers, cancellations, second runs and newer releases keeps the
+promises of a batch.
+"""
 
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -26,13 +29,17 @@ from tests.factories import BatchFactory, CaseFactory, ImageFactory, ReleaseFact
 from tests.webapp.inference.test_completion import outcome
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import Found, claim_images, override_quality, settle, sweep_images
-from webapp.cases.models import NOT_A_LESION, Batch, Image
+from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
+from webapp.cases.review import release_case
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.errors import Problem
+from webapp.inference.again import rerun_failed, rescore
 from webapp.inference.claim import claim_jobs
-from webapp.inference.models import CaseResult, Job, Result
+from webapp.inference.models import NEWEST, Job, Result
 from webapp.inference.services import finish, sweep_jobs
 from webapp.notify.models import Message
+from webapp.registry.models import ModelRelease
+from webapp.registry.services import promote
 
 LIVE_IMAGES = [Image.State.AWAITING_UPLOAD, Image.State.STORED]
 LIVE_JOBS = [Job.State.QUEUED, Job.State.RUNNING]
@@ -50,8 +57,9 @@ class BatchMachine(RuleBasedStateMachine):
     def start(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
-        self.release = ReleaseFactory(active=True)
+        self.releases: list[ModelRelease] = [ReleaseFactory(active=True)]
         self.reopened: set[uuid.UUID] = set()
+        self.read: dict[uuid.UUID, tuple[object, ...]] = {}
         self.batches = [BatchFactory(), BatchFactory()]
         for batch in self.batches:
             for count in (1, 2):
@@ -85,13 +93,14 @@ class BatchMachine(RuleBasedStateMachine):
     def start_running(self, limit: int) -> tuple[uuid.UUID, list[Job]]:
         return claim_jobs(limit=limit)
 
-    @rule(run=runs, end=st.sampled_from(["answered", "broken", "not_a_lesion"]))
+    @rule(run=runs, end=st.sampled_from(["answered", "answered late", "broken", "not_a_lesion"]))
     def end_run(self, run: tuple[uuid.UUID, list[Job]], end: str) -> None:
         """Not consumed: a worker may come twice, or after it was given up."""
         token, jobs = run
         for job in jobs:
-            if end == "answered":
-                finish(token=token, ends=[(job, outcome(self.release))])
+            if end.startswith("answered"):  # late: by a worker that has not noticed a promotion
+                release = self.releases[0 if end == "answered late" else -1]
+                finish(token=token, ends=[(job, outcome(release))])
             elif end == "broken":
                 finish(token=token, ends=[(job, "model_error")])
             else:
@@ -104,6 +113,26 @@ class BatchMachine(RuleBasedStateMachine):
                 override_quality(actor=SYSTEM, image=image)
                 self.reopened.add(image.batch_id)
 
+    @rule(which=st.integers(0, 1))
+    def run_what_failed_again(self, which: int) -> None:
+        self._again(rerun_failed, which)
+
+    @rule(which=st.integers(0, 1))
+    def ask_the_active_release(self, which: int) -> None:
+        self._again(rescore, which)
+
+    @rule()
+    def promote_a_release(self) -> None:
+        self.releases.append(promote(actor=SYSTEM, release=ReleaseFactory()))
+
+    @rule(which=st.integers(0, 1))
+    def release_to_the_patients(self, which: int) -> None:
+        for case in self.batches[which].cases.filter(released_at=None):
+            with suppress(Problem):  # no answer yet, or one that may still change
+                release_case(actor=SYSTEM, case=case)
+                case.refresh_from_db()
+                self.read[case.pk] = self._answer_of(case)
+
     @rule()
     def workers_die(self) -> None:
         past = timezone.now() - timedelta(seconds=1)
@@ -111,6 +140,27 @@ class BatchMachine(RuleBasedStateMachine):
         Image.objects.filter(lease_token__isnull=False).update(lease_until=past)
         sweep_jobs()
         sweep_images()
+
+    def _again(self, service: Callable[..., Batch], which: int) -> None:
+        with suppress(Problem):  # a batch that is open or cancelled, or nothing to do
+            self.reopened.add(service(actor=SYSTEM, batch=self.batches[which]).pk)
+
+    def _answer_of(self, case: Case) -> tuple[object, ...]:
+        held = case.answer
+        assert held is not None
+        return held.pk, held.created_at, held.images, case.advice, case.risk
+
+    @invariant()
+    def what_a_patient_has_read_stays(self) -> None:
+        for case in Case.objects.filter(pk__in=self.read):
+            assert self._answer_of(case) == self.read[case.pk]
+
+    @invariant()
+    def a_case_says_what_its_newest_answer_says_until_it_is_read(self) -> None:
+        for case in Case.objects.filter(released_at=None):
+            newest = case.results.order_by(*NEWEST).first()
+            assert case.answer == newest
+            assert case.advice == (newest.advice if newest else "")
 
     @invariant()
     def remaining_is_what_has_not_ended(self) -> None:
@@ -123,19 +173,21 @@ class BatchMachine(RuleBasedStateMachine):
         for batch in Batch.objects.filter(state__startswith="completed"):
             assert not batch.images.filter(state__in=LIVE_IMAGES).exists()
             assert not batch.jobs.filter(state__in=LIVE_JOBS).exists()
-            results = Result.objects.filter(image__batch=batch).count()
-            assert results + batch.failures == batch.images.count()
+            answered = batch.images.filter(results__isnull=False).distinct().count()
+            assert answered + batch.failures == batch.images.count()
             assert (batch.failures == 0) == (batch.state == Batch.State.COMPLETED)
 
     @invariant()
-    def every_success_has_one_result(self) -> None:
-        assert Job.objects.filter(state=Job.State.SUCCEEDED).count() == Result.objects.count()
-        assert not Result.objects.values("image").annotate(n=Count("pk")).filter(n__gt=1).exists()
+    def every_success_has_one_result_of_each_release(self) -> None:
+        assert not Job.objects.filter(state=Job.State.SUCCEEDED, image__results=None).exists()
+        assert not Result.objects.exclude(job__state=Job.State.SUCCEEDED).exists()
+        assert not Result.objects.values("image", "release").annotate(n=Count("pk")).filter(n__gt=1).exists()
 
     @invariant()
     def a_case_is_combined_from_its_images(self) -> None:
-        for combined in CaseResult.objects.all():
-            assert combined.images == Result.objects.filter(case=combined.case).count()
+        for case in Case.objects.exclude(batch__state=Batch.State.CANCELLED).filter(answer__isnull=False):
+            assert case.answer is not None
+            assert case.answer.images == case.images.filter(results__isnull=False).distinct().count()
 
     @invariant()
     def attempts_are_bounded(self) -> None:
