@@ -109,10 +109,9 @@ class _Unpacking:
     def _match(self, names: Sequence[str]) -> None:
         """Give the awaited images the names that their files have here: published tables leave out the ending."""
         here = _by_name(names)
-        images = list(self.batch.images.filter(state=Image.State.AWAITING_UPLOAD).only("case_id", "filename"))
-        taken = {(image.case_id, image.filename) for image in images}
+        taken = set(self.batch.images.values_list("case_id", "filename"))
         renamed = []
-        for image in images:
+        for image in self.batch.images.filter(state=Image.State.AWAITING_UPLOAD).only("case_id", "filename"):
             name = here.get(_folded(image.filename), image.filename)
             if (image.case_id, name) not in taken:
                 taken.add((image.case_id, name))

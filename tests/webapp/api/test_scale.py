@@ -1,6 +1,5 @@
 """The number of queries does not grow with the number of rows."""
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -86,11 +85,8 @@ def test_a_filter_meets_the_newest_answer_only() -> None:
 def test_a_batch_of_ten_thousand_cases_is_made_at_once(django_assert_max_num_queries: MaxQueries) -> None:
     clinic = Clinic()
     rows = [case(f"c{n}", patient_id=f"p{n % 7000}", age=n % 90, sex="male") for n in range(10_000)]
-    started = time.monotonic()
     with django_assert_max_num_queries(60):
         batch = clinic.create(*rows)
-    seconds = time.monotonic() - started
     assert len(batch["images"]) == 10_000
     assert [i["case_id"] for i in batch["images"]] == [row["case_id"] for row in rows]
     assert (Case.objects.count(), Image.objects.count()) == (10_000, 10_000)
-    assert seconds < 30  # 3.5 on two cores

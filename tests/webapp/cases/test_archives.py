@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from urllib3.util import parse_url
 
 from tests.ml.imaging.samples import encode, skin_photo
-from tests.webapp.api.clinic import Clinic, good, problem
+from tests.webapp.api.clinic import Clinic, case, good, problem
 from webapp import storage
 from webapp.cases import unpacking
 from webapp.cases.archives import claim_archive, sweep_archives
@@ -169,6 +170,43 @@ def test_a_worker_that_dies_is_followed_by_one_that_goes_on(monkeypatch: pytest.
     assert (archive.state, archive.attempt, archive.report) == (Archive.State.EXPANDED, 2, [])
     assert images(batch) == [(str(n), f"{n}.jpg", "stored") for n in range(7)]
     assert not expand(*leased)  # the late worker finds that nothing is its own any more
+
+
+def test_an_archive_for_cases_that_are_known_is_gone_on_with_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases without the endings of their files, one naming a file twice: nothing is doubled, nothing lost."""
+    monkeypatch.setattr(unpacking, "CHUNK_ENTRIES", 1)
+    clinic = Clinic()
+    rows = [case("c1", "1", "2.jpg"), case("c2", "3", "3.jpg"), case("c3", "4")]
+    batch = good(clinic.post("/batches", {"archive": True, "cases": rows}), 201)
+    files = {f"{n}.jpg": photo(n) for n in (1, 2, 3, 5)}
+    assert clinic.http.put(parse_url(batch["archive_upload"]["url"]).request_uri, zipped(files)).status_code == 204
+    good(clinic.post(f"/batches/{batch['id']}/archive/complete"), 202)
+    leased = claim_archive()
+    assert leased is not None
+    write = storage.write
+
+    def dying(key: str, data: bytes) -> None:
+        if data == files["2.jpg"]:
+            raise OSError("the machine went away")
+        write(key, data)
+
+    monkeypatch.setattr(storage, "write", dying)
+    with pytest.raises(OSError, match="went away"):
+        expand(*leased)
+    monkeypatch.setattr(storage, "write", write)
+    Archive.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert sweep_archives() == 1
+    archive = expand_next()
+    assert (archive.state, codes(archive)) == (Archive.State.EXPANDED, [("5.jpg", "not_in_table")])
+    assert images(Batch.objects.get()) == [
+        ("c1", "1.jpg", "stored"),
+        ("c1", "2.jpg", "stored"),
+        ("c2", "3", "awaiting_upload"),
+        ("c2", "3.jpg", "stored"),
+        ("c3", "4", "awaiting_upload"),
+    ]
+    repeat = good(clinic.get(f"/batches/{batch['id']}/images", state="awaiting_upload"))["results"]
+    assert [image["filename"] for image in repeat] == ["3", "4"]
 
 
 def test_an_archive_that_kills_its_workers_is_given_up(settings: Any) -> None:
