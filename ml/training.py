@@ -12,6 +12,7 @@ import numpy as np
 
 from ml.augment import augment
 from ml.data.examples import Examples
+from ml.devices import all_devices
 from ml.imaging.preprocess import Size
 from ml.progress import Progress
 
@@ -63,7 +64,7 @@ Seen = np.ndarray | dict[str, np.ndarray]
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Augmented views of `size`, drawn as the settings say, with `targets`, float32 (n, classes); with `metadata`,
-    float32 (n, width), as a dict of `image` and `metadata`.
+    float32 (n, width), as a dict of `image` and `metadata`. The length of each batch is a multiple of `devices`.
     """
 
     def __init__(
@@ -73,20 +74,23 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         size: Size,
         settings: Settings,
         metadata: np.ndarray | None = None,
+        *,
+        devices: int = 1,
     ) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
         self._metadata = metadata
         self._examples, self._targets, self._size, self._settings = examples, targets, size, settings
         weight = np.bincount(examples.labels)[examples.labels] ** -SAMPLING[settings.sampling]
         self._chance = weight / weight.sum()
-        self._samples = settings.samples or len(examples)
+        self._samples = _shared(settings.samples or len(examples), devices)
+        self._batch = _shared(settings.batch, devices)
         self.start_at(0)
 
     def __len__(self) -> int:
-        return int(np.ceil(self._samples / self._settings.batch))
+        return int(np.ceil(self._samples / self._batch))
 
     def __getitem__(self, index: int) -> tuple[Seen, np.ndarray]:
-        rows = self._rows[index * self._settings.batch : (index + 1) * self._settings.batch]
+        rows = self._rows[index * self._batch : (index + 1) * self._batch]
         rng = np.random.default_rng((self._settings.seed, self._epoch, index))
         pixels, strength = self._examples.pixels, self._settings.augmentation
         views = np.stack([augment(pixels[row], self._size, rng, strength) for row in rows])
@@ -131,46 +135,49 @@ def fit(
     the names `image` and `metadata`.
     """
     keras.utils.set_random_seed(settings.seed)
-    height, width = model.inputs[0].shape[1:3]
-    train_metadata, validation_metadata = metadata or (None, None)
-    one_hot = np.eye(model.output["logits"].shape[-1], dtype=np.float32)
-    targets = one_hot[train.labels] if soft_labels is None else soft_labels.astype(np.float32)
-    batches = Batches(train, targets, (width, height), settings, train_metadata)
-    if settings.freeze_batch_norm:
-        _freeze_batch_norm(model)
-    if settings.freeze_backbone:
-        model.get_layer(index=2).trainable = False
-    trainee = keras.Model(model.input, model.output["logits"], name=model.name)
-    steps = len(batches) * settings.epochs
-    trainee.compile(
-        optimizer=optimizer_for(
-            steps,
-            learning_rate=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            ema=settings.ema,
-            cosine=settings.cosine,
-        ),
-        loss=LOSSES[settings.loss](from_logits=True, label_smoothing=settings.label_smoothing),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-        run_eagerly=steps < TRACE_STEPS,
-    )
-    callbacks: list[Any] = [keras.callbacks.SwapEMAWeights()] if settings.ema else []
-    if work is not None:
-        callbacks.append(keras.callbacks.BackupAndRestore(str(work), delete_checkpoint=True))
-        callbacks.append(_Resume(batches, trainee))
-    callbacks.append(_Report(progress, model.name, settings.epochs, work))
-    held_out = None
-    if validation is not None and len(validation):
-        whole = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in validation.pixels]
-        held_out = (_beside(np.stack(whole), validation_metadata), one_hot[validation.labels])
-    trainee.fit(
-        batches,
-        epochs=settings.epochs,
-        validation_data=held_out,
-        validation_batch_size=64,
-        callbacks=callbacks,
-        verbose=0,
-    )
+    with all_devices(model) as devices:
+        height, width = model.inputs[0].shape[1:3]
+        train_metadata, validation_metadata = metadata or (None, None)
+        one_hot = np.eye(model.output["logits"].shape[-1], dtype=np.float32)
+        targets = one_hot[train.labels] if soft_labels is None else soft_labels.astype(np.float32)
+        batches = Batches(train, targets, (width, height), settings, train_metadata, devices=devices)
+        if settings.freeze_batch_norm:
+            _freeze_batch_norm(model)
+        if settings.freeze_backbone:
+            model.get_layer(index=2).trainable = False
+        trainee = keras.Model(model.input, model.output["logits"], name=model.name)
+        steps = len(batches) * settings.epochs
+        trainee.compile(
+            optimizer=optimizer_for(
+                steps,
+                learning_rate=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                ema=settings.ema,
+                cosine=settings.cosine,
+            ),
+            loss=LOSSES[settings.loss](from_logits=True, label_smoothing=settings.label_smoothing),
+            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+            run_eagerly=steps < TRACE_STEPS,
+        )
+        callbacks: list[Any] = [keras.callbacks.SwapEMAWeights()] if settings.ema else []
+        if work is not None:
+            callbacks.append(keras.callbacks.BackupAndRestore(str(work), delete_checkpoint=True))
+            callbacks.append(_Resume(batches, trainee))
+        callbacks.append(_Report(progress, model.name, settings.epochs, work))
+        held_out = None
+        if validation is not None and len(validation) >= devices:
+            rows = slice(_shared(len(validation), devices))
+            whole = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in validation.pixels]
+            beside = None if validation_metadata is None else validation_metadata[rows]
+            held_out = (_beside(np.stack(whole[rows]), beside), one_hot[validation.labels[rows]])
+        trainee.fit(
+            batches,
+            epochs=settings.epochs,
+            validation_data=held_out,
+            validation_batch_size=_shared(64, devices),
+            callbacks=callbacks,
+            verbose=0,
+        )
 
 
 def history(work: Path) -> list[dict[str, float]]:
@@ -182,6 +189,11 @@ def history(work: Path) -> list[dict[str, float]]:
         return []
     epochs = [json.loads(line) for line in path.read_text().splitlines()]
     return list({epoch["epoch"]: epoch for epoch in epochs}.values())
+
+
+def _shared(count: int, devices: int) -> int:
+    """The largest number up to `count` that devices can share evenly."""
+    return count - count % devices
 
 
 def _mixed(values: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
