@@ -36,9 +36,17 @@ def send_webhooks() -> None:
             done, _ = wait(under_way, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
             for sent in done:
                 token, delivery = under_way.pop(sent)
-                _write_down(delivery, token, sent.result())
+                _write_down(delivery, token, _answer(sent))
     if late:
         ring_now(Task.WEBHOOKS)
+
+
+def _answer(sent: Future[Answer]) -> Answer:
+    try:
+        return sent.result()
+    except Exception as error:  # a fault of ours: the other deliveries go on
+        logger.exception("webhook_not_sent")
+        return Answer(None, 0.0, f"It could not be sent ({type(error).__name__}).")
 
 
 def _write_down(delivery: Delivery, token: uuid.UUID, answer: Answer) -> None:

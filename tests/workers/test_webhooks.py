@@ -18,9 +18,11 @@ from tests.factories import DeliveryFactory, EndpointFactory, OrganisationFactor
 from tests.webapp.webhooks.receiver import Receiver, Reply, receiving
 from webapp.audit.services import SYSTEM
 from webapp.webhooks import post
-from webapp.webhooks.delivery import AT_ONCE, ATTEMPTS, DISABLED_AFTER, sweep_webhooks
+from webapp.webhooks.delivery import AT_ONCE, ATTEMPTS, DISABLED_AFTER, send, sweep_webhooks
 from webapp.webhooks.models import Delivery, Endpoint, EventType
+from webapp.webhooks.post import Answer
 from webapp.webhooks.services import create_endpoint, rotate_secret
+from workers import webhooks
 from workers.webhooks import send_webhooks
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -224,6 +226,25 @@ def test_a_secret_that_cannot_be_read_any_more_says_so(receiver: Receiver, setti
     later()
     send_webhooks()
     assert receiver.received[0].verified(secret)
+
+
+def test_one_that_cannot_be_sent_does_not_hold_up_the_others(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint, _ = endpoint_at(receiver)
+    bad, good = DeliveryFactory.create_batch(2, endpoint=endpoint)
+
+    def stumble(delivery: Delivery) -> Answer:
+        if delivery.pk == bad.pk:
+            raise RuntimeError
+        return send(delivery)
+
+    monkeypatch.setattr(webhooks, "send", stumble)
+    send_webhooks()
+    for delivery in (bad, good):
+        delivery.refresh_from_db()
+    assert (bad.state, bad.error) == (State.PENDING, "It could not be sent (RuntimeError).")
+    assert good.state == State.DELIVERED
 
 
 def _sending_process() -> "subprocess.Popen[bytes]":
