@@ -17,7 +17,7 @@ class MembershipInline(admin.TabularInline):
 class OrganisationAdmin(admin.ModelAdmin):
     """Clinics."""
 
-    list_display = ["name", "slug", "release_policy"]
+    list_display = ["name", "slug", "release_policy", "weight", "images_a_day", "images_queued", "requests_a_minute"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
     inlines = [MembershipInline]

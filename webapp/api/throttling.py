@@ -1,11 +1,14 @@
-"""Rate limits: by API key, by person, by address for everybody else."""
+"""Rate limits: by API key, by person, by address for everybody else; and by organisation where it has a limit."""
 
+import time
 from typing import TYPE_CHECKING
 
 import structlog
+from django.core.cache import cache
 from redis.exceptions import RedisError
 from rest_framework.request import Request
-from rest_framework.throttling import SimpleRateThrottle
+from rest_framework.settings import api_settings
+from rest_framework.throttling import BaseThrottle
 
 from webapp.accounts.models import ApiKey
 
@@ -13,30 +16,52 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView  # which itself imports the throttles of the settings
 
 logger = structlog.get_logger(__name__)
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-class PerClient(SimpleRateThrottle):
-    """One allowance for each client; the answer beyond it is 429 with Retry-After."""
+class PerClient(BaseThrottle):
+    """One allowance for each client, counted from its first request on; the answer beyond it is 429 with Retry-After.
 
-    scope = "client"
+    A counter for each client: a list of the times of its requests, as DRF keeps one, would be read and written whole
+    at each of thousands.
+    """
+
+    THROTTLE_RATES = api_settings.DEFAULT_THROTTLE_RATES
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
-        if not isinstance(request.auth, ApiKey) and not request.user.is_authenticated:
-            self.rate = self.get_rate_of("anonymous")
-            self.num_requests, self.duration = self.parse_rate(self.rate)
+        self._wait = 0.0
         try:
-            return bool(super().allow_request(request, view))
+            return all(self._allows(*allowance) for allowance in self._allowances(request))
         except (RedisError, OSError) as error:
             # Counting is not worth an outage: while Redis is away, nobody is limited.
             logger.warning("throttle_unavailable", error=type(error).__name__)
             return True
 
-    def get_rate_of(self, scope: str) -> str | None:
-        return self.THROTTLE_RATES[scope]
+    def wait(self) -> float:
+        """Seconds until the client may ask again."""
+        return self._wait
 
-    def get_cache_key(self, request: Request, view: "APIView") -> str:
+    def _allowances(self, request: Request) -> list[tuple[str, int, int]]:
+        """Under which name the request is counted, and how many there may be in how many seconds."""
         if isinstance(request.auth, ApiKey):
-            return f"throttle:key:{request.auth.pk}"
+            organisation = request.auth.organisation
+            limit = organisation.requests_a_minute
+            together = [] if limit is None else [(f"throttle:organisation:{organisation.pk}", limit, UNITS["m"])]
+            return [(f"throttle:key:{request.auth.pk}", *self._rate("client")), *together]
         if request.user.is_authenticated:
-            return f"throttle:user:{request.user.pk}"
-        return f"throttle:address:{self.get_ident(request)}"
+            return [(f"throttle:user:{request.user.pk}", *self._rate("client"))]
+        return [(f"throttle:address:{self.get_ident(request)}", *self._rate("anonymous"))]
+
+    def _rate(self, scope: str) -> tuple[int, int]:
+        number, _, unit = str(self.THROTTLE_RATES[scope]).partition("/")
+        return int(number), UNITS[unit[0]]
+
+    def _allows(self, name: str, limit: int, seconds: int) -> bool:
+        now = time.time()
+        ends: float = cache.get_or_set(name, now + seconds, timeout=seconds) or now + seconds
+        counter = f"{name}:{ends}"
+        cache.add(counter, 0, timeout=seconds + 1)
+        if cache.incr(counter) <= limit:
+            return True
+        self._wait = max(self._wait, ends - now, 1)
+        return False

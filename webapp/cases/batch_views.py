@@ -19,6 +19,7 @@ from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
 from webapp.cases.manifest import MAX_CSV_BYTES, RowError, error_table, from_csv
 from webapp.cases.models import Batch
+from webapp.cases.quotas import usage
 from webapp.cases.services import CaseSpec, Submission, create_batch
 from webapp.cases.web_upload import one_case_each, take_archive, take_files, with_files_of
 from webapp.errors import Problem
@@ -103,6 +104,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
         "row_error_count": len(row_errors),
         "error_table": _as_link(row_errors),
         "archive_limit": settings.IMPORT_MAX_BYTES,
+        "usage": usage(organisation_of(request)),
     }
     return render(request, "cases/batch_new.html", context, status=422 if wrong else 200)
 

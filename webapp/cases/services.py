@@ -19,6 +19,7 @@ from webapp.accounts.models import Organisation, Patient
 from webapp.audit.services import Actor, record
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
 from webapp.cases.parts import arrived_size
+from webapp.cases.quotas import require_room
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.services import cancel_jobs, enqueue
@@ -103,13 +104,15 @@ def create_batch(
 def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> None:
     """Add cases, patients and images to an open batch.
 
-    Raises Problem `case_id_repeated`, `too_many_cases`, `batch_not_open`.
+    Raises Problem `case_id_repeated`, `too_many_cases`, `batch_not_open`, and those of `require_room`.
     """
     _lock_open(batch)
     if batch.cases.count() + len(cases) > MAX_CASES:
         raise Problem(
             "too_many_cases", f"A batch holds at most {MAX_CASES} cases. Put the rest in another.", status=422
         )
+    if batch.priority == Priority.BULK:
+        require_room(organisation=batch.organisation, images=sum(len(spec.filenames) for spec in cases))
     counts = Counter(spec.external_id for spec in cases)
     repeated = set(batch.cases.filter(external_id__in=counts).values_list("external_id", flat=True))
     repeated |= {name for name, count in counts.items() if count > 1}

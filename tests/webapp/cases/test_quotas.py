@@ -1,0 +1,109 @@
+"""An organisation that has a quota is told when it is spent, by the API and on the page, and patients never are."""
+
+from datetime import timedelta
+from io import BytesIO
+
+import pytest
+from django.core.cache import cache
+from django.test import Client as Browser
+from django.utils import timezone
+
+from tests.factories import JobFactory, MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
+from tests.webapp.api.clinic import Clinic, case, good, problem
+from webapp.accounts.models import Organisation
+from webapp.audit.services import SYSTEM, Actor
+from webapp.cases.models import Batch, Case, Image
+from webapp.cases.quotas import usage
+from webapp.cases.services import cancel_batch
+from webapp.patients.photos import send_photos
+
+pytestmark = pytest.mark.django_db
+
+
+def limited(clinic: Clinic, **limits: int) -> Organisation:
+    Organisation.objects.filter(pk=clinic.organisation.pk).update(**limits)
+    return Organisation.objects.get(pk=clinic.organisation.pk)
+
+
+def manifest(*names: str) -> dict[str, object]:
+    return {"cases": [case(name) for name in names]}
+
+
+def test_beyond_the_days_images_the_answer_says_when_to_come_back() -> None:
+    clinic = Clinic()
+    limited(clinic, images_a_day=3)
+    good(clinic.post("/batches", manifest("A", "B")), 201)
+    Case.objects.update(created_at=timezone.now() - timedelta(hours=20))
+    Image.objects.update(created_at=timezone.now() - timedelta(hours=20))
+
+    response = clinic.post("/batches", manifest("C", "D"))
+
+    answer = problem(response, 429)
+    assert answer["code"] == "daily_quota"
+    assert "3 images in 24 hours and has sent 2" in answer["detail"]
+    assert 4 * 3600 - 60 < int(response.headers["Retry-After"]) <= 4 * 3600
+    assert Batch.objects.count() == 1
+    good(clinic.post("/batches", manifest("C")), 201)
+    Case.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    good(clinic.post("/batches", manifest("E", "F", "G")), 201)
+
+
+def test_a_batch_that_no_day_holds_is_refused_for_a_day() -> None:
+    clinic = Clinic()
+    limited(clinic, images_a_day=1)
+    response = clinic.post("/batches", manifest("A", "B"))
+    assert problem(response, 429)["code"] == "daily_quota"
+    assert response.headers["Retry-After"] == "86400"
+
+
+def test_what_waits_counts_until_it_is_answered_or_cancelled() -> None:
+    clinic = Clinic()
+    organisation = limited(clinic, images_queued=3)
+    first = good(clinic.post("/batches", manifest("A", "B")), 201)
+    JobFactory(image__case__batch__organisation=organisation, image__ready=True)
+
+    response = clinic.post("/batches", manifest("C"))
+    assert problem(response, 429)["code"] == "queue_quota"
+    assert int(response.headers["Retry-After"]) > 0
+
+    cancel_batch(actor=SYSTEM, batch=Batch.objects.get(pk=first["id"]))
+    good(clinic.post("/batches", manifest("C")), 201)
+
+
+def test_a_patients_photo_is_taken_whatever_the_clinic_has_sent() -> None:
+    organisation = OrganisationFactory(images_a_day=0, images_queued=0)
+    patient = PatientFactory(organisation=organisation, user=UserFactory())
+    send_photos(actor=Actor(user=patient.user), patient=patient, key="1", photos=[BytesIO(b"photo")])
+    used = usage(organisation)
+    assert used is not None
+    assert (used.sent, used.queued) == (0, 0)
+
+
+def test_without_a_quota_nothing_is_counted() -> None:
+    assert usage(OrganisationFactory()) is None
+
+
+def test_the_page_says_what_is_used_and_why_nothing_was_stored(client: Browser) -> None:
+    provider = MembershipFactory(organisation__images_a_day=1500, organisation__images_queued=0).user
+    client.force_login(provider)
+
+    page = client.get("/batches/new/").content.decode()
+    assert "0 of 1,500 images in the last 24 hours and has 0 of 0 in the queue" in page
+
+    form = {"name": "", "capture": "dermoscopic", "grouping": "each", "names": '["a.jpg"]'}
+    answer = client.post("/batches/new/", form, headers={"Accept": "application/json"})
+    assert answer.status_code == 422
+    assert any("0 images in the queue at once" in sentence for sentence in answer.json()["errors"])
+
+
+def test_all_clients_of_an_organisation_share_its_requests() -> None:
+    clinic, other = Clinic(), Clinic()
+    limited(clinic, requests_a_minute=2)
+    for _ in range(2):
+        good(clinic.get("/batches"))
+    response = clinic.get("/batches")
+    assert problem(response, 429)["code"] == "throttled"
+    assert 0 < int(response.headers["Retry-After"]) <= 60
+    good(other.get("/batches"))
+    cache.delete(f"throttle:organisation:{clinic.organisation.pk}")
+    good(clinic.get("/batches"))

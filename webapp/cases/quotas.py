@@ -1,0 +1,93 @@
+"""How many images an organisation may send, where its administrator has set a limit. Patients' photos never count."""
+
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from webapp.accounts.models import Organisation
+from webapp.cases.models import Batch, Image, Priority
+from webapp.errors import Problem
+from webapp.inference.models import Job
+
+DAY = timedelta(days=1)
+ASK_AGAIN_SECONDS = 60  # a queue that is full is emptied by minutes, not by hours
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What an organisation has sent and what it may; None where nothing limits it."""
+
+    sent: int
+    a_day: int | None
+    queued: int
+    at_once: int | None
+
+
+def usage(organisation: Organisation) -> Usage | None:
+    """What counts towards the organisation's quotas now; None where it has none."""
+    if organisation.images_a_day is None and organisation.images_queued is None:
+        return None
+    queued = _awaited(organisation).count() + _at_the_model(organisation).count()
+    return Usage(_sent(organisation).count(), organisation.images_a_day, queued, organisation.images_queued)
+
+
+def require_room(*, organisation: Organisation, images: int) -> None:
+    """Raise Problem `daily_quota` or `queue_quota` (429, with the seconds to wait) if that many more are too many.
+
+    For the transaction that adds the images: until it ends, nobody else adds any for this organisation.
+    """
+    organisation = Organisation.objects.select_for_update(no_key=True).get(pk=organisation.pk)
+    used = usage(organisation)
+    if used is None:
+        return
+    if used.a_day is not None and used.sent + images > used.a_day:
+        raise Problem(
+            "daily_quota",
+            f"Your organisation may send {used.a_day} images in 24 hours and has sent {used.sent}. "
+            "Send fewer now, or the rest later.",
+            status=429,
+            retry_after=_seconds_until_room(organisation, used.sent + images - used.a_day),
+        )
+    if used.at_once is not None and used.queued + images > used.at_once:
+        raise Problem(
+            "queue_quota",
+            f"Your organisation may have {used.at_once} images in the queue at once and has {used.queued}. "
+            "Wait until some are answered, or cancel a batch.",
+            status=429,
+            retry_after=ASK_AGAIN_SECONDS,
+        )
+
+
+def _sent(organisation: Organisation) -> QuerySet[Image]:
+    since = timezone.now() - DAY
+    return Image.objects.filter(
+        case__organisation=organisation, case__created_at__gt=since, priority=Priority.BULK
+    ).order_by("created_at")
+
+
+def _awaited(organisation: Organisation) -> QuerySet[Image]:
+    """Those to come and those being checked, as far as somebody still wants them."""
+    return Image.objects.filter(
+        organisation=organisation,
+        priority=Priority.BULK,
+        state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED],
+        batch__state__in=[Batch.State.OPEN, Batch.State.SUBMITTED],
+    )
+
+
+def _at_the_model(organisation: Organisation) -> QuerySet[Job]:
+    return Job.objects.filter(
+        organisation=organisation, priority=Priority.BULK, state__in=[Job.State.QUEUED, Job.State.RUNNING]
+    )
+
+
+def _seconds_until_room(organisation: Organisation, excess: int) -> int:
+    """Until so many of the images of the last day are older than that; a day where there are not so many."""
+    oldest = _sent(organisation).values_list("created_at", flat=True)[:excess]
+    times = list(oldest)
+    if len(times) < excess:
+        return round(DAY.total_seconds())
+    return max(1, math.ceil((times[-1] + DAY - timezone.now()).total_seconds()))
