@@ -48,12 +48,14 @@ def neighbours(rows: "QuerySet[Row]", order: Sequence[str], row: Row) -> tuple[R
 
 def _later(order: Sequence[str], last: Sequence[Any]) -> Q:
     """The rows behind `last`: equal in the first columns and further on in the next one."""
+    # What follows says this too, but in a form that no index can begin with.
+    bound = Q(**{f"{order[0].removeprefix('-')}__{'lte' if order[0].startswith('-') else 'gte'}": last[0]})
     condition, equal = Q(pk__in=[]), Q()
     for term, value in zip(order, last, strict=True):
         name = term.removeprefix("-")
         condition |= equal & Q(**{f"{name}__{'lt' if term.startswith('-') else 'gt'}": value})
         equal &= Q(**{name: value})
-    return condition
+    return bound & condition
 
 
 def _write(row: Model, order: Sequence[str]) -> str:
