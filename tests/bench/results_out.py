@@ -21,7 +21,7 @@ from tests.bench.report import alone
 CASES: Final = 10_000
 FORMS: Final = {"CSV": "results.csv", "FHIR Bundle": "fhir", "PDF report": "report.pdf"}
 FEW: Final = 5.0  # seconds
-SMALL: Final = 400.0  # MB
+SMALL: Final = 500.0  # MB
 
 
 def measure(scale: float) -> Sequence[Figure]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 SECONDS = 120
-TURN = threading.Lock()  # one after the other in each process of the site: ten thousand cases take 350 MB
+TURN = threading.Lock()  # one after the other in each process of the site: ten thousand cases take 400 MB
 TYPESETTER = Path(__file__).with_name("typesetter.py")
 
 
