@@ -1,12 +1,8 @@
 """A provider's pages of batches, through HTTP."""
 
-import io
-import json
-import zipfile
 from typing import Any
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -24,10 +20,8 @@ from tests.factories import (
 from webapp.accounts.models import Membership, Organisation
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
-from webapp.cases.archives import claim_archive
-from webapp.cases.models import Archive, Batch, Case, Image
+from webapp.cases.models import Batch, Image
 from webapp.cases.review import release_case
-from webapp.cases.unpacking import expand
 
 pytestmark = pytest.mark.django_db
 NEW = reverse("cases:batch_new")
@@ -44,11 +38,6 @@ def page(client: Client, name: str, *args: object, **query: str) -> str:
     response = client.get(reverse(name, args=args), query)
     assert response.status_code == 200
     return response.content.decode()
-
-
-def upload(client: Client, *files: tuple[str, bytes], **fields: str) -> Any:
-    uploaded = [SimpleUploadedFile(name, data) for name, data in files]
-    return client.post(NEW, {"grouping": "each", "capture": "dermoscopic", "files": uploaded, **fields})
 
 
 def test_an_empty_list_says_what_to_do(client: Client, clinic: Organisation) -> None:
@@ -89,143 +78,6 @@ def test_each_batch_is_on_one_page_of_the_list(client: Client, clinic: Organisat
     assert first.rows[0].name not in {batch.name for batch in second.rows}
     assert {batch.name for batch in [*first.rows, *second.rows]} == names
     assert not second.next_cursor
-
-
-def test_each_file_becomes_a_case(client: Client, clinic: Organisation) -> None:
-    response = upload(client, ("a.jpg", b"one"), ("b.jpg", b"two"), ("b.png", b"three"), name="Monday")
-
-    batch = Batch.objects.get(organisation=clinic)
-    assert response.url == reverse("cases:batch", args=[batch.pk])
-    assert (batch.name, batch.source, batch.state) == ("Monday", "web", "open")
-    assert set(batch.cases.values_list("external_id", flat=True)) == {"a", "b.jpg", "b.png"}
-    assert set(batch.images.values_list("state", flat=True)) == {"stored"}
-
-
-def test_files_of_the_same_name_are_cases_of_their_own(client: Client, clinic: Organisation) -> None:
-    upload(client, ("a.jpg", b"one"), ("a.jpg", b"two"))
-
-    assert set(Case.objects.values_list("external_id", flat=True)) == {"a.jpg", "a.jpg (2)"}
-    assert Image.objects.filter(state="stored").count() == 2
-
-
-def test_all_files_can_be_one_case_with_details(client: Client, clinic: Organisation) -> None:
-    upload(
-        client, ("a.jpg", b"one"), ("b.jpg", b"two"),
-        grouping="one", case_id="L1", patient_id="P1", age="52", sex="female", patient_date_of_birth="1974-03-01",
-    )  # fmt: skip
-
-    case = Case.objects.get()
-    assert (case.external_id, case.age, case.sex, case.images.count()) == ("L1", 52, "female", 2)
-    assert str(case.patient.date_of_birth) == "1974-03-01"
-
-
-def test_mistakes_in_the_details_are_shown_beside_their_fields(client: Client, clinic: Organisation) -> None:
-    response = upload(client, ("a.jpg", b"one"), grouping="one", case_id="L1", patient_id="P1", age="old")
-
-    assert response.status_code == 422
-    assert response.context["case_form"].errors["age"]
-    assert not Batch.objects.exists()
-
-
-def test_a_table_groups_the_files(client: Client, clinic: Organisation) -> None:
-    table = b"case_id,patient_id,age,images\nL1,P1,40,a.jpg\nL1,P1,40,b\nL2,P2,61,missing.jpg\n"
-
-    response = upload(client, ("cases.csv", table), ("a.jpg", b"1"), ("b.jpg", b"2"), ("extra.jpg", b"3"))
-
-    html = client.get(response.url).content.decode()
-    assert Case.objects.get(external_id="L1").images.filter(state="stored").count() == 2
-    assert "extra.jpg" in html
-    assert "missing.jpg" in html
-    assert "Submit without the missing files" in html
-
-
-def test_every_mistake_in_a_table_is_shown_and_nothing_is_stored(client: Client, clinic: Organisation) -> None:
-    table = b"case_id,age,images\nL1,old,a.jpg\nL2,200,b.jpg\n"
-
-    response = upload(client, ("cases.csv", table), ("a.jpg", b"1"))
-
-    assert response.status_code == 422
-    assert [error.row for error in response.context["row_errors"]] == [2, 3]
-    assert not Batch.objects.exists()
-
-
-@pytest.mark.parametrize(
-    ("files", "sentence"),
-    [
-        ([], "Choose at least one picture."),
-        ([("a.zip", b"1"), ("a.jpg", b"1")], "Choose one ZIP file or single pictures, not both."),
-        ([("a.csv", b"1"), ("b.csv", b"1")], "Choose one CSV table at most."),
-    ],
-)
-def test_a_choice_that_makes_no_batch_says_why(
-    client: Client, clinic: Organisation, files: list[tuple[str, bytes]], sentence: str
-) -> None:
-    response = upload(client, *files)
-
-    assert response.status_code == 422
-    assert sentence in response.content.decode()
-
-
-def test_a_zip_waits_to_be_unpacked(client: Client, clinic: Organisation) -> None:
-    response = upload(client, ("all.zip", b"PK not really"), capture="phone")
-
-    archive = Archive.objects.get(batch__organisation=clinic)
-    assert (archive.state, archive.capture) == ("stored", "phone")
-    assert "The ZIP is being unpacked" in client.get(response.url).content.decode()
-
-
-def test_a_table_beside_a_zip_names_the_cases_that_the_zip_brings_the_files_of(
-    client: Client, clinic: Organisation
-) -> None:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name in ("deep/A.jpg", "b.png", "extra.jpg", "a.csv"):
-            archive.writestr(name, b"x")
-    table = b"case_id,images\nL1,a\nL1,b.png\nL2,missing.jpg\n"
-
-    response = upload(client, ("all.zip", packed.getvalue()), ("cases.csv", table))
-    leased = claim_archive()
-    assert leased is not None
-    assert expand(*leased)
-
-    found = Image.objects.values_list("case__external_id", "filename", "state")
-    assert set(found) == {
-        ("L1", "A.jpg", "stored"),
-        ("L1", "b.png", "stored"),
-        ("L2", "missing.jpg", "awaiting_upload"),
-    }
-    assert {line["code"] for line in Archive.objects.get().report} == {"table_left_out", "not_in_table"}
-    assert "missing.jpg" in client.get(response.url).content.decode()
-
-
-def test_a_table_with_mistakes_beside_a_zip_stores_nothing(client: Client, clinic: Organisation) -> None:
-    response = upload(client, ("all.zip", b"PK"), ("cases.csv", b"images,age\na.jpg,old\n"))
-
-    assert response.status_code == 422
-    assert [error.code for error in response.context["row_errors"]] == ["age_invalid"]
-    assert not Batch.objects.exists()
-
-
-def test_a_zip_that_is_too_large_makes_no_batch(client: Client, clinic: Organisation, settings: Any) -> None:
-    settings.IMPORT_MAX_BYTES = 10
-
-    assert upload(client, ("all.zip", b"x" * 11)).status_code == 422
-    assert not Batch.objects.exists()
-
-
-def test_a_script_sends_names_first_and_pictures_one_by_one(client: Client, clinic: Organisation) -> None:
-    fields = {"grouping": "each", "capture": "phone", "names": json.dumps(["a.jpg", "b.jpg"])}
-    made = client.post(NEW, fields, headers={"accept": "application/json"}).json()
-
-    for name in ("a.jpg", "b.jpg"):
-        answer = client.post(
-            made["batch_files"], {"files": SimpleUploadedFile(name, b"x")}, headers={"accept": "application/json"}
-        )
-        assert answer.json() == {"stored": 1, "unknown": []}
-
-    assert set(Image.objects.values_list("filename", "state")) == {("a.jpg", "stored"), ("b.jpg", "stored")}
-    unknown = client.post(made["batch_files"], {"files": SimpleUploadedFile("c.jpg", b"x")}, follow=True)
-    assert "c.jpg" in unknown.content.decode()
 
 
 def test_progress_is_a_part_of_a_page_that_stops_when_the_batch_ends(client: Client, clinic: Organisation) -> None:
