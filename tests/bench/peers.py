@@ -14,10 +14,8 @@ libraries come from there, the model's from this one.
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -31,6 +29,7 @@ from deploy.local.process import Process
 from deploy.local.redis import LOOPBACK, free_port
 from deploy.local.stack import ROOT, STATE
 from tests.bench.announced import LesionLens
+from tests.bench.environments import python_with
 from tests.bench.figures import Figure
 from tests.bench.load import Course, course, offer, offer_and_strike, pool
 from tests.bench.memory import family
@@ -44,8 +43,7 @@ RATE_SECONDS: Final = 20
 KILLED: Final = 400
 KILLED_AT: Final = 1 / 3
 OURS: Final = "LesionLens"
-ENVIRONMENT: Final = STATE / "peers"
-REQUIREMENTS: Final = Path(__file__).parent / "peer_servers" / "requirements.txt"
+REQUIREMENTS: Final = Path(__file__).parent / "peer_servers" / "peers.txt"
 BENTOML: Final = "serve tests.bench.peer_servers.bentoml_server:Lesions --host {host} --port {port}"
 PEERS: Final[Mapping[str, tuple[str, str, str]]] = {
     "LitServe": ("-m tests.bench.peer_servers.litserve_server {port}", "/health", "image"),
@@ -69,7 +67,7 @@ class Peer:
             "BENTOML_HOME": str(folder / "bentoml"),
             "BENTOML_DO_NOT_TRACK": "1",
         }
-        argv: list[str | Path] = [ENVIRONMENT / "bin" / "python", *arguments.format(host=LOOPBACK, port=port).split()]
+        argv: list[str | Path] = [python_with(REQUIREMENTS), *arguments.format(host=LOOPBACK, port=port).split()]
         self._process = Process(name, argv, log=folder / f"{name}.log", env=environment, cwd=ROOT)
 
     def start(self) -> None:
@@ -145,8 +143,7 @@ def _times(name: str, load: str, found: Course) -> Iterator[Figure]:
 
 @contextmanager
 def _running(name: str) -> Iterator[Peer]:
-    """A peer that has answered its first photos. Makes the peers' environment where there is none."""
-    _make_environment()
+    """A peer that has answered its first photos."""
     with tempfile.TemporaryDirectory(prefix="lesionlens-peers-") as folder:
         peer = Peer(name, Path(folder))
         peer.start()
@@ -155,26 +152,6 @@ def _running(name: str) -> Iterator[Peer]:
             yield peer
         finally:
             peer.kill()
-
-
-def _make_environment() -> None:
-    """A virtual environment with the peers' own libraries, and after these the ones that are installed here."""
-    done = ENVIRONMENT / "done"
-    if done.exists() and done.read_text() == REQUIREMENTS.read_text():
-        return
-    venv.create(ENVIRONMENT, clear=True, with_pip=True)
-    [packages] = ENVIRONMENT.glob("lib/python*/site-packages")
-    (packages / "lesionlens.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
-    pip: list[str | Path] = [
-        ENVIRONMENT / "bin" / "python",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]
-    subprocess.run([*pip, "--requirement", REQUIREMENTS], check=True)
-    done.write_text(REQUIREMENTS.read_text())
 
 
 def _peer_course(peer: Peer, pictures: Sequence[Photo], count: int, rate: float | None) -> Course:

@@ -1,6 +1,7 @@
 """Half an hour of mixed traffic by locust, and what it does to the service: `python -m tests.bench.soak`.
 
-`tests.bench.traffic` says who comes and what they do. Memory is flat where each process grows by less than 5 % or by
+`tests.bench.traffic` says who comes and what they do. Locust lives in an environment of its own: it brings libraries
+that change how the site's static files are made. Memory is flat where each process grows by less than 5 % or by
 less than 10 MB from the second sixth of the time (when it is warm) to the last.
 """
 
@@ -20,8 +21,9 @@ import numpy as np
 
 from deploy.local.commands import COMMANDS
 from deploy.local.process import ProcessDied
+from tests.bench.environments import python_with
 from tests.bench.figures import Figure
-from tests.bench.memory import Course, children, megabytes
+from tests.bench.memory import Course, children, family, megabytes
 from tests.bench.report import alone
 from tests.bench.service import Service, photos, running_service
 
@@ -32,7 +34,10 @@ PACE: Final = {"surgery": 4, "backlog": 30, "patient": 100}
 
 PEOPLE: Final = {"patient": 12, "annotator": 3, "provider": 3, "operator": 1}
 TRAFFIC: Final = Path(__file__).with_name("traffic.py")
-SERVERS: Final = ("postgres", "redis-server")
+REQUIREMENTS: Final = Path(__file__).with_name("locust.txt")
+POSTGRES: Final = "postgres"
+SERVERS: Final = (POSTGRES, "redis-server")
+CONNECTED: Final = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 ERROR: Final = '"level": "error"'
 QUEUES: Final = {
     "photo that waits for its check": "SELECT min(stored_at) FROM cases_image WHERE state = 'stored'",
@@ -75,6 +80,7 @@ class Watched:
 
     memory: dict[str, Course] = field(default_factory=dict)
     ages: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in QUEUES})
+    connections: list[int] = field(default_factory=list)
     busy: float = 0.0
     died: str = ""
 
@@ -108,7 +114,15 @@ def _traffic(service: Service, folder: Path, seconds: int) -> tuple[list[str], M
         (pictures / f"{number:04}.jpg").write_bytes(photo.data)
     (folder / "cast.json").write_text(json.dumps({**cast, "photos": str(pictures), "pace": PACE}))
     users = 3 + sum(PEOPLE.values())
-    command = [sys.executable, "-m", "locust", "--locustfile", str(TRAFFIC), "--headless", "--only-summary"]
+    command = [
+        str(python_with(REQUIREMENTS)),
+        "-m",
+        "locust",
+        "--locustfile",
+        str(TRAFFIC),
+        "--headless",
+        "--only-summary",
+    ]
     command += ["--host", service.stack.base_url, "--users", str(users), "--spawn-rate", "2"]
     command += ["--run-time", f"{seconds}s", "--stop-timeout", "120", "--exit-code-on-error", "0"]
     command += ["--csv", str(folder / "soak")]
@@ -121,7 +135,10 @@ def _watch(service: Service, locust: "subprocess.Popen[bytes]", seconds: int) ->
     started, before = time.monotonic(), _busy_and_all()
     while locust.poll() is None and (at := time.monotonic() - started) < seconds:
         for name, pid in _processes(service):
-            watched.memory.setdefault(name, Course()).note(at, megabytes(pid))
+            # Postgres has a process for each connection: how many there are tells of the traffic, not of a leak.
+            what, members = (f"{name}, each process", len(family(pid))) if name == POSTGRES else (name, 1)
+            watched.memory.setdefault(what, Course()).note(at, megabytes(pid) / members)
+        watched.connections.append(service.query(CONNECTED)[0][0])
         for name, query in QUEUES.items():
             [(age,)] = service.query(f"SELECT coalesce(extract(epoch FROM now() - ({query})), 0)")  # noqa: S608
             watched.ages[name].append(float(age))
@@ -205,6 +222,8 @@ def _work(
     for name, ages in watched.ages.items():
         note = f"median {np.median(ages):.1f} s, 95 % {np.percentile(ages, 95):.1f} s"
         yield Figure(f"age of the oldest {name}, at most", max(ages), "s", note=note)
+    note = f"median {np.median(watched.connections):.0f}"
+    yield Figure("connections to Postgres, at most", max(watched.connections), note=note)
     for row in requests:
         if row["Type"] == "WAIT":
             yield Figure(f"{row['Name']}: 95 %", int(row["95%"]) / 1000, "s", note=f"median {row['50%']} ms")
