@@ -38,6 +38,7 @@ from webapp.queue import QUEUES, Task, ring_now
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import active_release
 from workers.bundles import fetch_bundle
+from workers.predicting import BatchSize
 from workers.task import task
 
 logger = structlog.get_logger(__name__)
@@ -67,6 +68,7 @@ class Batch:
     claimed: float  # by the monotonic clock
 
 
+_size = BatchSize(settings.INFERENCE_BATCH)
 _device = Lock()  # held by the thread that loads or runs a model
 
 
@@ -75,6 +77,10 @@ def _runtime(bundle_sha256: str) -> Runtime:
     release = ModelRelease.objects.get(bundle_sha256=bundle_sha256)
     started = time.monotonic()
     runtime = Runtime(fetch_bundle(release), cache=settings.RUNTIME_CACHE)
+    _size.images = settings.INFERENCE_BATCH
+    if not _size.images:
+        width, height = runtime.bundle.frame
+        _size.find(runtime.predict, np.zeros((height, width, 3), np.uint8))
     logger.info("model_loaded", release=release.name, seconds=round(time.monotonic() - started, 2))
     return runtime
 
@@ -153,10 +159,10 @@ def _claim(readers: ThreadPoolExecutor) -> Batch | None:
     if loaded is None:
         return None
     release, runtime = loaded
-    token, jobs = claim_jobs(limit=settings.INFERENCE_BATCH)
+    token, jobs = claim_jobs(limit=_size.images)
     if not jobs:
         return None
-    if len(jobs) == settings.INFERENCE_BATCH:
+    if len(jobs) == _size.images:
         ring_now(Task.DRAIN)  # there may be work for another worker too
     reading = [(job, readers.submit(_prepare, runtime, job.image.clean_key)) for job in jobs]
     return Batch(token, release, runtime, reading, time.monotonic())
@@ -166,7 +172,7 @@ def _answer_people(bulk: Batch) -> None:
     """Answer those who came in person since `bulk` was claimed: alone, so that they wait for nothing but their own."""
     if all(job.priority == Priority.INTERACTIVE for job, _ in bulk.reading) or not somebody_waits():
         return
-    token, jobs = claim_jobs(limit=settings.INFERENCE_BATCH, people_only=True)
+    token, jobs = claim_jobs(limit=_size.images, people_only=True)
     with ThreadPoolExecutor(READERS) as readers:  # the others have the next batch to read
         reading = [(job, readers.submit(_prepare, bulk.runtime, job.image.clean_key)) for job in jobs]
         batch = replace(bulk, token=token, reading=reading, claimed=time.monotonic())
@@ -195,27 +201,10 @@ def _answer(batch: Batch) -> list[tuple[Job, End]]:
     if time.monotonic() - batch.claimed > settings.LEASE_SECONDS / 4:
         extend(Job.objects.all(), batch.token)  # the batch waited while the one before it was answered
     with _device:
-        predictions = _predict(batch.runtime, prepared)
+        predictions = _size.predict(batch.runtime.predict, [image.pixels for image in prepared])
     for job, image, prediction in zip(jobs, prepared, predictions, strict=True):
         ends.append((job, _end_of(job, batch, image, prediction)))
     return ends
-
-
-def _predict(runtime: Runtime, images: Sequence[Prepared]) -> list[Prediction | None]:
-    """Predictions in order; None for an image that the model cannot take.
-
-    A batch that fails, for want of memory or for one poisonous image, is halved until what works has worked.
-    """
-    if not images:
-        return []
-    try:
-        return list(runtime.predict([image.pixels for image in images]))
-    except Exception as error:
-        logger.warning("model_failed", images=len(images), error=type(error).__name__)
-        if len(images) == 1:
-            return [None]
-        half = len(images) // 2
-        return _predict(runtime, images[:half]) + _predict(runtime, images[half:])
 
 
 def _end_of(job: Job, batch: Batch, image: Prepared, prediction: Prediction | None) -> End:

@@ -1,0 +1,63 @@
+"""A batch is as large as its device takes and gains by, and one that was too large costs no image its answer."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from ml.advice import Advice
+from ml.runtime import Prediction
+from tests.factories import PROBABILITIES
+from workers.predicting import LARGEST, BatchSize
+
+PIXELS = np.zeros((4, 4, 3), np.uint8)
+POISON = np.ones((4, 4, 3), np.uint8)
+
+
+def prediction() -> Prediction:
+    heatmap = np.zeros((1, 1), np.float32)
+    return Prediction(PROBABILITIES, PROBABILITIES, 0.7, ("MEL",), True, 0.1, Advice.URGENT_REFERRAL, heatmap)
+
+
+class Device:
+    """Holds so many images at once, and up to some size answers a batch in one second however many they are."""
+
+    def __init__(self, *, memory: int = LARGEST, error: Exception | None = None, gains_up_to: int = LARGEST) -> None:
+        self.memory, self.error, self.gains_up_to = memory, error or MemoryError(), gains_up_to
+        self.seconds = 0.0
+
+    def __call__(self, batch: Sequence[np.ndarray]) -> list[Prediction]:
+        if len(batch) > self.memory:
+            raise self.error
+        if any(pixels[0, 0, 0] for pixels in batch):
+            raise ValueError("poison")
+        self.seconds += max(1, len(batch) / self.gains_up_to)
+        return [prediction() for _ in batch]
+
+    def found(self) -> int:
+        """The size that a trial finds, by the device's own clock."""
+        size = BatchSize(0)
+        size.find(self, PIXELS, clock=lambda: self.seconds)
+        return size.images
+
+
+def test_the_batch_is_the_largest_that_gains() -> None:
+    assert Device(gains_up_to=64).found() == 64
+
+
+def test_memory_ends_the_trial() -> None:
+    assert Device(memory=40).found() == 32
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying")])
+def test_a_batch_that_memory_does_not_hold_is_halved_from_then_on(error: Exception) -> None:
+    size = BatchSize(64)
+    answers = size.predict(Device(memory=20, error=error), [PIXELS] * 64)
+    assert (len(answers), None in answers, size.images) == (64, False, 16)
+
+
+def test_a_poisonous_image_costs_its_own_answer_and_no_speed() -> None:
+    size = BatchSize(8)
+    answers = size.predict(Device(), [PIXELS] * 5 + [POISON] + [PIXELS] * 2)
+    assert [answer is None for answer in answers] == [False] * 5 + [True] + [False] * 2
+    assert size.images == 8

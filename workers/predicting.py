@@ -1,0 +1,60 @@
+"""How many images a model takes at once on this device, and what to do when they were too many."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from ml.runtime import Prediction
+
+logger = structlog.get_logger(__name__)
+SMALLEST, LARGEST = 8, 512
+GAIN = 1.05  # a batch twice as large that is not even this much faster only makes people wait
+NO_MEMORY = ("out of memory", "oom", "resource_exhausted", "alloc")  # as the backends say it, beside MemoryError
+
+Predict = Callable[[Sequence[np.ndarray]], list[Prediction]]
+
+
+@dataclass
+class BatchSize:
+    """The number of images that are claimed and given to the model at once."""
+
+    images: int
+
+    def find(self, predict: Predict, pixels: np.ndarray, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        """Try batches of `pixels`, each twice the one before, as long as the device answers more images a second."""
+        self.images, best, tried = SMALLEST, 0.0, SMALLEST
+        while tried <= LARGEST:
+            try:
+                predict([pixels] * tried)  # the first of a size is compiled for it
+                started = clock()
+                predict([pixels] * tried)
+                rate = tried / (clock() - started)
+            except Exception as error:  # what a device raises without memory has no common name
+                logger.info("batch_too_large", images=tried, error=type(error).__name__)
+                break
+            if rate < best * GAIN:
+                break
+            self.images, best, tried = tried, rate, tried * 2
+        logger.info("batch_size_found", images=self.images, images_a_second=round(best))
+
+    def predict(self, predict: Predict, images: Sequence[np.ndarray]) -> list[Prediction | None]:
+        """Predictions in order; None for an image that the model cannot take.
+
+        A batch that fails, for want of memory or for one poisonous image, is halved until what works has worked. Where
+        memory was what failed, later batches are half as large.
+        """
+        if not images:
+            return []
+        try:
+            return list(predict(images))
+        except Exception as error:
+            logger.warning("model_failed", images=len(images), error=type(error).__name__)
+            if len(images) == 1:
+                return [None]
+            half = len(images) // 2
+            if isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY):
+                self.images = max(1, min(self.images, half))
+            return self.predict(predict, images[:half]) + self.predict(predict, images[half:])
