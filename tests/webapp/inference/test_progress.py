@@ -1,0 +1,58 @@
+"""How far a batch is: what is counted, how fast it goes now, and what it costs to ask."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from tests.factories import BatchFactory, CaseResultFactory, ImageFactory, JobFactory
+from webapp.cases.models import Batch
+from webapp.inference.models import Job
+from webapp.inference.selectors import progress
+
+pytestmark = pytest.mark.django_db
+
+
+def running_batch(*, minutes: float, waiting: int) -> Batch:
+    batch: Batch = BatchFactory(submitted=True, remaining=waiting)
+    Batch.objects.filter(pk=batch.pk).update(submitted_at=timezone.now() - timedelta(minutes=minutes))
+    for _ in range(waiting):
+        JobFactory(image=ImageFactory(case__batch=batch, ready=True))
+    batch.refresh_from_db()
+    return batch
+
+
+def answer(batch: Batch, count: int, *, seconds_ago: float) -> None:
+    for _ in range(count):
+        job = JobFactory(image=ImageFactory(case__batch=batch, ready=True), succeeded=True)
+        Job.objects.filter(pk=job.pk).update(finished_at=timezone.now() - timedelta(seconds=seconds_ago))
+
+
+def test_the_pace_is_that_of_the_last_minute() -> None:
+    batch = running_batch(minutes=60, waiting=12)
+    answer(batch, 5, seconds_ago=3000)
+    assert progress(batch).per_minute is None
+    assert progress(batch).seconds_left is None
+
+    answer(batch, 6, seconds_ago=10)
+    state = progress(batch)
+    assert (state.total, state.done, state.per_minute, state.seconds_left) == (23, 11, 6, 120)
+
+
+def test_a_batch_that_has_just_begun_is_judged_by_its_own_time() -> None:
+    batch = running_batch(minutes=0.25, waiting=8)
+    answer(batch, 4, seconds_ago=1)
+
+    state = progress(batch)
+    assert state.per_minute in (15, 16)
+    assert state.seconds_left in (30, 31, 32)
+
+
+def test_asking_takes_four_queries_for_any_number_of_cases(django_assert_num_queries: Any) -> None:
+    batch = running_batch(minutes=1, waiting=3)
+    for _ in range(5):
+        CaseResultFactory(case__batch=batch)
+
+    with django_assert_num_queries(4):
+        assert progress(batch).advice["urgent_referral"] == 5
