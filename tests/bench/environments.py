@@ -20,7 +20,7 @@ def python_with(requirements: Path) -> Path:
     venv.create(folder, clear=True, with_pip=True)
     [packages] = folder.glob("lib/python*/site-packages")
     (packages / "lesionlens.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "--requirement", requirements], check=True)
     done.write_text(requirements.read_text())
     return python

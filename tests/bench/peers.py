@@ -8,8 +8,7 @@ it also checks the photo's quality, strips what a camera wrote into it, makes a 
 and writes every step to a durable database, which no peer does. Then each is killed with SIGKILL, with every process
 of it, and started again while photos come in.
 
-The peers live in a virtual environment of their own, made on the first run (`tests/bench/peer_servers`); their
-libraries come from there, the model's from this one.
+The peers' libraries live in an environment of their own, made on the first run; the model's come from this one.
 """
 
 import os
