@@ -158,11 +158,12 @@ def _member(source: Source, index: int, work: Path, images: int) -> str:
             return f"{part.name} at {width} x {height} pixels is that of {source.start.name}."
         kept = f", of which it keeps {part.keeps:.0%} in an average of weights" if part.keeps else ""
         start = f"{source.start.name}{kept}"
+    mixed = f", mixup {used.mixup:g}" if used.mixup else ""
     frozen = ", its backbone frozen" if used.freeze_backbone else ""
     return (
         f"{part.name} at {width} x {height} pixels starts from {start}{frozen}: {used.epochs} epochs of "
         f"{used.samples or images} images in batches of {used.batch}, {used.loss.replace('_', ' ')}, "
-        f"{used.sampling} sampling, {used.augmentation} augmentation, learning rate {used.learning_rate:g}."
+        f"{used.sampling} sampling, {used.augmentation} augmentation{mixed}, learning rate {used.learning_rate:g}."
     )
 
 
