@@ -146,8 +146,9 @@ def drain() -> None:
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers, _writer() as write:
         ahead = _claim(readers)
         while ahead is not None:
-            batch, ahead = ahead, _claim(readers) if time.monotonic() < stop_at else None
+            batch = ahead
             _answer_people(batch)
+            ahead = _claim(readers) if time.monotonic() < stop_at else None
             write(batch, _answer(batch))
     if time.monotonic() >= stop_at:
         ring_now(Task.DRAIN)

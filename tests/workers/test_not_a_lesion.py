@@ -1,10 +1,13 @@
 """The inference worker answers what the model recognises, turns the rest away, and obeys a provider who insists."""
 
+import uuid
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import structlog
+from django.db import IntegrityError
 
 from ml.advice import Advice
 from ml.classes import CLASSES, DISPLAY_NAMES
@@ -15,11 +18,14 @@ from tests.ml.imaging.samples import encode, skin_photo
 from webapp import storage
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import override_quality
-from webapp.cases.models import Batch, Image
+from webapp.cases.models import Batch, Image, Priority
 from webapp.cases.services import submit_batch
+from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job, Result
+from webapp.inference.services import End, finish
 from webapp.registry.models import ModelRelease
 from workers import inference
+from workers.predicting import BatchSize
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -55,9 +61,9 @@ def release(monkeypatch: pytest.MonkeyPatch) -> ModelRelease:
     return release
 
 
-def submitted(*recognised: bool) -> Batch:
+def submitted(*recognised: bool, **fields: Any) -> Batch:
     """A batch of one case whose pictures the model recognises or not: it looks at the last byte of the file."""
-    batch = BatchFactory()
+    batch = BatchFactory(**fields)
     case = CaseFactory(batch=batch)
     for number, known in enumerate(recognised):
         image = ImageFactory(case=case, ready=True, filename=f"{number}.jpg")
@@ -112,3 +118,44 @@ def test_insisting_on_a_blurred_picture_is_not_insisting_that_it_shows_a_lesion(
     inference.drain()
     batch.refresh_from_db()
     assert batch.state == Batch.State.COMPLETED
+
+
+def test_a_batch_that_cannot_be_written_is_written_image_by_image(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = submitted(True, True, True)
+
+    def only_alone(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
+        if len(ends) > 1 or ends[0][0].image.filename == "1.jpg":
+            raise IntegrityError
+        return finish(token=token, ends=ends)
+
+    monkeypatch.setattr(inference, "finish", only_alone)
+    inference.drain()
+
+    batch.refresh_from_db()
+    assert batch.remaining == 1
+    assert sorted(Job.objects.values_list("image__filename", "state")) == [
+        ("0.jpg", "succeeded"), ("1.jpg", "running"), ("2.jpg", "succeeded")
+    ]  # fmt: skip
+
+
+def test_a_person_who_comes_while_a_batch_is_claimed_is_answered_before_it(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted(True, True)
+    came: list[Batch] = []
+
+    def claim_and_let_one_come(**how: Any) -> tuple[uuid.UUID, list[Job]]:
+        claimed = claim_jobs(**how)
+        if not came:
+            came.append(submitted(True, priority=Priority.INTERACTIVE))
+        return claimed
+
+    monkeypatch.setattr(inference, "claim_jobs", claim_and_let_one_come)
+    monkeypatch.setattr(inference, "_size", BatchSize(2))
+    inference.drain()
+
+    first = Result.objects.order_by("pk")[0]
+    assert first.image.batch == came[0]
+    assert Result.objects.count() == 3

@@ -117,7 +117,7 @@ def test_a_batch_from_manifest_to_label_leaves_no_person_and_no_finding_in_the_l
 
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     events = {line["event"] for line in lines}
-    assert {"image_inspected", "image_answered", "message_sent"} <= events, events
+    assert {"image_inspected", "batch_answered", "message_sent"} <= events, events
     everything = log.getvalue().lower()
     for person in ("zebedee", "quagmire", "grace", "elm", "@", "1957", annotator.email):
         assert person not in everything

@@ -1,0 +1,73 @@
+"""What became of a whole batch is written at once, and costs no more queries for many images than for few."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.factories import OrganisationFactory, ReleaseFactory
+from tests.webapp.inference.test_completion import outcome, submitted_batch
+from webapp.cases.models import Batch, Case
+from webapp.inference.claim import claim_jobs
+from webapp.inference.models import CaseResult, Job, Result
+from webapp.inference.services import End, finish
+from webapp.registry.models import ModelRelease
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def release() -> ModelRelease:
+    return ReleaseFactory(active=True)
+
+
+def queries_to_answer(release: ModelRelease, cases: int) -> int:
+    submitted_batch([1] * (cases + 1))  # one is left, so that nobody is told
+    token, jobs = claim_jobs(limit=cases)
+    with CaptureQueriesContext(connection) as queries:
+        assert len(finish(token=token, ends=[(job, outcome(release)) for job in jobs])) == cases
+    assert CaseResult.objects.count() == Case.objects.exclude(answer=None).count() == cases
+    Job.objects.all().delete()
+    Batch.objects.all().delete()
+    return len(queries)
+
+
+def test_many_images_cost_as_many_queries_as_few(release: ModelRelease) -> None:
+    assert queries_to_answer(release, 2) == queries_to_answer(release, 24)
+
+
+def test_an_answer_a_failure_and_a_lost_lease_each_end_as_they_must(release: ModelRelease) -> None:
+    batch = submitted_batch([1, 1, 1])
+    token, [answered, failed, lost] = claim_jobs(limit=3)
+    Job.objects.filter(pk=lost.pk).update(state=Job.State.QUEUED, lease_token=None, lease_until=None)
+
+    ends: list[tuple[Job, End]] = [(answered, outcome(release)), (failed, "model_error"), (lost, outcome(release))]
+    assert finish(token=token, ends=ends) == {answered.pk, failed.pk}
+
+    batch.refresh_from_db()
+    assert (batch.remaining, batch.failures) == (1, 1)
+    assert [result.job_id for result in Result.objects.all()] == [answered.pk]
+    lost.refresh_from_db()
+    assert lost.state == Job.State.QUEUED
+
+
+def test_two_workers_that_hold_images_of_the_same_batches_never_wait_for_each_other(release: ModelRelease) -> None:
+    clinics = OrganisationFactory.create_batch(4)
+    for clinic in clinics:
+        submitted_batch([1] * 12, organisation=clinic)
+
+    def work(_: int) -> int:
+        try:
+            done = misses = 0
+            while misses < 20:
+                token, jobs = claim_jobs(limit=5)
+                misses = 0 if jobs else misses + 1
+                done += len(finish(token=token, ends=[(job, outcome(release)) for job in reversed(jobs)]))
+            return done
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as workers:
+        assert sum(workers.map(work, range(3))) == 48
+    assert {batch.state for batch in Batch.objects.all()} == {Batch.State.COMPLETED}
