@@ -94,8 +94,6 @@ class Rows:
         self._secret = api_key(organisation=self._clinics[0])[1]
         self._finished = 0
         self._numbered = 1000
-        with connection.cursor() as cursor:
-            cursor.execute("SET session_replication_role = replica")  # foreign keys hold by construction
         self._watched = self._largest = self._add(0, min(LARGEST, smallest // 2))
         for _ in range(SMALL):
             self._add(0, smallest // 4 // SMALL)
@@ -142,8 +140,10 @@ class Rows:
             "first": self._numbered,
         }
         with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")  # foreign keys hold by construction
             for model, changes in COPIES.items():
                 cursor.execute(_copy(model, changes), {**values, "original": self._originals[model]})
+            cursor.execute("RESET session_replication_role")
         self._finished += cases
         self._numbered += cases
         return batch
@@ -154,6 +154,22 @@ class Rows:
             batch = BatchFactory(organisation=clinic, submitted=True, remaining=QUEUED // 2)
             for _ in range(QUEUED // 2):
                 JobFactory(image=ImageFactory(case__batch=batch, ready=True))
+
+
+def copied(name: str) -> str:
+    """A copy of the current database under this name; gives the name."""
+    current = connection.settings_dict["NAME"]
+    using("postgres")
+    with connection.cursor() as cursor:
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{current}"')
+    using(current)
+    return name
+
+
+def using(name: str) -> None:
+    """Ask this database of the same server from now on."""
+    connection.close()
+    connection.settings_dict["NAME"] = name
 
 
 def _copy(model: type[Model], changes: dict[str, str]) -> str:
