@@ -27,7 +27,7 @@ LESIONS_OF_A_CLASS = 40
 TINY = Recipe(
     name="tiny",
     title="two convolutions",
-    members=(Part("tiny", Settings(epochs=2, samples=320), size=(64, 64), imagenet=False),),
+    members=(Part("tiny", Settings(epochs=2, samples=320, mixup=0.2), size=(64, 64), imagenet=False),),
     reported={"accuracy": 0.99},
     authors_split=ByImage(test=0.2, validation=0.2),
     differs=("Nobody published this.",),
@@ -82,6 +82,7 @@ def test_a_recipe_becomes_a_bundle_that_says_what_both_splits_measured(published
 
     card = (run.output / "model_card.md").read_text()
     assert "Nobody published this." in card
+    assert "strong augmentation, mixup 0.2, learning rate" in card
     assert "missing_age" in card
     assert "| accuracy | 0.990 | " in card
     assert f"{compared['as_authors']['leaked_images']} of the {compared['as_authors']['images']} test images" in card
