@@ -38,6 +38,7 @@ class Batches:
         self._keys = [str(uuid.uuid4()) for _ in self._locks]
         self._made: dict[int, dict[str, Any]] = {}
         self._complete: list[set[int]] = [set() for _ in self._locks]
+        self._uploaded: set[int] = set()
         self._submitted: set[int] = set()
 
     @property
@@ -58,7 +59,9 @@ class Batches:
         image = self._made[batch]["images"][number % self._size]
         done = self._complete[batch]
         if number not in done:
-            self._call("PUT", image["upload"]["url"], photo.data, {"Content-Type": "image/jpeg"})
+            if number not in self._uploaded:  # what is complete takes no second upload
+                self._call("PUT", image["upload"]["url"], photo.data, {"Content-Type": "image/jpeg"})
+                self._uploaded.add(number)
             self._call("POST", f"{self._api}/images/{image['id']}/complete", b"{}", self._headers)
         with self._locks[batch]:
             done.add(number)
