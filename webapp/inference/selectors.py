@@ -51,8 +51,8 @@ def progress(batch: Batch) -> Progress:
     return Progress(images, jobs, advice, total, remaining, percent, math.ceil(pace) if pace else None, seconds_left)
 
 
-def with_answers(cases: QuerySet[Case], *, images: bool = True, image_results: bool = True) -> QuerySet[Case]:
-    """The cases with patient, `answer`, images, results of each, and results of the whole; the newest come first.
+def with_answers(cases: QuerySet[Case], *, images: bool = True) -> QuerySet[Case]:
+    """The cases with patient and `answer`; with `images` also their images and every result, the newest first.
 
     A constant number of queries for any number of cases.
     """
@@ -61,9 +61,8 @@ def with_answers(cases: QuerySet[Case], *, images: bool = True, image_results: b
     combined = CaseResult.objects.order_by(*NEWEST).select_related("release").defer("release__manifest")
     cases = cases.select_related("patient", "answer__release").defer("answer__release__manifest")
     if images:
-        cases = cases.prefetch_related(Prefetch("images", Image.objects.order_by("created_at", "id")))
-    if images and image_results:
-        cases = cases.prefetch_related(Prefetch("images__results", results), Prefetch("results", combined))
+        in_order = Prefetch("images", Image.objects.order_by("created_at", "id"))
+        cases = cases.prefetch_related(in_order, Prefetch("images__results", results), Prefetch("results", combined))
     return cases
 
 

@@ -14,6 +14,7 @@ from webapp import storage
 from webapp.cases.models import Case, Image
 from webapp.cases.pictures import heatmap_of
 from webapp.inference.models import Answer
+from webapp.inference.selectors import image_answer
 from webapp.pages.templatetags.lens import class_name, percent, points
 from webapp.pages.words import ADVICE, STATES
 from webapp.patients.words import frequency
@@ -79,7 +80,7 @@ def _answer(result: Answer) -> dict[str, Any]:
 
 
 def _picture(case: Case, image: Image, number: int) -> dict[str, Any]:
-    answer = wording.behind(case, image)
+    answer = image_answer(image, case) if case.answer else None
     wanted = [(partial(storage.read, image.clean_key), f"Picture {number} of the lesion")] if image.width else []
     if answer:
         wanted.append((partial(heatmap_of, answer), HEATMAP))

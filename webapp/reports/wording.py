@@ -7,7 +7,8 @@ from django.utils import timezone
 from ml.classes import BINARY
 from webapp.cases.models import Case, Image
 from webapp.cases.templatetags.cases import stage
-from webapp.inference.models import CaseResult, Result
+from webapp.inference.models import CaseResult
+from webapp.inference.selectors import image_answer
 from webapp.pages.templatetags.lens import class_name, malignant_classes, percent, points
 from webapp.pages.words import ADVICE, STATES, uncertainty_in_words
 
@@ -20,13 +21,6 @@ def when(moment: datetime) -> str:
     """A moment in the site's time zone, which it names."""
     local = timezone.localtime(moment)
     return f"{local.day} {local:%B %Y, %H:%M %Z}"
-
-
-def behind(case: Case, image: Image) -> Result | None:
-    """The answer for an image that the case's is made of: a newer one changes nothing once the patient has theirs."""
-    if case.answer is None:
-        return None
-    return next((result for result in image.results.all() if result.created_at <= case.answer.created_at), None)
 
 
 def headline(case: Case) -> str:
@@ -59,7 +53,7 @@ def warnings(case: Case) -> list[str]:
                 f"The model saw no lesion in picture {number} and answered only because a provider insisted: "
                 "do not rely on its numbers."
             )
-        result = behind(case, image) if case.top_class in BINARY.codes else None
+        result = image_answer(image, case) if case.top_class in BINARY.codes else None
         if result and result.probabilities.keys() != case.answer.probabilities.keys():
             found.append(f"Picture {number} was answered in other classes: only malignant and benign are combined.")
     return found
