@@ -11,7 +11,7 @@ from ml.bundle import shipped
 from ml.runtime import Runtime
 
 READERS = 2
-BATCH = 16  # as INFERENCE_BATCH of LesionLens
+BATCH = 32  # as INFERENCE_BATCH of LesionLens
 WINDOW_SECONDS = 0.05  # how long a batch may be waited for: less than the model takes for it
 
 
