@@ -22,9 +22,9 @@ def config(folder: Path, settings: str, *arguments: str) -> subprocess.Completed
     """What `docker compose config` says about our file with these settings."""
     env_file = folder / "env"
     env_file.write_text(settings)
-    argv = [str(DOCKER_COMPOSE), "--file", str(ROOT / "docker-compose.yml"), "--env-file", str(env_file), *arguments]
+    argv = [str(DOCKER_COMPOSE), "--file", "docker-compose.yml", "--env-file", str(env_file), *arguments]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(argv, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def filled_in(settings: str) -> str:
@@ -57,6 +57,17 @@ def test_the_gpu_worker_differs_by_its_device_alone(services: dict[str, Any]) ->
     assert gpu["command"] == cpu["command"]
     assert gpu["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
     assert gpu["profiles"] == ["gpu"]
+    assert gpu["environment"] == {**cpu["environment"], "INFERENCE_BATCH": "0"}  # how many it takes is found by trial
+
+
+def test_a_second_gpu_has_a_worker_of_its_own(tmp_path: Path) -> None:
+    second = ("--file", "deploy/docker/second-gpu.yml")
+    result = config(tmp_path, filled_in(EXAMPLE), *second, "--profile", "*", "config")
+    assert result.returncode == 0, result.stderr
+    workers = {name: s for name, s in yaml.safe_load(result.stdout)["services"].items() if "inference-gpu" in name}
+    taken = [worker["deploy"]["resources"]["reservations"]["devices"] for worker in workers.values()]
+    assert [device["device_ids"] for [device] in taken] == [["0"], ["1"]]
+    assert len({str(worker["command"]) for worker in workers.values()}) == 1
 
 
 @pytest.mark.parametrize("secret", SECRETS)

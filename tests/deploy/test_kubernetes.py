@@ -111,6 +111,7 @@ def test_gpus_take_the_place_of_the_workers_on_cpus_and_nothing_else() -> None:
     [container] = template(gpu)["spec"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert container["image"] == "lesionlens-gpu"
+    assert {"name": "INFERENCE_BATCH", "value": "0"} in container["env"]  # how many it takes is found by trial
     removed = yaml.safe_load((FOLDER / "gpu" / "kustomization.yaml").read_text())["patches"]
     assert all("$patch: delete" in patch["patch"] for patch in removed)
     cpu = {named(manifest) for manifest in BASE if manifest["metadata"]["name"] == "worker-inference"}
