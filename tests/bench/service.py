@@ -27,18 +27,12 @@ from deploy.local.samples import read_own
 from deploy.local.stack import STATE, Stack, running_stack
 from ml.runtime import Runtime
 from ml.synthetic import METADATA, synthesize
+from tests.e2e.clinics import new_clinic
 
 PHOTOS = STATE / "bench-photos"
 DRAWN_AT_ONCE = 100
 INFERENCE = "worker-inference"
 
-NEW_CLINIC = """
-from webapp.accounts.models import Organisation
-from webapp.accounts.services import create_api_key
-from webapp.audit.services import SYSTEM
-organisation = Organisation.objects.create(name={name!r}, slug={name!r})
-print(create_api_key(actor=SYSTEM, organisation=organisation, name="bench")[1])
-"""
 NEW_PATIENT = """
 import json
 from datetime import date
@@ -92,7 +86,7 @@ class Service:
 
     def clinic(self, name: str) -> Clinic:
         """Software of a new organisation, with its key. `name` must be a slug."""
-        return Clinic(self.stack.base_url, self._python(NEW_CLINIC.format(name=name)))
+        return Clinic(self.stack.base_url, new_clinic(self.stack, name))
 
     def patient(self, name: str) -> Patient:
         """A patient of the organisation `name` (a slug; made where there is none), signed in."""

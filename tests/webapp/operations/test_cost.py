@@ -13,9 +13,9 @@ from webapp.operations.metrics import exposition
 FINISHED, QUEUED = 100_000, 5_000
 COPIES = """
 INSERT INTO cases_image (id, case_id, batch_id, organisation_id, filename, state, reason, advice, sha256, size, width,
-    height, quality, original_forgotten, created_at, stored_at, ended_at, attempt)
+    height, quality, original_forgotten, created_at, stored_at, ended_at, attempt, priority)
 SELECT gen_random_uuid(), case_id, batch_id, organisation_id, 'copy-' || n, state, reason, advice, md5(n::text), size,
-    width, height, quality, original_forgotten, created_at, stored_at, ended_at, attempt
+    width, height, quality, original_forgotten, created_at, stored_at, ended_at, attempt, priority
 FROM cases_image, generate_series(1, %(rows)s) n WHERE cases_image.id = %(image)s;
 """
 JOBS = """
