@@ -186,9 +186,12 @@ def _sentences(form: BatchForm, case_form: CaseForm, row_errors: list[RowError])
         for name, errors in source.errors.items()
         for error in errors
     ]
-    return sentences + [
-        f"Row {error.row}, {error.field or 'row'}: {error.message}" for error in row_errors[:SHOWN_ERRORS]
-    ]
+    for error in row_errors[:SHOWN_ERRORS]:
+        where = f"Row {error.row}, {error.field}" if error.field else f"Row {error.row}"
+        sentences.append(f"{where}: {error.message}")
+    if len(row_errors) > SHOWN_ERRORS:
+        sentences.append(f"And {len(row_errors) - SHOWN_ERRORS:,} more: download them all.")
+    return sentences
 
 
 def _as_link(row_errors: list[RowError]) -> str:

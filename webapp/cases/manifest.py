@@ -138,7 +138,8 @@ def _from_table(text: str, capture: str) -> Manifest:
         if number > MAX_ROWS:
             return _refused("", "too_many_rows", f"The table has more than {MAX_ROWS} rows. Split it.")
         if len(cells) != len(columns):
-            message = f"This row has {len(cells)} cells and the header has {len(columns)}. Quote cells with commas."
+            advice = "Quote cells with commas." if len(cells) > len(columns) else "Leave a cell empty, not out."
+            message = f"This row has {len(cells)} cells and the header has {len(columns)}. {advice}"
             manifest.errors.append(RowError(number, "", "wrong_cells", message))
             continue
         if case := _read(number, _complete(dict(zip(columns, cells, strict=True)), capture), manifest.errors):

@@ -190,12 +190,15 @@ def test_a_script_announces_a_zip_and_is_told_where_its_parts_go(client: Client,
 
 
 def test_a_script_gets_every_mistake_as_a_table_to_download(client: Client, clinic: Organisation) -> None:
-    table = b"images,age\n" + b"a.jpg,old\n" * 250
+    table = b"images,age\na.jpg\n" + b"a.jpg,old\n" * 250
     fields = {"grouping": "each", "capture": "phone", "files": SimpleUploadedFile("cases.csv", table)}
     answer = client.post(NEW, fields, headers={"accept": "application/json"})
 
     assert answer.status_code == 422
-    assert len(answer.json()["errors"]) == 200
+    sentences = answer.json()["errors"]
+    assert sentences[0] == "Row 2: This row has 1 cells and the header has 2. Leave a cell empty, not out."
+    assert sentences[1].startswith("Row 3, age: ")
+    assert sentences[200:] == ["And 51 more: download them all."]
     assert unquote(answer.json()["error_table"]).count("age_invalid") == 250
 
 

@@ -34,15 +34,16 @@
     const box = document.createElement("div");
     box.className = "alert alert-danger";
     const list = document.createElement("ul");
-    list.className = "mb-0";
+    list.className = "mt-2 mb-0";
     for (const sentence of sentences) list.append(Object.assign(document.createElement("li"), { textContent: sentence }));
     const title = Object.assign(document.createElement("p"), { className: "fw-medium mb-1", textContent: "Nothing was stored yet. Correct this and upload again:" });
     const body = document.createElement("div");
-    body.append(title, list);
-    if (table) body.append(Object.assign(document.createElement("a"), { className: "btn btn-sm mt-2", href: table, download: "mistakes.csv", textContent: "Download every mistake as CSV" }));
+    body.append(title);
+    if (table) body.append(Object.assign(document.createElement("a"), { className: "btn btn-sm", href: table, download: "mistakes.csv", textContent: "Download every mistake as CSV" }));
+    body.append(list);
     box.append(body);
     errors.append(box);
-    errors.scrollIntoView({ block: "center" });
+    errors.scrollIntoView({ block: "start" });
   };
 
   const send = async () => {
