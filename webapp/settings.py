@@ -117,17 +117,21 @@ SESSION_ENGINE = "django.contrib.sessions.backends.db"  # a flushed Redis signs 
 # Object storage: a local folder, or any S3 server
 
 STORAGE_BUCKET = env.str("S3_BUCKET", "")
+S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", "")  # empty: Amazon's of the region
+# Where browsers and clinics reach the S3 server, when that differs from how this process reaches it.
+S3_PUBLIC_ENDPOINT_URL = env.str("S3_PUBLIC_ENDPOINT_URL", "")
+S3_ADDRESSING_STYLE = env.str("S3_ADDRESSING_STYLE", "path")
 if STORAGE_BUCKET:
     MEDIA_STORAGE = {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
             "bucket_name": STORAGE_BUCKET,
-            "endpoint_url": env.str("S3_ENDPOINT_URL", None),
+            "endpoint_url": S3_ENDPOINT_URL or None,
             "region_name": env.str("S3_REGION", "us-east-1"),
             "access_key": env.str("S3_ACCESS_KEY", None),
             "secret_key": env.str("S3_SECRET_KEY", None),
             "signature_version": "s3v4",
-            "addressing_style": env.str("S3_ADDRESSING_STYLE", "path"),
+            "addressing_style": S3_ADDRESSING_STYLE,
             "file_overwrite": True,
             "default_acl": None,
         },
@@ -141,8 +145,10 @@ STORAGES = {
     "default": MEDIA_STORAGE,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-# Where browsers and clinics reach the S3 server, when that differs from how this process reaches it.
-S3_PUBLIC_ENDPOINT_URL = env.str("S3_PUBLIC_ENDPOINT_URL", "")
+# Which origin a page may send an archive to, straight.
+UPLOAD_ORIGIN = S3_PUBLIC_ENDPOINT_URL or S3_ENDPOINT_URL or "https://*.amazonaws.com"
+if S3_ADDRESSING_STYLE != "path" and "*" not in UPLOAD_ORIGIN:  # the bucket's name stands before the server's
+    UPLOAD_ORIGIN = UPLOAD_ORIGIN.replace("://", f"://{STORAGE_BUCKET}.")
 STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", str(STATE / "static"))
 
@@ -278,7 +284,7 @@ CONTENT_SECURITY_POLICY = {
     "EXCLUDE_URL_PREFIXES": ("/api/v1/docs",),
     "DIRECTIVES": {
         "default-src": [SELF],
-        "connect-src": [SELF, *filter(None, [S3_PUBLIC_ENDPOINT_URL])],  # a page sends an archive straight to storage
+        "connect-src": [SELF, *([UPLOAD_ORIGIN] if STORAGE_BUCKET else [])],
         "img-src": [SELF, "data:", "blob:"],
         "script-src": [SELF, NONCE],
         "style-src": [SELF, "'unsafe-inline'"],
