@@ -16,6 +16,7 @@ from pytest_django.fixtures import Settings
 
 from tests.factories import DeliveryFactory, EndpointFactory, OrganisationFactory
 from tests.webapp.webhooks.receiver import Receiver, Reply, receiving
+from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.webhooks import post
 from webapp.webhooks.delivery import AT_ONCE, ATTEMPTS, DISABLED_AFTER, send, sweep_webhooks
@@ -122,6 +123,8 @@ def test_an_endpoint_that_is_gone_is_disabled_at_once_with_all_that_waits(receiv
     send_webhooks()
     endpoint.refresh_from_db()
     assert endpoint.state == Endpoint.State.GONE
+    [event] = Event.objects.filter(action="webhook.disabled")
+    assert (event.object_id, event.organisation, event.user) == (str(endpoint.pk), endpoint.organisation, None)
     assert [delivery.state for delivery in Delivery.objects.all()] == [State.FAILED] * 2
     assert len(receiver.received) == 1
 
@@ -156,6 +159,7 @@ def test_an_endpoint_that_is_away_is_tried_for_a_day_and_disabled_after_three() 
     send_webhooks()
     endpoint.refresh_from_db()
     assert endpoint.state == Endpoint.State.FAILING
+    assert Event.objects.filter(action="webhook.disabled", object_id=endpoint.pk).count() == 1
     assert not Delivery.objects.exclude(state=State.FAILED).exists()
 
 

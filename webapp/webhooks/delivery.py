@@ -18,6 +18,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from webapp.audit.services import SYSTEM, record
 from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring_now
 from webapp.webhooks.models import TEST, Delivery, Endpoint
@@ -96,7 +97,7 @@ def send(delivery: Delivery) -> Answer:
 @transaction.atomic
 def finish(*, delivery: Delivery, token: uuid.UUID, answer: Answer) -> bool:
     """Write down what became of an attempt, and what it says of the endpoint. False if the lease was lost."""
-    endpoint = Endpoint.objects.select_for_update().filter(pk=delivery.endpoint_id).first()
+    endpoint = Endpoint.objects.select_for_update(no_key=True).filter(pk=delivery.endpoint_id).first()
     if endpoint is None:  # removed in the meantime, with its deliveries
         return False
     now = timezone.now()
@@ -140,12 +141,23 @@ def _note(endpoint: Endpoint, answer: Answer, now: datetime) -> None:
         quiet = max(rest_after(endpoint.failures), answer.wait or timedelta(0))
         endpoint.quiet_until = now + quiet if quiet else endpoint.quiet_until
         if endpoint.state == Endpoint.State.ENABLED and answer.status == 410:
-            endpoint.state = Endpoint.State.GONE
+            _give_up(endpoint, Endpoint.State.GONE)
         elif endpoint.state == Endpoint.State.ENABLED and now - endpoint.failing_since > DISABLED_AFTER:
-            endpoint.state = Endpoint.State.FAILING
+            _give_up(endpoint, Endpoint.State.FAILING)
     endpoint.save(update_fields=["tried_at", "failures", "failing_since", "quiet_until", "state"])
     if endpoint.state != Endpoint.State.ENABLED:
         drop_pending(Delivery.objects.filter(endpoint=endpoint))
+
+
+def _give_up(endpoint: Endpoint, state: Endpoint.State) -> None:
+    endpoint.state = state
+    record(
+        actor=SYSTEM,
+        action="webhook.disabled",
+        object_id=endpoint.pk,
+        organisation=endpoint.organisation,
+        detail=state.label,
+    )
 
 
 def rest_after(failures: int) -> timedelta:

@@ -29,7 +29,8 @@ def create_endpoint(
 ) -> tuple[Endpoint, str]:
     """A new endpoint and its secret, which is never shown again. Raises Problem `url_refused`, `too_many_webhooks`."""
     _check(url)
-    Organisation.objects.select_for_update().get(pk=organisation.pk)  # so that two requests cannot pass the limit
+    # So that two requests cannot pass the limit.
+    Organisation.objects.select_for_update(no_key=True).get(pk=organisation.pk)
     if Endpoint.objects.filter(organisation=organisation).count() >= MAX_ENDPOINTS:
         raise Problem("too_many_webhooks", f"There are {MAX_ENDPOINTS} webhooks already. Remove one that is not used.")
     secret = new_secret()
