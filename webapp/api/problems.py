@@ -56,6 +56,9 @@ def _as_problem(error: Exception, response: Response) -> Problem:
         return Problem("invalid", "Some fields are not valid. `errors` names each.", status=status, errors=errors)
     if isinstance(error, Http404):
         return Problem("not_found", "There is nothing at this address for this client.", status=status)
+    if isinstance(error, exceptions.NotAuthenticated):
+        told = "Send an API key: `Authorization: Bearer llk_…`. A provider makes one on the page “API keys”."
+        return Problem("not_authenticated", told, status=status)
     if isinstance(error, PermissionDenied):
         return Problem("permission_denied", "This client may not do that.", status=status)
     code = str(error.get_codes()) if isinstance(error, exceptions.APIException) else "error"

@@ -32,7 +32,9 @@ def test_an_unknown_address_is_a_problem(path: str) -> None:
 
 def test_who_has_no_key_is_told_how_to_come_in(client: Client) -> None:
     response = client.get(f"{API}/batches")
-    assert problem(response, 401)["code"] == "not_authenticated"
+    told = problem(response, 401)
+    assert told["code"] == "not_authenticated"
+    assert "Authorization: Bearer" in told["detail"]
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
