@@ -55,7 +55,7 @@ def require_room(*, organisation: Organisation, images: int) -> None:
         raise Problem(
             "queue_quota",
             f"Your organisation may have {used.at_once} images in the queue at once and has {used.queued}. "
-            "Wait until some are answered, or cancel a batch.",
+            "Those of open batches count. Wait until some are answered, or cancel a batch.",
             status=429,
             retry_after=ASK_AGAIN_SECONDS,
         )
