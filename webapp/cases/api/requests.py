@@ -27,7 +27,7 @@ class CaseRequest(serializers.Serializer[None]):
 class CasesRequest(serializers.Serializer[None]):
     """Further cases of an open batch."""
 
-    cases = CaseRequest(many=True, help_text="Up to 10,000 in a batch")
+    cases = CaseRequest(many=True, help_text="Up to 10,000 in a request")
 
 
 class BatchOptions(serializers.Serializer[None]):
@@ -51,7 +51,7 @@ class BatchOptions(serializers.Serializer[None]):
 class BatchRequest(BatchOptions):
     """A batch and its cases."""
 
-    cases = CaseRequest(many=True, required=False, help_text="Up to 10,000")
+    cases = CaseRequest(many=True, required=False, help_text="Up to 10,000 in a request")
 
 
 class SubmitRequest(serializers.Serializer[None]):
