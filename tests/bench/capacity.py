@@ -25,7 +25,7 @@ class Measured:
     worker_inference: float = 37.3
     postgres: float = 10.2
     redis: float = 0.33
-    kept_kb: float = 138.8  # images/, thumbnails/ and heatmaps/
+    kept_kb: float = 82.1  # images/ and thumbnails/
     rows_kb: float = 3.85
     log_kb: float = 11.3
     transactions: float = 14.7
@@ -44,7 +44,7 @@ class Assumed:
     peak: float = 3.0  # the busiest hour, as a multiple of the day's mean
     busy: float = 0.6  # of a core that is paid for
     photo_kb: float = 500.0  # as it is sent
-    puts: int = 4  # by reading the code: upload, picture, thumbnail, heatmap
+    puts: int = 3  # by reading the code: upload, picture, thumbnail
     gets: int = 4  # two HEAD and two GET
     pictures_days: int = 365
     rows_days: int = 365
@@ -63,7 +63,7 @@ MEANING: Final = {
     "worker_inference": "worker-inference, ms of a core",
     "postgres": "Postgres, ms of a core",
     "redis": "Redis, ms of a core",
-    "kept_kb": "pictures that are kept (`images/`, `thumbnails/`, `heatmaps/`), kB",
+    "kept_kb": "pictures that are kept (`images/`, `thumbnails/`), kB",
     "rows_kb": "rows and indexes in Postgres, kB",
     "log_kb": "write-ahead log of Postgres, kB",
     "transactions": "transactions of Postgres",
