@@ -20,6 +20,7 @@ from tests.factories import (
 from webapp.accounts.models import Membership, Organisation
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
+from webapp.cases import views
 from webapp.cases.models import Batch, Image
 from webapp.cases.review import release_case
 
@@ -130,6 +131,21 @@ def test_a_refused_image_says_why_and_can_be_used_all_the_same(client: Client, c
     client.post(reverse("cases:image_override", args=[image.pk]))
     image.refresh_from_db()
     assert image.state == "ready"
+
+
+def test_of_many_refused_images_the_first_are_shown_and_all_counted(
+    client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "REJECTED_SHOWN", 2)
+    batch = BatchFactory(organisation=clinic)
+    for _ in range(2):
+        refused(batch)
+    assert "Pictures that cannot be used (2)" in page(client, "cases:batch", batch.pk)
+
+    refused(batch)
+    html = page(client, "cases:batch", batch.pk)
+    assert "Pictures that cannot be used (3, the first 2 shown)" in html
+    assert html.count("The photo is blurred.") == 2
 
 
 def test_cases_are_listed_most_urgent_first_and_filtered(client: Client, clinic: Organisation) -> None:
