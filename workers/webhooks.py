@@ -7,13 +7,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 import structlog
 
 from webapp.queue import Task, ring_now
-from webapp.webhooks.delivery import claim_deliveries, finish, send
+from webapp.webhooks.delivery import claim_deliveries, finish, send, somebody_sends
 from webapp.webhooks.models import Delivery
 from webapp.webhooks.post import Answer
 from workers.task import task
 
 logger = structlog.get_logger(__name__)
-SENDERS = 8
+SENDERS = 16
 RUN_SECONDS = 20  # then another wake-up goes on, so that other work gets its turn
 LOOK_SECONDS = 0.5  # how soon what comes in the meantime is seen, while all that is under way is slow
 
@@ -22,7 +22,12 @@ UnderWay = dict[Future[Answer], tuple[uuid.UUID, Delivery]]
 
 @task(Task.WEBHOOKS, soft_limit=120, hard_limit=150)
 def send_webhooks() -> None:
-    """Send due deliveries until none is left. Only this thread speaks to the database."""
+    """Send due deliveries until none is left. Only this thread speaks to the database.
+
+    One worker sends at a time: slow endpoints must not keep the processes that photos wait for.
+    """
+    if somebody_sends():
+        return
     stop_at = time.monotonic() + RUN_SECONDS
     under_way: UnderWay = {}
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="webhook") as senders:

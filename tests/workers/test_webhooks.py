@@ -19,7 +19,7 @@ from tests.webapp.webhooks.receiver import Receiver, Reply, receiving
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.webhooks import post
-from webapp.webhooks.delivery import AT_ONCE, ATTEMPTS, DISABLED_AFTER, send, sweep_webhooks
+from webapp.webhooks.delivery import AT_ONCE, ATTEMPTS, DISABLED_AFTER, claim_deliveries, finish, send, sweep_webhooks
 from webapp.webhooks.models import Delivery, Endpoint, EventType
 from webapp.webhooks.post import Answer
 from webapp.webhooks.services import create_endpoint, rotate_secret
@@ -181,6 +181,19 @@ def test_a_slow_endpoint_holds_up_nobody(receiver: Receiver, monkeypatch: pytest
     tried = [delivery for delivery in slow.deliveries.all() if delivery.attempts]
     assert {delivery.error for delivery in tried} == {"No answer came in time."}
     assert all(2900 < delivery.log[0].milliseconds < 8000 for delivery in tried)
+
+
+def test_slow_endpoints_keep_one_worker_and_no_more(receiver: Receiver) -> None:
+    other = DeliveryFactory()
+    token, _ = claim_deliveries(limit=1)
+    endpoint, _ = endpoint_at(receiver)
+    delivery = DeliveryFactory(endpoint=endpoint)
+    send_webhooks()
+    assert receiver.received == []
+    assert finish(delivery=other, token=token, answer=Answer(204, 15.0))
+    send_webhooks()
+    delivery.refresh_from_db()
+    assert delivery.state == State.DELIVERED
 
 
 def test_an_endpoint_gets_few_at_once_and_all_in_the_end(receiver: Receiver) -> None:
