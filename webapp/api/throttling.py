@@ -60,7 +60,7 @@ class PerClient(BaseThrottle):
         now = time.time()
         ends: float = cache.get_or_set(name, now + seconds, timeout=seconds) or now + seconds
         counter = f"{name}:{ends}"
-        cache.add(counter, 0, timeout=seconds + 1)
+        cache.add(counter, 0, timeout=2 * seconds)  # there when it is counted up, however slow this process is
         if cache.incr(counter) <= limit:
             return True
         self._wait = max(self._wait, ends - now, 1)

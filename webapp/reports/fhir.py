@@ -48,7 +48,7 @@ def case_bundle(case: Case) -> Iterator[str]:
 def batch_bundle(batch: Batch) -> Iterator[str]:
     """Pieces of the Bundle of a whole batch: any number of cases in little memory and a constant number of queries."""
     cases = batch.cases.select_related("patient", "reviewed_by", "answer__release").defer("answer__release__manifest")
-    doubtful = Result.objects.filter(case__top_class__in=BINARY.codes).order_by(*NEWEST)  # asked for by `warnings`
+    doubtful = Result.objects.filter(case__top_class__in=BINARY.codes).order_by(*NEWEST).defer("heatmap")
     images = Prefetch("images", Image.objects.order_by("created_at", "id"))
     cases = cases.prefetch_related(images, Prefetch("images__results", doubtful))
     return _bundle(batch.pk, cases.iterator(chunk_size=CHUNK))
