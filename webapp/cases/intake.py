@@ -60,8 +60,8 @@ def waiting_images() -> "QuerySet[Image]":
 
 
 def somebody_waits() -> bool:
-    """Whether the photo of a person who waits is to be inspected."""
-    return waiting_images().filter(priority=Priority.INTERACTIVE).exists()
+    """Whether the photo of a person who waits is to be inspected for the first time."""
+    return waiting_images().filter(priority=Priority.INTERACTIVE, attempt=0).exists()
 
 
 def claim_images(*, limit: int, people_only: bool = False) -> tuple[uuid.UUID, list[Image]]:

@@ -187,6 +187,9 @@ class Image(Leased):
         indexes = [
             models.Index(fields=["stored_at"], condition=Q(state="stored"), name="image_to_inspect"),
             models.Index(
+                fields=["stored_at"], condition=Q(state="stored", attempt__gt=0), name="image_to_inspect_again"
+            ),
+            models.Index(
                 fields=["organisation", "priority", "stored_at"], condition=Q(state="stored"), name="image_in_turn"
             ),
             models.Index(fields=["priority"], condition=Q(state="stored", priority=0), name="image_of_a_person"),
