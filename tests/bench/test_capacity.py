@@ -9,7 +9,8 @@ import pytest
 from tests.bench.capacity import DOCUMENT, Assumed, Measured, Plan, filled_in, tables
 from tests.bench.footprint import processor_seconds
 
-BURN = "import time\nwhile time.process_time() < 0.6: pass"  # more than is asserted: the kernel rounds its four counts down to hundredths
+# More than is asserted: the kernel rounds its four counts down to hundredths.
+BURN = "import time\nwhile time.process_time() < 0.6: pass"
 
 
 def test_the_document_has_the_tables_of_today() -> None:

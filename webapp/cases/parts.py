@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
@@ -14,6 +15,7 @@ from webapp.cases.models import Archive, Batch, Image, PartedUpload
 from webapp.errors import Problem
 from webapp.storage import UploadTarget
 
+logger = structlog.get_logger(__name__)
 SWEPT_AT_ONCE = 100
 
 
@@ -119,9 +121,16 @@ def sweep_parts() -> int:
     """Forget the parts of files that nobody completed in time or awaits any more; gives how many files."""
     over = ~Q(batch__state=Batch.State.OPEN) | Q(created_at__lt=given_up_before())
     keys = list(PartedUpload.objects.filter(over).order_by("pk").values_list("key", flat=True)[:SWEPT_AT_ONCE])
-    for key in keys:
+    return sum(_gave_up(key) for key in keys)
+
+
+def _gave_up(key: str) -> bool:
+    try:
         give_up_parts(key=key)
-    return len(keys)
+    except Exception as error:  # one that storage will not let go must not keep the others
+        logger.warning("parts_not_given_up", error=type(error).__name__)
+        return False
+    return True
 
 
 def _give_up(upload: PartedUpload) -> None:

@@ -133,6 +133,29 @@ def test_what_nobody_completes_is_swept(folder: Path, settings: Settings) -> Non
     assert files(folder) == []
 
 
+def test_parts_that_storage_will_not_let_go_do_not_keep_the_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic = Clinic()
+    for _ in range(2):
+        image = clinic.create(case())["images"][0]["id"]
+        parts = asked(clinic, f"/images/{image}")
+        put(clinic, parts[0], piece(parts[0]))
+    for batch in Batch.objects.all():
+        cancel_batch(actor=SYSTEM, batch=batch)
+    stuck, abort = PartedUpload.objects.order_by("pk").first(), multipart.abort
+    assert stuck is not None
+
+    def refuse(key: str, upload_id: str) -> None:
+        if key == stuck.key:
+            raise OSError("access denied")
+        abort(key, upload_id)
+
+    monkeypatch.setattr(multipart, "abort", refuse)
+    assert sweep_parts() == 1
+    assert [upload.key for upload in PartedUpload.objects.all()] == [stuck.key]
+
+
 @pytest.mark.parametrize("end", ["too old", "cancelled", "submitted"])
 def test_an_archive_that_nobody_completes_is_deleted_once_no_url_for_it_is_valid(
     end: str, folder: Path, settings: Settings
