@@ -90,6 +90,7 @@ def measure(scale: float) -> Sequence[Figure]:
     seconds = max(60, round(scale * SECONDS))
     # Labels come in, and a retraining would take a core for minutes: another bench's business.
     with running_service(environment={"RETRAIN_AFTER_LABELS": "1000000"}) as service:
+        service.start_inference()
         with tempfile.TemporaryDirectory(prefix="lesionlens-soak-") as folder:
             command, environment = _traffic(service, Path(folder), seconds)
             started = service.query("SELECT now()")[0][0]
