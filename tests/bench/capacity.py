@@ -20,16 +20,16 @@ LOADS: Final = (1_000_000, 100_000_000)
 class Measured:
     """One image, as the bench found it: milliseconds of a core, kilobytes, counts."""
 
-    web: float = 9.4
-    worker_cpu: float = 22.7
-    worker_inference: float = 37.3
-    postgres: float = 10.2
-    redis: float = 0.33
-    kept_kb: float = 82.1  # images/ and thumbnails/
-    rows_kb: float = 3.85
-    log_kb: float = 11.3
-    transactions: float = 14.7
-    commands: float = 8.3
+    web: float = 10.1
+    worker_cpu: float = 20.7
+    worker_inference: float = 12.4
+    postgres: float = 8.82
+    redis: float = 0.32
+    kept_kb: float = 81.8  # images/ and thumbnails/
+    rows_kb: float = 3.84
+    log_kb: float = 11.6
+    transactions: float = 14.3
+    commands: float = 12.4
 
     @property
     def core_ms(self) -> float:
