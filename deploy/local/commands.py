@@ -17,8 +17,8 @@ class Command:
 
 
 COMMANDS = {
-    # Idle connections are kept for longer than clients and proxies keep them (Caddy: two minutes), so that none is closed
-    # here at the moment when a request comes on it.
+    # Idle connections are kept for longer than clients and proxies keep them (Caddy: two minutes), so that none is
+    # closed here at the moment when a request comes on it.
     "web": Command(
         "gunicorn webapp.wsgi:application --worker-class gthread --threads 16 --keep-alive 150 --no-control-socket"
     ),
