@@ -5,18 +5,13 @@ A Postgres of its own is filled by SQL with the finished images, cases and answe
 grows with the others: claims as a worker makes them, pages and API through the site's whole middleware.
 """
 
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deploy.local import prepare
-from deploy.local.databases import databases
-from deploy.local.stack import settings_for
+from tests.bench.database import own_database
 from tests.bench.figures import Figure
 from tests.bench.report import alone
 
@@ -31,13 +26,8 @@ QUICK: Final = 200.0  # ms
 
 def measure(scale: float) -> Sequence[Figure]:
     """Median times at the largest size, and how many times those at the smallest they are."""
-    with tempfile.TemporaryDirectory(prefix="lesionlens-growth-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # the embedded Postgres runs as another user
-        with databases(folder, isolated=True, durable=False) as servers:
-            os.environ |= settings_for(folder, isolated=True) | servers.environment
-            prepare.main()
-            medians = _medians([round(scale * size) for size in SIZES])
+    with own_database():
+        medians = _medians([round(scale * size) for size in SIZES])
     figures = []
     for what, by_size in medians.items():
         smallest, first = next(iter(by_size.items()))

@@ -3,18 +3,13 @@
 A Postgres of its own is filled by SQL. Each form is asked for through the site's whole middleware, and read to its end.
 """
 
-import os
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
-from deploy.local import prepare
-from deploy.local.databases import databases
-from deploy.local.stack import settings_for
+from tests.bench.database import own_database
 from tests.bench.figures import Figure
 from tests.bench.report import alone
 
@@ -26,13 +21,8 @@ SMALL: Final = 500.0  # MB
 
 def measure(scale: float) -> Sequence[Figure]:
     """For each form the seconds, and the MB by which the site's process grew, with those of the typesetter."""
-    with tempfile.TemporaryDirectory(prefix="lesionlens-results-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # the embedded Postgres runs as another user
-        with databases(folder, isolated=True, durable=False) as servers:
-            os.environ |= settings_for(folder, isolated=True) | servers.environment
-            prepare.main()
-            return _figures(round(scale * CASES))
+    with own_database():
+        return _figures(round(scale * CASES))
 
 
 def _figures(cases: int) -> list[Figure]:
