@@ -17,6 +17,7 @@ NEWEST_FIRST = ("-created_at", "id")
 UNCERTAINTIES = {"low": (0, CLOSE), "medium": (CLOSE, NEAR), "high": (NEAR, 1)}  # a deviation is at most 0.5
 FILTERS = ("q", "advice", "dx", "uncertainty", "review")
 REVIEWS = ("to_review", "released", "waiting")
+TO_REVIEW = Q(released_at=None) & ~Q(advice="")
 
 
 def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QuerySet[Batch]":
@@ -26,7 +27,7 @@ def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QueryS
         case_count=Coalesce(Subquery(cases.annotate(n=Count("pk")).values("n")), 0),
         to_review=Coalesce(
             Subquery(
-                cases.filter(released_at=None).exclude(advice="").annotate(n=Count("pk")).values("n"),
+                cases.filter(TO_REVIEW).annotate(n=Count("pk")).values("n"),
                 output_field=IntegerField(),
             ),
             0,
@@ -36,7 +37,7 @@ def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QueryS
         batches = batches.filter(state=state)
     if (source := wanted.get("source")) in Batch.Source.values:
         batches = batches.filter(source=source)
-    if words := wanted.get("q", "").replace("\0", "").strip():
+    if words := _words(wanted):
         named = Case.objects.filter(batch=OuterRef("pk"), external_id__iexact=words)
         batches = batches.filter(Q(name__icontains=words) | Exists(named))
     return batches
@@ -51,11 +52,11 @@ def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
     if (band := wanted.get("uncertainty")) in UNCERTAINTIES:
         least, most = UNCERTAINTIES[band]
         cases = cases.filter(uncertainty__gte=least, uncertainty__lt=most)
-    if words := wanted.get("q", "").replace("\0", "").strip():
+    if words := _words(wanted):
         cases = cases.filter(external_id__icontains=words)
     match wanted.get("review"):
         case "to_review":
-            cases = cases.filter(released_at=None).exclude(advice="")
+            cases = cases.filter(TO_REVIEW)
         case "released":
             cases = cases.filter(released_at__isnull=False)
         case "waiting":
@@ -96,3 +97,8 @@ def awaited_images(batch: Batch) -> "QuerySet[Image]":
     """The images of an open batch that have not arrived."""
     awaited = batch.images.filter(state=Image.State.AWAITING_UPLOAD, batch__state=Batch.State.OPEN)
     return awaited.select_related("case").order_by(F("created_at"), "pk")
+
+
+def _words(wanted: Mapping[str, str]) -> str:
+    """What is searched for; Postgres takes no NUL."""
+    return wanted.get("q", "").replace("\0", "").strip()

@@ -69,8 +69,7 @@ def with_answers(cases: QuerySet[Case], *, images: bool = True) -> QuerySet[Case
 def unfinished_images() -> QuerySet[Image]:
     """The images that are still awaited, checked, or at the model."""
     return Image.objects.filter(
-        Q(state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED])
-        | Q(jobs__state__in=[Job.State.QUEUED, Job.State.RUNNING])
+        Q(state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED]) | Q(jobs__state__in=LIVE)
     )
 
 
