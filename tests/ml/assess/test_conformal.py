@@ -46,7 +46,13 @@ def test_no_set_is_empty_and_a_manifest_can_hold_the_quantiles() -> None:
         conformal.sets(case.probabilities, again), conformal.sets(case.probabilities, quantiles)
     )
     unsure = np.full((3, 7), 1 / 7)
-    assert conformal.sets(unsure, [0.01] * 7).sum(axis=1).tolist() == [1, 1, 1]
+    nearest = conformal.sets(unsure, [0.01, 0.01, 0.5, 0.01, 0.01, 0.01, 0.01])
+    assert nearest.sum(axis=1).tolist() == [1, 1, 1]
+    assert nearest[:, 2].all()
+
+
+def test_a_class_is_left_out_where_the_model_is_unusually_unsure_of_it() -> None:
+    assert conformal.sets(np.array([[0.5, 0.3, 0.2]]), [0.4, 0.8, 0.5]).tolist() == [[False, True, False]]
 
 
 def test_coverage_is_told_for_all_and_for_each_class() -> None:
