@@ -160,10 +160,11 @@ def _claim(readers: ThreadPoolExecutor) -> Batch | None:
     if loaded is None:
         return None
     release, runtime = loaded
-    token, jobs = claim_jobs(limit=_size.images)
+    limit = _size.to_claim()
+    token, jobs = claim_jobs(limit=limit)
     if not jobs:
         return None
-    if len(jobs) == _size.images:
+    if len(jobs) == limit:
         ring_now(Task.DRAIN)  # there may be work for another worker too
     reading = [(job, readers.submit(_prepare, runtime, job.image.clean_key)) for job in jobs]
     return Batch(token, release, runtime, reading, time.monotonic())
@@ -187,6 +188,8 @@ def _prepare(runtime: Runtime, key: str) -> Prepared:
 
 def _answer(batch: Batch) -> list[tuple[Job, End]]:
     """Run the model on a leased batch: how each job ends. One bad image fails one job."""
+    if any(job.priority == Priority.INTERACTIVE for job, _ in batch.reading):
+        _size.person_came()
     ends: list[tuple[Job, End]] = []
     jobs, prepared = [], []
     for job, future in batch.reading:

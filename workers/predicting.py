@@ -11,6 +11,7 @@ from ml.runtime import Prediction
 
 logger = structlog.get_logger(__name__)
 SMALLEST, LARGEST = 8, 512
+PEOPLE_SECONDS = 60  # how long after a person's photo the next one is expected
 GAIN = 1.05  # a batch twice as large that is not even this much faster only makes people wait
 NO_MEMORY = ("out of memory", "oom", "resource_exhausted", "alloc")  # as the backends say it, beside MemoryError
 
@@ -22,6 +23,15 @@ class BatchSize:
     """The number of images that are claimed and given to the model at once."""
 
     images: int
+    people_until: float = 0.0
+
+    def person_came(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Somebody waits for an answer, and the next person probably comes soon."""
+        self.people_until = clock() + PEOPLE_SECONDS
+
+    def to_claim(self, *, clock: Callable[[], float] = time.monotonic) -> int:
+        """How many to claim now: half a batch while people come, since they wait for the one that is at the model."""
+        return max(1, self.images // 2) if clock() < self.people_until else self.images
 
     def find(self, predict: Predict, pixels: np.ndarray, *, clock: Callable[[], float] = time.perf_counter) -> None:
         """Try batches of `pixels`, each twice the one before, as long as the device answers more images a second."""

@@ -44,7 +44,7 @@ def sets(probabilities: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
     held = beyond <= 0
     empty = ~held.any(axis=1)
     held[empty, beyond[empty].argmin(axis=1)] = True
-    return held
+    return np.asarray(held)
 
 
 @dataclass(frozen=True)

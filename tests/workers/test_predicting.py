@@ -8,7 +8,7 @@ import pytest
 from ml.advice import Advice
 from ml.runtime import Prediction
 from tests.factories import PROBABILITIES
-from workers.predicting import LARGEST, BatchSize
+from workers.predicting import LARGEST, PEOPLE_SECONDS, BatchSize
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 POISON = np.ones((4, 4, 3), np.uint8)
@@ -61,3 +61,11 @@ def test_a_poisonous_image_costs_its_own_answer_and_no_speed() -> None:
     answers = size.predict(Device(), [PIXELS] * 5 + [POISON] + [PIXELS] * 2)
     assert [answer is None for answer in answers] == [False] * 5 + [True] + [False] * 2
     assert size.images == 8
+
+
+def test_batches_are_half_as_large_while_people_come() -> None:
+    size, now = BatchSize(32), 100.0
+    assert size.to_claim(clock=lambda: now) == 32
+    size.person_came(clock=lambda: now)
+    assert size.to_claim(clock=lambda: now + PEOPLE_SECONDS - 1) == 16
+    assert size.to_claim(clock=lambda: now + PEOPLE_SECONDS + 1) == 32

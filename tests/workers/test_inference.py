@@ -1,4 +1,4 @@
-"""The inference worker answers what the model recognises, turns the rest away, and obeys a provider who insists."""
+"""The inference worker answers what the model recognises, turns the rest away, and lets people go first."""
 
 import uuid
 from collections.abc import Sequence
@@ -159,3 +159,16 @@ def test_a_person_who_comes_while_a_batch_is_claimed_is_answered_before_it(
     first = Result.objects.order_by("pk")[0]
     assert first.image.batch == came[0]
     assert Result.objects.count() == 3
+
+
+def test_batches_are_smaller_once_a_person_has_come(release: ModelRelease, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "_size", BatchSize(4))
+    for person_comes in (False, True):
+        if person_comes:
+            submitted(True, priority=Priority.INTERACTIVE)
+            inference.drain()
+        submitted(*[True] * 8)
+        with structlog.testing.capture_logs() as log:
+            inference.drain()
+        sizes = [line["jobs"] for line in log if line["event"] == "batch_answered"]
+        assert sizes == ([2, 2, 2, 2] if person_comes else [4, 4])
