@@ -25,7 +25,6 @@ def key_of(batch: Batch) -> str:
     return Archive(batch=batch).key
 
 
-@transaction.atomic
 def complete_archive(*, actor: Actor, batch: Batch, capture: str = "") -> Archive:
     """Say that the archive of an open batch is in storage; a worker unpacks it. Saying it twice changes nothing.
 
@@ -33,24 +32,27 @@ def complete_archive(*, actor: Actor, batch: Batch, capture: str = "") -> Archiv
 
     Raises Problem `upload_missing`, `parts_missing`, `archive_too_large`, `batch_not_open`.
     """
-    batch = Batch.objects.select_for_update().get(pk=batch.pk)
-    archive = Archive.objects.filter(batch=batch).first()
-    if archive is not None and archive.state != Archive.State.AWAITING_UPLOAD:
+    awaited = Archive.objects.filter(batch=batch, batch__state=Batch.State.OPEN, state=Archive.State.AWAITING_UPLOAD)
+    size = arrived_size(key_of(batch)) if awaited.exists() else None  # storage may be slow, so nothing is locked yet
+    with transaction.atomic():
+        batch = Batch.objects.select_for_update().get(pk=batch.pk)
+        archive = Archive.objects.filter(batch=batch).first()
+        if archive is not None and archive.state != Archive.State.AWAITING_UPLOAD:
+            return archive
+        if batch.state != Batch.State.OPEN:
+            raise Problem("batch_not_open", "This batch was submitted. Put further cases in a new batch.")
+        if archive is None or size is None:
+            raise Problem("upload_missing", "No archive has arrived for this batch. Upload it, then complete it again.")
+        if size > settings.IMPORT_MAX_BYTES:
+            limit = settings.IMPORT_MAX_BYTES // 1024**2
+            message = f"The archive is larger than {limit} MB. Split it into several."
+            raise Problem("archive_too_large", message, status=413)
+        archive.state, archive.listed = Archive.State.STORED, batch.cases.exists()
+        archive.capture = capture or archive.capture
+        archive.save(update_fields=["state", "listed", "capture"])
+        record(actor=actor, action="archive.stored", object_id=batch.pk, organisation=batch.organisation)
+        ring(Task.EXPAND)
         return archive
-    if batch.state != Batch.State.OPEN:
-        raise Problem("batch_not_open", "This batch was submitted. Put further cases in a new batch.")
-    size = arrived_size(archive.key) if archive is not None else None
-    if archive is None or size is None:
-        raise Problem("upload_missing", "No archive has arrived for this batch. Upload it, then complete it again.")
-    if size > settings.IMPORT_MAX_BYTES:
-        limit = settings.IMPORT_MAX_BYTES // 1024**2
-        raise Problem("archive_too_large", f"The archive is larger than {limit} MB. Split it into several.", status=413)
-    archive.state, archive.listed = Archive.State.STORED, batch.cases.exists()
-    archive.capture = capture or archive.capture
-    archive.save(update_fields=["state", "listed", "capture"])
-    record(actor=actor, action="archive.stored", object_id=batch.pk, organisation=batch.organisation)
-    ring(Task.EXPAND)
-    return archive
 
 
 def waiting_archives() -> QuerySet[Archive]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -66,41 +66,61 @@ def check_size(key: str, size: int) -> None:
         raise Problem("too_large_bytes", f"The file is larger than {limit // 1024**2} MB. Send less.", status=413)
 
 
-@transaction.atomic
 def send_in_parts(*, batch_id: uuid.UUID, key: str, size: int) -> list[Part]:
     """Begin to take the awaited object `key` of `size` bytes in parts, or go on with it: which parts are still to come.
 
     Another size begins anew. Raises Problem `not_awaited`, `too_large_bytes`.
     """
     check_size(key, size)
-    check_awaited(key, lock=True)
+    check_awaited(key)
     upload = PartedUpload.objects.filter(key=key).first()
     there = multipart.arrived(key, upload.upload_id) if upload and upload.size == size else None
     if upload is None or there is None:
-        if upload is not None:
-            _give_up(upload)
-        storage.delete(key)  # of an earlier attempt in one piece
-        upload = PartedUpload.objects.create(batch_id=batch_id, key=key, upload_id=multipart.begin(key), size=size)
-        there = {}
+        begun = PartedUpload(batch_id=batch_id, key=key, upload_id=multipart.begin(key), size=size)
+        if not _replaced(upload, begun):  # another request has begun it at the same moment
+            return send_in_parts(batch_id=batch_id, key=key, size=size)
+        upload, there = begun, {}
     return [
         Part(n, each, None if there.get(n) == each else multipart.target(key, upload.upload_id, n, each))
         for n, each in enumerate(multipart.part_sizes(size), start=1)
     ]
 
 
+def _replaced(former: PartedUpload | None, begun: PartedUpload) -> bool:
+    """Take `begun` instead of `former`, without asking storage while rows are locked. False if another was quicker.
+
+    Raises Problem `not_awaited`. An upload that is not taken is forgotten by storage too.
+    """
+    given_up: PartedUpload | None = begun
+    try:
+        with transaction.atomic():
+            if former is not None:
+                PartedUpload.objects.filter(pk=former.pk).delete()
+            begun.save(force_insert=True)
+            check_awaited(begun.key, lock=True)
+        given_up = former
+    except IntegrityError:
+        return False
+    finally:
+        if given_up is not None:
+            multipart.abort(given_up.key, given_up.upload_id)
+    return True
+
+
+@transaction.atomic
 def arrived_size(key: str) -> int | None:
     """The size in bytes of the object `key`, joined from its parts if it came in parts; None if nothing has come.
 
-    Must run in the transaction that completes it. Raises Problem `parts_missing` with their numbers.
+    Holds no row but that of the parts, so only those who ask for the same file wait for storage. Raises Problem
+    `parts_missing` with their numbers.
     """
-    size = storage.size(key)
-    if size is not None:
-        return size
     upload = PartedUpload.objects.select_for_update().filter(key=key).first()
     if upload is None:
-        return storage.size(key)  # another request may have joined it by now
-    there = multipart.arrived(key, upload.upload_id) or {}
-    missing = [n for n, each in enumerate(multipart.part_sizes(upload.size), start=1) if there.get(n) != each]
+        return storage.size(key)
+    there = multipart.arrived(key, upload.upload_id)
+    if there is None and (size := storage.size(key)) is not None:  # joined by a request that died before it said so
+        return size
+    missing = [n for n, each in enumerate(multipart.part_sizes(upload.size), start=1) if (there or {}).get(n) != each]
     if missing:
         raise Problem(
             "parts_missing", "Some parts have not arrived. Ask for their URLs again and send them.", parts=missing

@@ -40,16 +40,18 @@ def _take(request: HttpRequest, token: str) -> None:
     check_awaited(whole)
     with TemporaryUploadedFile(key.rpartition("/")[2], "", 0, None) as file:
         _receive(request, file, key=whole, size=size)
-        with transaction.atomic():
-            check_awaited(whole, lock=True)  # a file that is being completed is not replaced any more
+        with transaction.atomic():  # a file that is being completed is not replaced any more
+            _whole(key, lock=True)
+            check_awaited(whole, lock=True)
             storage.write_file(key, file)
 
 
-def _whole(key: str) -> str:
-    """The object that a part belongs to; any other key is itself. Raises Problem `not_awaited`."""
+def _whole(key: str, *, lock: bool = False) -> str:
+    """The object that a part belongs to; any other key is itself. Raises Problem `not_awaited`. `lock` keeps it so."""
     if not key.startswith(storage.PARTS):
         return key
-    upload = PartedUpload.objects.filter(upload_id=key.split("/")[1]).first()
+    uploads = PartedUpload.objects.filter(upload_id=key.split("/")[1])
+    upload = (uploads.select_for_update() if lock else uploads).first()
     if upload is None:
         raise Problem("not_awaited", "The parts of this file were joined or given up already.")
     return upload.key

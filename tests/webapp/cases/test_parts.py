@@ -1,11 +1,16 @@
 """Files in parts, on a local folder: in any order, again after a broken connection, and given up in the end."""
 
 import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 from urllib3.util import parse_url
@@ -13,6 +18,7 @@ from urllib3.util import parse_url
 from tests.factories import ArchiveFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from webapp import multipart, storage
+from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.archives import sweep_archives
 from webapp.cases.models import Archive, Batch, Image, PartedUpload
@@ -47,6 +53,27 @@ def put(clinic: Clinic, part: dict[str, Any], data: bytes) -> Any:
 def piece(part: dict[str, Any]) -> bytes:
     begin = 1000 * (part["number"] - 1)
     return DATA[begin : begin + part["size"]]
+
+
+def elsewhere(ask: Callable[[], Any]) -> Any:
+    """What `ask` gives in a thread of its own, which leaves no connection behind."""
+    try:
+        return ask()
+    finally:
+        connection.close()
+
+
+def is_free(batch_id: str) -> bool:
+    """Whether another connection than this thread's may change the batch now."""
+
+    def lock() -> bool:
+        try:
+            with transaction.atomic():
+                return Batch.objects.select_for_update(nowait=True).filter(pk=batch_id).exists()
+        except DatabaseError:
+            return False
+
+    return bool(elsewhere(lock))
 
 
 def files(folder: Path) -> list[Path]:
@@ -174,3 +201,93 @@ def test_an_archive_that_nobody_completes_is_deleted_once_no_url_for_it_is_valid
     assert sweep_archives() == 1
     assert files(folder) == []
     assert not Archive.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", ["parts", "complete"])
+def test_a_slow_storage_does_not_hold_the_batch(step: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = Clinic()
+    batch = clinic.create(archive=True)
+    url = f"/batches/{batch['id']}/archive"
+    if step == "complete":
+        for part in asked(clinic, url):
+            put(clinic, part, piece(part))
+    held: list[str] = []
+
+    def watched(name: str) -> Callable[..., Any]:
+        asked_for = getattr(multipart, name)
+
+        def ask(*args: Any) -> Any:
+            with ThreadPoolExecutor() as pool:
+                held.append(f"{name} free" if pool.submit(is_free, batch["id"]).result() else f"{name} HELD")
+            return asked_for(*args)
+
+        return ask
+
+    for name in ("begin", "arrived", "join", "abort"):
+        monkeypatch.setattr(multipart, name, watched(name))
+    if step == "complete":
+        good(clinic.post(f"{url}/complete"), 202)
+        assert held == ["arrived free", "join free", "abort free"]
+    else:
+        asked(clinic, url)
+        asked(clinic, url, 1200)
+        assert held == ["begin free", "begin free", "abort free"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_archive_that_is_completed_twice_at_once_is_joined_and_rung_for_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic = Clinic()
+    batch = clinic.create(archive=True)
+    url = f"/batches/{batch['id']}/archive"
+    for part in asked(clinic, url):
+        put(clinic, part, piece(part))
+    joined = []
+    join = multipart.join
+
+    def slowly(key: str, upload_id: str) -> None:
+        joined.append(key)
+        time.sleep(0.5)
+        join(key, upload_id)
+
+    monkeypatch.setattr(multipart, "join", slowly)
+    with ThreadPoolExecutor() as pool:
+        ends = list(pool.map(lambda _: elsewhere(lambda: good(clinic.post(f"{url}/complete"), 202)), range(2)))
+    assert [end["state"] for end in ends] == ["stored", "stored"]
+    assert joined == [f"archives/{batch['id']}.zip"]
+    assert storage.read(joined[0]) == DATA
+    assert Event.objects.filter(action="archive.stored").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_parts_that_two_requests_begin_at_once_are_begun_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = Clinic()
+    url = f"/images/{clinic.create(case())['images'][0]['id']}"
+    both, begin = threading.Barrier(2), multipart.begin
+
+    def together(key: str) -> str:
+        both.wait(timeout=30)
+        return begin(key)
+
+    monkeypatch.setattr(multipart, "begin", together)
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda _: elsewhere(lambda: asked(clinic, url)), range(2))
+    for part in (first[0], second[1], first[2]):
+        assert put(clinic, part, piece(part)).status_code == 204
+    assert good(clinic.post(f"{url}/complete"))["state"] == "stored"
+    assert storage.read(Image.objects.get().upload_key) == DATA
+
+
+def test_parts_replace_a_file_that_came_in_one_piece_and_was_not_completed(folder: Path) -> None:
+    clinic = Clinic()
+    image = clinic.create(case())["images"][0]
+    assert put(clinic, image, b"the first half of a picture").status_code == 204
+    url = f"/images/{image['id']}"
+    parts = asked(clinic, url)
+    assert problem(clinic.post(f"{url}/complete"), 409)["parts"] == [1, 2, 3]
+    for part in parts:
+        put(clinic, part, piece(part))
+    good(clinic.post(f"{url}/complete"))
+    assert storage.read(Image.objects.get().upload_key) == DATA
