@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -35,6 +36,8 @@ from PIL import Image
 from ml.imaging.refusal import SENTENCES
 
 MEASURED_SIDE = 256  # pixels, longest side
+SMOOTH_SIDE = 64  # the same, of the copy for what is measured after heavy smoothing: no finer detail is left then
+SAMPLED = 3  # shares and percentiles are of every third pixel of every third row: that many say the same
 
 MIN_SHORT_SIDE = 144  # pixels; the smallest copies of HAM10000 that the models were trained on have 150
 MIN_BRIGHTNESS = 25.0  # CIELAB lightness; well-lit deep brown skin stays above it
@@ -48,6 +51,20 @@ MIN_SPOT = 0.118
 MIN_SHARPNESS = 0.49
 
 Plane = NDArray[np.float32]
+
+
+def _band(finer: float, coarser: float) -> Plane:
+    """A one-dimensional kernel that finds detail between two sizes, the standard deviations of Gaussians in pixels."""
+    half = round(4 * coarser)
+    narrow = np.zeros((2 * half + 1, 1), np.float32)
+    reach = round(4 * finer)
+    narrow[half - reach : half + reach + 1] = cv2.getGaussianKernel(2 * reach + 1, finer, cv2.CV_32F)
+    return narrow - cv2.getGaussianKernel(2 * half + 1, coarser, cv2.CV_32F)
+
+
+FINE, COARSE = _band(1, 2), _band(2, 4)
+ONE = np.ones((1, 1), np.float32)
+Value = TypeVar("Value", np.uint8, np.float32)
 
 
 @dataclass(frozen=True)
@@ -115,36 +132,38 @@ def _focus(measures: Measures) -> list[str]:
 
 def measure(image: Image.Image) -> Measures:
     """The numbers behind the flags, for an RGB picture of any size."""
-    rgb = _reduced(np.asarray(image.convert("RGB")))
+    rgb = _reduced(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), MEASURED_SIDE)
     # L* from 0 to 100, a* and b* from about -100 to 100
     lab = np.asarray(cv2.cvtColor(rgb.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
-    lightness = lab[..., 0]
-    dark, bright, top = np.percentile(lightness, (5, 95, 90))
+    few_rgb, few = rgb[::SAMPLED, ::SAMPLED], lab[::SAMPLED, ::SAMPLED]
+    dark, bright, top = np.percentile(few[..., 0], (5, 95, 90))
     scale = float(top) + 5
-    smooth = np.asarray(cv2.GaussianBlur(lab, (0, 0), 0.03 * max(rgb.shape[:2])), np.float32)
+    smooth = _reduced(lab, SMOOTH_SIDE)
+    smooth = np.asarray(cv2.GaussianBlur(smooth, (0, 0), 0.03 * max(smooth.shape[:2])), np.float32)
     red, yellow = (float(np.median(smooth[..., channel])) for channel in (1, 2))
+    lightness = np.ascontiguousarray(lab[..., 0])
     return Measures(
         short_side=min(image.size),
         brightness=float(top),
-        clipped=float(((rgb >= 252).sum(axis=2) >= 2).mean()),
+        clipped=float(((few_rgb >= 252) @ np.ones(3, np.uint8) >= 2).mean()),
         contrast=float(bright - dark) / scale,
-        saturation=float(np.median(np.hypot(lab[..., 1], lab[..., 2]))) / scale,
+        saturation=float(np.median(np.hypot(few[..., 1], few[..., 2]))) / scale,
         redness=red / scale,
         hue=float(np.degrees(np.arctan2(yellow, red))),
-        texture=float(np.abs(lab - cv2.GaussianBlur(lab, (0, 0), 1.5)).mean()),
+        texture=cv2.norm(lab, cv2.GaussianBlur(lab, (0, 0), 1.5), cv2.NORM_L1) / lab.size,
         spot=_spot(smooth) / scale,
-        sharpness=min(_sharpness(lightness), _sharpness(lightness.T)),
+        sharpness=min(_sharpness(lightness, axis=0), _sharpness(lightness, axis=1)),
     )
 
 
-def _reduced(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """`rgb`, (height, width, 3), with its longest side at most `MEASURED_SIDE` pixels; never enlarged."""
-    height, width = rgb.shape[:2]
-    scale = MEASURED_SIDE / max(height, width)
+def _reduced(pixels: NDArray[Value], side: int) -> NDArray[Value]:
+    """`pixels`, (height, width, 3), with its longest side at most `side` pixels; never enlarged."""
+    height, width = pixels.shape[:2]
+    scale = side / max(height, width)
     if scale >= 1:
-        return rgb
+        return pixels
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(pixels.dtype, copy=False)
 
 
 def _spot(smooth: Plane) -> float:
@@ -167,12 +186,17 @@ def _plane(height: int, width: int) -> tuple[Plane, Plane]:
     return plane.astype(np.float32), np.linalg.pinv(plane).astype(np.float32)
 
 
-def _sharpness(lightness: Plane) -> float:
-    """Detail of one to two pixels over detail of two to four, along the rows: a ratio that blur lowers.
+def _sharpness(lightness: Plane, axis: int) -> float:
+    """Detail of one to two pixels over detail of two to four, along an axis (1: the rows): a ratio that blur lowers.
 
     Compared along one axis at a time, so that motion in one direction shows.
     """
-    levels = lightness * 2.55
-    one, two, four = (cv2.GaussianBlur(levels, (2 * round(4 * s) + 1, 1), sigmaX=s, sigmaY=s) for s in (1.0, 2.0, 4.0))
-    fine, coarse = (one - two)[4:-4, 4:-4], (two - four)[4:-4, 4:-4]
-    return float(fine.std() / (coarse.std() + 0.05)) if fine.size else 0.0
+    fine, coarse = (_detail(lightness, kernel, axis) for kernel in (FINE, COARSE))
+    return fine / (coarse + 0.02)
+
+
+def _detail(lightness: Plane, kernel: Plane, axis: int) -> float:
+    """The standard deviation of what a one-dimensional `kernel` finds along an axis, away from the borders."""
+    along, across = (kernel, ONE) if axis == 1 else (ONE, kernel)
+    found = cv2.sepFilter2D(lightness, cv2.CV_32F, along, across)[4:-4, 4:-4]
+    return float(cv2.meanStdDev(found)[1].item()) if found.size else 0.0
