@@ -10,3 +10,9 @@ class Problem(Exception):
         self.message = message
         self.status = status
         self.details = details
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the answer: when to come back, where that is known."""
+        seconds = self.details.get("retry_after")
+        return {} if seconds is None else {"Retry-After": str(seconds)}

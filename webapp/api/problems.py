@@ -39,7 +39,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
 
 def problem_json(problem: Problem) -> JsonResponse:
     """The same shape from a view that is not the API's own."""
-    return JsonResponse(_body(problem), status=problem.status, content_type=CONTENT_TYPE, headers=_headers(problem))
+    return JsonResponse(_body(problem), status=problem.status, content_type=CONTENT_TYPE, headers=problem.headers)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -78,12 +78,7 @@ def _flatten(details: Any, field: str = "") -> Iterator[dict[str, str]]:
 
 
 def _render(problem: Problem) -> Response:
-    return Response(_body(problem), status=problem.status, content_type=CONTENT_TYPE, headers=_headers(problem))
-
-
-def _headers(problem: Problem) -> dict[str, str]:
-    seconds = problem.details.get("retry_after")
-    return {} if seconds is None else {"Retry-After": str(seconds)}
+    return Response(_body(problem), status=problem.status, content_type=CONTENT_TYPE, headers=problem.headers)
 
 
 def _body(problem: Problem) -> dict[str, Any]:

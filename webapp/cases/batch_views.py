@@ -10,7 +10,8 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
@@ -69,6 +70,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
     """Choose files, with a table or the details of one case, and upload them."""
     form, case_form = BatchForm(request.POST or None), CaseForm()
     row_errors: list[RowError] = []
+    status, headers = 422, dict[str, str]()
     if request.method == "POST" and form.is_valid():
         chosen = chosen_files(request)
         cases: list[CaseSpec] | None = None
@@ -93,10 +95,12 @@ def batch_new(request: HttpRequest) -> HttpResponse:
                 return _made(request, form.cleaned_data["name"], cases, chosen, unlisted)
             except Problem as refused:
                 form.add_error(None, refused.message)
+                status, headers = refused.status, refused.headers
     wrong = request.method == "POST"
     if wrong and asks_for_json(request):
         sentences = _sentences(form, case_form, row_errors)
-        return JsonResponse({"errors": sentences, "error_table": _as_link(row_errors)}, status=422)
+        answer = {"errors": sentences, "error_table": _as_link(row_errors)}
+        return JsonResponse(answer, status=status, headers=headers)
     context = {
         "form": form,
         "case_form": case_form,
@@ -106,7 +110,8 @@ def batch_new(request: HttpRequest) -> HttpResponse:
         "archive_limit": settings.IMPORT_MAX_BYTES,
         "usage": usage(organisation_of(request)),
     }
-    return render(request, "cases/batch_new.html", context, status=422 if wrong else 200)
+    page = render_to_string("cases/batch_new.html", context, request)
+    return HttpResponse(page, status=status if wrong else 200, headers=headers)
 
 
 def _problem_of(chosen: Chosen, grouping: str) -> str:

@@ -37,25 +37,33 @@ def usage(organisation: Organisation) -> Usage | None:
 def require_room(*, organisation: Organisation, images: int) -> None:
     """Raise Problem `daily_quota` or `queue_quota` (429, with the seconds to wait) if that many more are too many.
 
-    For the transaction that adds the images: until it ends, nobody else adds any for this organisation.
+    For the transaction that adds the images: until it ends, nobody else adds any for this organisation. No images
+    always have room, so that what was begun within a quota is gone on with.
+
+    Images that were announced and not uploaded count in the queue: an upload is not refused, so this is the only moment
+    at which a limit can hold. They count until their batch is cancelled, or they are given up.
     """
+    if images == 0:
+        return
     organisation = Organisation.objects.select_for_update(no_key=True).get(pk=organisation.pk)
     used = usage(organisation)
     if used is None:
         return
     if used.a_day is not None and used.sent + images > used.a_day:
+        seconds = _seconds_until_room(organisation, used.sent + images - used.a_day)
         raise Problem(
             "daily_quota",
             f"Your organisation may send {used.a_day} images in 24 hours and has sent {used.sent}. "
-            "Send fewer now, or the rest later.",
+            f"Send fewer now, or these in {_in_words(seconds)}.",
             status=429,
-            retry_after=_seconds_until_room(organisation, used.sent + images - used.a_day),
+            retry_after=seconds,
         )
     if used.at_once is not None and used.queued + images > used.at_once:
         raise Problem(
             "queue_quota",
-            f"Your organisation may have {used.at_once} images in the queue at once and has {used.queued}. "
-            "Those of open batches count. Wait until some are answered, or cancel a batch.",
+            f"Your organisation may have {used.at_once} images in the queue at once and has {used.queued}, of which "
+            f"{_to_come(organisation).count()} have not been uploaded. Send fewer at once, or wait until some are "
+            "answered; upload what is missing in open batches, or cancel them.",
             status=429,
             retry_after=ASK_AGAIN_SECONDS,
         )
@@ -78,6 +86,10 @@ def _awaited(organisation: Organisation) -> QuerySet[Image]:
     )
 
 
+def _to_come(organisation: Organisation) -> QuerySet[Image]:
+    return _awaited(organisation).filter(state=Image.State.AWAITING_UPLOAD)
+
+
 def _at_the_model(organisation: Organisation) -> QuerySet[Job]:
     return Job.objects.filter(
         organisation=organisation, priority=Priority.BULK, state__in=[Job.State.QUEUED, Job.State.RUNNING]
@@ -91,3 +103,10 @@ def _seconds_until_room(organisation: Organisation, excess: int) -> int:
     if len(times) < excess:
         return round(DAY.total_seconds())
     return max(1, math.ceil((times[-1] + DAY - timezone.now()).total_seconds()))
+
+
+def _in_words(seconds: int) -> str:
+    """So long and a little more, in the largest unit of which there are two."""
+    minutes = math.ceil(seconds / 60)
+    hours = math.ceil(minutes / 60)
+    return f"{hours} hours" if hours > 1 else f"{minutes} minute{'' if minutes == 1 else 's'}"

@@ -78,6 +78,9 @@ class _Unpacking:
             file.write(piece)
             self._hold()
         with ZipArchive(file) as opened:
+            if not self.archive.listed and opened.manifest() is None:
+                self._add(self._one_case_each(opened))
+        with ZipArchive(file) as opened:  # again, since what it has unpacked is counted against its limits
             self._unpack(opened)
 
     def _hold(self, *, seconds: float = HOLD_SECONDS) -> None:
@@ -91,7 +94,6 @@ class _Unpacking:
     def _unpack(self, opened: ZipArchive) -> None:
         names = opened.names()
         table = opened.manifest()
-        each_is_a_case = table is None and not self.archive.listed
         if self.archive.listed:
             self._match(names)
             if table is not None:
@@ -99,12 +101,20 @@ class _Unpacking:
                 self.report.append(_line("", "table_left_out", message))
         elif table is not None:
             self._add(self._listed(from_csv(table, capture=self.archive.capture), names))
-        ids = dict(reversed([*zip(names, case_ids(names), strict=True)]))  # of one name, the first file counts
         for chunk in _chunks(opened.entries()):
-            if each_is_a_case:
-                self._add([_spec(ids[e.name], e.name, self.archive.capture) for e in chunk if e.data is not None])
             self._store(chunk)
             self._hold(seconds=0)
+
+    def _one_case_each(self, opened: ZipArchive) -> list[CaseSpec]:
+        """A case for each file that can be read: all are known, and have room, before the first is stored."""
+        names = opened.names()
+        ids = dict(reversed([*zip(names, case_ids(names), strict=True)]))  # of one name, the first file counts
+        specs = []
+        for entry in opened.entries():
+            self._hold()
+            if entry.data is not None:
+                specs.append(_spec(ids[entry.name], entry.name, self.archive.capture))
+        return specs
 
     def _match(self, names: Sequence[str]) -> None:
         """Give the awaited images the names that their files have here: published tables leave out the ending."""

@@ -161,7 +161,7 @@ def test_a_worker_that_dies_is_followed_by_one_that_goes_on(monkeypatch: pytest.
     with pytest.raises(OSError, match="went away"):
         expand(*leased)
     monkeypatch.setattr(storage, "write", write)
-    assert batch.images.count() == 4
+    assert (batch.images.count(), batch.images.filter(state="stored").count()) == (7, 2)
     assert sweep_archives() == 0
 
     Archive.objects.update(lease_until=timezone.now() - timedelta(seconds=1))

@@ -5,16 +5,19 @@ from io import BytesIO
 
 import pytest
 from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client as Browser
 from django.utils import timezone
 
 from tests.factories import JobFactory, MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
+from tests.webapp.cases.test_archives import expand_next, sent, zipped
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
+from webapp.cases import unpacking
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.quotas import usage
-from webapp.cases.services import cancel_batch
+from webapp.cases.services import CaseSpec, add_cases, cancel_batch
 from webapp.patients.photos import send_photos
 
 pytestmark = pytest.mark.django_db
@@ -92,8 +95,52 @@ def test_the_page_says_what_is_used_and_why_nothing_was_stored(client: Browser) 
 
     form = {"name": "", "capture": "dermoscopic", "grouping": "each", "names": '["a.jpg"]'}
     answer = client.post("/batches/new/", form, headers={"Accept": "application/json"})
-    assert answer.status_code == 422
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
     assert any("0 images in the queue at once" in sentence for sentence in answer.json()["errors"])
+
+    files = {**form, "files": SimpleUploadedFile("a.jpg", b"photo")}
+    answer = client.post("/batches/new/", files)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
+    assert "upload what is missing in open batches, or cancel them" in answer.content.decode()
+    assert not Batch.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("table", [False, True])
+def test_an_archive_beyond_the_quota_leaves_nothing(table: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "CHUNK_ENTRIES", 2)
+    clinic = Clinic()
+    limited(clinic, images_a_day=4)
+    files = {f"{n}.jpg": b"photo" for n in range(5)}
+    rows = {"cases.csv": "\n".join(["images", *files]).encode()} if table else {}
+    batch = sent(clinic, zipped({**rows, **files}))
+    archive = expand_next()
+    assert (archive.state, archive.reason) == ("refused", "daily_quota")
+    assert "may send 4 images in 24 hours and has sent 0" in archive.report[0]["message"]
+    assert "Send fewer now, or these in 24 hours" in archive.report[0]["message"]
+    assert (batch.cases.count(), batch.images.count()) == (0, 0)
+    good(clinic.post(f"/batches/{batch.pk}/cases", manifest("A", "B", "C", "D")), 201)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_archive_that_was_begun_within_the_quota_is_gone_on_with() -> None:
+    clinic = Clinic()
+    organisation = limited(clinic, images_a_day=2)
+    sent(clinic, zipped({"1.jpg": b"photo", "2.jpg": b"another"}))
+    batch = Batch.objects.get()
+    add_cases(batch=batch, cases=[CaseSpec(external_id=n, patient_id=n, filenames=[f"{n}.jpg"]) for n in "12"])
+    Organisation.objects.filter(pk=organisation.pk).update(images_a_day=1)
+    assert expand_next().state == "expanded"
+    assert batch.images.filter(state="stored").count() == 2
+
+
+def test_what_was_announced_and_not_uploaded_is_told_apart() -> None:
+    clinic = Clinic()
+    limited(clinic, images_queued=2)
+    good(clinic.post("/batches", manifest("A", "B")), 201)
+    Image.objects.filter(case__external_id="A").update(state="stored", stored_at=timezone.now())
+    detail = problem(clinic.post("/batches", manifest("C")), 429)["detail"]
+    assert "2 images in the queue at once and has 2, of which 1 have not been uploaded" in detail
 
 
 def test_all_clients_of_an_organisation_share_its_requests() -> None:
