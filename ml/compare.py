@@ -69,7 +69,7 @@ def compare(
         kept, dropped = unseen(examples[bundle.frame], seen)
         if not len(kept):
             raise SeenError(f"The models have seen all {dropped} test images before, so they cannot be compared.")
-        ensemble = ready(bundle.members, cache, bundle.frame, bundle.taxonomy)
+        ensemble = ready(bundle.members, cache, bundle.frame)
         logits = ensemble.in_batches(prepare(kept.pixels, bundle.preparation)).logits
         answers.append(score(logits, kept, bundle.calibration, bundle.taxonomy))
     return Comparison(first, second, dropped, gate.compare(*answers, draws=draws, seed=seed, metrics=ALL_METRICS))

@@ -11,10 +11,9 @@ import cv2
 import numpy as np
 
 from ml.bundle import Member
-from ml.classes import SEVEN, Taxonomy
 from ml.convert import keras_model, network_path
 from ml.imaging.preprocess import Size
-from ml.stack import malignant, softmax
+from ml.stack import softmax
 
 GRID: Final = (12, 9)
 """(columns, rows) of the heatmap of a landscape image; members of different grids meet here."""
@@ -33,18 +32,17 @@ Precision = Literal["f32", "bf16"]
 @dataclass(frozen=True)
 class Answers:
     """What the members say about n frames: `logits` float32 (n, members, k), each member's class activation `maps`,
-    float32 (n, rows, columns, k), `features`, the last member's, float32 (n, channels), and the classes' taxonomy.
+    float32 (n, rows, columns, k), and `features`, the last member's, float32 (n, channels).
     """
 
     logits: np.ndarray
     maps: list[np.ndarray]
     features: np.ndarray
-    taxonomy: Taxonomy = SEVEN
 
     @cached_property
     def heat(self) -> np.ndarray:
         """What `heat` makes of the maps, float32 (n, 9, 12) in [0, 1]: only where somebody asks for it."""
-        return heat(self.maps, self.taxonomy)
+        return heat(self.maps)
 
 
 Said = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -69,12 +67,10 @@ class Ensemble:
         frame: Size,
         cache: Path,
         threads: int = 0,
-        taxonomy: Taxonomy = SEVEN,
         *,
         precision: Precision | None = None,
     ) -> None:
         self._answer = _on_gpu(members, frame) or OpenVinoMembers(members, frame, cache, threads, precision)
-        self._taxonomy = taxonomy
 
     def __call__(self, frames: np.ndarray) -> Answers:
         """The answers to frames, uint8 (n, height, width, 3), taken at once."""
@@ -83,33 +79,34 @@ class Ensemble:
             logits=np.stack([logits for logits, _, _ in said], axis=1),
             maps=[maps for _, maps, _ in said],
             features=said[-1][2],
-            taxonomy=self._taxonomy,
         )
 
     def in_batches(self, frames: np.ndarray) -> Answers:
         """The answers to any number of frames, none included."""
         if not len(frames):
             blank = self(np.zeros((1, *frames.shape[1:]), dtype=np.uint8))
-            return Answers(blank.logits[:0], [maps[:0] for maps in blank.maps], blank.features[:0], self._taxonomy)
+            return Answers(blank.logits[:0], [maps[:0] for maps in blank.maps], blank.features[:0])
         parts = [self(frames[start : start + BATCH]) for start in range(0, len(frames), BATCH)]
         return Answers(
             np.concatenate([part.logits for part in parts]),
             [np.concatenate(maps) for maps in zip(*(part.maps for part in parts), strict=True)],
             np.concatenate([part.features for part in parts]),
-            self._taxonomy,
         )
 
 
-def heat(members_maps: Sequence[np.ndarray], taxonomy: Taxonomy = SEVEN) -> np.ndarray:
-    """How far each place speaks for malignancy, from each member's maps (n, rows, columns, k): float32 (n, 9, 12).
+def heat(members_maps: Sequence[np.ndarray]) -> np.ndarray:
+    """What drew the members towards the class that they find most probable together, from each one's maps (n, rows,
+    columns, k): float32 (n, 9, 12) in [0, 1].
 
-    P(malignant) if the whole image looked like the place, averaged over members, and set against chance: 0 where it
-    is at most the share of malignant classes, as on bare skin, and 1 where it is certain.
+    Class activation mapping (Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016,
+    arXiv:1512.04150): how far a place's logit of that class rises above its mean over the picture, averaged over
+    members, as a share of the largest rise; of one nat where none is that large, so that an even map stays cold.
     """
-    chance = len(taxonomy.malignant) / len(taxonomy.codes)
-    local = [malignant(softmax(maps), taxonomy).astype(np.float32) for maps in members_maps]
-    grids = [[cv2.resize(grid, GRID, interpolation=cv2.INTER_LINEAR) for grid in member] for member in local]
-    return np.asarray(np.clip((np.mean(grids, axis=0) - chance) / (1 - chance), 0, 1), dtype=np.float32)
+    probable = np.mean([np.log(softmax(maps.mean(axis=(1, 2)))) for maps in members_maps], axis=0).argmax(axis=1)
+    named = [maps[np.arange(len(maps)), :, :, probable] for maps in members_maps]
+    grids = np.mean([[cv2.resize(grid, GRID) for grid in member] for member in named], axis=0)
+    rise = np.maximum(grids - grids.mean(axis=(1, 2), keepdims=True), 0)
+    return np.asarray(rise / np.maximum(rise.max(axis=(1, 2), keepdims=True), 1), dtype=np.float32)
 
 
 def native_precision() -> Precision:

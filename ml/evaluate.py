@@ -58,10 +58,10 @@ def measurable(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:
     return kept, dropped
 
 
-def ready(members: Sequence[Member], cache: Path, frame: Size = FRAME, taxonomy: Taxonomy = SEVEN) -> Ensemble:
+def ready(members: Sequence[Member], cache: Path, frame: Size = FRAME) -> Ensemble:
     """The ensemble that serves these members, converted in this process where needed."""
     convert.warm(members, frame, cache)
-    return Ensemble(members, frame, cache, taxonomy=taxonomy)
+    return Ensemble(members, frame, cache)
 
 
 def score(logits: np.ndarray, examples: Examples, calibration: Calibration, taxonomy: Taxonomy = SEVEN) -> Scored:
@@ -75,7 +75,7 @@ def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
     """Measures a bundle through the networks that serve it. Raises SeenError when it has seen every image."""
     kept, dropped = measurable(examples, bundle.seen)
     frames = prepare(kept.pixels, bundle.preparation)
-    answers = ready(bundle.members, cache, bundle.frame, bundle.taxonomy).in_batches(frames)
+    answers = ready(bundle.members, cache, bundle.frame).in_batches(frames)
     return summarise(score(answers.logits, kept, bundle.calibration, bundle.taxonomy), dropped)
 
 

@@ -35,7 +35,7 @@ class Prediction:
     from `probabilities`; `plausible` are the classes that a set which holds the true one nine times in ten cannot leave
     out; `recognised` is False for a picture so unlike a lesion that the rest means nothing; `uncertainty` is the
     standard deviation of the members' own P(malignant), in the same unit; `heatmap` is float32 (rows, columns) in [0,
-    1], over the photo as it was held: how far each place speaks for malignancy, beyond chance; see `ml.ensemble.heat`.
+    1], over the photo as it was held: what drew the members towards their answer; see `ml.ensemble.heat`.
     """
 
     probabilities: dict[str, float]
@@ -73,7 +73,7 @@ class Runtime:
             _warm_elsewhere(self.bundle, cache)
         # Threads of NumPy's that wait for the next small product would take the cores from the networks.
         self._blas = ThreadpoolController()
-        self._ensemble = Ensemble(self.bundle.members, self._frame, cache, threads, self._taxonomy)
+        self._ensemble = Ensemble(self.bundle.members, self._frame, cache, threads)
 
     def prepare(self, data: bytes) -> np.ndarray:
         """Decodes one image file to the size of the frame, in its own shape: uint8 RGB (rows, columns, 3); see

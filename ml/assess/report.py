@@ -33,8 +33,8 @@ class ClassRow:
 class Assessment:
     """What a release is worth on images that it has never seen; a part that was not measured is empty.
 
-    `lesions_flagged` is the share of the test images that were told as no lesion. `heat` is for each member the mean
-    share of the heatmap's mass inside the lesion's mask, and `lesion_area` the share that an even heatmap would have.
+    `lesions_flagged` is the share of the test images that were told as no lesion. `heat` is the mean share of a
+    heatmap's mass inside the lesion's mask, for each member, for all of them, and for heatmaps that know nothing.
     """
 
     name: str
@@ -55,7 +55,6 @@ class Assessment:
     lesions_flagged: Measured | None
     subgroups: list[Subgroup]
     heat: dict[str, Measured]
-    lesion_area: Measured | None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: plain numbers with six decimals (quantiles and the operating point in full), None where a metric
@@ -76,7 +75,6 @@ def assess(
     flags: Mapping[str, np.ndarray] | None = None,
     lesions_flagged: np.ndarray | None = None,
     heat: Mapping[str, np.ndarray] | None = None,
-    lesion_area: np.ndarray | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Assessment:
@@ -85,9 +83,8 @@ def assess(
     `table` are their rows, for the subgroups; `quantiles` what `conformal.fit` gave on validation images; `degraded`
     and `artefacts` the answers to the same images changed, by the change's name; `flags` bool (m,) for each kind of
     `not_lesions`, whether a picture was told as no lesion, and `lesions_flagged` bool (n,) the same of the test
-    images; `heat` float (n,) for each member, the share of the heatmap's mass inside the mask, NaN without heat or
-    mask, and `lesion_area` float (n,), the mask's share of the frame. Raises ValueError where the images of two of
-    them differ.
+    images; `heat` float (n,) by whose heatmap it is, the share of its mass inside the mask, NaN without heat or mask.
+    Raises ValueError where the images of two of them differ.
     """
 
     def mean(values: np.ndarray) -> Measured:
@@ -115,8 +112,7 @@ def assess(
         not_lesions=not_lesions.rates(flags or {}),
         lesions_flagged=None if lesions_flagged is None else mean(lesions_flagged),
         subgroups=[] if table is None else subgroups.rows(scored, table, draws, seed),
-        heat={member: mean(shares) for member, shares in (heat or {}).items()},
-        lesion_area=None if lesion_area is None else mean(lesion_area),
+        heat={whose: mean(shares) for whose, shares in (heat or {}).items()},
     )
 
 

@@ -1,11 +1,12 @@
 """The whole assessment of a bundle on the test split of labelled data, through the networks that serve it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -32,6 +33,9 @@ FIRST: Final = 1000
 """Their first seed: the pictures of the seeds below were looked at when the method was chosen."""
 
 SEED: Final = 0
+
+SHIFT: Final = 0.2
+"""How far pictures are moved to one side, as a share of the frame, to see whether the heat follows the lesion."""
 
 Stage = Callable[[str], object]
 """Is told what is measured next."""
@@ -69,11 +73,11 @@ def assess(
 
     Raises DataError `missing_masks`.
     """
-    ensemble = evaluate.ready(bundle.members, cache, bundle.frame, bundle.taxonomy)
+    ensemble = evaluate.ready(bundle.members, cache, bundle.frame)
     subject = _Subject(bundle, ensemble, test, images)
     stage("answering")
     clean, flagged = subject.answered(test.pixels)
-    heat, area = _heat(subject, outlines, cache, stage) if outlines else ({}, None)
+    heat = _heat(subject, outlines, cache, stage) if outlines else {}
     degraded = {name: _changed(subject, change, name, stage) for name, change in DEGRADATIONS.items()}
     spoilt = {name: _changed(subject, change, name, stage) for name, change in ARTEFACTS.items()}
     assessment = report.assess(
@@ -89,7 +93,6 @@ def assess(
         },
         lesions_flagged=flagged,
         heat=heat,
-        lesion_area=area,
     )
     return assessment, clean
 
@@ -115,22 +118,39 @@ def _strange(subject: _Subject, kind: str, pictures: int, stage: Stage) -> np.nd
     return subject.bundle.novelty.is_novel(answers.features)
 
 
-def _heat(
-    subject: _Subject, outlines: ImageStore, cache: Path, stage: Stage
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """For each member the share of its heatmap's mass inside the lesion, float (n,), and the lesion's share of the
-    frame, float (n,).
+def _heat(subject: _Subject, outlines: ImageStore, cache: Path, stage: Stage) -> dict[str, np.ndarray]:
+    """The share of a heatmap's mass inside the lesion, float (n,): of each member's, of all members' together, and of
+    those that know nothing of the lesion.
     """
+    frame, preparation = subject.bundle.frame, subject.bundle.preparation
     drawn = [_framed(mask, subject) for mask in masks.load(subject.test.rows, outlines)]
+    pixels = subject.test.pixels
     shares = {}
     for member in subject.bundle.members:
         stage(f"heat of {member.name}")
-        alone = evaluate.ready([member], cache, subject.bundle.frame, subject.bundle.taxonomy)
-        grids = alone.in_batches(prepare(subject.test.pixels, subject.bundle.preparation)).heat
-        shares[member.name] = np.array(
-            [heat_inside(grid, mask) if mask.any() else np.nan for grid, mask in zip(grids, drawn, strict=True)]
-        )
-    return shares, np.array([mask.mean() for mask in drawn])
+        alone = evaluate.ready([member], cache, frame)
+        shares[member.name] = _inside(alone.in_batches(prepare(pixels, preparation)).heat, drawn)
+    stage("heat of all members")
+    width, height = frame
+    side = np.random.default_rng(SEED).choice((-SHIFT, SHIFT), (len(pixels), 2)) * (width, height)
+    moved = [_moved(one, way) for one, way in zip(pixels, side, strict=True)]
+    moved_masks = [_moved(mask.astype(np.uint8), way) > 0 for mask, way in zip(drawn, side, strict=True)]
+    for where, frames, outlined in (("", pixels, drawn), (", moved", np.stack(moved), moved_masks)):
+        heat = subject.ensemble.in_batches(prepare(frames, preparation)).heat
+        shares[f"all members{where}"] = _inside(heat, outlined)
+        shares[f"another picture's{where}"] = _inside(np.roll(heat, len(heat) // 2, axis=0), outlined)
+        shares[f"an even one{where}"] = _inside(np.ones_like(heat), outlined)
+    return shares
+
+
+def _moved(picture: np.ndarray, way: np.ndarray) -> np.ndarray:
+    """A picture moved by (x, y) pixels, with its mirror image where it was."""
+    matrix = np.column_stack([np.eye(2), way])
+    return cv2.warpAffine(picture, matrix, picture.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _inside(heat: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
+    return np.array([heat_inside(grid, mask) if mask.any() else np.nan for grid, mask in zip(heat, drawn, strict=True)])
 
 
 def _framed(mask: np.ndarray, subject: _Subject) -> np.ndarray:

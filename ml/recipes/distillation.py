@@ -42,7 +42,7 @@ def mixed(answers: np.ndarray, labels: np.ndarray, trust: float = TRUST) -> np.n
 
 
 def _answers(teacher: Bundle, lesson: Lesson) -> np.ndarray:
-    ensemble = evaluate.ready(teacher.members, lesson.work / "networks", teacher.frame, teacher.taxonomy)
+    ensemble = evaluate.ready(teacher.members, lesson.work / "networks", teacher.frame)
     probabilities = teacher.calibration.stack.probabilities(ensemble.in_batches(lesson.sides.train.pixels).logits)
     return in_taxonomy(probabilities, teacher.taxonomy, lesson.taxonomy)
 

@@ -119,7 +119,7 @@ def _of_each_class(train: Examples, seed: int) -> np.ndarray:
 
 def _measured(member: Member, made: Made, work: Path) -> dict[str, Any]:
     """Of both files, how they compare with the float network; of the trained one, its calibration, size and speed."""
-    float_network = evaluate.ready([member], made.work / "networks", taxonomy=made.taxonomy)
+    float_network = evaluate.ready([member], made.work / "networks")
     sides = {"validation": made.sides.validation, "test": made.test}
     logits: dict[str, np.ndarray] = {}
     compared: dict[str, Any] = {"trained": {}, "rounded": {}}

@@ -92,7 +92,7 @@ def fit(
 
     progress.stage("calibrating")
     fitted = [Member(part.name, work / f"{part.name}.npz", part.size, part.views) for part in recipe.members]
-    ensemble = evaluate.ready(fitted, work / "networks", taxonomy=taxonomy)
+    ensemble = evaluate.ready(fitted, work / "networks")
     answers = ensemble.in_batches(sides.validation.pixels)
     seed = recipe.members[0].settings.seed
     calibrated = calibration.fit(answers.logits, sides.validation.labels, sides.validation.lesions, seed, taxonomy)

@@ -34,15 +34,18 @@ def test_it_answers_as_keras_does(runtime: Runtime, rng: np.random.Generator) ->
         np.testing.assert_allclose(prediction.heatmap, heat([grids])[index], atol=0.03)
 
 
-def test_heat_is_what_lies_beyond_chance() -> None:
-    """Chance, as on bare skin, shows nothing; a place that is certain of melanoma is 1; members are averaged."""
-    skin, melanoma = np.zeros((1, 9, 12, 7), np.float32), np.zeros((1, 9, 12, 7), np.float32)
-    melanoma[0, 2, 3, CLASSES.index("MEL")] = 50
-    melanoma[0, 5, 6, CLASSES.index("NV")] = 50
-    alone, halved = heat([melanoma])[0], heat([melanoma, skin])[0]
-    assert alone[2, 3] == pytest.approx(1)
-    assert halved[2, 3] == pytest.approx(0.5)
-    assert alone.sum() == pytest.approx(1, abs=1e-4)
+def test_heat_is_where_the_most_probable_class_stands_out() -> None:
+    """A place that speaks for another class shows nothing; an even map is cold; members are averaged."""
+    even, spotted = np.zeros((2, 1, 9, 12, 7), np.float32)
+    spotted[0, 2, 3, CLASSES.index("MEL")] = 60
+    spotted[0, 5, 6, CLASSES.index("NV")] = 50
+    alone = heat([spotted])[0]
+    assert alone[2, 3] == 1
+    assert alone.sum() == 1
+    np.testing.assert_array_equal(heat([spotted, even])[0], alone)
+    assert not heat([even]).any()
+    faint = spotted / 120
+    assert heat([faint])[0, 2, 3] == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_prediction_is_whole(runtime: Runtime, rng: np.random.Generator) -> None:

@@ -31,7 +31,6 @@ def assessed(scored: Scored) -> Assessment:
         flags={"text": np.ones(10, dtype=bool), "bare_skin": np.arange(10) < 3},
         lesions_flagged=np.zeros(count, dtype=bool),
         heat={"mobilenet": np.r_[np.nan, np.full(count - 1, 0.7)]},
-        lesion_area=np.full(count, 0.25),
         draws=20,
     )
 
@@ -51,7 +50,6 @@ def test_everything_reaches_the_folder(tmp_path: Path, taxonomy: Taxonomy) -> No
     assert f"| AUC, malignant ({', '.join(taxonomy.malignant)}) against benign | {area:.3f} (" in page
     assert "| text | 10 | 1.000 (0.722 to 1.000) |" in page
     assert "| mobilenet | 0.700 (0.700 to 0.700) |" in page
-    assert "| an even heatmap | 0.250 (0.250 to 0.250) |" in page
     lost = assessment.degradations[0].difference["malignant_auc"]
     assert f"| jpeg 30 | {area + lost.value:.3f} | {lost.value:+.3f} ({lost.low:+.3f} to {lost.high:+.3f}) |" in page
     assert "| ink | " in page
