@@ -85,7 +85,7 @@ def resolve(target: Target, *, seconds: float) -> Sequence[str]:
             found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
             answer.set_result(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
         except (OSError, UnicodeError) as error:
-            answer.set_exception(error if isinstance(error, OSError) else OSError("no such name"))
+            answer.set_exception(error if isinstance(error, OSError) else socket.gaierror("no such name"))
 
     # The resolver has no time limit of its own.
     threading.Thread(target=look_up, name="resolver", daemon=True).start()

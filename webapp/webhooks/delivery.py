@@ -85,8 +85,11 @@ def _next(limit: int) -> list[uuid.UUID]:
     return found[:limit]
 
 
-def send(delivery: Delivery) -> Answer:
-    """One attempt at a leased delivery. It touches no row, so many may run in threads of their own."""
+def send(delivery: Delivery, *, seconds: float | None = None) -> Answer:
+    """One attempt at a leased delivery, within `seconds`, or as long as an attempt may take.
+
+    It touches no row, so many may run in threads of their own.
+    """
     endpoint, now = delivery.endpoint, timezone.now()
     try:
         keys = [unseal(endpoint.sealed_secret)]
@@ -97,7 +100,7 @@ def send(delivery: Delivery) -> Answer:
     body = delivery.body.encode()
     headers = {"content-type": "application/json", "user-agent": USER_AGENT}
     headers |= signed_headers(webhook_id=str(delivery.pk), body=body, at=now, keys=keys)
-    return post(endpoint.url, body=body, headers=headers)
+    return post(endpoint.url, body=body, headers=headers, seconds=seconds)
 
 
 @transaction.atomic

@@ -18,8 +18,17 @@ from webapp.webhooks.addresses import Target, TargetRefusedError, parse, resolve
 
 RESOLVE_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
-TOTAL_SECONDS = 15.0  # from the connection on
+TOTAL_SECONDS = 15.0  # of an attempt, unless it is a shorter one
 LONGEST_WAIT = timedelta(days=1)  # however long the endpoint asks for
+UNANSWERED: Mapping[type[Exception], str] = {  # the first that fits
+    TimeoutError: "No answer came in time. Answer first, and do the work afterwards.",
+    socket.gaierror: "The name of the host could not be found. Correct the address, or enter the name in the DNS.",
+    ssl.SSLError: "No secure connection could be made. Let a server with TLS listen there, or correct the port.",
+    ConnectionRefusedError: "Nothing listens there. Start your software, or correct the address and its port.",
+    ConnectionError: "The connection was closed before an answer came. Look into the log of your software or proxy.",
+    OSError: "There is no way there from here. Look at the address, and at the firewall before it.",
+    Exception: "What came back is no answer of HTTP. Correct the address or its port.",
+}
 
 
 @dataclass(frozen=True)
@@ -37,30 +46,23 @@ class Answer:
         return self.status is not None and 200 <= self.status < 300
 
 
-def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Send the body once. Redirects are not followed, and of the answer only its head is read. Raises nothing."""
+def post(url: str, *, body: bytes, headers: Mapping[str, str], seconds: float | None = None) -> Answer:
+    """Send the body once, within `seconds` or TOTAL_SECONDS. Raises nothing.
+
+    Redirects are not followed, and of the answer only its head is read.
+    """
     started = time.monotonic()
-
-    def elapsed() -> float:
-        return time.monotonic() - started
-
+    until = started + (seconds or TOTAL_SECONDS)
     try:
-        response = _exchange(parse(url), body, headers)
-    except TargetRefusedError as refused:
-        return Answer(None, elapsed(), str(refused))
-    except TimeoutError:
-        return Answer(None, elapsed(), "No answer came in time.")
-    except socket.gaierror:
-        return Answer(None, elapsed(), "The name of the host could not be found.")
-    except ssl.SSLCertVerificationError as error:
-        return Answer(None, elapsed(), f"The certificate is not valid: {error.verify_message}."[:200])
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return Answer(None, elapsed(), f"The connection failed ({type(error).__name__}).")
-    return Answer(response.status, elapsed(), _why(response.status), _wait(response.headers.get("Retry-After")))
+        response = _exchange(parse(url), body, headers, until)
+    except (TargetRefusedError, OSError, http.client.HTTPException, ValueError) as error:
+        return Answer(None, time.monotonic() - started, _why_unanswered(error))
+    seconds = time.monotonic() - started
+    return Answer(response.status, seconds, _why(response.status), _wait(response.headers.get("Retry-After")))
 
 
-def _exchange(target: Target, body: bytes, headers: Mapping[str, str]) -> http.client.HTTPResponse:
-    connected = _connect(target)
+def _exchange(target: Target, body: bytes, headers: Mapping[str, str], until: float) -> http.client.HTTPResponse:
+    connected = _connect(target, until)
     kind = http.client.HTTPSConnection if target.secure else http.client.HTTPConnection
     connection = kind(target.host, target.port)
     late = threading.Event()
@@ -70,11 +72,11 @@ def _exchange(target: Target, body: bytes, headers: Mapping[str, str]) -> http.c
         with suppress(OSError):
             (connection.sock or connected).shutdown(socket.SHUT_RDWR)  # also if a byte comes every few seconds
 
-    watch = threading.Timer(TOTAL_SECONDS, end)
+    watch = threading.Timer(_left(until), end)
     watch.daemon = True
     watch.start()
     try:
-        connected.settimeout(TOTAL_SECONDS)
+        connected.settimeout(_left(until))
         # Given to the connection, because one that it made itself would have looked the name up again.
         connection.sock = _tls().wrap_socket(connected, server_hostname=target.host) if target.secure else connected
         connection.request("POST", target.path, body=body, headers=dict(headers))
@@ -92,14 +94,14 @@ def _exchange(target: Target, body: bytes, headers: Mapping[str, str]) -> http.c
         connected.close()
 
 
-def _connect(target: Target) -> socket.socket:
+def _connect(target: Target, until: float) -> socket.socket:
     """A connection to one of the host's addresses, all of which were checked."""
-    addresses = resolve(target, seconds=RESOLVE_SECONDS)
-    until = time.monotonic() + CONNECT_SECONDS
+    addresses = resolve(target, seconds=min(RESOLVE_SECONDS, _left(until)))
+    until = min(until, time.monotonic() + CONNECT_SECONDS)
     error: OSError = OSError("no address")
     for address in addresses:
         try:
-            return socket.create_connection((address, target.port), timeout=max(0.1, until - time.monotonic()))
+            return socket.create_connection((address, target.port), timeout=_left(until))
         except OSError as failure:
             error = failure
     raise error
@@ -110,15 +112,33 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+def _left(until: float) -> float:
+    """The seconds until then, by the monotonic clock; a moment where that is past."""
+    return max(0.1, until - time.monotonic())
+
+
+def _why_unanswered(error: Exception) -> str:
+    """Why no answer came and what to do, in a sentence or two."""
+    if isinstance(error, TargetRefusedError):
+        return str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"The certificate is not valid: {error.verify_message}. Renew it, or send its whole chain."[:200]
+    return next(sentence for kind, sentence in UNANSWERED.items() if isinstance(error, kind))
+
+
 def _why(status: int) -> str:
-    """Why this status is a failure, in a sentence; empty where it is none."""
+    """Why this status is a failure and what to do, in a sentence or two; empty where it is none."""
     if 200 <= status < 300:
         return ""
     if 300 <= status < 400:
         return f"It answered {status}, a redirect, and these are not followed. Register the address that it leads to."
     if status == 410:
         return "It answered 410: it is gone and wants no more."
-    return f"It answered {status}."
+    if status in (401, 403):
+        return f"It answered {status}: it refused the request. Let it verify with the present secret."
+    if status in (404, 405):
+        return f"It answered {status}: nothing takes events at this path. Correct the address."
+    return f"It answered {status}. Look into the log of your software or its proxy."
 
 
 def _wait(header: str | None) -> timedelta | None:

@@ -20,6 +20,7 @@ from webapp.webhooks.signing import new_secret, seal
 
 OVERLAP = timedelta(hours=24)  # in which the secret before the last rotation still signs
 MAX_ENDPOINTS = 20  # of one organisation
+TEST_SECONDS = 5.0  # a person waits for a test, and so does a thread of the site
 UNTROUBLED = {"failures": 0, "failing_since": None, "quiet_until": None}
 
 
@@ -47,11 +48,23 @@ def create_endpoint(
 
 @transaction.atomic
 def change_endpoint(
-    *, actor: Actor, endpoint: Endpoint, url: str, event_types: Iterable[str], description: str
+    *,
+    actor: Actor,
+    endpoint: Endpoint,
+    url: str | None = None,
+    event_types: Iterable[str] | None = None,
+    description: str | None = None,
 ) -> None:
-    """Another address, other events, another description. Raises Problem `url_refused`."""
-    _check(url)
-    Endpoint.objects.filter(pk=endpoint.pk).update(url=url, event_types=_in_order(event_types), description=description)
+    """Another address, other events, another description; None leaves what is there. Raises Problem `url_refused`."""
+    if url is not None:
+        _check(url)
+    changes = {
+        "url": url,
+        "event_types": None if event_types is None else _in_order(event_types),
+        "description": description,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    Endpoint.objects.filter(pk=endpoint.pk).update(**given)
     _record(actor, "changed", endpoint)
 
 
@@ -92,7 +105,10 @@ def rotate_secret(*, actor: Actor, endpoint: Endpoint) -> str:
 
 
 def send_test(*, actor: Actor, endpoint: Endpoint) -> Delivery:
-    """Send a `webhook.test` event now, once, whether or not the endpoint is enabled; gives its delivery."""
+    """Send a `webhook.test` event now, once, whether or not the endpoint is enabled; gives its delivery.
+
+    Fails after TEST_SECONDS without an answer.
+    """
     now, token = timezone.now(), uuid.uuid4()
     with transaction.atomic():
         delivery = Delivery.objects.create(
@@ -107,7 +123,7 @@ def send_test(*, actor: Actor, endpoint: Endpoint) -> Delivery:
             lease_until=now + timedelta(seconds=LEASE_SECONDS),
         )
         _record(actor, "tested", endpoint)
-    finish(delivery=delivery, token=token, answer=send(delivery))
+    finish(delivery=delivery, token=token, answer=send(delivery, seconds=TEST_SECONDS))
     delivery.refresh_from_db()
     return delivery
 

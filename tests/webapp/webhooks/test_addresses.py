@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -194,6 +195,25 @@ def test_a_certificate_of_nobody_known_is_refused(names: Names) -> None:
     with receiving(context) as receiver:
         assert "certificate is not valid" in send(f"https://{NAME}:{receiver.port}/").error
         assert receiver.received == []
+
+
+@pytest.mark.parametrize(
+    ("scheme", "greeting", "words"),
+    [
+        ("http", b"220 mail.example ESMTP\r\n", "no answer of HTTP. Correct the address"),
+        ("http", b"", "closed before an answer came. Look into the log"),
+        ("https", b"220 mail.example ESMTP\r\n", "No secure connection could be made. Let a server with TLS"),
+    ],
+)
+def test_a_server_of_another_kind_is_told_apart(scheme: str, greeting: bytes, words: str) -> None:
+    def greet() -> None:
+        with server.accept()[0] as came:
+            came.recv(4096)
+            came.sendall(greeting)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=greet, daemon=True).start()
+        assert words in send(f"{scheme}://127.0.0.1:{server.getsockname()[1]}/").error
 
 
 def test_an_address_that_does_not_answer_gives_way_to_the_next(secure: Receiver, names: Names) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from tests.factories import DeliveryFactory, EndpointFactory
 from tests.webapp.api.clinic import API, Clinic, good, problem
 from tests.webapp.webhooks.receiver import Receiver, Reply, receiving
+from webapp.webhooks.api import WebhookViewSet
 from webapp.webhooks.models import Delivery, Endpoint
 from workers.webhooks import send_webhooks
 
@@ -49,7 +50,8 @@ def test_from_adding_a_webhook_to_what_became_of_its_event(clinic: Clinic, recei
     send_webhooks()
     assert receiver.received[1].verified(made["secret"])["data"] == {"batch_id": batch["id"]}
     [waiting] = good(clinic.get(f"{path}/deliveries", state="pending"))["results"]
-    assert (waiting["attempts"][0]["error"], waiting["event"]["type"]) == ("It answered 500.", "batch.cancelled")
+    assert waiting["attempts"][0]["error"] == "It answered 500. Look into the log of your software or its proxy."
+    assert waiting["event"]["type"] == "batch.cancelled"
     assert waiting["next_attempt_at"] is not None
     assert len(good(clinic.get(f"{path}/deliveries"))["results"]) == 2
 
@@ -76,6 +78,22 @@ def test_a_webhook_is_changed_in_part_rotated_and_removed(clinic: Clinic) -> Non
     assert first != second
     assert clinic.http.delete(API + path).status_code == 204
     assert problem(clinic.get(path), 404)["code"] == "not_found"
+
+
+def test_a_change_of_one_thing_leaves_what_another_changes_meanwhile(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = EndpointFactory(organisation=clinic.organisation)
+    read = WebhookViewSet.get_object
+
+    def overtaken(view: WebhookViewSet) -> Endpoint:
+        found = read(view)
+        Endpoint.objects.update(url="https://new.example/", event_types=["case.released"])
+        return found
+
+    monkeypatch.setattr(WebhookViewSet, "get_object", overtaken)
+    changed = good(change(clinic, f"/webhooks/{endpoint.pk}", {"description": ""}))
+    assert (changed["url"], changed["event_types"]) == ("https://new.example/", ["case.released"])
 
 
 def test_what_failed_since_a_time_is_replayed(clinic: Clinic) -> None:

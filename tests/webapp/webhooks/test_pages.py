@@ -12,6 +12,7 @@ from tests.factories import DeliveryFactory, EndpointFactory, MembershipFactory
 from tests.webapp.webhooks.receiver import Receiver, Reply, receiving
 from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
+from webapp.webhooks import services
 from webapp.webhooks.models import Delivery, Endpoint, EventType
 from webapp.webhooks.services import MAX_ENDPOINTS
 
@@ -115,6 +116,26 @@ def test_a_test_is_sent_at_once_and_says_what_was_answered(
     client.post(f"/webhooks/{endpoint.pk}/deliveries/{failed.pk}/replay/")
     failed.refresh_from_db()
     assert failed.state == State.FAILED
+
+
+@pytest.mark.parametrize("slow", [Reply(seconds=5), Reply(drip=0.05)], ids=["silent", "dripping"])
+def test_a_test_does_not_wait_for_a_slow_endpoint(
+    client: Client, clinic: Organisation, receiver: Receiver, slow: Reply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "TEST_SECONDS", 0.5)
+    endpoint = EndpointFactory(organisation=clinic, url=receiver.url)
+    receiver.reply = slow
+    assert "The test failed. No answer came in time." in press(client, endpoint, "test")
+    assert Delivery.objects.get().log[0].milliseconds < 3000
+
+
+def test_what_a_webhook_is_told_to_do_stands_once_in_its_log(client: Client, clinic: Organisation) -> None:
+    endpoint = EndpointFactory(organisation=clinic)
+    now, error = timezone.now(), "Nothing listens there. Start your software, or correct the address and its port."
+    attempts = [{"at": now.isoformat(), "status": None, "milliseconds": 2, "error": error}] * 3
+    DeliveryFactory(endpoint=endpoint, state=State.FAILED, ended_at=now, attempts=attempts, attempt=3, error=error)
+    shown = page(client, f"/webhooks/{endpoint.pk}/")
+    assert (shown.count(error), shown.count("no answer")) == (1, 3)
 
 
 def test_the_log_shows_each_attempt_and_is_filtered_by_state(client: Client, clinic: Organisation) -> None:
