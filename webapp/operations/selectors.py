@@ -13,7 +13,7 @@ from django.utils import timezone
 
 WINDOW = timedelta(minutes=5)
 
-# A webhook that failed waits on purpose: its age counts from when it was due again.
+# A webhook that failed waits on purpose, and so does one whose endpoint rests: the age counts from when both are over.
 #
 # Ids grow with time, so the smallest queued id is the oldest job and comes out of the index `job_queued` alone; the
 # `+ 0` keeps Postgres from walking the primary key in search of it.
@@ -26,8 +26,9 @@ UNION ALL SELECT 'job', 'queued', queued.jobs, (SELECT created_at FROM inference
 UNION ALL SELECT 'job', 'running', count(*), min(created_at) FROM inference_job WHERE state = 'running'
 UNION ALL SELECT 'message', 'pending', count(*), min(created_at) FROM notify_message WHERE state = 'pending'
 UNION ALL SELECT 'message', 'sending', count(*), min(created_at) FROM notify_message WHERE state = 'sending'
-UNION ALL SELECT 'webhook', 'pending', count(*), min(send_after) FILTER (WHERE send_after <= now())
-    FROM webhooks_delivery WHERE state = 'pending'
+UNION ALL SELECT 'webhook', 'pending', count(*), min(due) FILTER (WHERE due <= now())
+    FROM (SELECT greatest(delivery.send_after, endpoint.quiet_until) AS due FROM webhooks_delivery delivery
+        JOIN webhooks_endpoint endpoint ON endpoint.id = delivery.endpoint_id WHERE delivery.state = 'pending') waiting
 UNION ALL SELECT 'webhook', 'sending', count(*), min(send_after) FROM webhooks_delivery WHERE state = 'sending'
 UNION ALL SELECT 'training_run', 'queued', count(*), min(created_at) FROM registry_trainingrun WHERE state = 'queued'
 UNION ALL SELECT 'training_run', 'running', count(*), min(created_at) FROM registry_trainingrun WHERE state = 'running'

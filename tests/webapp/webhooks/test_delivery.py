@@ -97,11 +97,12 @@ def test_old_deliveries_are_forgotten_once_they_have_ended(settings: Settings) -
 def test_an_operator_sees_how_long_the_oldest_has_been_due() -> None:
     now = timezone.now()
     DeliveryFactory(send_after=now + timedelta(hours=9))
+    DeliveryFactory(send_after=now - timedelta(hours=1), endpoint__quiet_until=now + timedelta(hours=1))
     [pending] = [row for row in waiting() if (row.kind, row.state) == ("webhook", "pending")]
-    assert (pending.count, pending.age) == (1, 0)
+    assert (pending.count, pending.age) == (2, 0)
     DeliveryFactory(send_after=now - timedelta(minutes=1))
     [pending] = [row for row in waiting() if (row.kind, row.state) == ("webhook", "pending")]
-    assert pending.count == 2
+    assert pending.count == 3
     assert 60 <= pending.age < 120
 
 
