@@ -1,8 +1,11 @@
 """Inspects uploaded images: type, safety, quality; stores derivatives without metadata; unpacks archives."""
 
+import fcntl
+import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import cv2
@@ -24,6 +27,8 @@ from workers.task import task
 logger = structlog.get_logger(__name__)
 CLAIM_SIZE = 16
 RUN_SECONDS = 5  # then another wake-up goes on, so that the sweep and the messages get their turn
+ARCHIVES_AT_ONCE = 2  # fewer than a worker has processes, because a patient's photo does not wait for an archive
+_TURNS = tempfile.TemporaryFile()  # noqa: SIM115 - the worker's processes inherit it, and nobody else has it
 
 
 @task(Task.INSPECT, soft_limit=300, hard_limit=330)
@@ -99,6 +104,29 @@ def _judged(image: Image, picture: Decoded) -> Found:
 
 @task(Task.EXPAND, soft_limit=1800, hard_limit=1860)
 def expand_waiting() -> None:
-    """Unpack archives until none waits."""
-    while leased := claim_archive():
-        expand(*leased)
+    """Unpack an archive if one waits; then another wake-up goes on, so that what is quicker gets its turn."""
+    with _turn() as free:
+        leased = claim_archive() if free else None
+        if leased:
+            expand(*leased)
+    if leased:
+        ring_now(Task.EXPAND)
+
+
+@contextmanager
+def _turn() -> Iterator[bool]:
+    """Whether this process is one of the few of its worker that may unpack now; it is, until the block ends.
+
+    Locks of POSIX: each belongs to a process, and the kernel lets it go when that process dies.
+    """
+    for place in range(ARCHIVES_AT_ONCE):
+        try:
+            fcntl.lockf(_TURNS, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except OSError:  # another process has it
+            continue
+        try:
+            yield True
+        finally:
+            fcntl.lockf(_TURNS, fcntl.LOCK_UN, 1, place)
+        return
+    yield False

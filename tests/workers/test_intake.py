@@ -1,0 +1,67 @@
+"""Archives are unpacked beside each other, but never in all processes of a worker."""
+
+import multiprocessing
+import os
+import re
+import signal
+import uuid
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+from django.db import connection, connections
+
+from tests.factories import ArchiveFactory
+from webapp.cases.models import Archive
+from workers import intake
+
+FORK = multiprocessing.get_context("fork")
+
+
+def unpack(said: Connection) -> None:
+    """What one of a worker's processes does when it is woken."""
+    intake.expand_waiting()
+    said.send("nothing to do")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_archives_leave_a_process_free_and_one_that_is_killed_gives_its_turn_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ArchiveFactory.create_batch(4, state=Archive.State.STORED)
+    here, there = FORK.Pipe()
+
+    def slowly(token: uuid.UUID, archive: Archive) -> bool:
+        there.send("unpacking")
+        signal.pause()
+        return True
+
+    monkeypatch.setattr(intake, "expand", slowly)
+    connections.close_all()  # none is shared with a fork
+    processes = [FORK.Process(target=unpack, args=(there,)) for _ in range(intake.ARCHIVES_AT_ONCE + 1)]
+    for process in processes:
+        process.start()
+    try:
+        said = sorted(here.recv() for _ in processes if here.poll(60))
+        assert said == ["nothing to do", *["unpacking"] * intake.ARCHIVES_AT_ONCE]
+        assert Archive.objects.exclude(lease_token=None).count() == intake.ARCHIVES_AT_ONCE
+        busy = [process for process in processes if process.is_alive() and process.pid is not None]
+        os.kill(busy[0].pid or 0, signal.SIGKILL)
+        busy[0].join(60)
+        monkeypatch.setattr(intake, "expand", lambda token, archive: True)
+        for _ in range(2):  # one after the other
+            intake.expand_waiting()
+        assert Archive.objects.exclude(lease_token=None).count() == intake.ARCHIVES_AT_ONCE + 2
+    finally:
+        for process in processes:
+            process.kill()
+            process.join(60)
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "file", ["docker-compose.yml", "deploy/local/commands.py", "deploy/kubernetes/base/worker-cpu.yaml"]
+)
+def test_every_worker_has_more_processes_than_unpack(file: str) -> None:
+    found = re.findall(r"prefork\W+concurrency\W+(\d+)", Path(file).read_text())
+    assert [int(processes) > intake.ARCHIVES_AT_ONCE for processes in found] == [True]
