@@ -6,7 +6,8 @@ older results, `bundles/<SHA-256>/…`, `snapshots/…`; `health/…` for a mome
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -23,6 +24,7 @@ from django.urls import reverse
 UPLOAD_SALT = "lesionlens.upload"
 ARCHIVES = "archives/"
 PARTS = "parts/"
+ASKED_AT_ONCE = 8
 HURRY: dict[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 1}}
 
 
@@ -77,9 +79,23 @@ def delete(key: str) -> None:
 def size(key: str) -> int | None:
     """The object's size in bytes, or None where there is none."""
     try:
-        return default_storage.size(key)
+        if not settings.STORAGE_BUCKET:
+            return default_storage.size(key)
+        return int(s3().head_object(Bucket=settings.STORAGE_BUCKET, Key=key)["ContentLength"])
     except FileNotFoundError:
         return None
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "404":
+            return None
+        raise
+
+
+def sizes(keys: Sequence[str]) -> dict[str, int | None]:
+    """The sizes of several objects, by key. An S3 server is asked for a few at once."""
+    if not settings.STORAGE_BUCKET:
+        return {key: size(key) for key in keys}
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        return dict(zip(keys, pool.map(size, keys), strict=True))
 
 
 def check() -> None:

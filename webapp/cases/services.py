@@ -1,29 +1,21 @@
 """What providers, patients and their software do with batches, up to the moment when every image is on its way."""
 
 import hashlib
-import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import IO
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import BigIntegerField, Value, When
-from django.db.models import Case as Choice
 from django.utils import timezone
 
-from webapp import storage
 from webapp.accounts.models import Organisation, Patient
 from webapp.audit.services import Actor, record
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
-from webapp.cases.parts import arrived_size
 from webapp.cases.quotas import require_room
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.services import cancel_jobs, enqueue
-from webapp.queue import Task, ring
 from webapp.webhooks.events import batch_cancelled
 
 INSERT_SIZE = 1000
@@ -176,47 +168,6 @@ def _patients(organisation: Organisation, cases: Sequence[CaseSpec]) -> dict[str
             changed.append(patient)
     Patient.objects.bulk_update(changed, ["email", "date_of_birth"], batch_size=INSERT_SIZE)
     return patients
-
-
-@transaction.atomic
-def complete_upload(*, image: Image) -> Image:
-    """Say that an image's bytes are in storage; intake follows. Saying it twice changes nothing.
-
-    Raises Problem `upload_missing` when nothing is stored, `parts_missing`, and `upload_expired` when the image was
-    given up.
-    """
-    size = arrived_size(image.upload_key) if image.state == Image.State.AWAITING_UPLOAD else None
-    if size is not None:
-        Image.objects.filter(pk=image.pk, state=Image.State.AWAITING_UPLOAD).update(
-            state=Image.State.STORED, size=size, stored_at=timezone.now()
-        )
-        ring(Task.INSPECT)
-    image.refresh_from_db()
-    if image.state == Image.State.AWAITING_UPLOAD:
-        raise Problem("upload_missing", "No file has arrived for this image. Upload it, then complete it again.")
-    if image.state == Image.State.EXPIRED:
-        raise Problem("upload_expired", "This upload was given up. Send the image in a new batch.", status=410)
-    return image
-
-
-@transaction.atomic
-def complete_written(*, sizes: Mapping[uuid.UUID, int]) -> None:
-    """Say that the bytes of these images, which the caller has just written, are in storage; intake follows.
-
-    An image that is not awaited any more is left as it is.
-    """
-    if sizes:
-        size = Choice(*(When(pk=pk, then=Value(size)) for pk, size in sizes.items()), output_field=BigIntegerField())
-        awaited = Image.objects.filter(pk__in=sizes, state=Image.State.AWAITING_UPLOAD)
-        awaited.update(state=Image.State.STORED, size=size, stored_at=timezone.now())
-        ring(Task.INSPECT)
-
-
-def receive(*, image: Image, file: IO[bytes]) -> Image:
-    """Store an image's bytes that came through the site itself, and complete its upload."""
-    data = file.read(settings.UPLOAD_MAX_BYTES + 1)  # of a larger file enough for intake to refuse it by its size
-    storage.write(image.upload_key, data)
-    return complete_upload(image=image)
 
 
 @transaction.atomic

@@ -20,10 +20,11 @@ from ml.imaging.archive import Entry
 from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
 from webapp.cases.archives import finish
+from webapp.cases.arrivals import complete_written
 from webapp.cases.manifest import Manifest, from_csv
 from webapp.cases.models import Archive, Case, Image
 from webapp.cases.naming import case_ids, stem
-from webapp.cases.services import INSERT_SIZE, CaseSpec, add_cases, complete_written
+from webapp.cases.services import INSERT_SIZE, CaseSpec, add_cases
 from webapp.errors import Problem
 from webapp.leases import extend
 
@@ -172,7 +173,7 @@ class _Unpacking:
                 if entry.data is not None and image.state == Image.State.AWAITING_UPLOAD:
                     storage.write(image.upload_key, entry.data)
                     written[image.pk] = len(entry.data)
-        complete_written(sizes=written)
+        complete_written(batch_id=self.batch.pk, sizes=written)
 
 
 def _reject(images: Iterable[Image], code: str, message: str) -> None:

@@ -11,11 +11,12 @@ from django.core.files.uploadedfile import UploadedFile
 from webapp import storage
 from webapp.audit.services import Actor
 from webapp.cases.archives import complete_archive, key_of
+from webapp.cases.arrivals import receive
 from webapp.cases.models import Batch, Image
 from webapp.cases.naming import case_ids, stem
 from webapp.cases.parts import awaits_archive
 from webapp.cases.selectors import awaited_images
-from webapp.cases.services import CaseSpec, receive
+from webapp.cases.services import CaseSpec
 from webapp.errors import Problem
 
 

@@ -59,6 +59,7 @@ def paths(clinic: Clinic) -> list[str]:
     return [
         "/batches",
         f"{batch}/cases",
+        f"{batch}/complete",
         f"{batch}/archive/complete",
         f"/images/{image.pk}/upload-url",
         f"/cases/{case.pk}/release",

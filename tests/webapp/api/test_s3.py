@@ -52,7 +52,11 @@ def test_a_whole_batch_goes_through_presigned_uploads(s3_server: S3Server) -> No
     for n, image in enumerate(batch["images"]):
         assert image["upload"]["url"].startswith(s3_server.endpoint)
         assert put(image["upload"], encode(skin_photo(seed=n), "JPEG")) == 200
-        good(clinic.post(f"/images/{image['id']}/complete"))
+    ids = [image["id"] for image in batch["images"]]
+    answer = good(clinic.post(f"/batches/{batch['id']}/complete", {"images": ids}))
+    assert [(image["id"], image["state"], image["problem"]) for image in answer["images"]] == [
+        (image, "stored", None) for image in ids
+    ]
     inspect_waiting()
     assert good(clinic.post(f"/batches/{batch['id']}/submit"))["progress"]["jobs"]["queued"] == 12
     for image in Image.objects.all():

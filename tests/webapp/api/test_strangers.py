@@ -2,11 +2,18 @@
 
 import pytest
 
-from tests.factories import CaseResultFactory, DeliveryFactory, EndpointFactory, JobFactory, ResultFactory
+from tests.factories import (
+    CaseResultFactory,
+    DeliveryFactory,
+    EndpointFactory,
+    ImageFactory,
+    JobFactory,
+    ResultFactory,
+)
 from tests.webapp.api.clinic import API, Clinic, good, problem
 from webapp import storage
 from webapp.api.urls import router
-from webapp.cases.models import Batch
+from webapp.cases.models import Batch, Image
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +41,20 @@ def test_a_stranger_finds_nothing() -> None:
             if method == "get":
                 assert owner.get(path).status_code == 200, path
             walked += 1
-    assert walked >= 28
+    assert walked >= 29
+
+
+def test_nobody_completes_anothers_upload() -> None:
+    image = ImageFactory()
+    storage.write(image.upload_key, b"jpeg")
+    clinic = Clinic()
+    own = ImageFactory(case__batch__organisation=clinic.organisation)
+    storage.write(own.upload_key, b"jpeg")
+    ids = [str(own.pk), str(image.pk)]
+    refused = problem(clinic.post(f"/batches/{own.batch_id}/complete", {"images": ids}), 422)
+    assert (refused["code"], refused["image_ids"]) == ("images_unknown", ids[1:])
+    assert problem(clinic.post(f"/batches/{image.batch_id}/complete", {"images": ids[1:]}), 404)
+    assert set(Image.objects.values_list("state", flat=True)) == {"awaiting_upload"}
 
 
 def test_lists_hold_only_ones_own() -> None:

@@ -11,8 +11,9 @@ from pytest_django.fixtures import Settings
 from tests.factories import ArchiveFactory, BatchFactory, CaseFactory, ImageFactory
 from webapp import storage
 from webapp.audit.services import SYSTEM
+from webapp.cases.arrivals import complete_upload, receive
 from webapp.cases.models import Batch, Image
-from webapp.cases.services import cancel_batch, complete_upload, receive, submit_batch
+from webapp.cases.services import cancel_batch, submit_batch
 
 pytestmark = pytest.mark.django_db
 
@@ -123,7 +124,8 @@ def test_a_huge_object_in_storage_is_completed_and_left_to_intake(monkeypatch: p
     image = ImageFactory()
     monkeypatch.setattr(storage, "size", lambda key: 5 * 1024**3)
 
-    assert complete_upload(image=image).size == 5 * 1024**3
+    assert complete_upload(image=image).state == Image.State.STORED
+    assert Image.objects.get().size == 5 * 1024**3
 
 
 def test_no_more_of_a_file_is_read_than_may_be_stored(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from webapp import storage
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.parts import send_in_parts
+from webapp.errors import Problem
 from webapp.inference.models import ADVICE_CHOICES, Job
 
 REASON = {
@@ -79,6 +80,36 @@ class AwaitedImageSerializer(serializers.Serializer[Any]):
     filename = serializers.CharField()
     state = serializers.ChoiceField(Image.State.choices)
     upload = UploadSerializer(allow_null=True)
+
+
+class ImageProblemSerializer(serializers.Serializer[Any]):
+    """Why an upload is not complete."""
+
+    code = serializers.CharField(help_text="`upload_missing`, `parts_missing` or `upload_expired`")
+    detail = serializers.CharField(help_text="What to do about it, in a sentence")
+    parts = serializers.ListField(
+        child=serializers.IntegerField(), required=False, help_text="The numbers of those that are missing"
+    )
+
+
+class CompletedImageSerializer(serializers.Serializer[Any]):
+    """What became of one upload that was said to be complete."""
+
+    id = serializers.UUIDField()
+    state = serializers.ChoiceField(Image.State.choices)
+    problem = ImageProblemSerializer(allow_null=True, help_text="null where the upload is complete")
+
+
+class CompletedSerializer(serializers.Serializer[Any]):
+    """What became of each upload that was said to be complete."""
+
+    images = CompletedImageSerializer(many=True)
+
+
+def completed(image: Image, problem: Problem | None) -> dict[str, Any]:
+    """What `CompletedImageSerializer` has of an image. Quick for hundreds."""
+    told = problem and {"code": problem.code, "detail": problem.message, **problem.details}
+    return {"id": str(image.pk), "state": image.state, "problem": told}
 
 
 def awaited_images(batch: Batch, **only: Any) -> list[dict[str, Any]]:

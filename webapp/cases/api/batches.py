@@ -24,11 +24,13 @@ from webapp.cases.api.answers import (
     AwaitedImageSerializer,
     BatchDetailSerializer,
     BatchSerializer,
+    CompletedSerializer,
     CreatedBatchSerializer,
     ImageSerializer,
     PartsSerializer,
     ProgressSerializer,
     awaited_images,
+    completed,
     parts_of,
 )
 from webapp.cases.api.filters import BatchFilter, ImageFilter
@@ -37,9 +39,11 @@ from webapp.cases.api.requests import (
     BatchOptions,
     BatchRequest,
     CasesRequest,
+    CompleteRequest,
     PartsRequest,
     SubmitRequest,
 )
+from webapp.cases.arrivals import complete_uploads
 from webapp.cases.models import Archive, Batch
 from webapp.cases.parts import awaits_archive, give_up_parts
 from webapp.errors import Problem
@@ -137,6 +141,24 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
             awaited_images(batch, case__external_id__in=[spec.external_id for spec in specs]),
             status=201,
         )
+
+    @extend_schema(
+        summary="Say that several files have been uploaded",
+        description="Up to 500 images, in place of one `POST /api/v1/images/{id}/complete` for each. Those whose file "
+        "has arrived go on; each of the others is answered with a `problem`, and can be sent and completed again. To "
+        "repeat the call changes nothing. 422 `images_unknown` where one is not of this batch: then none goes on.",
+        request=CompleteRequest,
+        responses=CompletedSerializer,
+    )
+    @action(detail=True, methods=["post"])
+    def complete(self, request: Request, pk: str) -> Response:
+        batch = self.get_object()
+        ids = dict.fromkeys(_valid(CompleteRequest, request.data)["images"])
+        images = batch.images.only("state", "batch", "organisation").in_bulk(ids)
+        if unknown := [str(image) for image in ids if image not in images]:
+            raise Problem("images_unknown", "Send ids of images of this batch only.", status=422, image_ids=unknown)
+        problems = complete_uploads(images=list(images.values()))
+        return Response({"images": [completed(images[image], problems.get(image)) for image in ids]})
 
     @extend_schema(summary="Send a batch to the model", request=SubmitRequest, responses=BatchDetailSerializer)
     @action(detail=True, methods=["post"])

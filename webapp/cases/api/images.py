@@ -14,9 +14,10 @@ from rest_framework.response import Response
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
-from webapp.cases import intake, services
+from webapp.cases import intake
 from webapp.cases.api.answers import ImageSerializer, PartsSerializer, UploadSerializer, parts_of, upload_of
 from webapp.cases.api.requests import PartsRequest, UploadUrlRequest
+from webapp.cases.arrivals import complete_upload
 from webapp.cases.models import Image
 from webapp.cases.parts import give_up_parts
 from webapp.cases.pictures import picture
@@ -37,10 +38,15 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().retrieve(request, *args, **kwargs)
 
-    @extend_schema(summary="Say that the file has been uploaded", request=None, responses=ImageSerializer)
+    @extend_schema(
+        summary="Say that the file has been uploaded",
+        description="For several files at once there is `POST /api/v1/batches/{id}/complete`.",
+        request=None,
+        responses=ImageSerializer,
+    )
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, pk: str) -> Response:
-        return Response(ImageSerializer(services.complete_upload(image=self.get_object())).data)
+        return Response(ImageSerializer(complete_upload(image=self.get_object())).data)
 
     @extend_schema(summary="A fresh URL for the file", request=UploadUrlRequest, responses=UploadSerializer)
     @action(detail=True, methods=["post"], url_path="upload-url")

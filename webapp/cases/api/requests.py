@@ -62,6 +62,14 @@ class SubmitRequest(serializers.Serializer[None]):
     )
 
 
+class CompleteRequest(serializers.Serializer[None]):
+    """Which files of a batch have been uploaded."""
+
+    images = serializers.ListField(
+        child=serializers.UUIDField(), min_length=1, max_length=500, help_text="Ids of images of the batch"
+    )
+
+
 class ArchiveRequest(serializers.Serializer[None]):
     """How an archive is unpacked."""
 

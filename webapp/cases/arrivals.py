@@ -1,0 +1,97 @@
+"""Images whose bytes are in storage: their upload is complete, and intake follows."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import BigIntegerField, Case, Value, When
+from django.utils import timezone
+
+from webapp import storage
+from webapp.cases.models import Batch, Image, PartedUpload
+from webapp.cases.parts import arrived_size
+from webapp.errors import Problem
+from webapp.queue import Task, ring
+
+Problems = dict[uuid.UUID, Problem]
+
+
+def complete_upload(*, image: Image) -> Image:
+    """Say that an image's bytes are in storage; intake follows. Saying it twice changes nothing.
+
+    Raises Problem `upload_missing` when nothing is stored, `parts_missing`, and `upload_expired` when the image was
+    given up.
+    """
+    for problem in complete_uploads(images=[image]).values():
+        raise problem
+    return image
+
+
+def complete_uploads(*, images: Sequence[Image]) -> Problems:
+    """Say the same of several images of one batch, which gain their new states.
+
+    Gives why some are not complete, as `complete_upload` would raise it. The number of queries is the same for any
+    number of images, but for those that come in parts.
+    """
+    sizes, broken = _arrived([image for image in images if image.state == Image.State.AWAITING_UPLOAD])
+    complete_written(batch_id=images[0].batch_id, sizes=sizes)
+    states = dict(Image.objects.filter(pk__in=[image.pk for image in images]).values_list("pk", "state"))
+    problems = {}
+    for image in images:
+        image.state = states[image.pk]
+        if problem := _unfinished(image):
+            problems[image.pk] = broken.get(image.pk, problem)
+    return problems
+
+
+def _unfinished(image: Image) -> Problem | None:
+    if image.state == Image.State.AWAITING_UPLOAD:
+        return Problem("upload_missing", "No file has arrived for this image. Upload it, then complete it again.")
+    if image.state == Image.State.EXPIRED:
+        return Problem("upload_expired", "This upload was given up. Send the image in a new batch.", status=410)
+    return None
+
+
+def _arrived(images: Sequence[Image]) -> tuple[dict[uuid.UUID, int], Problems]:
+    """The sizes in bytes of those that have arrived, and what is wrong with those whose parts have not all.
+
+    Asks storage, which may be slow, while nothing is locked.
+    """
+    keys = {image.upload_key: image.pk for image in images}
+    in_parts = set(PartedUpload.objects.filter(key__in=keys).values_list("key", flat=True))
+    sizes = storage.sizes([key for key in keys if key not in in_parts])
+    broken: Problems = {}
+    for key in in_parts:
+        try:
+            sizes[key] = arrived_size(key)
+        except Problem as problem:
+            broken[keys[key]] = problem
+    return {keys[key]: size for key, size in sizes.items() if size is not None}, broken
+
+
+@transaction.atomic
+def complete_written(*, batch_id: uuid.UUID, sizes: Mapping[uuid.UUID, int]) -> None:
+    """Say that so many bytes of these images of a batch are in storage; intake follows.
+
+    An image that is not awaited any more is left as it is.
+    """
+    if not sizes:
+        return
+    if len(sizes) > 1:  # whoever changes several images of a batch locks it first, so that no two wait for each other
+        Batch.objects.select_for_update().get(pk=batch_id)
+    size = Case(*(When(pk=pk, then=Value(size)) for pk, size in sizes.items()), output_field=BigIntegerField())
+    awaited = Image.objects.filter(pk__in=sizes, state=Image.State.AWAITING_UPLOAD)
+    awaited.update(state=Image.State.STORED, size=size, stored_at=timezone.now())
+    ring(Task.INSPECT)
+
+
+def receive(*, image: Image, file: IO[bytes]) -> None:
+    """Store an image's bytes that came through the site itself, and complete its upload.
+
+    One that is not awaited any more is left as it is.
+    """
+    data = file.read(settings.UPLOAD_MAX_BYTES + 1)  # of a larger file enough for intake to refuse it by its size
+    storage.write(image.upload_key, data)
+    complete_written(batch_id=image.batch_id, sizes={image.pk: len(data)})
