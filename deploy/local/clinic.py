@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 UPLOADS_AT_ONCE = 4
+COMPLETED_AT_ONCE = 100  # so that the first images are checked while the last are sent
 POLL_SECONDS = 0.5
 
 
@@ -76,12 +77,21 @@ class Clinic:
                 target["method"], target["url"], headers=target["headers"], content=content, timeout=60
             )
             response.raise_for_status()
-            self.post(f"images/{image['id']}/complete")
             on_upload()
 
+        images = batch["images"]
         with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
-            list(pool.map(upload, batch["images"]))
+            for begin in range(0, len(images), COMPLETED_AT_ONCE):
+                some = images[begin : begin + COMPLETED_AT_ONCE]
+                list(pool.map(upload, some))
+                self.complete(batch["id"], [image["id"] for image in some])
         return self.post(f"batches/{batch['id']}/submit")
+
+    def complete(self, batch_id: str, image_ids: Sequence[str]) -> None:
+        """Say that these images have been uploaded. Raises RuntimeError where a file has not arrived."""
+        answer = self.post(f"batches/{batch_id}/complete", {"images": image_ids})
+        if problems := [image for image in answer["images"] if image["problem"]]:
+            raise RuntimeError(f"Not complete: {problems}")
 
     def batch(self, batch_id: str) -> dict[str, Any]:
         """The batch as it stands: `state`, `remaining` and counts."""

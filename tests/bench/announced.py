@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
 from typing import Any, Final
@@ -26,7 +26,7 @@ AND (r.id IS NOT NULL OR i.state = 'rejected')
 
 
 class Batches:
-    """Batches of `size` photos, each announced with its first photo and submitted after its last."""
+    """Batches of `size` photos, each announced with its first photo, completed and submitted after its last."""
 
     def __init__(self, url: str, key: str, connections: urllib3.PoolManager, size: int, count: int) -> None:
         self._api = f"{url}/api/v1"
@@ -37,8 +37,7 @@ class Batches:
         self._locks = [Lock() for _ in range(-(-count // size))]
         self._keys = [str(uuid.uuid4()) for _ in self._locks]
         self._made: dict[int, dict[str, Any]] = {}
-        self._complete: list[set[int]] = [set() for _ in self._locks]
-        self._uploaded: set[int] = set()
+        self._uploaded: list[set[int]] = [set() for _ in self._locks]
         self._submitted: set[int] = set()
 
     @property
@@ -56,18 +55,22 @@ class Batches:
         with self._locks[batch]:
             if batch not in self._made:
                 self._made[batch] = self._announce(batch)
-        image = self._made[batch]["images"][number % self._size]
-        done = self._complete[batch]
-        if number not in done:
-            if number not in self._uploaded:  # what is complete takes no second upload
-                self._call("PUT", image["upload"]["url"], photo.data, {"Content-Type": "image/jpeg"})
-                self._uploaded.add(number)
-            self._call("POST", f"{self._api}/images/{image['id']}/complete", b"{}", self._headers)
+        made, uploaded = self._made[batch], self._uploaded[batch]
+        if number not in uploaded:  # what is complete takes no second upload
+            target = made["images"][number % self._size]["upload"]
+            self._call("PUT", target["url"], photo.data, {"Content-Type": "image/jpeg"})
         with self._locks[batch]:
-            done.add(number)
-            if len(done) == len(self._made[batch]["images"]) and batch not in self._submitted:
-                self._call("POST", f"{self._api}/batches/{self._made[batch]['id']}/submit", b"{}", self._headers)
+            uploaded.add(number)
+            if len(uploaded) == len(made["images"]) and batch not in self._submitted:
+                self._complete(made)
+                self._call("POST", f"{self._api}/batches/{made['id']}/submit", b"{}", self._headers)
                 self._submitted.add(batch)
+
+    def _complete(self, made: Mapping[str, Any]) -> None:
+        body = json.dumps({"images": [image["id"] for image in made["images"]]}).encode()
+        answer = json.loads(self._call("POST", f"{self._api}/batches/{made['id']}/complete", body, self._headers))
+        if problems := [image for image in answer["images"] if image["problem"]]:
+            raise urllib3.exceptions.HTTPError(f"not complete: {problems}")
 
     def _announce(self, batch: int) -> dict[str, Any]:
         numbers = range(batch * self._size, min((batch + 1) * self._size, self._count))
