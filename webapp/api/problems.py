@@ -28,12 +28,16 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     response = exception_handler(error, context)
     if response is None:
         return None  # a fault of ours: Django answers 500 and logs it
+    if isinstance(error, exceptions.MethodNotAllowed):
+        allowed = ", ".join(context["view"].allowed_methods)
+        told = f"This address takes {allowed}. /api/v1/docs says what each does."
+        rendered = _render(Problem("method_not_allowed", told, status=405))
+        rendered["Allow"] = allowed
+        return rendered
     rendered = _render(_as_problem(error, response))
     for header in ("Retry-After", "WWW-Authenticate"):
         if header in response.headers:
             rendered[header] = response.headers[header]
-    if rendered.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        rendered["Allow"] = ", ".join(context["view"].allowed_methods)
     return rendered
 
 

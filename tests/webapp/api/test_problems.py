@@ -69,7 +69,9 @@ def test_a_signed_in_provider_needs_the_page_token_to_change_anything() -> None:
 
 def test_a_method_that_is_none_says_which_are() -> None:
     response = Clinic().http.delete(f"{API}/batches")
-    assert problem(response, 405)["code"] == "method_not_allowed"
+    answer = problem(response, 405)
+    assert answer["code"] == "method_not_allowed"
+    assert f"This address takes {response.headers['Allow']}." in answer["detail"]
     assert "POST" in response.headers["Allow"]
 
 
