@@ -92,6 +92,7 @@ def _progress(found: Batch) -> dict[str, object]:
         "checking": checking,
         "archive": archive,
         "advice_counts": [(code, state.advice[code]) for code in ADVICE],
+        "answered": any(state.advice.values()),
         "stamp": f"{found.state}-{state.total}-{state.done}-{checking}-{archive.state if archive else ''}",
     }
 

@@ -170,6 +170,23 @@ def test_cases_are_listed_most_urgent_first_and_filtered(client: Client, clinic:
     assert Event.objects.filter(action="batch.viewed", object_id=str(batch.pk)).exists()
 
 
+def test_filters_stand_where_there_is_something_to_filter(
+    client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = BatchFactory(organisation=clinic)
+    first, _ = CaseFactory.create_batch(2, batch=batch)
+    filters, search = 'name="advice"', 'role="search"'
+    assert search not in page(client, "cases:batch", batch.pk)
+    assert filters in page(client, "cases:batch", batch.pk, advice="urgent_referral")  # so that it can be cleared
+    monkeypatch.setattr(views, "PAGE", 1)
+    many = page(client, "cases:batch", batch.pk)
+    assert search in many
+    assert filters not in many
+    monkeypatch.setattr(views, "PAGE", 50)
+    CaseResultFactory(case=first)
+    assert filters in page(client, "cases:batch", batch.pk)
+
+
 def test_the_page_of_a_batch_costs_the_same_for_many_cases(
     client: Client, clinic: Organisation, django_assert_max_num_queries: Any
 ) -> None:
