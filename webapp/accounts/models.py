@@ -37,8 +37,10 @@ class User(AbstractUser):
 
     @property
     def role(self) -> str:
-        """The person's role in their organisation; `patient` for everyone else."""
-        return self.membership.role if hasattr(self, "membership") else "patient"
+        """The person's role in their organisation; without one, `administrator` of the site, or `patient`."""
+        if hasattr(self, "membership"):
+            return self.membership.role
+        return "administrator" if self.is_superuser else "patient"
 
 
 class Organisation(models.Model):

@@ -25,7 +25,7 @@ class Guarded(Protocol):
 
 
 def for_roles(*roles: str) -> Callable[[View], View]:
-    """A page for signed-in people with one of these roles (`patient` is everyone without a membership)."""
+    """A page for signed-in people with one of these roles (`User.role`)."""
 
     def decorate(view: View) -> View:
         @wraps(view)

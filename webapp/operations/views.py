@@ -65,7 +65,7 @@ def _has_token(request: HttpRequest) -> bool:
     return bool(settings.METRICS_TOKEN) and secrets.compare_digest(sent.encode(), settings.METRICS_TOKEN.encode())
 
 
-@for_roles(Role.OPERATOR)
+@for_roles(Role.OPERATOR, "administrator")
 @never_cache
 @require_GET
 def queues(request: HttpRequest) -> HttpResponse:

@@ -23,6 +23,10 @@ ITEMS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("operations:queues", "Queues", "activity"),
         ("audit:events", "Audit", "history"),
     ),
+    "administrator": (
+        ("operations:queues", "Queues", "activity"),
+        ("admin:index", "Administration", "settings"),
+    ),
     "patient": (("patient:home", "My photos", "photo"),),
 }
 

@@ -1,9 +1,13 @@
 """The start page, the navigation, and the pages for errors."""
 
+import html
+
 import pytest
 from django.test import Client
+from django.urls import reverse
 
 from tests.factories import MembershipFactory, UserFactory
+from webapp.accounts.models import Membership
 from webapp.pages.navigation import ITEMS, home_of
 
 
@@ -31,11 +35,16 @@ def test_a_form_without_its_token_says_what_to_do() -> None:
 
 @pytest.mark.parametrize("role", ITEMS)
 def test_each_role_starts_where_its_work_is(client: Client, db: None, role: str) -> None:
-    user = UserFactory() if role == "patient" else MembershipFactory(role=role).user
+    if role in Membership.Role.values:
+        user = MembershipFactory(role=role).user
+    else:
+        user = UserFactory(is_superuser=role == "administrator", is_staff=role == "administrator")
     client.force_login(user)
 
     response = client.get("/")
 
-    assert response.status_code == 302
-    assert response.resolver_match.view_name == "pages:home"
-    assert home_of(role)
+    assert response.headers["Location"] == reverse(home_of(role))
+    page = client.get(reverse(home_of(role)))
+    assert page.status_code == 200
+    words = [html.escape(words) for _, words, _ in ITEMS[role]]
+    assert all(f'<span class="nav-link-title">{each}</span>' in page.content.decode() for each in words)
