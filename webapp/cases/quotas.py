@@ -59,11 +59,12 @@ def require_room(*, organisation: Organisation, images: int) -> None:
             retry_after=seconds,
         )
     if used.at_once is not None and used.queued + images > used.at_once:
+        to_come = _awaited(organisation).filter(state=Image.State.AWAITING_UPLOAD).count()
         raise Problem(
             "queue_quota",
-            f"Your organisation may have {used.at_once} images in the queue at once and has {used.queued}, of which "
-            f"{_to_come(organisation).count()} have not been uploaded. Send fewer at once, or wait until some are "
-            "answered; upload what is missing in open batches, or cancel them.",
+            f"Your organisation may have {used.at_once} images in the queue at once and has {used.queued}. "
+            + (f"Of these {to_come} are not uploaded: upload them, or cancel their batches. " if to_come else "")
+            + "Send fewer at once, or wait until some are answered.",
             status=429,
             retry_after=ASK_AGAIN_SECONDS,
         )
@@ -84,10 +85,6 @@ def _awaited(organisation: Organisation) -> QuerySet[Image]:
         state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED],
         batch__state__in=[Batch.State.OPEN, Batch.State.SUBMITTED],
     )
-
-
-def _to_come(organisation: Organisation) -> QuerySet[Image]:
-    return _awaited(organisation).filter(state=Image.State.AWAITING_UPLOAD)
 
 
 def _at_the_model(organisation: Organisation) -> QuerySet[Job]:

@@ -101,7 +101,7 @@ def test_the_page_says_what_is_used_and_why_nothing_was_stored(client: Browser) 
     files = {**form, "files": SimpleUploadedFile("a.jpg", b"photo")}
     answer = client.post("/batches/new/", files)
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
-    assert "upload what is missing in open batches, or cancel them" in answer.content.decode()
+    assert "Send fewer at once, or wait until some are answered." in answer.content.decode()
     assert not Batch.objects.exists()
 
 
@@ -140,7 +140,7 @@ def test_what_was_announced_and_not_uploaded_is_told_apart() -> None:
     good(clinic.post("/batches", manifest("A", "B")), 201)
     Image.objects.filter(case__external_id="A").update(state="stored", stored_at=timezone.now())
     detail = problem(clinic.post("/batches", manifest("C")), 429)["detail"]
-    assert "2 images in the queue at once and has 2, of which 1 have not been uploaded" in detail
+    assert "2 images in the queue at once and has 2. Of these 1 are not uploaded: upload them, or cancel" in detail
 
 
 def test_all_clients_of_an_organisation_share_its_requests() -> None:
