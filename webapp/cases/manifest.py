@@ -2,7 +2,7 @@
 
 A row of JSON is a case with a list of images. A row of CSV names one image, or several parted by semicolons; rows with
 one case_id are further images of that case. HAM10000's metadata table is understood as it was published; its diagnosis
-is not read.
+is not read. Where neither says whose a case is, its `lesion_id` names the patient, or else its `case_id`.
 """
 
 import csv
@@ -162,24 +162,26 @@ def _check_columns(columns: Sequence[str]) -> list[RowError]:
 
 
 def _complete(row: dict[str, str], capture: str) -> dict[str, Any]:
-    """A row of a table, with the ids that published tables leave out: an image is a case, a lesion is a person."""
+    """A row of a table, with the id that published tables leave out: an image is a case."""
     images = [name.strip() for name in row.get(IMAGES, "").split(";") if name.strip()]
     case_id = row.get("case_id", "").strip() or (images[0].rpartition(".")[0] or images[0] if images else "")
-    patient_id = row.get("patient_id", "").strip() or row.get("lesion_id", "").strip() or case_id
     known = {name: value for name, value in row.items() if name in READERS}
     taken = row.get("capture", "").strip() or capture
-    return {**known, "case_id": case_id, "patient_id": patient_id, "capture": taken, IMAGES: images}
+    return {**known, "case_id": case_id, "capture": taken, IMAGES: images}
 
 
 def _read(number: int, row: Mapping[str, Any], errors: list[RowError]) -> CaseSpec | None:
     """The case of one row, or None and its mistakes added to `errors`."""
     before = len(errors)
     values: dict[str, Any] = {}
+    sources = {"patient_id": _patient_named_by(row)}
     for name, read in READERS.items():
+        source = sources.get(name, name)
         try:
-            values[name] = read(row.get(name))
+            values[name] = read(row.get(source))
         except FieldError as error:
-            errors.append(RowError(number, name, error.code, error.message))
+            if source == name:  # else it is said of the source
+                errors.append(RowError(number, name, error.code, error.message))
     try:
         filenames = read_images(row.get(IMAGES))
     except FieldError as error:
@@ -189,6 +191,13 @@ def _read(number: int, row: Mapping[str, Any], errors: list[RowError]) -> CaseSp
     if len(errors) > before:
         return None
     return CaseSpec(external_id=values.pop("case_id"), filenames=filenames, **values)
+
+
+def _patient_named_by(row: Mapping[str, Any]) -> str:
+    """The field of a row that says whose the case is: the first of these three that is not empty."""
+    values = {name: row.get(name) for name in ("patient_id", "lesion_id")}
+    given = (name for name, value in values.items() if (value.strip() if isinstance(value, str) else value is not None))
+    return next(given, "case_id")
 
 
 def _merge(merged: dict[str, tuple[int, CaseSpec]], number: int, case: CaseSpec, errors: list[RowError]) -> None:

@@ -172,13 +172,13 @@ def test_the_same_key_at_the_same_moment_gives_one_batch() -> None:
 
 def test_an_invalid_manifest_stores_nothing_and_names_every_row() -> None:
     clinic = Clinic()
-    rows = [case("a", age=200), case("b"), case("b"), {"case_id": "d", "images": [], "colour": "red"}]
+    rows = [case("a", age=200), case("b"), case("b"), {"images": [], "colour": "red"}]
     answer = problem(clinic.post("/batches", {"cases": rows}), 422)
     assert answer["code"] == "manifest_invalid"
     assert {(e["row"], e["field"], e["code"]) for e in answer["errors"]} == {
         (1, "age", "age_invalid"),
         (3, "case_id", "case_id_repeated"),
-        (4, "patient_id", "required"),
+        (4, "case_id", "required"),
         (4, "images", "images_missing"),
         (4, "colour", "unknown_field"),
     }

@@ -23,6 +23,28 @@ def codes(manifest: Manifest) -> list[tuple[int, str, str]]:
     return [(error.row, error.field, error.code) for error in manifest.errors]
 
 
+@pytest.mark.parametrize(
+    ("said", "patient"),
+    [
+        ({}, "c1"),
+        ({"patient_id": " "}, "c1"),
+        ({"patient_id": None, "lesion_id": "L1"}, "L1"),
+        ({"lesion_id": "L1"}, "L1"),
+        ({"lesion_id": "L1", "patient_id": "p1"}, "p1"),
+    ],
+)
+def test_whose_a_case_is_has_one_rule(said: dict[str, str | None], patient: str) -> None:
+    (of_json,) = from_json([{"case_id": "c1", "images": ["a.jpg"], **said}]).checked()
+    table = {"case_id": "c1", "images": "a.jpg", **{name: value or "" for name, value in said.items()}}
+    (of_csv,) = from_csv("\n".join([",".join(table), ",".join(table.values())]).encode()).checked()
+    assert of_json.patient_id == of_csv.patient_id == patient
+
+
+def test_what_stands_for_the_patient_is_refused_once() -> None:
+    found = from_json([{"case_id": "c1", "lesion_id": ["L1"], "images": ["a.jpg"]}, {"images": ["a.jpg"]}])
+    assert codes(found) == [(1, "lesion_id", "not_text"), (2, "case_id", "required")]
+
+
 def test_a_full_row_is_read() -> None:
     fields = {
         "lesion_id": "L1",

@@ -10,7 +10,11 @@ class CaseRequest(serializers.Serializer[None]):
     """One lesion of one patient."""
 
     case_id = serializers.CharField(max_length=100, help_text="Your id of the case, once in a batch")
-    patient_id = serializers.CharField(max_length=100, help_text="Your id of the patient")
+    patient_id = serializers.CharField(
+        max_length=100,
+        required=False,
+        help_text="Your id of the patient; left out: `lesion_id`, or else `case_id`",
+    )
     lesion_id = serializers.CharField(max_length=100, required=False, help_text="The same lesion in several cases")
     age = serializers.IntegerField(min_value=0, max_value=MAX_AGE, required=False, allow_null=True)
     sex = serializers.ChoiceField(Case.Sex.choices, required=False)
