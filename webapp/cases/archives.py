@@ -67,11 +67,15 @@ def claim_archive() -> tuple[uuid.UUID, Archive] | None:
 
 
 def finish(*, archive: Archive, token: uuid.UUID, report: list[dict[str, str]], reason: str = "") -> bool:
-    """End the unpacking: expanded, or refused for `reason`. The ZIP itself is not kept. False if the lease was lost."""
+    """End the unpacking: expanded, or refused for `reason`. The ZIP itself is not kept. False if the lease was lost.
+
+    A client may still hold a URL for it, so the sweep deletes it once more when that has expired.
+    """
+    forget_at = timezone.now() + timedelta(seconds=settings.UPLOAD_URL_SECONDS)
     state = Archive.State.REFUSED if reason else Archive.State.EXPANDED
     held = Archive.objects.filter(pk=archive.pk, state=Archive.State.STORED, lease_token=token)
     with transaction.atomic():
-        if not held.update(state=state, reason=reason, report=report, **UNLEASED):
+        if not held.update(state=state, reason=reason, report=report, forget_at=forget_at, **UNLEASED):
             return False
         archive.state, archive.reason, archive.report = state, reason, report
         archive_ended(archive=archive)
@@ -88,7 +92,7 @@ def sweep_archives() -> int:
     for archive in lost.filter(attempt__gte=settings.MAX_ATTEMPTS):
         if archive.lease_token is not None:
             changed += finish(archive=archive, token=archive.lease_token, report=report, reason="archive_failed")
-    changed += _give_up_awaited()
+    changed += _give_up_awaited() + _forget_ended()
     if waiting_archives().exists():
         ring_now(Task.EXPAND, again=True)
     return changed
@@ -108,3 +112,11 @@ def _give_up_awaited() -> int:
                 storage.delete(archive.key)
                 given_up += 1
     return given_up
+
+
+def _forget_ended() -> int:
+    """Make sure that no archive that has ended is kept, though it was uploaded again."""
+    ended = list(Archive.objects.filter(forget_at__lt=timezone.now())[:GIVEN_UP_AT_ONCE])
+    for archive in ended:
+        storage.delete(archive.key)
+    return Archive.objects.filter(pk__in=[archive.pk for archive in ended]).update(forget_at=None)

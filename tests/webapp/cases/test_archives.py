@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 from urllib3.util import parse_url
 
@@ -227,6 +228,18 @@ def test_a_cancelled_batch_is_not_unpacked_into() -> None:
     archive = expand_next()
     assert (archive.state, archive.reason) == (Archive.State.REFUSED, "batch_not_open")
     assert not Image.objects.exists()
+
+
+def test_one_that_is_uploaded_again_after_it_was_unpacked_is_swept(settings: Any) -> None:
+    sent(Clinic(), zipped({"1.jpg": photo()}))
+    archive = expand_next()
+    storage.write(archive.key, b"again, by a URL that is still valid")
+    assert sweep_archives() == 0
+    assert storage.size(archive.key) is not None
+    Archive.objects.update(forget_at=F("forget_at") - timedelta(seconds=settings.UPLOAD_URL_SECONDS))
+    assert sweep_archives() == 1
+    assert storage.size(archive.key) is None
+    assert sweep_archives() == 0
 
 
 def test_completing_an_archive_twice_or_too_early() -> None:
