@@ -203,7 +203,6 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
     enqueue(batch=batch, images=list(images.filter(state=Image.State.READY)))
     unusable = list(images.filter(state__in=[Image.State.REJECTED, Image.State.EXPIRED]))
     end_images(batch=batch, ended=unusable, failures=len(unusable))
-    batch.refresh_from_db()
     record(actor=actor, action="batch.submitted", object_id=batch.id, organisation=batch.organisation)
     return batch
 

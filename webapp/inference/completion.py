@@ -21,10 +21,9 @@ from webapp.webhooks.events import batch_completed
 def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> None:
     """Count `ended` images of a submitted batch down, `failures` of them without a result.
 
-    Must run in the transaction that ended them. It locks the batch, so of two workers that end the last two images
-    of a case, the second sees both and combines them. Late images of a cancelled batch change nothing.
+    Must run in the transaction that ended them, which must have locked `batch` before: so of two workers that end the
+    last two images of a case, the second sees both and combines them. Late images of a cancelled batch change nothing.
     """
-    batch = Batch.objects.select_for_update().get(pk=batch.pk)
     if batch.state != Batch.State.SUBMITTED:
         return
     batch.remaining -= len(ended)

@@ -44,7 +44,7 @@ def test_a_batch_is_told_with_counts_each_time_it_completes() -> None:
     assert told(endpoint) == [("batch.completed", first)]
     Batch.objects.update(state="submitted", remaining=1, failures=0, finished_at=None)  # an image is taken up again
     with transaction.atomic():
-        end_images(batch=batch, ended=[image])
+        end_images(batch=Batch.objects.select_for_update().get(), ended=[image])
     second = {**first, "state": "completed", "images": {"total": 1, "done": 1, "failed": 0}}
     assert told(endpoint) == [("batch.completed", first), ("batch.completed", second)]
 
