@@ -41,8 +41,8 @@ def check_awaited(key: str, *, lock: bool = False) -> None:
         batch = (batches.select_for_update() if lock else batches).first()
         awaited = batch is not None and awaits_archive(batch)
     else:
-        images = Image.objects.filter(pk=name, state=Image.State.AWAITING_UPLOAD)
-        awaited = (images.select_for_update() if lock else images).first() is not None
+        images = Image.objects.filter(pk=name, state=Image.State.AWAITING_UPLOAD).order_by().values_list("pk")
+        awaited = bool(images.select_for_update() if lock else images)
     if not awaited:
         raise Problem("not_awaited", "This file was completed or given up already, so it cannot be replaced.")
 
