@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, cast
 
 import boto3
@@ -17,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from django.conf import settings
 from django.core import signing
-from django.core.files.base import ContentFile, File
+from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.urls import reverse
 
@@ -63,7 +64,9 @@ def write(key: str, data: bytes) -> None:
     if settings.STORAGE_BUCKET:
         s3().put_object(Bucket=settings.STORAGE_BUCKET, Key=key, Body=data)
     else:
-        default_storage.save(key, ContentFile(data))
+        path = Path(default_storage.path(key))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 def write_file(key: str, file: "File[bytes]") -> None:
