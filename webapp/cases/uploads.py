@@ -1,5 +1,6 @@
 """Where files arrive when storage is a local folder: a signed URL of the site, used like a presigned one of S3."""
 
+from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.core.signing import BadSignature, SignatureExpired
@@ -37,9 +38,11 @@ def put_upload(request: HttpRequest, token: str) -> HttpResponse:
 def _take(request: HttpRequest, token: str) -> None:
     key, size = _unsign(token)
     whole = _whole(key)
-    check_awaited(whole)
+    length = _length(request, key=whole, size=size)
+    if length > settings.FILE_UPLOAD_MAX_MEMORY_SIZE:  # a small one is here as soon as the database has answered
+        check_awaited(whole)
     with TemporaryUploadedFile(key.rpartition("/")[2], "", 0, None) as file:
-        _receive(request, file, key=whole, size=size)
+        _receive(request, file, length)
         with transaction.atomic():  # a file that is being completed is not replaced any more
             _whole(key, lock=True)
             check_awaited(whole, lock=True)
@@ -66,8 +69,8 @@ def _unsign(token: str) -> tuple[str, int | None]:
         raise Problem("upload_url_invalid", f"This upload URL was not made here. {ASK_AGAIN}", status=403) from error
 
 
-def _receive(request: HttpRequest, file: TemporaryUploadedFile, *, key: str, size: int | None) -> None:
-    """Stream the body into `file`. Raises Problem: length_required, too_large_bytes, wrong_size, upload_incomplete."""
+def _length(request: HttpRequest, *, key: str, size: int | None) -> int:
+    """The bytes that the request says will come. Raises Problem `length_required`, `too_large_bytes`, `wrong_size`."""
     try:
         length = int(request.headers.get("Content-Length", ""))
     except ValueError as error:
@@ -75,6 +78,11 @@ def _receive(request: HttpRequest, file: TemporaryUploadedFile, *, key: str, siz
     check_size(key, length)
     if size is not None and length != size:
         raise Problem("wrong_size", f"This upload URL takes exactly {size} bytes. {ASK_AGAIN}", status=403)
+    return length
+
+
+def _receive(request: HttpRequest, file: TemporaryUploadedFile, length: int) -> None:
+    """Stream the body of so many bytes into `file`. Raises Problem `upload_incomplete`."""
     try:
         while chunk := request.read(CHUNK):
             file.write(chunk)

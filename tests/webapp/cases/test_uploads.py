@@ -74,6 +74,16 @@ def test_a_completed_image_is_not_replaced(client: Client) -> None:
     assert problem(put(client, path_of(image.upload_key), b"x"), 409) == "not_awaited"
 
 
+def test_a_large_file_that_is_not_awaited_is_refused_before_it_has_come(client: Client, settings: Settings) -> None:
+    image = ImageFactory(stored=True)
+    unread: dict[str, Any] = {"wsgi.input": BytesIO(), "CONTENT_LENGTH": "50"}
+    codes = []
+    for large in (100, 10):
+        settings.FILE_UPLOAD_MAX_MEMORY_SIZE = large
+        codes.append(client.generic("PUT", path_of(image.upload_key), b"", **unread).json()["code"])
+    assert codes == ["upload_incomplete", "not_awaited"]
+
+
 def test_a_file_over_the_limit_is_refused(client: Client, settings: Settings) -> None:
     settings.UPLOAD_MAX_BYTES = 10
     image = ImageFactory()
