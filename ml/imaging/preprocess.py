@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-VERSION: Final = "frame-4x3-v2"
+VERSION: Final = "frame-4x3-v3"
 """Stored with every bundle and every result; changes whenever the pixels that come out would."""
 
 Size = tuple[int, int]
@@ -38,8 +38,8 @@ def fit(image: Image.Image, size: Size = FRAME) -> np.ndarray:
     columns, rows = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     if columns > width * (1 - ALMOST) and rows > height * (1 - ALMOST):
         columns, rows = width, height
-    resized = image.convert("RGB").resize((columns, rows), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return np.asarray(resized, dtype=np.uint8)
+    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(np.asarray(image.convert("RGB")), (columns, rows), interpolation=smooth), np.uint8)
 
 
 def framed(pixels: np.ndarray, size: Size = FRAME) -> np.ndarray:
