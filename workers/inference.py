@@ -1,7 +1,7 @@
 """The inference worker: claims what is queued, reads and decodes ahead, keeps the model warm.
 
-One process for each device, `--pool threads --concurrency 1`. While the model works on one batch, threads read and
-decode the next and write the results of the one before, so the device waits neither for storage nor for Postgres.
+One process for each device, `--pool threads --concurrency 1`. While the model works on one batch, threads claim, read
+and decode the next and write the results of the one before, so the device waits neither for storage nor for Postgres.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -140,23 +140,36 @@ def _end(**_: Any) -> None:
 def drain() -> None:
     """Answer queued images until none is left.
 
-    While the model works on one batch, the next is read and decoded and the results of the one before are written.
+    While the model works on one batch, the next is claimed, read and decoded and the results of the one before are
+    written.
     """
     stop_at = time.monotonic() + RUN_SECONDS
-    with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers, _writer() as write:
-        ahead = _claim(readers)
+    with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers, _database() as database:
+        ahead = _claim(readers, load_active())
         while ahead is not None:
             batch = ahead
             _answer_people(batch)
-            ahead = _claim(readers) if time.monotonic() < stop_at else None
-            write(batch, _answer(batch))
+            loaded = load_active() if time.monotonic() < stop_at else None
+            following = database.submit(_claim, readers, loaded)
+            ends = _answer(batch)
+            database.submit(_write, batch, ends)
+            ahead = following.result()
     if time.monotonic() >= stop_at:
         ring_now(Task.DRAIN)
 
 
-def _claim(readers: ThreadPoolExecutor) -> Batch | None:
-    """Lease the next batch and start reading it; None when nothing waits or no release is active."""
-    loaded = load_active()
+@contextmanager
+def _database() -> Iterator[ThreadPoolExecutor]:
+    """A thread that speaks to Postgres while the model works, one request at a time; at the end all is written."""
+    with ThreadPoolExecutor(1, thread_name_prefix="database") as thread:
+        try:
+            yield thread
+        finally:
+            thread.submit(connection.close)
+
+
+def _claim(readers: ThreadPoolExecutor, loaded: tuple[ModelRelease, Runtime] | None) -> Batch | None:
+    """Lease the next batch and start reading it; None when nothing waits or nothing is loaded."""
     if loaded is None:
         return None
     release, runtime = loaded
@@ -226,23 +239,6 @@ def _end_of(job: Job, batch: Batch, image: Prepared, prediction: Prediction | No
         input_sha256=image.sha256,
         heatmap=pack(prediction.heatmap),
     )
-
-
-@contextmanager
-def _writer() -> Iterator[Callable[[Batch, list[tuple[Job, End]]], None]]:
-    """Writes in a thread of its own what a batch became, one batch at a time; at the end everything is written."""
-    with ThreadPoolExecutor(1, thread_name_prefix="writer") as thread:
-        writing: list[Future[None]] = []
-
-        def write(batch: Batch, ends: list[tuple[Job, End]]) -> None:
-            while writing:
-                writing.pop().result()
-            writing.append(thread.submit(_write, batch, ends))
-
-        try:
-            yield write
-        finally:
-            thread.submit(connection.close)  # that of its thread, after the last batch
 
 
 def _write(batch: Batch, ends: list[tuple[Job, End]]) -> None:
