@@ -23,7 +23,7 @@ import numpy as np
 import structlog
 from celery.signals import worker_ready, worker_shutdown
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connection, connections
 
 from ml.imaging.overlay import pack
 from ml.imaging.refusal import ImageRefused
@@ -165,7 +165,7 @@ def _database() -> Iterator[ThreadPoolExecutor]:
         try:
             yield thread
         finally:
-            thread.submit(connection.close)
+            thread.submit(connections.close_all)  # those of the thread; `connection.close` would be this one's
 
 
 def _claim(readers: ThreadPoolExecutor, loaded: tuple[ModelRelease, Runtime] | None) -> Batch | None:

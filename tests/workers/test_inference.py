@@ -1,5 +1,6 @@
 """The inference worker answers what the model recognises, turns the rest away, and lets people go first."""
 
+import gc
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import structlog
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 
 from ml.advice import Advice
 from ml.classes import CLASSES, DISPLAY_NAMES
@@ -172,3 +173,20 @@ def test_batches_are_smaller_once_a_person_has_come(release: ModelRelease, monke
             inference.drain()
         sizes = [line["jobs"] for line in log if line["event"] == "batch_answered"]
         assert sizes == ([2, 2, 2, 2] if person_comes else [4, 4])
+
+
+def test_a_drain_leaves_no_connection_behind(release: ModelRelease) -> None:
+    """Whatever the garbage collection would have closed some time later."""
+    submitted(True)
+    gc.disable()
+    try:
+        with connection.cursor() as cursor:
+            counts = []
+            for step in (lambda: None, inference.drain):
+                step()
+                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+                counts.append(cursor.fetchone()[0])
+    finally:
+        gc.enable()
+    assert Result.objects.count() == 1
+    assert counts[0] == counts[1]
