@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,7 +12,6 @@ import numpy as np
 from ml.bundle import Member
 from ml.convert import keras_model, network_path
 from ml.imaging.preprocess import Size
-from ml.stack import softmax
 
 GRID: Final = (12, 9)
 """(columns, rows) of the heatmap of a landscape image; members of different grids meet here."""
@@ -38,11 +36,6 @@ class Answers:
     logits: np.ndarray
     maps: list[np.ndarray]
     features: np.ndarray
-
-    @cached_property
-    def heat(self) -> np.ndarray:
-        """What `heat` makes of the maps, float32 (n, 9, 12) in [0, 1]: only where somebody asks for it."""
-        return heat(self.maps)
 
 
 Said = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -94,16 +87,15 @@ class Ensemble:
         )
 
 
-def heat(members_maps: Sequence[np.ndarray]) -> np.ndarray:
-    """What drew the members towards the class that they find most probable together, from each one's maps (n, rows,
-    columns, k): float32 (n, 9, 12) in [0, 1].
+def heat(members_maps: Sequence[np.ndarray], classes: np.ndarray) -> np.ndarray:
+    """What drew the members towards a class of each frame, int (n,), from each member's maps (n, rows, columns, k):
+    float32 (n, 9, 12) in [0, 1].
 
     Class activation mapping (Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016,
     arXiv:1512.04150): how far a place's logit of that class rises above its mean over the picture, averaged over
     members, as a share of the largest rise; of one nat where none is that large, so that an even map stays cold.
     """
-    probable = np.mean([np.log(softmax(maps.mean(axis=(1, 2)))) for maps in members_maps], axis=0).argmax(axis=1)
-    named = [maps[np.arange(len(maps)), :, :, probable] for maps in members_maps]
+    named = [maps[np.arange(len(maps)), :, :, classes] for maps in members_maps]
     grids = np.mean([[cv2.resize(grid, GRID) for grid in member] for member in named], axis=0)
     rise = np.maximum(grids - grids.mean(axis=(1, 2), keepdims=True), 0)
     return np.asarray(rise / np.maximum(rise.max(axis=(1, 2), keepdims=True), 1), dtype=np.float32)

@@ -15,7 +15,7 @@ from ml.advice import Advice, advise
 from ml.assess import conformal
 from ml.bundle import Bundle
 from ml.convert import missing
-from ml.ensemble import Answers, Ensemble
+from ml.ensemble import Answers, Ensemble, heat
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import VERSION, fit, framed, unframed
 from ml.prepare import prepare
@@ -35,7 +35,8 @@ class Prediction:
     from `probabilities`; `plausible` are the classes that a set which holds the true one nine times in ten cannot leave
     out; `recognised` is False for a picture so unlike a lesion that the rest means nothing; `uncertainty` is the
     standard deviation of the members' own P(malignant), in the same unit; `heatmap` is float32 (rows, columns) in [0,
-    1], over the photo as it was held: what drew the members towards their answer; see `ml.ensemble.heat`.
+    1], over the photo as it was held: what drew the members towards the most probable class; see
+    `ml.ensemble.heat`.
     """
 
     probabilities: dict[str, float]
@@ -99,6 +100,7 @@ class Runtime:
         plausible = conformal.sets(probabilities, self._calibration.conformal)
         novel = self._novelty.is_novel(answers.features)
         p_malignant = malignant(probabilities, self._taxonomy)
+        hot = heat(answers.maps, probabilities.argmax(axis=1))
         uncertainty = malignant(softmax(answers.logits), self._taxonomy).std(axis=1)
         return [
             Prediction(
@@ -109,7 +111,7 @@ class Runtime:
                 recognised=not novel[index],
                 uncertainty=float(uncertainty[index]),
                 advice=advise(float(p_malignant[index]), self._calibration.thresholds),
-                heatmap=unframed(answers.heat[index], pixels.shape, self._frame),
+                heatmap=unframed(hot[index], pixels.shape, self._frame),
             )
             for index, pixels in enumerate(batch)
         ]

@@ -18,7 +18,7 @@ from ml.assess.report import Assessment
 from ml.bundle import Bundle
 from ml.data.examples import Examples
 from ml.data.images import ImageStore
-from ml.ensemble import Ensemble
+from ml.ensemble import Ensemble, heat
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import preprocess
 from ml.metrics import Scored
@@ -129,17 +129,20 @@ def _heat(subject: _Subject, outlines: ImageStore, cache: Path, stage: Stage) ->
     for member in subject.bundle.members:
         stage(f"heat of {member.name}")
         alone = evaluate.ready([member], cache, frame)
-        shares[member.name] = _inside(alone.in_batches(prepare(pixels, preparation)).heat, drawn)
+        answers = alone.in_batches(prepare(pixels, preparation))
+        shares[member.name] = _inside(heat(answers.maps, answers.logits[:, 0].argmax(axis=1)), drawn)
     stage("heat of all members")
     width, height = frame
     side = np.random.default_rng(SEED).choice((-SHIFT, SHIFT), (len(pixels), 2)) * (width, height)
     moved = [_moved(one, way) for one, way in zip(pixels, side, strict=True)]
     moved_masks = [_moved(mask.astype(np.uint8), way) > 0 for mask, way in zip(drawn, side, strict=True)]
     for where, frames, outlined in (("", pixels, drawn), (", moved", np.stack(moved), moved_masks)):
-        heat = subject.ensemble.in_batches(prepare(frames, preparation)).heat
-        shares[f"all members{where}"] = _inside(heat, outlined)
-        shares[f"another picture's{where}"] = _inside(np.roll(heat, len(heat) // 2, axis=0), outlined)
-        shares[f"an even one{where}"] = _inside(np.ones_like(heat), outlined)
+        answers = subject.ensemble.in_batches(prepare(frames, preparation))
+        probabilities = subject.bundle.calibration.stack.probabilities(answers.logits)
+        grids = heat(answers.maps, probabilities.argmax(axis=1))
+        shares[f"all members{where}"] = _inside(grids, outlined)
+        shares[f"another picture's{where}"] = _inside(np.roll(grids, len(grids) // 2, axis=0), outlined)
+        shares[f"an even one{where}"] = _inside(np.ones_like(grids), outlined)
     return shares
 
 
@@ -149,8 +152,10 @@ def _moved(picture: np.ndarray, way: np.ndarray) -> np.ndarray:
     return cv2.warpAffine(picture, matrix, picture.shape[1::-1], borderMode=cv2.BORDER_REFLECT_101)
 
 
-def _inside(heat: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
-    return np.array([heat_inside(grid, mask) if mask.any() else np.nan for grid, mask in zip(heat, drawn, strict=True)])
+def _inside(grids: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
+    """The share of each heatmap's mass inside its mask, float (n,); NaN where the mask is empty."""
+    pairs = zip(grids, drawn, strict=True)
+    return np.array([heat_inside(grid, mask) if mask.any() else np.nan for grid, mask in pairs])
 
 
 def _framed(mask: np.ndarray, subject: _Subject) -> np.ndarray:
