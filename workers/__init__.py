@@ -19,4 +19,5 @@ __all__ = ["app", "delivery", "inference", "intake", "training", "upkeep", "webh
 @worker_before_create_process.connect
 def _keep_shared(**_: Any) -> None:
     """A forked process shares what was imported before, until a garbage collection there writes to each object."""
+    gc.collect()
     gc.freeze()

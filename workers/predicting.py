@@ -31,7 +31,7 @@ class BatchSize:
 
     def to_claim(self, *, clock: Callable[[], float] = time.monotonic) -> int:
         """How many to claim now: half a batch while people come, since they wait for the one that is at the model."""
-        return max(1, self.images // 2) if clock() < self.people_until else self.images
+        return max(1, self.images // 2 if clock() < self.people_until else self.images)
 
     def find(self, predict: Predict, pixels: np.ndarray, *, clock: Callable[[], float] = time.perf_counter) -> None:
         """Try batches of `pixels`, each twice the one before, as long as the device answers more images a second."""
