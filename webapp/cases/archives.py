@@ -35,7 +35,7 @@ def complete_archive(*, actor: Actor, batch: Batch, capture: str = "") -> Archiv
     awaited = Archive.objects.filter(batch=batch, batch__state=Batch.State.OPEN, state=Archive.State.AWAITING_UPLOAD)
     size = arrived_size(key_of(batch)) if awaited.exists() else None  # storage may be slow, so nothing is locked yet
     with transaction.atomic():
-        batch = Batch.objects.select_for_update().get(pk=batch.pk)
+        batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
         archive = Archive.objects.filter(batch=batch).first()
         if archive is not None and archive.state != Archive.State.AWAITING_UPLOAD:
             return archive

@@ -80,7 +80,7 @@ def complete_written(*, batch_id: uuid.UUID, sizes: Mapping[uuid.UUID, int]) -> 
     if not sizes:
         return
     if len(sizes) > 1:  # whoever changes several images of a batch locks it first, so that no two wait for each other
-        Batch.objects.select_for_update(no_key=True).get(pk=batch_id)  # nor one that begins parts, and refers to it
+        Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
     size = Case(*(When(pk=pk, then=Value(size)) for pk, size in sizes.items()), output_field=BigIntegerField())
     awaited = Image.objects.filter(pk__in=sizes, state=Image.State.AWAITING_UPLOAD)
     awaited.update(state=Image.State.STORED, size=size, stored_at=timezone.now())

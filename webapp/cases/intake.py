@@ -93,7 +93,9 @@ def settle(*, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Im
 
 @transaction.atomic
 def _settle(batch_id: uuid.UUID, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Image]:
-    batch = Batch.objects.select_for_update().get(pk=batch_id)  # so nobody else makes an image of this batch ready
+    batch = Batch.objects.select_for_update(no_key=True).get(
+        pk=batch_id
+    )  # so nobody else makes an image of this batch ready
     leased = Image.objects.filter(pk__in=[image.id for image, _ in found], state=Image.State.STORED, lease_token=token)
     held = set(leased.select_for_update().values_list("pk", flat=True))
     ready = batch.images.filter(state=Image.State.READY, sha256__in=[one.sha256 for _, one in found])
@@ -129,7 +131,7 @@ def override_quality(*, actor: Actor, image: Image) -> None:
 
     Raises Problem `not_overridable`, `duplicate`, and `case_released`: what a patient has read is not changed after.
     """
-    batch = Batch.objects.select_for_update().get(pk=image.batch_id)
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=image.batch_id)
     refused = Image.objects.filter(
         pk=image.pk, state=Image.State.REJECTED, width__gt=0, reason__in=_quality_codes(image)
     )
@@ -176,11 +178,15 @@ def sweep_images() -> int:
     return changed
 
 
+@transaction.atomic
 def _expire_uploads() -> int:
+    """One that somebody has just locked is left for the next sweep, so that nobody waits for another."""
     deadline = timezone.now() - timedelta(hours=settings.UPLOAD_EXPIRES_HOURS)
-    return Image.objects.filter(
+    late = Image.objects.filter(
         state=Image.State.AWAITING_UPLOAD, created_at__lt=deadline, batch__state=Batch.State.OPEN
-    ).update(state=Image.State.EXPIRED, ended_at=timezone.now())
+    ).select_for_update(skip_locked=True, of=("self",))
+    forgotten = Image.objects.filter(pk__in=list(late.values_list("pk", flat=True)))
+    return forgotten.update(state=Image.State.EXPIRED, ended_at=timezone.now())
 
 
 def forget_originals() -> int:

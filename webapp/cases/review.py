@@ -17,7 +17,9 @@ def release_case(*, actor: Actor, case: Case, note: str = "") -> Case:
 
     Raises Problem `no_result` while there is none, and `case_unfinished` while an image of it may still change it.
     """
-    Batch.objects.select_for_update().get(pk=case.batch_id)  # no image joins the case, and none ends, in this moment
+    Batch.objects.select_for_update(no_key=True).get(
+        pk=case.batch_id
+    )  # no image joins the case, and none ends, in this moment
     if not Case.objects.filter(pk=case.pk, answer__isnull=False).exists():
         raise Problem("no_result", "This case has no result yet, so there is nothing to release.")
     if is_unfinished(case):

@@ -177,7 +177,7 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
     Raises Problem `uploads_incomplete` while images are awaited, unless `allow_missing` gives them up;
     `batch_empty`; `archive_pending` while an archive is being unpacked; `batch_cancelled`.
     """
-    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.CANCELLED:
         raise Problem("batch_cancelled", "This batch was cancelled. Create a new one.")
     if batch.state != Batch.State.OPEN:
@@ -210,7 +210,7 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
 @transaction.atomic
 def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
     """Stop a batch: what runs is finished, what waits is dropped. Raises Problem `batch_finished`."""
-    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.CANCELLED:
         return batch
     if batch.state not in (Batch.State.OPEN, Batch.State.SUBMITTED):
@@ -225,5 +225,5 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
 
 
 def _lock_open(batch: Batch) -> None:
-    if Batch.objects.select_for_update().get(pk=batch.pk).state != Batch.State.OPEN:
+    if Batch.objects.select_for_update(no_key=True).get(pk=batch.pk).state != Batch.State.OPEN:
         raise Problem("batch_not_open", "This batch was submitted. Put further cases in a new batch.")

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import BinaryIO, cast
 
+from django.db import transaction
 from django.utils import timezone
 
 from ml.imaging.archive import Archive as ZipArchive
@@ -22,7 +23,7 @@ from webapp import storage
 from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
 from webapp.cases.manifest import Manifest, from_csv
-from webapp.cases.models import Archive, Case, Image
+from webapp.cases.models import Archive, Batch, Case, Image
 from webapp.cases.naming import case_ids, stem
 from webapp.cases.services import INSERT_SIZE, CaseSpec, add_cases
 from webapp.errors import Problem
@@ -128,7 +129,9 @@ class _Unpacking:
                 taken.add((image.case_id, name))
                 image.filename = name
                 renamed.append(image)
-        Image.objects.bulk_update(renamed, ["filename"], batch_size=INSERT_SIZE)
+        with transaction.atomic():
+            Batch.objects.select_for_update(no_key=True).get(pk=self.batch.pk)  # as all who change several images
+            Image.objects.bulk_update(renamed, ["filename"], batch_size=INSERT_SIZE)
 
     def _listed(self, manifest: Manifest, names: Sequence[str]) -> list[CaseSpec]:
         """The table's cases, with those of their files that are here. Raises Problem without a sound row."""

@@ -66,7 +66,7 @@ def newer_release(batch: Batch) -> ModelRelease | None:
 
 
 def _lock_sent(batch: Batch) -> Batch:
-    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.OPEN:
         raise Problem("batch_open", "This batch was not submitted yet. Submit it first.")
     if batch.state == Batch.State.CANCELLED:

@@ -63,7 +63,9 @@ def finish(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
     NOT_A_LESION is rejected as by the quality check, so that people are told in the same way and a provider may insist.
     """
     # Every transaction that ends images locks their batches first, in this order, so that no two wait for each other.
-    batches = list(Batch.objects.select_for_update().filter(pk__in={job.batch_id for job, _ in ends}).order_by("pk"))
+    batches = list(
+        Batch.objects.select_for_update(no_key=True).filter(pk__in={job.batch_id for job, _ in ends}).order_by("pk")
+    )
     held = set(_running(ends, token).select_for_update().order_by("pk").values_list("pk", flat=True))
     answered = {job: end for job, end in ends if job.pk in held and isinstance(end, Outcome)}
     failed = {job: end for job, end in ends if job.pk in held and isinstance(end, str)}
