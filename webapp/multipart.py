@@ -7,6 +7,7 @@ itself, so nobody keeps count. In a local folder they wait under `parts/<upload 
 import math
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -32,7 +33,9 @@ def begin(key: str) -> str:
     """Begin to receive the object `key` in parts; gives the upload's id."""
     if settings.STORAGE_BUCKET:
         return str(storage.s3().create_multipart_upload(**_object(key))["UploadId"])
-    return uuid.uuid4().hex
+    upload_id = uuid.uuid4().hex
+    Path(default_storage.path(_folder(upload_id))).mkdir(parents=True)
+    return upload_id
 
 
 def target(key: str, upload_id: str, number: int, size: int) -> UploadTarget:
@@ -46,11 +49,13 @@ def target(key: str, upload_id: str, number: int, size: int) -> UploadTarget:
 
 
 def arrived(key: str, upload_id: str) -> dict[int, int] | None:
-    """The sizes in bytes of the parts that are there, by number; None where S3 knows no such upload any more."""
+    """The sizes in bytes of the parts that are there, by number; None where no such upload is known any more."""
     if settings.STORAGE_BUCKET:
         parts = _listed(key, upload_id)
         return None if parts is None else {part["PartNumber"]: part["Size"] for part in parts}
     folder = _folder(upload_id)
+    if not default_storage.exists(folder):
+        return None
     return {int(name): default_storage.size(f"{folder}/{name}") for name in _names(folder)}
 
 

@@ -54,7 +54,11 @@ def require_room(*, organisation: Organisation, images: int) -> None:
         raise Problem(
             "daily_quota",
             f"Your organisation may send {used.a_day} images in 24 hours and has sent {used.sent}. "
-            f"Send fewer now, or these in {_in_words(seconds)}.",
+            + (
+                f"Send fewer now, or these in {_in_words(seconds)}."
+                if images <= used.a_day
+                else "Send fewer at a time."
+            ),
             status=429,
             retry_after=seconds,
         )

@@ -96,12 +96,17 @@ def _exchange(target: Target, body: bytes, headers: Mapping[str, str], until: fl
 
 def _connect(target: Target, until: float) -> socket.socket:
     """A connection to one of the host's addresses, all of which were checked."""
-    addresses = resolve(target, seconds=min(RESOLVE_SECONDS, _left(until)))
+    try:
+        addresses = resolve(target, seconds=min(RESOLVE_SECONDS, _left(until)))
+    except TimeoutError as late:  # of the DNS, not of the endpoint
+        raise socket.gaierror("nobody answers for the name") from late
     until = min(until, time.monotonic() + CONNECT_SECONDS)
     error: OSError = OSError("no address")
     for address in addresses:
         try:
             return socket.create_connection((address, target.port), timeout=_left(until))
+        except TimeoutError:
+            error = OSError("the way there is closed")  # which is not an answer that comes late
         except OSError as failure:
             error = failure
     raise error

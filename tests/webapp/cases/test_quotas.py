@@ -43,7 +43,7 @@ def test_beyond_the_days_images_the_answer_says_when_to_come_back() -> None:
 
     answer = problem(response, 429)
     assert answer["code"] == "daily_quota"
-    assert "3 images in 24 hours and has sent 2" in answer["detail"]
+    assert "3 images in 24 hours and has sent 2. Send fewer now, or these in 4 hours." in answer["detail"]
     assert 4 * 3600 - 60 < int(response.headers["Retry-After"]) <= 4 * 3600
     assert Batch.objects.count() == 1
     good(clinic.post("/batches", manifest("C")), 201)
@@ -117,7 +117,7 @@ def test_an_archive_beyond_the_quota_leaves_nothing(table: bool, monkeypatch: py
     archive = expand_next()
     assert (archive.state, archive.reason) == ("refused", "daily_quota")
     assert "may send 4 images in 24 hours and has sent 0" in archive.report[0]["message"]
-    assert "Send fewer now, or these in 24 hours" in archive.report[0]["message"]
+    assert "has sent 0. Send fewer at a time." in archive.report[0]["message"]  # no day holds these
     assert (batch.cases.count(), batch.images.count()) == (0, 0)
     good(clinic.post(f"/batches/{batch.pk}/cases", manifest("A", "B", "C", "D")), 201)
 
