@@ -20,16 +20,16 @@ LOADS: Final = (1_000_000, 100_000_000)
 class Measured:
     """One image, as the bench found it: milliseconds of a core, kilobytes, counts."""
 
-    web: float = 10.1
-    worker_cpu: float = 20.7
-    worker_inference: float = 12.4
-    postgres: float = 8.82
-    redis: float = 0.32
-    kept_kb: float = 81.8  # images/ and thumbnails/
-    rows_kb: float = 3.84
-    log_kb: float = 11.6
-    transactions: float = 14.3
-    commands: float = 12.4
+    web: float = 2.91
+    worker_cpu: float = 9.39
+    worker_inference: float = 10.7
+    postgres: float = 1.79
+    redis: float = 0.05
+    kept_kb: float = 81.9  # images/ and thumbnails/
+    rows_kb: float = 4.04
+    log_kb: float = 11.5
+    transactions: float = 4.0
+    commands: float = 0.8
 
     @property
     def core_ms(self) -> float:
