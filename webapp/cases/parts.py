@@ -38,7 +38,7 @@ def check_awaited(key: str, *, lock: bool = False) -> None:
     name = key.rpartition("/")[2]
     if key.startswith(storage.ARCHIVES):
         batches = Batch.objects.filter(pk=name.removesuffix(".zip"), state=Batch.State.OPEN)
-        batch = (batches.select_for_update() if lock else batches).first()
+        batch = (batches.select_for_update(no_key=True) if lock else batches).first()
         awaited = batch is not None and awaits_archive(batch)
     else:
         images = Image.objects.filter(pk=name, state=Image.State.AWAITING_UPLOAD).order_by().values_list("pk")
