@@ -35,8 +35,7 @@ class Prediction:
     from `probabilities`; `plausible` are the classes that a set which holds the true one nine times in ten cannot leave
     out; `recognised` is False for a picture so unlike a lesion that the rest means nothing; `uncertainty` is the
     standard deviation of the members' own P(malignant), in the same unit; `heatmap` is float32 (rows, columns) in [0,
-    1], over the photo as it was held: what drew the members towards the most probable class; see
-    `ml.ensemble.heat`.
+    1], over the photo as it was held: what drew the members towards the most probable class (`ml.ensemble.heat`).
     """
 
     probabilities: dict[str, float]
