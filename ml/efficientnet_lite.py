@@ -1,9 +1,11 @@
-"""EfficientNet-Lite0's feature extractor: no squeeze-excite, ReLU6, so that it runs fast and quantises well.
+"""EfficientNet-Lite's feature extractors: no squeeze-excite, ReLU6, so that they run fast and quantise well.
 
 Source: TensorFlow TPU repository, `efficientnet/lite` (Apache-2.0); Tan and Le, EfficientNet, ICML 2019,
 arXiv:1905.11946, table 1.
 """
 
+import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import keras
@@ -21,20 +23,38 @@ BLOCKS: Final = (
 )
 
 
-def efficientnet_lite0(input_shape: tuple[int, int, int]) -> keras.Model:
-    """The network from an image scaled to [-1, 1], shape (n, height, width, 3), to its last feature map (n,
+def efficientnet_lite(name: str, width: float = 1.0, depth: float = 1.0) -> Callable[..., keras.Model]:
+    """Makes the network whose channels and repeats are those of Lite0 (BLOCKS) times `width` and `depth`: (1.1, 1.2)
+    for Lite2. It goes from an image scaled to [-1, 1], shape (n, height, width, 3), to its last feature map (n,
     height/32, width/32, 1280).
     """
-    image = layers.Input(input_shape, name="image")
-    x = _activated(layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem_conv")(image), "stem")
-    index = 0
-    for repeats, channels, expansion, kernel, first_stride in BLOCKS:
-        for repeat in range(repeats):
-            stride = first_stride if repeat == 0 else 1
-            x = _block(x, f"block{index}", channels=channels, expansion=expansion, kernel=kernel, stride=stride)
-            index += 1
-    x = _activated(layers.Conv2D(1280, 1, 1, "same", use_bias=False, name="head_conv")(x), "head")
-    return keras.Model(image, x, name="efficientnet_lite0")
+
+    def made(input_shape: tuple[int, int, int]) -> keras.Model:
+        image = layers.Input(input_shape, name="image")
+        x = _activated(layers.Conv2D(32, 3, 2, "same", use_bias=False, name="stem_conv")(image), "stem")
+        index = 0
+        for place, (repeats, channels, expansion, kernel, first_stride) in enumerate(BLOCKS):
+            single = place in (0, len(BLOCKS) - 1)  # the first and last block stand alone at every depth
+            for repeat in range(repeats if single else math.ceil(repeats * depth)):
+                x = _block(
+                    x,
+                    f"block{index}",
+                    channels=_rounded(channels * width),
+                    expansion=expansion,
+                    kernel=kernel,
+                    stride=first_stride if repeat == 0 else 1,
+                )
+                index += 1
+        x = _activated(layers.Conv2D(1280, 1, 1, "same", use_bias=False, name="head_conv")(x), "head")
+        return keras.Model(image, x, name=name)
+
+    return made
+
+
+def _rounded(channels: float) -> int:
+    """To a multiple of eight that is not much smaller."""
+    nearest = max(8, int(channels + 4) // 8 * 8)
+    return nearest + 8 if nearest < 0.9 * channels else nearest
 
 
 def _activated(x: Any, name: str) -> Any:

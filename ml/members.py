@@ -6,7 +6,8 @@ heatmap comes out of the same forward pass. A head with a hidden layer answers t
 what it would answer if the whole image looked like the place.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from typing import Any, Final
 import keras
 from keras import layers, ops
 
-from ml.efficientnet_lite import efficientnet_lite0
+from ml.efficientnet_lite import efficientnet_lite
 from ml.imaging.preprocess import Size
 
 BATCH_NORM_MOMENTUM: Final = 0.97
@@ -59,7 +60,9 @@ def _published(name: str) -> Callable[[tuple[int, int, int]], keras.Model]:
 BACKBONES: Final[dict[str, Callable[[tuple[int, int, int]], keras.Model]]] = {
     "mobilenet": _published("MobileNet"),
     "mobilenet_v2": _published("MobileNetV2"),
-    "efficientnet_lite0": efficientnet_lite0,
+    "efficientnet_lite0": efficientnet_lite("efficientnet_lite0"),
+    "efficientnet_lite2": efficientnet_lite("efficientnet_lite2", width=1.1, depth=1.2),
+    "inception_v3": _published("InceptionV3"),
     "densenet121": _published("DenseNet121"),
     "densenet169": _published("DenseNet169"),
     "nasnet_mobile": _published("NASNetMobile"),
@@ -87,8 +90,9 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
 """By the name of a member."""
 
 
-def build(name: str, size: Size, classes: int = 7, dropout: float = 0.3) -> keras.Model:
-    """A member with random weights, as it is trained: on one view.
+def build(name: str, size: Size, classes: int = 7, dropout: float = 0.3, *, bfloat16: bool = False) -> keras.Model:
+    """A member with random weights, as it is trained: on one view. With `bfloat16` the backbone computes in it, from
+    weights in float32.
 
     Input: uint8 RGB, shape (n, height, width, 3). Output: a dict of `logits`, float32 (n, classes), `maps`, float32 (n,
     rows, columns, classes), and `features`, float32 (n, channels), the mean of the backbone's last feature map. Without
@@ -97,7 +101,8 @@ def build(name: str, size: Size, classes: int = 7, dropout: float = 0.3) -> kera
     """
     width, height = size
     architecture = ARCHITECTURES[name]
-    backbone = BACKBONES[architecture.backbone]((height, width, 3))
+    with _computing_in("mixed_bfloat16" if bfloat16 else "float32"):
+        backbone = BACKBONES[architecture.backbone]((height, width, 3))
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
@@ -114,6 +119,17 @@ def build(name: str, size: Size, classes: int = 7, dropout: float = 0.3) -> kera
         maps = layers.Conv2D(classes, 1, name="maps")(layers.SpatialDropout2D(dropout, name="dropout")(found))
         logits = layers.GlobalAveragePooling2D(name="logits")(maps)
     return keras.Model(image, {"logits": logits, "maps": maps, "features": features}, name=name)
+
+
+@contextmanager
+def _computing_in(policy: str) -> Iterator[None]:
+    """Layers that are made meanwhile have the policy: `keras.applications` takes it from nowhere else."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def serving(model: keras.Model, frame: Size, views: Sequence[str]) -> keras.Model:
