@@ -258,6 +258,12 @@ class Archive(Leased):
     )
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["created_at"], condition=Q(state__in=["awaiting_upload", "stored"]), name="archive_to_end"
+            ),
+            models.Index(fields=["forget_at"], condition=Q(forget_at__isnull=False), name="archive_to_forget"),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="archive_refused_has_reason",

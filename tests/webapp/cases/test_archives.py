@@ -7,10 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from urllib3.util import parse_url
 
+from tests.factories import OrganisationFactory
 from tests.ml.imaging.samples import encode, skin_photo
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from webapp import storage
@@ -240,6 +243,24 @@ def test_one_that_is_uploaded_again_after_it_was_unpacked_is_swept(settings: Any
     assert sweep_archives() == 1
     assert storage.size(archive.key) is None
     assert sweep_archives() == 0
+
+
+def test_the_sweep_finds_its_few_archives_among_many_that_have_ended() -> None:
+    now, organisation = timezone.now(), OrganisationFactory()
+    ended = [Batch(organisation=organisation, source="api", state="cancelled", finished_at=now) for _ in range(1000)]
+    Batch.objects.bulk_create(ended)
+    Archive.objects.bulk_create(Archive(batch=batch, state="expanded") for batch in ended)
+    sent(Clinic(), zipped({"1.jpg": photo()}))
+    with connection.cursor() as cursor, CaptureQueriesContext(connection) as captured:
+        cursor.execute("ANALYZE cases_archive, cases_batch")
+        sweep_archives()
+        assert claim_archive() is not None
+        asked = [query["sql"] for query in captured if 'FROM "cases_archive"' in query["sql"]]
+        assert len(asked) >= 5
+        for sql in asked:
+            cursor.execute(f"EXPLAIN {sql}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "Seq Scan on cases_archive" not in plan, f"{sql}\n{plan}"
 
 
 def test_completing_an_archive_twice_or_too_early() -> None:
