@@ -57,20 +57,18 @@ def require_room(*, organisation: Organisation, images: int) -> None:
             + (
                 f"Send fewer now, or these in {_in_words(seconds)}."
                 if images <= used.a_day
-                else "Send fewer at a time."
+                else _what_helps(used.a_day)
             ),
             status=429,
             retry_after=seconds,
         )
     if used.at_once is not None and used.queued + images > used.at_once:
-        to_come = _awaited(organisation).filter(state=Image.State.AWAITING_UPLOAD).count()
         raise Problem(
             "queue_quota",
             f"Your organisation may have {used.at_once} images in the queue at once and has {used.queued}. "
-            + (f"Of these {to_come} are not uploaded: upload them, or cancel their batches. " if to_come else "")
-            + "Send fewer at once, or wait until some are answered.",
+            + (_how_the_queue_empties(organisation) if images <= used.at_once else _what_helps(used.at_once)),
             status=429,
-            retry_after=ASK_AGAIN_SECONDS,
+            retry_after=ASK_AGAIN_SECONDS if images <= used.at_once else round(DAY.total_seconds()),
         )
 
 
@@ -104,6 +102,19 @@ def _seconds_until_room(organisation: Organisation, excess: int) -> int:
     if len(times) < excess:
         return round(DAY.total_seconds())
     return max(1, math.ceil((times[-1] + DAY - timezone.now()).total_seconds()))
+
+
+def _how_the_queue_empties(organisation: Organisation) -> str:
+    """What to do about a request that has room once others have been answered."""
+    to_come = _awaited(organisation).filter(state=Image.State.AWAITING_UPLOAD).count()
+    first = f"Of these {to_come} are not uploaded: upload them, or cancel their batches. " if to_come else ""
+    return f"{first}Send fewer at once, or wait until some are answered."
+
+
+def _what_helps(limit: int) -> str:
+    """What to do about a request that is larger than a limit, so that no waiting makes room for it."""
+    most = f"Send at most {limit} at a time; waiting does not help. Or" if limit else "Please"
+    return f"{most} ask your site's administrator for more."
 
 
 def _in_words(seconds: int) -> str:

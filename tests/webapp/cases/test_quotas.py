@@ -73,6 +73,19 @@ def test_what_waits_counts_until_it_is_answered_or_cancelled() -> None:
     good(clinic.post("/batches", manifest("C")), 201)
 
 
+def test_waiting_is_only_advised_where_it_helps() -> None:
+    clinic = Clinic()
+    limited(clinic, images_queued=2)
+    never = clinic.post("/batches", manifest("A", "B", "C"))
+    detail = problem(never, 429)["detail"]
+    assert "at once and has 0. Send at most 2 at a time; waiting does not help." in detail
+    assert never.headers["Retry-After"] == "86400"  # a client that waits for a minute would ask for ever
+    good(clinic.post("/batches", manifest("A", "B")), 201)
+    later = clinic.post("/batches", manifest("C", "D"))
+    assert "Send fewer at once, or wait until some are answered." in problem(later, 429)["detail"]
+    assert later.headers["Retry-After"] == "60"
+
+
 def test_a_patients_photo_is_taken_whatever_the_clinic_has_sent() -> None:
     organisation = OrganisationFactory(images_a_day=0, images_queued=0)
     patient = PatientFactory(organisation=organisation, user=UserFactory())
@@ -95,13 +108,13 @@ def test_the_page_says_what_is_used_and_why_nothing_was_stored(client: Browser) 
 
     form = {"name": "", "capture": "dermoscopic", "grouping": "each", "names": '["a.jpg"]'}
     answer = client.post("/batches/new/", form, headers={"Accept": "application/json"})
-    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
-    assert any("0 images in the queue at once" in sentence for sentence in answer.json()["errors"])
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "86400")
+    assert any("0 images in the queue at once and has 0. Please ask" in error for error in answer.json()["errors"])
 
     files = {**form, "files": SimpleUploadedFile("a.jpg", b"photo")}
     answer = client.post("/batches/new/", files)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "60")
-    assert "Send fewer at once, or wait until some are answered." in answer.content.decode()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "86400")
+    assert "administrator for more." in answer.content.decode()
     assert not Batch.objects.exists()
 
 
@@ -117,7 +130,7 @@ def test_an_archive_beyond_the_quota_leaves_nothing(table: bool, monkeypatch: py
     archive = expand_next()
     assert (archive.state, archive.reason) == ("refused", "daily_quota")
     assert "may send 4 images in 24 hours and has sent 0" in archive.report[0]["message"]
-    assert "has sent 0. Send fewer at a time." in archive.report[0]["message"]  # no day holds these
+    assert "has sent 0. Send at most 4 at a time" in archive.report[0]["message"]  # no day holds these
     assert (batch.cases.count(), batch.images.count()) == (0, 0)
     good(clinic.post(f"/batches/{batch.pk}/cases", manifest("A", "B", "C", "D")), 201)
 
