@@ -26,14 +26,19 @@ class ApiKeyForm(forms.ModelForm):
 
 
 class OrganisationForm(forms.ModelForm):
-    """How a clinic releases results, and how it is reached."""
+    """How a clinic releases results, how it is reached, and how long it keeps photos."""
 
     class Meta:
         model = Organisation
-        fields = ["release_policy", "help_phone", "contact_email"]
-        labels = {"release_policy": "Release of results", "help_phone": "Telephone for patients"}
+        fields = ["release_policy", "help_phone", "contact_email", "retention_days"]
+        labels = {
+            "release_policy": "Release of results",
+            "help_phone": "Telephone for patients",
+            "retention_days": "Days that photos are kept",
+        }
         widgets = {"release_policy": forms.RadioSelect(attrs={"class": "form-check-input"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["contact_email"].label = "E-mail address of the clinic"
+        self.fields["retention_days"].widget.attrs["min"] = 1

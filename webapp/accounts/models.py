@@ -69,11 +69,22 @@ class Organisation(models.Model):
     requests_a_minute = models.PositiveIntegerField(
         null=True, blank=True, help_text="Of all its API clients together; empty: only the limit of each client"
     )
+    retention_days = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Photos that were checked longer ago are deleted for good, and their results stay. "
+        "Empty: photos are kept until somebody deletes them",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(weight__gte=1, weight__lte=100), name="organisation_weight")
+            models.CheckConstraint(condition=models.Q(weight__gte=1, weight__lte=100), name="organisation_weight"),
+            models.CheckConstraint(
+                condition=models.Q(retention_days=None) | models.Q(retention_days__gte=1),
+                name="organisation_retention_days",
+            ),
         ]
 
     def __str__(self) -> str:

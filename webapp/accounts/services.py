@@ -95,16 +95,25 @@ def join_as_patient(*, user: User, organisation: Organisation, date_of_birth: da
 
 @transaction.atomic
 def change_settings(
-    *, actor: Actor, organisation: Organisation, release_policy: str, help_phone: str, contact_email: str
+    *,
+    actor: Actor,
+    organisation: Organisation,
+    release_policy: str,
+    help_phone: str,
+    contact_email: str,
+    retention_days: int | None,
 ) -> None:
-    """How an organisation releases results to its patients, and how it is reached."""
+    """How an organisation releases results to its patients, how it is reached, and how long it keeps photos."""
     Organisation.objects.filter(pk=organisation.pk).update(
-        release_policy=release_policy, help_phone=help_phone, contact_email=contact_email
+        release_policy=release_policy,
+        help_phone=help_phone,
+        contact_email=contact_email,
+        retention_days=retention_days,
     )
     record(
         actor=actor,
         action="organisation.changed",
         object_id=organisation.pk,
         organisation=organisation,
-        detail=f"release_policy={release_policy}",
+        detail=f"release_policy={release_policy}, retention_days={retention_days}",
     )

@@ -41,7 +41,7 @@ def revoke_key(request: HttpRequest, key_id: int) -> HttpResponse:
 
 @for_roles(Role.PROVIDER)
 def organisation(request: HttpRequest) -> HttpResponse:
-    """How the clinic releases results and how it is reached."""
+    """How the clinic releases results, how it is reached, and how long it keeps photos."""
     clinic = organisation_of(request)
     form = OrganisationForm(request.POST or None, instance=clinic)
     if request.method == "POST" and form.is_valid():

@@ -74,6 +74,27 @@ def test_settings_are_saved_and_audited(client: Client, provider: Membership) ->
     assert f"/join/{clinic.slug}/" in client.get(address).content.decode()
 
 
+@pytest.mark.parametrize(("days", "kept"), [("", None), ("1", 1), ("365", 365)])
+def test_a_clinic_says_how_long_it_keeps_photos(
+    client: Client, provider: Membership, days: str, kept: int | None
+) -> None:
+    Organisation.objects.update(retention_days=7)
+
+    client.post(reverse("accounts:organisation"), {"release_policy": "manual", "retention_days": days})
+
+    assert Organisation.objects.get().retention_days == kept
+    assert Event.objects.get(action="organisation.changed").detail.endswith(f"retention_days={kept}")
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "1.5", "32768", "soon"])
+def test_a_period_that_is_none_changes_nothing(client: Client, provider: Membership, days: str) -> None:
+    page = client.post(reverse("accounts:organisation"), {"release_policy": "automatic", "retention_days": days})
+
+    assert "is-invalid" in page.content.decode()
+    assert list(Organisation.objects.values_list("release_policy", "retention_days")) == [("manual", None)]
+    assert not Event.objects.exists()
+
+
 @pytest.mark.parametrize("role", ["annotator", "operator", "patient"])
 def test_other_roles_do_not_enter(client: Client, role: str) -> None:
     client.force_login(UserFactory() if role == "patient" else MembershipFactory(role=role).user)
