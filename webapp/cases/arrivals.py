@@ -30,17 +30,19 @@ def complete_upload(*, image: Image) -> Image:
 
 
 def complete_uploads(*, images: Sequence[Image]) -> Problems:
-    """Say the same of several images of one batch, which gain their new states.
+    """Say the same of several images of one batch, which gain their new states, and the reasons of those whose intake
+    has ended meanwhile.
 
     Gives why some are not complete, as `complete_upload` would raise it. The number of queries is the same for any
     number of images, but for those that come in parts.
     """
     sizes, broken = _arrived([image for image in images if image.state == Image.State.AWAITING_UPLOAD])
     complete_written(batch_id=images[0].batch_id, sizes=sizes)
-    states = dict(Image.objects.filter(pk__in=[image.pk for image in images]).values_list("pk", "state"))
+    outcomes = Image.objects.only("state", "reason", "advice", "quality").in_bulk([image.pk for image in images])
     problems = {}
     for image in images:
-        image.state = states[image.pk]
+        now = outcomes[image.pk]
+        image.state, image.reason, image.advice, image.quality = now.state, now.reason, now.advice, now.quality
         if problem := _unfinished(image):
             problems[image.pk] = broken.get(image.pk, problem)
     return problems

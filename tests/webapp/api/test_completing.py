@@ -105,6 +105,23 @@ def test_fifty_images_take_as_many_queries_as_two() -> None:
     assert set(Image.objects.values_list("state", flat=True)) == {"stored"}
 
 
+def test_one_that_is_refused_at_this_moment_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = Clinic()
+    image = uploaded(clinic, 1).images.get()
+    sizes, flag = storage.sizes, {"code": "blurred", "message": "Blurred.", "value": 1.0}
+
+    def refused_meanwhile(keys: Sequence[str]) -> dict[str, int | None]:
+        Image.objects.filter(pk=image.pk).update(
+            state="rejected", reason="blurred", advice="Hold still.", quality=[flag], ended_at=image.created_at
+        )
+        return sizes(keys)
+
+    monkeypatch.setattr(storage, "sizes", refused_meanwhile)
+    answer = good(clinic.post(f"/images/{image.pk}/complete"))
+    assert (answer["state"], answer["reason"], answer["what_to_do"]) == ("rejected", "blurred", "Hold still.")
+    assert answer["quality"] == [flag]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_slow_storage_does_not_hold_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     clinic = Clinic()
