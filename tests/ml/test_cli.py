@@ -7,8 +7,8 @@ from ml.cli import main
 from tests.ml.tiny_bundle import make_tiny_bundle
 
 COMMANDS = [
-    "train", "retrain", "synthesize", "evaluate", "compare", "predict", "export", "warm", "bench", "segment-train",
-    "segment-evaluate",
+    "train", "backbone", "retrain", "synthesize", "evaluate", "compare", "predict", "export", "warm", "bench",
+    "segment-train", "segment-evaluate",
 ]  # fmt: skip
 
 
