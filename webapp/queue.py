@@ -23,11 +23,13 @@ class Task(StrEnum):
     WEBHOOKS = "webhooks.send"
     TRAIN = "training.train"
     SWEEP = "upkeep.sweep"
+    DELETE_OLD = "upkeep.delete_old"
 
 
 QUEUES = {Task.DRAIN: "inference", Task.TRAIN: "training"}
 DEFAULT_QUEUE = "default"
 SWEEP_SECONDS = 5.0
+DELETE_OLD_SECONDS = 600.0
 PENDING_SECONDS = 30
 
 app = Celery("lesionlens", broker=settings.REDIS_URL)
@@ -41,7 +43,10 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2, "socket_keepalive": True},
     timezone="UTC",
-    beat_schedule={"sweep": {"task": str(Task.SWEEP), "schedule": SWEEP_SECONDS, "options": {"expires": 30}}},
+    beat_schedule={
+        "sweep": {"task": str(Task.SWEEP), "schedule": SWEEP_SECONDS, "options": {"expires": 30}},
+        "delete_old": {"task": str(Task.DELETE_OLD), "schedule": DELETE_OLD_SECONDS, "options": {"expires": 600}},
+    },
 )
 
 

@@ -1,18 +1,25 @@
-"""The sweep: every few seconds, what a dead worker or a lost wake-up left behind is set going again."""
+"""The sweep: every few seconds, what a dead worker or a lost wake-up left behind is set going again.
+
+And what grows old: photos are deleted when their clinic's time for them is over.
+"""
+
+import time
 
 import structlog
 
 from webapp.cases.archives import sweep_archives
 from webapp.cases.intake import forget_originals, sweep_images
 from webapp.cases.parts import sweep_parts
+from webapp.cases.retention import delete_old_photos
 from webapp.inference.services import sweep_jobs
 from webapp.notify.delivery import sweep_messages
-from webapp.queue import Task
+from webapp.queue import Task, ring_now
 from webapp.registry.training import sweep_training
 from webapp.webhooks.delivery import sweep_webhooks
 from workers.task import task
 
 logger = structlog.get_logger(__name__)
+RUN_SECONDS = 5  # then another wake-up goes on, so that people's photos get their turn
 SWEEPS = {
     "images": sweep_images,
     "originals": forget_originals,
@@ -36,3 +43,14 @@ def sweep() -> None:
             logger.exception("sweep_failed", table=name)
     if any(swept.values()):
         logger.info("swept", **swept)
+
+
+@task(Task.DELETE_OLD, soft_limit=120, hard_limit=150)
+def delete_old() -> None:
+    """Delete photos that are older than their clinics keep them, a few at a time."""
+    started = time.monotonic()
+    while deleted := delete_old_photos():
+        logger.info("old_photos_deleted", images=deleted)
+        if time.monotonic() - started > RUN_SECONDS:
+            ring_now(Task.DELETE_OLD)
+            return

@@ -16,6 +16,7 @@ from ml.imaging.refusal import SENTENCES
 from webapp import storage
 from webapp.audit.services import Actor, record
 from webapp.cases.models import Batch, Case, Image, Priority
+from webapp.cases.retention import delete_files
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.services import enqueue
@@ -24,6 +25,7 @@ from webapp.queue import Task, ring_now
 from webapp.turns import Queue, claim_in_turns
 
 FORGOTTEN_AT_ONCE = 100
+LAST_WRITE_SECONDS = 1900  # a task that began before an image ended is stopped by then
 ENDED_COLUMNS = [
     *("state", "reason", "advice", "ended_at", "lease_token", "lease_until"),
     *("sha256", "width", "height", "quality"),
@@ -194,10 +196,12 @@ def forget_originals() -> int:
 
     Intake deletes the original at once. This finds what a worker that died, a client that uploaded and never
     completed, or one that used its upload URL twice has left: it waits until no URL for the image is valid any more.
+    Of a deleted photo it deletes every file, as a worker that had begun with it may have written them since.
     """
-    no_url_is_valid = timezone.now() - timedelta(seconds=settings.UPLOAD_URL_SECONDS)
-    ended = Image.objects.filter(original_forgotten=False, ended_at__lt=no_url_is_valid).order_by("ended_at")
-    images = list(ended[:FORGOTTEN_AT_ONCE])
+    no_url_is_valid = timezone.now() - timedelta(seconds=max(settings.UPLOAD_URL_SECONDS, LAST_WRITE_SECONDS))
+    ended = Image.objects.filter(original_forgotten=False, ended_at__lt=no_url_is_valid)
+    images = list(ended.order_by("ended_at")[:FORGOTTEN_AT_ONCE])
+    delete_files([image for image in images if image.state == Image.State.PURGED])
     for image in images:
         storage.delete(image.upload_key)
-    return Image.objects.filter(pk__in=[image.pk for image in images]).update(original_forgotten=True)
+    return ended.filter(pk__in=[image.pk for image in images]).update(original_forgotten=True)

@@ -1,6 +1,7 @@
 """A Batch holds Cases; a Case is one lesion of one patient, with one or more Images."""
 
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.db import models
@@ -180,7 +181,9 @@ class Image(Leased):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     stored_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(null=True, blank=True, help_text="When intake ended: ready, rejected or expired")
+    ended_at = models.DateTimeField(
+        null=True, blank=True, help_text="When intake ended; of a deleted photo, when that was"
+    )
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -195,6 +198,9 @@ class Image(Leased):
             models.Index(fields=["priority"], condition=Q(state="stored", priority=0), name="image_of_a_person"),
             models.Index(fields=["created_at"], condition=Q(state="awaiting_upload"), name="image_awaiting"),
             models.Index(fields=["ended_at"], condition=Q(original_forgotten=False), name="image_original"),
+            models.Index(
+                fields=["organisation", "ended_at"], condition=Q(state__in=["ready", "rejected"]), name="image_kept"
+            ),
             models.Index(fields=["batch", "state"], name="image_in_batch"),
         ]
         constraints = [
@@ -217,8 +223,13 @@ class Image(Leased):
 
     @property
     def was_unrecognised(self) -> bool:
-        """Whether the model found no lesion in it. Where it is ready all the same, a provider has insisted."""
+        """Whether the model found no lesion in it. Where it is not refused for that, a provider has insisted."""
         return any(flag["code"] == NOT_A_LESION for flag in self.quality)
+
+    @property
+    def deleted_at(self) -> datetime | None:
+        """When the photo was deleted; None while it was not."""
+        return self.ended_at if self.state == self.State.PURGED else None
 
     @property
     def upload_key(self) -> str:
@@ -232,6 +243,7 @@ class Image(Leased):
 
     @property
     def thumbnail_key(self) -> str:
+        """Where intake stored a thumbnail once; now it is drawn from what lies under `clean_key`."""
         return f"thumbnails/{self.organisation_id}/{self.id}.jpg"
 
 

@@ -4,7 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from webapp.audit.services import SYSTEM, Actor, record
-from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
+from webapp.cases.models import NOT_A_LESION, Batch, Case
 from webapp.errors import Problem
 from webapp.inference.selectors import is_unfinished
 from webapp.notify.services import tell_patient
@@ -43,5 +43,5 @@ def release_automatically(*, case: Case) -> None:
     """
     if case.organisation.release_policy != case.organisation.ReleasePolicy.AUTOMATIC:
         return
-    if not case.images.filter(state=Image.State.READY, quality__contains=[{"code": NOT_A_LESION}]).exists():
+    if not case.images.filter(reason="", quality__contains=[{"code": NOT_A_LESION}]).exists():
         release_case(actor=SYSTEM, case=case)

@@ -201,7 +201,7 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
     batch.state, batch.submitted_at, batch.remaining = Batch.State.SUBMITTED, now, total
     batch.save(update_fields=["state", "submitted_at", "remaining"])
     enqueue(batch=batch, images=list(images.filter(state=Image.State.READY)))
-    unusable = list(images.filter(state__in=[Image.State.REJECTED, Image.State.EXPIRED]))
+    unusable = list(images.filter(state__in=[Image.State.REJECTED, Image.State.EXPIRED, Image.State.PURGED]))
     end_images(batch=batch, ended=unusable, failures=len(unusable))
     record(actor=actor, action="batch.submitted", object_id=batch.id, organisation=batch.organisation)
     return batch

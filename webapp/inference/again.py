@@ -57,12 +57,17 @@ def failed_images(batch: Batch) -> QuerySet[Image]:
 
 
 def newer_release(batch: Batch) -> ModelRelease | None:
-    """The active release, where a case of the batch has an answer, but none by it."""
+    """The active release, where a case of the batch has an answer, but none by it, and photos that it could look at."""
     release = active_release()
     if release is None:
         return None
-    answered = batch.cases.filter(~Q(advice="")).count()
-    return release if answered > CaseResult.objects.filter(batch=batch, release=release).count() else None
+    answered = batch.cases.filter(~Q(advice=""))
+    by_it = CaseResult.objects.filter(batch=batch, release=release)
+    if answered.count() == by_it.count():
+        return None
+    there = Image.objects.filter(case=OuterRef("pk"), state=Image.State.READY)
+    older = answered.filter(Exists(there), ~Exists(by_it.filter(case=OuterRef("pk"))))
+    return release if older.exists() else None
 
 
 def _lock_sent(batch: Batch) -> Batch:

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from ml.classes import BINARY
-from webapp.cases.models import Case, Image
+from webapp.cases.models import Case
 from webapp.cases.templatetags.cases import stage
 from webapp.inference.models import CaseResult
 from webapp.inference.selectors import image_answer
@@ -48,7 +48,7 @@ def warnings(case: Case) -> list[str]:
         return []
     found = [] if case.capture == Case.Capture.DERMOSCOPIC else [f"{case.get_capture_display()}: {LEARNT}"]
     for number, image in enumerate(case.images.all(), 1):
-        if image.state == Image.State.READY and image.was_unrecognised:
+        if image.was_unrecognised and not image.reason:
             found.append(
                 f"The model saw no lesion in picture {number} and answered only because a provider insisted: "
                 "do not rely on its numbers."

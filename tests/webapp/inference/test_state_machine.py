@@ -1,10 +1,11 @@
-"""Any order of uploads, inspections, claims, deaths, answers, cancellations, second runs and newer releases keeps the
-promises of a batch.
+"""Any order of uploads, inspections, claims, deaths, answers, cancellations, second runs, newer releases and deletions
+keeps the promises of a batch.
 """
 
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -27,9 +28,11 @@ from hypothesis.stateful import (
 
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, ReleaseFactory
 from tests.webapp.inference.test_completion import outcome
+from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import Found, claim_images, override_quality, settle, sweep_images
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
+from webapp.cases.retention import delete_old_photos, delete_photos
 from webapp.cases.review import release_case
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.errors import Problem
@@ -60,6 +63,7 @@ class BatchMachine(RuleBasedStateMachine):
         self.releases: list[ModelRelease] = [ReleaseFactory(active=True)]
         self.reopened: set[uuid.UUID] = set()
         self.read: dict[uuid.UUID, tuple[object, ...]] = {}
+        self.deleted: set[uuid.UUID] = set()
         self.batches = [BatchFactory(), BatchFactory()]
         for batch in self.batches:
             for count in (1, 2):
@@ -100,7 +104,7 @@ class BatchMachine(RuleBasedStateMachine):
         for job in jobs:
             if end.startswith("answered"):  # late: by a worker that has not noticed a promotion
                 release = self.releases[0 if end == "answered late" else -1]
-                finish(token=token, ends=[(job, outcome(release))])
+                finish(token=token, ends=[(job, replace(outcome(release), heatmap=b"heat"))])
             elif end == "broken":
                 finish(token=token, ends=[(job, "model_error")])
             else:
@@ -133,6 +137,25 @@ class BatchMachine(RuleBasedStateMachine):
                 case.refresh_from_db()
                 self.read[case.pk] = self._answer_of(case)
 
+    @rule(which=st.integers(0, 1), place=st.integers(0, 1))
+    def delete_the_photos_of_a_case(self, which: int, place: int) -> None:
+        case = self.batches[which].cases.order_by("pk")[place]
+        delete_photos(actor=SYSTEM, case=case)
+        self.deleted.update(case.images.values_list("pk", flat=True))
+
+    @rule(days=st.sampled_from([1, 3]))
+    def a_clinics_time_is_over(self, days: int) -> None:
+        """Some days pass for one of the images that have ended, and its clinic keeps photos for two."""
+        ended = Image.objects.filter(state__in=["ready", "rejected"]).order_by("pk").first()
+        if ended is not None:
+            Image.objects.filter(pk=ended.pk).update(ended_at=timezone.now() - timedelta(days=days))
+            Organisation.objects.filter(pk=ended.organisation_id).update(retention_days=2)
+            being_answered = ended.batch.state == Batch.State.SUBMITTED
+            assert delete_old_photos() == (days > 2 and not being_answered)
+            self.deleted.update(Image.objects.filter(state=Image.State.PURGED).values_list("pk", flat=True))
+            Organisation.objects.update(retention_days=None)
+            Image.objects.filter(pk=ended.pk).update(ended_at=timezone.now())
+
     @rule()
     def workers_die(self) -> None:
         past = timezone.now() - timedelta(seconds=1)
@@ -154,6 +177,14 @@ class BatchMachine(RuleBasedStateMachine):
     def what_a_patient_has_read_stays(self) -> None:
         for case in Case.objects.filter(pk__in=self.read):
             assert self._answer_of(case) == self.read[case.pk]
+
+    @invariant()
+    def what_was_deleted_never_comes_back(self) -> None:
+        deleted = Image.objects.filter(state=Image.State.PURGED)
+        assert set(deleted.values_list("pk", flat=True)) == self.deleted
+        assert not deleted.exclude(width=0, height=0, lease_token=None).exists()
+        assert not Job.objects.filter(image__in=deleted, state__in=LIVE_JOBS).exists()
+        assert not Result.objects.filter(image__in=deleted).exclude(heatmap=b"").exists()
 
     @invariant()
     def a_case_says_what_its_newest_answer_says_until_it_is_read(self) -> None:

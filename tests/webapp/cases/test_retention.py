@@ -1,0 +1,392 @@
+"""Photos are deleted, on request and when their time is over: all files go, answers stay, and nothing comes back."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from tests.factories import (
+    BatchFactory,
+    CaseFactory,
+    CaseResultFactory,
+    ConsensusFactory,
+    ImageFactory,
+    JobFactory,
+    LabelFactory,
+    OrganisationFactory,
+    ReleaseFactory,
+    ResultFactory,
+    UserFactory,
+)
+from tests.webapp.inference.test_completion import outcome
+from webapp import multipart, storage
+from webapp.accounts.models import Organisation
+from webapp.audit.models import Event
+from webapp.audit.services import SYSTEM, Actor
+from webapp.cases import retention
+from webapp.cases.arrivals import complete_uploads
+from webapp.cases.intake import Found, claim_images, forget_originals, settle
+from webapp.cases.models import Batch, Case, Image, PartedUpload
+from webapp.cases.retention import delete_old_photos, delete_photos
+from webapp.cases.services import submit_batch
+from webapp.inference.again import newer_release
+from webapp.inference.claim import claim_jobs
+from webapp.inference.models import Job, Result
+from webapp.inference.services import finish, sweep_jobs
+from webapp.notify.models import Message
+from webapp.registry.snapshots import draw_up
+from workers import upkeep
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def with_files(image: Image) -> list[str]:
+    """The keys of every file that an image may have, each of them written."""
+    release = ReleaseFactory()
+    result = ResultFactory(job=JobFactory(image=image, succeeded=True), release=release, heatmap=b"heat")
+    parts = multipart.begin(image.upload_key)
+    PartedUpload.objects.create(batch=image.batch, key=image.upload_key, upload_id=parts, size=1)
+    keys = [
+        image.upload_key, image.clean_key, image.thumbnail_key, result.heatmap_key, f"{storage.PARTS}{parts}/1",
+    ]  # fmt: skip
+    for key in keys:
+        storage.write(key, b"skin")
+    return keys
+
+
+def answered(*, days: float = 0, organisation: Organisation | None = None) -> Image:
+    """An image with all its files, whose intake ended so many days ago, of a batch that is complete."""
+    batch = BatchFactory(completed=True, **({"organisation": organisation} if organisation else {}))
+    image: Image = ImageFactory(case=CaseFactory(batch=batch), ready=True, ended_at=ago(days))
+    with_files(image)
+    CaseResultFactory(case=image.case)
+    return image
+
+
+def ago(days: float) -> datetime:
+    return timezone.now() - timedelta(days=days)
+
+
+def left_of(keys: list[str]) -> list[str]:
+    return [key for key in keys if storage.size(key) is not None]
+
+
+def states() -> list[str]:
+    return list(Image.objects.order_by("created_at", "pk").values_list("state", flat=True))
+
+
+def an_hour_later() -> None:
+    """The sweep, when nobody who began before can write any more."""
+    Image.objects.filter(state="purged").update(ended_at=ago(1))
+    forget_originals()
+
+
+def test_every_file_goes_and_the_answer_stays() -> None:
+    image = ImageFactory(case__batch__completed=True, ready=True)
+    keys = with_files(image)
+    held = CaseResultFactory(case=image.case)
+    before = Result.objects.values().get()
+    clinician = UserFactory()
+
+    assert delete_photos(actor=Actor(user=clinician), case=image.case) == 1
+
+    assert left_of(keys) == []
+    assert not PartedUpload.objects.exists()
+    assert Result.objects.values().get() == {**before, "heatmap": b""}
+    assert Case.objects.get().answer == held
+    image.refresh_from_db()
+    assert (image.state, image.width, image.deleted_at) == ("purged", 0, image.ended_at)
+    event = Event.objects.get(action="case.photos_deleted")
+    assert (event.user, event.object_id, event.detail) == (clinician, str(image.case_id), "1, as asked")
+
+    assert delete_photos(actor=SYSTEM, case=image.case) == 0
+    assert Event.objects.filter(action="case.photos_deleted").count() == 1
+
+
+def test_others_photos_stay() -> None:
+    image, other = answered(), answered()
+    sibling = ImageFactory(case=CaseFactory(batch=image.batch), ready=True)
+    storage.write(sibling.clean_key, b"skin")
+
+    delete_photos(actor=SYSTEM, case=image.case)
+
+    assert set(Image.objects.filter(state="ready")) == {other, sibling}
+    assert left_of([other.clean_key, sibling.clean_key, image.clean_key]) == [other.clean_key, sibling.clean_key]
+
+
+def test_a_photo_that_is_awaited_is_not_taken_any_more() -> None:
+    image = ImageFactory()
+
+    delete_photos(actor=SYSTEM, case=image.case)
+    storage.write(image.upload_key, b"late")  # its URL is still valid
+    complete_uploads(images=[image])
+
+    assert image.state == "purged"
+    an_hour_later()
+    assert left_of([image.upload_key]) == []
+
+
+def test_an_inspection_that_has_begun_brings_nothing_back() -> None:
+    image = ImageFactory(case__batch__submitted=True, stored=True)
+    token, [leased] = claim_images(limit=1)
+
+    delete_photos(actor=SYSTEM, case=image.case)
+    for key in (image.clean_key, image.thumbnail_key):
+        storage.write(key, b"skin")
+
+    assert settle(token=token, found=[(leased, Found("a" * 64, 600, 450))]) == []
+    assert states() == ["purged"]
+    assert claim_images(limit=1)[1] == []
+    assert Batch.objects.values_list("state", "failures").get() == ("completed_with_failures", 1)
+    an_hour_later()
+    assert left_of([image.clean_key, image.thumbnail_key]) == []
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_the_model_does_not_answer_for_it(claimed: bool) -> None:
+    image = ImageFactory(ready=True)
+    submit_batch(actor=SYSTEM, batch=image.batch)
+    token, jobs = claim_jobs(limit=int(claimed))
+
+    delete_photos(actor=SYSTEM, case=image.case)
+
+    assert finish(token=token, ends=[(job, outcome(ReleaseFactory())) for job in jobs]) == set()
+    assert sweep_jobs() == 0
+    assert claim_jobs(limit=1)[1] == []
+    assert not Result.objects.exists()
+    assert Job.objects.get().state == Job.State.CANCELLED
+    assert Batch.objects.values_list("state", "remaining", "failures").get() == ("completed_with_failures", 0, 1)
+    assert Message.objects.filter(kind="batch_completed").count() == 1
+
+
+def test_a_case_is_combined_from_what_was_answered_before() -> None:
+    first = ImageFactory(ready=True)
+    ImageFactory(case=first.case, ready=True)
+    submit_batch(actor=SYSTEM, batch=first.batch)
+    token, jobs = claim_jobs(limit=1)
+    finish(token=token, ends=[(job, outcome(ReleaseFactory())) for job in jobs])
+
+    delete_photos(actor=SYSTEM, case=first.case)
+
+    held = Case.objects.get().answer
+    assert held is not None
+    assert held.images == 1
+    assert Batch.objects.get().failures == 1
+
+
+def test_a_batch_is_submitted_without_what_was_deleted_before() -> None:
+    image = ImageFactory(ready=True, case__batch__source=Batch.Source.PATIENT)
+    delete_photos(actor=SYSTEM, case=image.case)
+
+    submit_batch(actor=SYSTEM, batch=image.batch)
+
+    assert Batch.objects.values_list("state", "remaining", "failures").get() == ("completed_with_failures", 0, 1)
+    assert not Message.objects.exists()  # nobody is asked for a better photo
+
+
+def test_no_newer_release_is_offered_what_is_gone() -> None:
+    image = answered()
+    newest = ReleaseFactory(active=True)
+    assert newer_release(image.batch) == newest
+
+    delete_photos(actor=SYSTEM, case=image.case)
+
+    assert newer_release(image.batch) is None
+
+
+# what dies or breaks on the way
+
+
+class Died(BaseException):
+    """The process was killed."""
+
+
+@pytest.fixture
+def deleting(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
+    """What happens at each deletion of a file, in order; then all goes well."""
+    events: list[BaseException | None] = []
+
+    def delete(key: str) -> None:
+        if events and (event := events.pop(0)):
+            raise event
+        real(key)
+
+    real = storage.delete
+    monkeypatch.setattr(storage, "delete", delete)
+    return events
+
+
+@pytest.mark.parametrize("survived", range(4))
+def test_a_process_that_dies_leaves_no_file_for_long(deleting: list[BaseException | None], survived: int) -> None:
+    image = answered()
+    keys = [image.upload_key, image.clean_key, image.thumbnail_key, image.results.get().heatmap_key]
+    deleting += [*[None] * survived, Died()]
+
+    with pytest.raises(Died):
+        delete_photos(actor=SYSTEM, case=image.case)
+
+    assert states() == ["purged"]  # nothing says that it is there
+    assert len(left_of(keys)) == 4 - survived
+    an_hour_later()
+    assert left_of(keys) == []
+
+
+def test_a_process_that_dies_before_has_changed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = answered()
+
+    def dies(**_: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(retention, "record", dies)
+        with pytest.raises(Died):
+            delete_photos(actor=SYSTEM, case=image.case)
+
+    assert states() == ["ready"]
+    assert Result.objects.get().heatmap
+    assert left_of([image.clean_key]) == [image.clean_key]
+    assert delete_photos(actor=SYSTEM, case=image.case) == 1
+
+
+def test_storage_that_is_away_is_asked_again(deleting: list[BaseException | None]) -> None:
+    image = answered()
+    deleting += [ConnectionError()]
+
+    assert delete_photos(actor=SYSTEM, case=image.case) == 1
+
+    assert left_of([image.clean_key]) == [image.clean_key]
+    an_hour_later()
+    assert left_of([image.clean_key]) == []
+
+
+def test_a_sweep_that_had_begun_does_not_forget_what_was_just_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has read the image before it was deleted, and the one who deleted it dies before the files are gone."""
+    image = answered(days=1)
+
+    def deleted_meanwhile(key: str) -> None:
+        if key == image.upload_key and states() == ["ready"]:
+            monkeypatch.setattr(retention, "delete_files", lambda images: None)
+            delete_photos(actor=SYSTEM, case=image.case)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "delete", deleted_meanwhile)
+        forget_originals()
+
+    assert states() == ["purged"]
+    an_hour_later()
+    assert left_of([image.clean_key]) == []
+
+
+def test_two_who_delete_at_once_delete_it_once() -> None:
+    case = answered().case
+
+    def delete(_: int) -> int:
+        try:
+            return delete_photos(actor=SYSTEM, case=case)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert sum(threads.map(delete, range(4))) == 1
+    assert Event.objects.filter(action="case.photos_deleted").count() == 1
+
+
+def test_many_photos_cost_no_more_queries_than_one() -> None:
+    counts = []
+    for photos in (1, 4):
+        case = CaseFactory(batch__submitted=True, batch__remaining=photos + 1)
+        ImageFactory.create_batch(photos, case=case, stored=True)
+        with CaptureQueriesContext(connection) as queries:
+            delete_photos(actor=SYSTEM, case=case)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
+
+
+# the clinic's own time
+
+
+def test_photos_go_when_their_clinics_time_is_over() -> None:
+    clinic = OrganisationFactory(retention_days=30)
+    old, young = answered(days=31, organisation=clinic), answered(days=29, organisation=clinic)
+    others = answered(days=5000)
+    refused = ImageFactory(case=CaseFactory(batch=old.batch), state="rejected", reason="blurred", ended_at=ago(31))
+    storage.write(refused.clean_key, b"skin")
+
+    assert delete_old_photos() == 2
+
+    assert set(Image.objects.filter(state="purged")) == {old, refused}
+    assert left_of([old.clean_key, refused.clean_key, young.clean_key, others.clean_key]) == [
+        young.clean_key, others.clean_key,
+    ]  # fmt: skip
+    event = Event.objects.get(action="case.photos_deleted", object_id=str(old.case_id))
+    assert (event.user, event.organisation, event.detail) == (None, clinic, "1, after 30 days")
+    assert delete_old_photos() == 0
+
+
+@pytest.mark.parametrize(("dx", "stays"), [("MEL", True), ("cannot_tell", False), (None, False)])
+def test_what_models_are_trained_with_stays_until_somebody_asks(dx: str | None, stays: bool) -> None:
+    image = answered(days=31, organisation=OrganisationFactory(retention_days=30))
+    LabelFactory(image=image)
+    if dx:
+        ConsensusFactory(image=image, dx=dx)
+
+    assert delete_old_photos() == (not stays)
+    assert sum(sum(split.values()) for split in draw_up().counts.values()) == stays
+
+    delete_photos(actor=SYSTEM, case=image.case)
+    assert states() == ["purged"]
+    assert sum(sum(split.values()) for split in draw_up().counts.values()) == 0
+    assert image.labels.exists()
+
+
+@pytest.mark.parametrize("state", ["open", "cancelled", "submitted"])
+def test_a_batch_that_is_being_answered_keeps_its_photos(state: str) -> None:
+    clinic = OrganisationFactory(retention_days=1)
+    times: dict[str, dict[str, object]] = {
+        "submitted": {"submitted_at": ago(3), "remaining": 1},
+        "cancelled": {"finished_at": ago(3)},
+    }
+    batch = BatchFactory(organisation=clinic, state=state, **times.get(state, {}))
+    ImageFactory(case=CaseFactory(batch=batch), ready=True, ended_at=ago(2))
+    ImageFactory(case=CaseFactory(batch=batch), stored=True)
+
+    assert delete_old_photos() == (state != "submitted")
+    assert states() == ["ready" if state == "submitted" else "purged", "stored"]
+
+
+def test_the_beat_deletes_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = OrganisationFactory(retention_days=1)
+    for _ in range(5):
+        answered(days=2, organisation=clinic)
+    rung: list[str] = []
+    monkeypatch.setattr(upkeep, "ring_now", rung.append)
+    monkeypatch.setattr(retention, "DELETED_AT_ONCE", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(upkeep, "RUN_SECONDS", -1)
+        upkeep.delete_old()
+    assert states().count("purged") == 2
+    assert rung == ["upkeep.delete_old"]  # to go on
+
+    upkeep.delete_old()
+    assert states().count("purged") == 5
+    assert len(rung) == 1
+
+
+def test_a_batch_that_fails_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = OrganisationFactory(retention_days=1)
+    images = [answered(days=2, organisation=clinic) for _ in range(3)]
+    bad = images[1].batch_id
+    real = retention._purge
+
+    def purge(actor: Actor, batch_id: object, *rest: object) -> object:
+        if batch_id == bad:
+            raise ConnectionError
+        return real(actor, batch_id, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(retention, "_purge", purge)
+
+    assert delete_old_photos() == 2
+    assert Image.objects.get(state="ready").batch_id == bad

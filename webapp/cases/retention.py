@@ -1,0 +1,120 @@
+"""Photos are deleted: when somebody asks for it, or once they are older than their clinic keeps them.
+
+The rows say it first, in one transaction; then the files go. A process that dies in between leaves files that nobody
+is shown any more: `webapp.cases.intake.forget_originals` deletes those of every deleted photo once more, when nobody
+who began before can write them any more. What the model answered stays.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import groupby
+
+import structlog
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from ml.classes import CLASSES
+from webapp import storage
+from webapp.accounts.models import Organisation
+from webapp.audit.services import SYSTEM, Actor, record
+from webapp.cases.models import Batch, Case, Image, PartedUpload
+from webapp.cases.parts import give_up_parts
+from webapp.inference.completion import end_images
+from webapp.inference.models import Job, Result
+from webapp.inference.selectors import LIVE
+from webapp.labels.models import Consensus
+from webapp.leases import UNLEASED
+
+logger = structlog.get_logger(__name__)
+DELETED_AT_ONCE = 100
+UNENDED = (Image.State.AWAITING_UPLOAD, Image.State.STORED)
+
+
+def delete_photos(*, actor: Actor, case: Case) -> int:
+    """Delete every photo of a case, for good, whatever is being done with it; gives how many. Twice changes nothing."""
+    return _delete(actor=actor, batch_id=case.batch_id, wanted=case.images.all(), detail="as asked")
+
+
+def delete_old_photos() -> int:
+    """Delete some photos that are older than their clinics keep them, the oldest of each clinic; gives how many."""
+    deleted = 0
+    for organisation in Organisation.objects.filter(retention_days__isnull=False).order_by("pk"):
+        old = _old_photos(organisation)
+        oldest = old.order_by("ended_at").values_list("batch_id", "pk")[:DELETED_AT_ONCE]
+        for batch_id, pairs in groupby(sorted(oldest), key=lambda pair: pair[0]):
+            wanted = old.filter(pk__in=[pk for _, pk in pairs])
+            detail = f"after {organisation.retention_days} days"
+            try:
+                deleted += _delete(actor=SYSTEM, batch_id=batch_id, wanted=wanted, detail=detail)
+            except Exception:  # one batch that fails must not keep the photos of the others
+                logger.exception("photos_not_deleted", batch=str(batch_id))
+    return deleted
+
+
+def _old_photos(organisation: Organisation) -> QuerySet[Image]:
+    """Those whose intake ended before the clinic's period began.
+
+    Not while their batch is being answered, and not those that models are trained with and measured on: those are only
+    deleted when somebody asks for it.
+    """
+    taught = Consensus.objects.filter(image=OuterRef("pk"), dx__in=CLASSES)
+    old = Image.objects.filter(
+        organisation=organisation,
+        state__in=[Image.State.READY, Image.State.REJECTED],
+        ended_at__lt=timezone.now() - timedelta(days=organisation.retention_days or 0),
+    )
+    return old.filter(~Exists(taught)).exclude(batch__state=Batch.State.SUBMITTED)
+
+
+def _delete(*, actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: str) -> int:
+    images = _purge(actor, batch_id, wanted, detail)
+    try:
+        delete_files(images)
+    except Exception as error:  # storage is away: the sweep deletes them
+        logger.warning("files_not_deleted", images=[str(image.pk) for image in images], error=type(error).__name__)
+    return len(images)
+
+
+@transaction.atomic
+def _purge(actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: str) -> Sequence[Image]:
+    """Say that the images of a batch that are `wanted` are deleted, and end what is being done with them."""
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch_id)  # so nobody ends an image or a job of it
+    kept = wanted.filter(batch=batch).exclude(state=Image.State.PURGED).order_by("pk")
+    images = list(kept.select_for_update(of=("self",)))
+    names = [image.pk for image in images]
+    jobs = Job.objects.filter(image__in=names, state__in=LIVE)
+    at_the_model = set(jobs.values_list("image_id", flat=True))
+    now = timezone.now()
+    jobs.update(state=Job.State.CANCELLED, finished_at=now, **UNLEASED)
+    answered = set(Result.objects.filter(image__in=names).values_list("image_id", flat=True))
+    Result.objects.filter(image__in=names).update(heatmap=b"")
+    Image.objects.filter(pk__in=names).update(
+        state=Image.State.PURGED, ended_at=now, advice="", width=0, height=0, original_forgotten=False, **UNLEASED
+    )
+    if ended := [image for image in images if image.state in UNENDED or image.pk in at_the_model]:
+        end_images(batch=batch, ended=ended, failures=sum(image.pk not in answered for image in ended))
+    for case_id, count in Counter(image.case_id for image in images).items():
+        record(
+            actor=actor,
+            action="case.photos_deleted",
+            object_id=case_id,
+            organisation=batch.organisation,
+            detail=f"{count}, {detail}",
+        )
+    return images
+
+
+def delete_files(images: Sequence[Image]) -> None:
+    """Delete every file of photos that are deleted: as received, their parts, and what was made of them."""
+    in_parts = PartedUpload.objects.filter(key__in=[image.upload_key for image in images])
+    for key in in_parts.values_list("key", flat=True):
+        give_up_parts(key=key)
+    drawn = Result.objects.filter(image__in=images).select_related("image").only("release", "image__organisation")
+    for key in (
+        *(key for image in images for key in (image.upload_key, image.clean_key, image.thumbnail_key)),
+        *(result.heatmap_key for result in drawn),
+    ):
+        storage.delete(key)
