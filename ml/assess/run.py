@@ -18,7 +18,7 @@ from ml.assess.report import Assessment
 from ml.bundle import Bundle
 from ml.data.examples import Examples
 from ml.data.images import ImageStore
-from ml.ensemble import Ensemble, heat
+from ml.ensemble import Answers, Ensemble, heat
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import preprocess
 from ml.metrics import Scored
@@ -50,9 +50,12 @@ class _Subject:
     test: Examples
     images: ImageStore
 
-    def answered(self, frames: np.ndarray) -> tuple[Scored, np.ndarray]:
-        """The answers to other frames of the same images, and which of them are told as no lesion, bool (n,)."""
-        answers = self.ensemble.in_batches(prepare(frames, self.bundle.preparation))
+    def answers(self, frames: np.ndarray) -> Answers:
+        """What the members say about frames, of these images or others."""
+        return self.ensemble.in_batches(prepare(frames, self.bundle.preparation))
+
+    def scored(self, answers: Answers) -> tuple[Scored, np.ndarray]:
+        """The answers to frames of the same images, and which of them are told as no lesion, bool (n,)."""
         scored = evaluate.score(answers.logits, self.test, self.bundle.calibration, self.bundle.taxonomy)
         return scored, self.bundle.novelty.is_novel(answers.features)
 
@@ -76,8 +79,9 @@ def assess(
     ensemble = evaluate.ready(bundle.members, cache, bundle.frame)
     subject = _Subject(bundle, ensemble, test, images)
     stage("answering")
-    clean, flagged = subject.answered(test.pixels)
-    heat = _heat(subject, outlines, cache, stage) if outlines else {}
+    unmoved = subject.answers(test.pixels)
+    clean, flagged = subject.scored(unmoved)
+    heat = _heat(subject, unmoved, outlines, stage) if outlines else {}
     degraded = {name: _changed(subject, change, name, stage) for name, change in DEGRADATIONS.items()}
     spoilt = {name: _changed(subject, change, name, stage) for name, change in ARTEFACTS.items()}
     assessment = report.assess(
@@ -98,7 +102,7 @@ def assess(
 
 
 def _changed(subject: _Subject, change: Change, name: str, stage: Stage) -> tuple[Scored, np.ndarray]:
-    """What `answered` gives after a change, which is made on the photo as it was published."""
+    """What `_Subject.scored` gives after a change, which is made on the photo as it was published."""
     stage(name)
 
     def frame(place: int, image_id: str) -> np.ndarray:
@@ -107,37 +111,36 @@ def _changed(subject: _Subject, change: Change, name: str, stage: Stage) -> tupl
 
     with ThreadPoolExecutor(2) as pool:
         frames = list(pool.map(frame, range(len(subject.test)), subject.test.rows["image_id"]))
-    return subject.answered(np.stack(frames))
+    return subject.scored(subject.answers(np.stack(frames)))
 
 
 def _strange(subject: _Subject, kind: str, pictures: int, stage: Stage) -> np.ndarray:
     """Which pictures of a kind that is no lesion are told as such, bool (pictures,)."""
     stage(kind)
     frames = [preprocess(not_lesions.draw(kind, FIRST + seed), subject.bundle.frame) for seed in range(pictures)]
-    answers = subject.ensemble.in_batches(prepare(np.stack(frames), subject.bundle.preparation))
-    return subject.bundle.novelty.is_novel(answers.features)
+    return subject.bundle.novelty.is_novel(subject.answers(np.stack(frames)).features)
 
 
-def _heat(subject: _Subject, outlines: ImageStore, cache: Path, stage: Stage) -> dict[str, np.ndarray]:
+def _heat(subject: _Subject, unmoved: Answers, outlines: ImageStore, stage: Stage) -> dict[str, np.ndarray]:
     """The share of a heatmap's mass inside the lesion, float (n,): of each member's, of all members' together, and of
-    those that know nothing of the lesion.
+    those that know nothing of the lesion. `unmoved` are the answers to the test images as they are.
     """
-    frame, preparation = subject.bundle.frame, subject.bundle.preparation
+    stage("heat")
     drawn = [_framed(mask, subject) for mask in masks.load(subject.test.rows, outlines)]
-    pixels = subject.test.pixels
-    shares = {}
-    for member in subject.bundle.members:
-        stage(f"heat of {member.name}")
-        alone = evaluate.ready([member], cache, frame)
-        answers = alone.in_batches(prepare(pixels, preparation))
-        shares[member.name] = _inside(heat(answers.maps, answers.logits[:, 0].argmax(axis=1)), drawn)
-    stage("heat of all members")
-    width, height = frame
-    side = np.random.default_rng(SEED).choice((-SHIFT, SHIFT), (len(pixels), 2)) * (width, height)
-    moved = [_moved(one, way) for one, way in zip(pixels, side, strict=True)]
+    shares = {
+        member.name: _inside(heat([maps], logits.argmax(axis=1)), drawn)
+        for member, maps, logits in zip(
+            subject.bundle.members, unmoved.maps, unmoved.logits.swapaxes(0, 1), strict=True
+        )
+    }
+    stage("heat of moved pictures")
+    side = np.random.default_rng(SEED).choice((-SHIFT, SHIFT), (len(drawn), 2)) * subject.bundle.frame
+    moved = [_moved(one, way) for one, way in zip(subject.test.pixels, side, strict=True)]
     moved_masks = [_moved(mask.astype(np.uint8), way) > 0 for mask, way in zip(drawn, side, strict=True)]
-    for where, frames, outlined in (("", pixels, drawn), (", moved", np.stack(moved), moved_masks)):
-        answers = subject.ensemble.in_batches(prepare(frames, preparation))
+    for where, answers, outlined in (
+        ("", unmoved, drawn),
+        (", moved", subject.answers(np.stack(moved)), moved_masks),
+    ):
         probabilities = subject.bundle.calibration.stack.probabilities(answers.logits)
         grids = heat(answers.maps, probabilities.argmax(axis=1))
         shares[f"all members{where}"] = _inside(grids, outlined)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import ml.data
-from ml import bundle
+from ml import bundle, evaluate
 from ml.assess import not_lesions, report, run
 from ml.assess.artefacts import ARTEFACTS
 from ml.assess.degradations import DEGRADATIONS
@@ -20,6 +20,8 @@ from ml.cli import main
 from ml.data import examples, splits
 from ml.data.images import ImageStore
 from ml.data.table import Dataset
+from ml.ensemble import Answers, Ensemble, heat
+from ml.segmentation.focus import heat_inside
 from ml.synthetic import draw
 
 LESIONS = 7 * 12
@@ -68,6 +70,31 @@ def test_every_part_is_measured_on_the_test_split(
     assert told[0] == "answering"
     report.write(assessment, scored, tmp_path / "report")
     assert "jpeg 30" in (tmp_path / "report" / "assessment.md").read_text()
+
+
+def test_the_images_as_they_are_are_asked_about_once(
+    published: Path, tiny_bundle: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(not_lesions, "KINDS", {})
+    monkeypatch.setattr(run, "DEGRADATIONS", {})
+    monkeypatch.setattr(run, "ARTEFACTS", {})
+    loaded, dataset = bundle.load(tiny_bundle), divided(published)
+    test = examples.load(dataset.split("test"), dataset.images, loaded.frame)
+    answers = evaluate.ready(loaded.members, cache, loaded.frame).in_batches(test.pixels)
+    asked: list[bool] = []
+    in_batches = Ensemble.in_batches
+
+    def watched(self: Ensemble, frames: np.ndarray) -> Answers:
+        asked.append(np.array_equal(frames, test.pixels))
+        return in_batches(self, frames)
+
+    monkeypatch.setattr(Ensemble, "in_batches", watched)
+    masks = ImageStore(published / "masks")
+    assessment, _ = run.assess(loaded, test, dataset.images, cache, outlines=masks)
+    assert asked == [True, False]  # as they are, and moved
+    mask = cv2.imread(str(published / "masks" / "S_0_segmentation.png"), cv2.IMREAD_GRAYSCALE) > 0
+    shares = [heat_inside(grid, mask) for grid in heat(answers.maps, answers.logits[:, 0].argmax(axis=1))]
+    assert assessment.heat["tiny"].value == pytest.approx(np.mean(shares), abs=5e-3)
 
 
 def test_the_report_says_what_the_table_says_and_leaves_out_what_was_seen(
