@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from ml.evaluate import SeenError
+from ml.imaging.preprocess import VERSION
 from ml.metrics import DRAWS, Measured, interval, lesion_weights
 from ml.segmentation.masks import Outlined
 from ml.segmentation.segmenter import Segmenter, outline
@@ -44,7 +45,8 @@ def measure(values: np.ndarray, lesions: np.ndarray, draws: int = DRAWS, seed: i
 
 
 def evaluate(segmenter: Segmenter, outlined: Outlined) -> dict[str, Any]:
-    """What a manifest keeps, on the images that the segmenter has not seen: counts and metrics as plain numbers.
+    """What a manifest keeps, on the images that the segmenter has not seen: the version of the frames that it was asked
+    about, and counts and metrics as plain numbers.
 
     Raises SeenError when it has seen every image.
     """
@@ -57,7 +59,13 @@ def evaluate(segmenter: Segmenter, outlined: Outlined) -> dict[str, Any]:
         name: {key: round(value, 4) for key, value in vars(measured).items()}
         for name, measured in measure(values, kept.lesions).items()
     }
-    return {"images": len(kept), "lesions": len(set(kept.lesions)), "dropped_seen": dropped, "metrics": metrics}
+    return {
+        "frames": VERSION,
+        "images": len(kept),
+        "lesions": len(set(kept.lesions)),
+        "dropped_seen": dropped,
+        "metrics": metrics,
+    }
 
 
 def _jaccard(found: np.ndarray, truth: np.ndarray) -> float:

@@ -15,12 +15,13 @@ from PIL import Image
 
 from ml import bundle
 from ml.data.errors import DataError
+from ml.imaging.preprocess import VERSION
 from ml.progress import JsonProgress
-from ml.segmentation import fitting, masks, measure, network
+from ml.segmentation import card, fitting, masks, measure, network
 from ml.segmentation.commands import add_commands
 from ml.segmentation.fitting import Batches, Settings
 from ml.segmentation.masks import Outlined
-from ml.segmentation.segmenter import Segmenter, outline
+from ml.segmentation.segmenter import Segmenter, outline, shipped
 from ml.segmentation.views import view
 
 LESIONS_OF_A_CLASS = 14
@@ -97,9 +98,9 @@ def test_one_command_makes_a_segmenter_and_another_measures_it(
     assert manifest["test"]["images"] + manifest["test"]["dropped_seen"] == 2 * of_class
     assert manifest["data_hash"] == bundle.sha256(published / "small_metadata.csv")
     assert "non-commercial" in manifest["licence"]
-    card = (output / "model_card.md").read_text()
-    assert f"{manifest['test']['metrics']['mean_jaccard']['value']:.3f}" in card
-    assert "1 epochs of 16 images" in card
+    written = (output / "model_card.md").read_text()
+    assert f"{manifest['test']['metrics']['mean_jaccard']['value']:.3f}" in written
+    assert "1 epochs of 16 images" in written
 
     capsys.readouterr()
     run("segment-evaluate", "--segmenter", str(output), "--data", str(published))
@@ -118,6 +119,13 @@ def test_one_command_makes_a_segmenter_and_another_measures_it(
     run("segment-train", *arguments, "--epochs", "50", "--output", str(again))
     assert (again / "segmenter.npz").read_bytes() == (output / "segmenter.npz").read_bytes()
     assert json.loads((again / "manifest.json").read_text())["settings"]["epochs_done"] == 1
+
+
+def test_what_ships_was_measured_on_the_frames_of_this_version() -> None:
+    shipped_one = shipped()
+    manifest = json.loads((shipped_one / "manifest.json").read_text())
+    assert manifest["test"]["frames"] == VERSION, "Run `python -m ml segment-evaluate`, and keep what it prints."
+    assert (shipped_one / "model_card.md").read_text() == card.write(manifest)
 
 
 class Recorder(JsonProgress):
