@@ -1,10 +1,11 @@
-"""One case as a provider reads it: pictures, the model's answer, where that came from, and its release."""
+"""One case as a provider reads it: pictures, the model's answer, where that came from, its release, its deletion."""
 
 import uuid
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -13,7 +14,8 @@ from webapp.audit.models import Event
 from webapp.audit.services import record
 from webapp.cases import selectors
 from webapp.cases.fields import FieldError, notes
-from webapp.cases.models import Case
+from webapp.cases.models import Case, Image
+from webapp.cases.retention import delete_photos
 from webapp.cases.review import release_case
 from webapp.errors import Problem
 from webapp.inference.selectors import image_answer, with_answers
@@ -46,6 +48,7 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
             for answer in answers.values()
         ),
         "others": [row for row in found.results.all() if row != found.answer],
+        "undeleted": sum(image.state != Image.State.PURGED for image in images),
         "previous": previous,
         "following": following,
         "history": Event.objects.filter(object_id__in=seen_as)
@@ -71,5 +74,20 @@ def release(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
             else "No e-mail address is known, so nobody was told."
         )
         messages.success(request, f"The result was released. {told}")
+    return _back(request, case_id)
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def delete(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """Delete the photos of a case."""
+    found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
+    delete_photos(actor=actor_of(request), case=found)
+    messages.success(request, "The photos of this case were deleted.")
+    return _back(request, case_id)
+
+
+def _back(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """To the case's page, with the filters that it was opened under."""
     query = request.GET.urlencode()
-    return redirect(f"{request.path.removesuffix('release/')}{'?' if query else ''}{query}")
+    return redirect(f"{reverse('cases:case', args=[case_id])}{'?' if query else ''}{query}")

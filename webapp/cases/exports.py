@@ -82,7 +82,8 @@ def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
 def _row(case: Case, thresholds: "_Thresholds", ended: bool) -> Iterator[Any]:
     images = case.images.all()
     result = case.answer
-    refused = [image.reason or image.state for image in images if image.state in REFUSED]
+    unused = REFUSED if result else (*REFUSED, Image.State.PURGED)
+    refused = [image.reason or image.state for image in images if image.reason or image.state in unused]
     yield from (case.external_id, case.patient.external_id, case.lesion_id, case.age, case.sex)
     yield from (case.anatom_site, case.capture, len(images))
     yield result.images if result else 0

@@ -18,6 +18,7 @@ urlpatterns = [
     path("batches/<uuid:batch_id>/rescore/", views.again, {"what": "newer"}, name="batch_rescore"),
     path("cases/<uuid:case_id>/", case_views.case, name="case"),
     path("cases/<uuid:case_id>/release/", case_views.release, name="case_release"),
+    path("cases/<uuid:case_id>/photos/delete/", case_views.delete, name="case_photos_delete"),
     path("images/<uuid:image_id>/override/", views.override, name="image_override"),
     path("images/<uuid:image_id>/<str:kind>/", image_views.image_file, name="image_file"),
     path("uploads/<str:token>", put_upload, name="put_upload"),

@@ -171,6 +171,7 @@ def disagreements(organisation: Organisation) -> "QuerySet[Image]":
         Image.objects.filter(organisation=organisation, consensus=None)
         .annotate(answers=Count("labels", filter=Q(labels__state=Label.State.SUBMITTED)))
         .filter(answers=MOST)
+        .exclude(state=Image.State.PURGED)
         .select_related("case")
         .prefetch_related("labels")
         .order_by("created_at", "pk")

@@ -75,7 +75,7 @@ def submit_label(*, actor: Actor, annotator: User, image: Image, dx: str, confid
     """Record what an annotator says of an image that they were shown, and settle it if two agree.
 
     Answering twice gives the first answer again. Raises Problem `not_assigned` for an image that the annotator was
-    not shown, and `image_settled` when others have settled it after their 30 minutes were over.
+    not shown, and `image_settled` when others have settled it after their 30 minutes were over, or it was deleted.
     """
     image = _lock(image)
     given = Label.objects.filter(image=image, annotator=annotator).first()
@@ -85,7 +85,7 @@ def submit_label(*, actor: Actor, annotator: User, image: Image, dx: str, confid
         raise Problem("not_assigned", "This image is not in your queue. Go on with the next one.", status=404)
     if not needs_answers(image):
         Assignment.objects.filter(image=image, annotator=annotator).delete()
-        raise Problem("image_settled", "Others have settled this image in the meantime. Go on with the next one.")
+        raise Problem("image_settled", "Others have settled this image, or it was deleted. Go on with the next one.")
     label = Label.objects.create(image=image, annotator=annotator, dx=dx, confidence=confidence, note=note.strip())
     Assignment.objects.filter(image=image, annotator=annotator).delete()
     record(actor=actor, action="label.submitted", object_id=image.pk, organisation=image.organisation)

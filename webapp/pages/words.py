@@ -91,6 +91,7 @@ STATES: dict[str, StateWords] = {
 ACTIONS: dict[str, str] = {
     "case.viewed": "Viewed the case",
     "case.released": "Released the result",
+    "case.photos_deleted": "Deleted the photos",
     "case.results_exported": "Took the result away",
     "image.viewed": "Viewed a picture",
     "image.quality_overridden": "Used a picture against the quality check",

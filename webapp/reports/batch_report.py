@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from django.db.models import Count, Prefetch
+from django.db.models import Count, Prefetch, Q
 from django.utils import timezone
 
 from webapp.cases.models import Batch, Case, Image
@@ -101,7 +101,8 @@ def _review(case: Case) -> str:
 
 def _failures(batch: Batch) -> Iterator[tuple[str, int]]:
     """Why images ended without a result, and how many; the commonest first."""
-    refused = batch.images.filter(state__in=UNUSED).exclude(batch__state=Batch.State.OPEN)
+    unused = Q(state__in=UNUSED) | Q(state=Image.State.PURGED, results=None)
+    refused = batch.images.filter(unused).exclude(batch__state=Batch.State.OPEN)
     reasons = Counter[str]()
     for state, reason, count in refused.order_by().values_list("state", "reason").annotate(Count("pk")):
         reasons[_words(reason) if reason else STATES[state].word] += count

@@ -82,7 +82,7 @@ def _answer(result: Answer) -> dict[str, Any]:
 def _picture(case: Case, image: Image, number: int) -> dict[str, Any]:
     answer = image_answer(image, case) if case.answer else None
     wanted = [(partial(storage.read, image.clean_key), f"Picture {number} of the lesion")] if image.width else []
-    if answer:
+    if answer and image.width:
         wanted.append((partial(heatmap_of, answer), HEATMAP))
     files = [{"bytes": list(small), "alt": words} for read, words in wanted if (small := _printable(read))]
     size = f", {image.width} × {image.height} pixels" if image.width else ""
@@ -96,12 +96,14 @@ def _picture(case: Case, image: Image, number: int) -> dict[str, Any]:
 
 def _notes(image: Image, answer: Answer | None) -> Iterator[str]:
     """What there is to say of a picture, and its own answer where that is not the case's."""
-    if image.state != Image.State.READY:
+    if image.state == Image.State.READY:
+        if image.quality and image.quality_overridden_by_id:
+            yield "Used against the advice of the quality check:"
+        yield from (flag["advice"] for flag in image.quality)
+    elif image.deleted_at:
+        yield f"{STATES[image.state].word}, {wording.when(image.deleted_at)}."
+    else:
         yield f"{STATES[image.state].word}. {image.advice}".strip()
-        return
-    if image.quality and image.quality_overridden_by_id:
-        yield "Used against the advice of the quality check:"
-    yield from (flag["advice"] for flag in image.quality)
     if answer:
         yield (
             f"On its own: {class_name(answer.top_class)}, "

@@ -54,17 +54,36 @@ def upload_of(image: Image, *, size: int | None = None) -> dict[str, Any] | None
     return asdict(storage.upload_target(image.upload_key, size=size))
 
 
+class DeletedAt(serializers.DateTimeField):
+    """When a photo was deleted."""
+
+    def __init__(self) -> None:
+        super().__init__(read_only=True, allow_null=True, help_text="When the photo was deleted; null while it was not")
+
+
 class ImageSerializer(serializers.ModelSerializer[Image]):
     """One image of a batch, and where its file goes while it is awaited."""
 
     case = serializers.UUIDField(source="case_id")
     case_id = serializers.CharField(source="case.external_id", help_text="Your id of the case")
     what_to_do = serializers.CharField(source="advice", help_text="About the refusal, in a sentence")
+    deleted_at = DeletedAt()
     upload = serializers.SerializerMethodField()
 
     class Meta:
         model = Image
-        fields = ["id", "case", "case_id", "filename", "state", "reason", "what_to_do", "quality", "upload"]
+        fields = [
+            "id",
+            "case",
+            "case_id",
+            "filename",
+            "state",
+            "reason",
+            "what_to_do",
+            "quality",
+            "deleted_at",
+            "upload",
+        ]
         extra_kwargs = {"reason": REASON}
 
     @extend_schema_field(UploadSerializer(allow_null=True))

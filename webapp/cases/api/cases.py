@@ -1,4 +1,4 @@
-"""Cases: their results, and their release to the patient."""
+"""Cases: their results, their release to the patient, and the deletion of their photos."""
 
 from typing import Any
 
@@ -16,6 +16,7 @@ from webapp.cases.api.filters import CaseFilter
 from webapp.cases.api.requests import ReleaseRequest
 from webapp.cases.api.results import CaseDetailSerializer, CaseSerializer
 from webapp.cases.models import Case
+from webapp.cases.retention import delete_photos
 from webapp.cases.review import release_case
 from webapp.inference.selectors import with_answers
 
@@ -56,6 +57,17 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
         options = ReleaseRequest(data=request.data)
         options.is_valid(raise_exception=True)
         release_case(actor=actor_of(request), case=self.get_object(), note=options.validated_data["note"])
+        return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(
+        summary="Delete the photos of a case, for good",
+        description="Every picture and heatmap of the case goes, whatever is being done with it; its results stay. The "
+        "images are `purged` from then on, and `deleted_at` says since when. To repeat the call changes nothing.",
+        responses=CaseDetailSerializer,
+    )
+    @action(detail=True, methods=["delete"])
+    def photos(self, request: Request, pk: str) -> Response:
+        delete_photos(actor=actor_of(request), case=self.get_object())
         return Response(self.get_serializer(self.get_object()).data)
 
     def _viewed(self, name: str, object_id: object) -> None:

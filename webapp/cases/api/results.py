@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from ml.classes import DISPLAY_NAMES
-from webapp.cases.api.answers import REASON
+from webapp.cases.api.answers import REASON, DeletedAt
 from webapp.cases.exports import NOTICE
 from webapp.cases.models import Case, Image
 from webapp.inference.models import Answer, CaseResult, Result
@@ -108,6 +108,7 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
 
     what_to_do = serializers.CharField(source="advice", help_text="About the refusal, in a sentence")
     quality_overridden = serializers.SerializerMethodField(help_text="Used against the advice of the quality check")
+    deleted_at = DeletedAt()
     image_url = serializers.SerializerMethodField(help_text="The picture without metadata, as the model saw it")
     heatmap_url = serializers.SerializerMethodField(help_text="Where the model looked")
     result = serializers.SerializerMethodField()
@@ -126,6 +127,7 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
             "sha256",
             "width",
             "height",
+            "deleted_at",
             "image_url",
             "heatmap_url",
             "result",
@@ -142,7 +144,7 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
 
     @extend_schema_field(serializers.URLField(allow_null=True))
     def get_heatmap_url(self, image: Image) -> str | None:
-        return self._url("api:image-heatmap", image) if image_answer(image, image.case) else None
+        return self._url("api:image-heatmap", image) if image.width and image_answer(image, image.case) else None
 
     @extend_schema_field(ImageResultSerializer(allow_null=True))
     def get_result(self, image: Image) -> Mapping[str, Any] | None:
