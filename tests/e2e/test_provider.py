@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import FilePayload, Page, expect
 
-from deploy.local.clinic import Photo
+from deploy.local.clinic import Clinic, Photo
 from tests.e2e.conftest import DESKTOP, PHONE, Site, assert_accessible
 
 DONE_MS = 60_000
@@ -83,6 +83,21 @@ def test_a_zip_with_a_table_becomes_cases(site: Site, photos: list[Photo], open_
     submit(page)
     expect(page.locator("a[id^=case-]")).to_have_count(2)
     assert_accessible(page)
+
+
+def test_a_button_stays_while_the_page_is_renewed(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    batch = clinic.post("batches", {"cases": [photos[7].manifest()]})
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    page.hover("main button:has-text('Submit')")
+    page.mouse.down()
+    with page.expect_response(lambda response: response.url.endswith(f"/{batch['id']}/")):
+        page.evaluate("htmx.trigger(document.body, 'batch-changed')")  # as a finished check does
+    expect(page.locator("#changing.htmx-request, #changing.htmx-swapping, #changing.htmx-settling")).to_have_count(0)
+    page.mouse.up()
+    expect(page.locator("main")).to_contain_text("Completed", timeout=DONE_MS)
 
 
 def test_a_table_with_mistakes_stores_nothing(site: Site, photos: list[Photo], open_page: Callable[..., Page]) -> None:

@@ -74,18 +74,24 @@ def batch_progress(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     found = _own(request, batch_id)
     context = _progress(found)
     response = render(request, "cases/_progress.html", context)
-    if request.GET.get("seen") != context["stamp"]:
-        response["HX-Trigger"] = "batch-changed"
+    seen = request.GET.get("seen", "")
+    if seen != context["stamp"]:
+        same_buttons = seen.startswith(f"{context['buttons']}/")
+        response["HX-Trigger"] = "batch-changed" if same_buttons else "batch-changed, actions-changed"
     if found.finished_at is not None:
         response.status_code = STOP_POLLING
     return response
 
 
 def _progress(found: Batch) -> dict[str, object]:
-    """What the progress part shows. `stamp` changes whenever the list of cases may have."""
+    """What the progress part shows. `stamp` changes whenever the list of cases may have.
+
+    It begins with `buttons`, which change only when they must: one that is replaced while it is pressed does nothing.
+    """
     state: Progress = progress(found)
-    checking = state.images[Image.State.STORED]
+    checking, awaited = state.images[Image.State.STORED], state.images[Image.State.AWAITING_UPLOAD]
     archive = Archive.objects.filter(batch=found).first()
+    buttons = f"{found.state}-{awaited > 0}-{state.total > 0}"
     return {
         "batch": found,
         "progress": state,
@@ -93,7 +99,8 @@ def _progress(found: Batch) -> dict[str, object]:
         "archive": archive,
         "advice_counts": [(code, state.advice[code]) for code in ADVICE],
         "answered": any(state.advice.values()),
-        "stamp": f"{found.state}-{state.total}-{state.done}-{checking}-{archive.state if archive else ''}",
+        "buttons": buttons,
+        "stamp": f"{buttons}/{state.total}-{state.done}-{checking}-{archive.state if archive else ''}",
     }
 
 

@@ -88,11 +88,14 @@ def test_progress_is_a_part_of_a_page_that_stops_when_the_batch_ends(client: Cli
     first = client.get(reverse("cases:batch_progress", args=[running.pk]))
     stamp = first.context["stamp"]
     again = client.get(reverse("cases:batch_progress", args=[running.pk]), {"seen": stamp})
+    ImageFactory(case__batch=running, ready=True)
+    further = client.get(reverse("cases:batch_progress", args=[running.pk]), {"seen": stamp})
 
     assert first.status_code == 200
     assert "0 of 1 image done" in first.content.decode()
-    assert first["HX-Trigger"] == "batch-changed"
+    assert first["HX-Trigger"] == "batch-changed, actions-changed"
     assert "HX-Trigger" not in again
+    assert further["HX-Trigger"] == "batch-changed"  # the buttons are the same, so they stay as they are
     assert client.get(reverse("cases:batch_progress", args=[ended.pk])).status_code == 286
 
 
