@@ -79,7 +79,7 @@ class Runtime:
         """Decodes one image file to the size of the frame, in its own shape: uint8 RGB (rows, columns, 3); see
         `ml.imaging.preprocess.fit`. Raises ImageRefused.
         """
-        return fit(decode(data).image, self._frame)
+        return fit(decode(data).pixels, self._frame)
 
     def predict(self, batch: Sequence[np.ndarray]) -> list[Prediction]:
         """Predictions in the order of what `prepare` gave.

@@ -1,8 +1,8 @@
 """Object storage: one flow for a local folder and for S3.
 
 Keys: `uploads/…` as received (deleted after intake), `archives/…` to be unpacked (deleted after that), `parts/…` of
-both until they are joined (in a local folder), `images/…` and `thumbnails/…` derivatives, `heatmaps/…` of
-older results, `bundles/<SHA-256>/…`, `snapshots/…`; `health/…` for a moment, by the probes.
+both until they are joined (in a local folder), `images/…` without metadata, `thumbnails/…` and `heatmaps/…` of
+older images and results, `bundles/<SHA-256>/…`, `snapshots/…`; `health/…` for a moment, by the probes.
 """
 
 import uuid

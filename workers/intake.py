@@ -1,6 +1,7 @@
-"""Inspects uploaded images: type, safety, quality; stores derivatives without metadata; unpacks archives."""
+"""Inspects uploaded images: type, safety, quality; stores them without metadata; unpacks archives."""
 
 import fcntl
+import hashlib
 import tempfile
 import time
 import uuid
@@ -13,7 +14,7 @@ import structlog
 from django.conf import settings
 
 from ml.imaging.decode import Decoded, decode
-from ml.imaging.derivatives import derivatives
+from ml.imaging.derivatives import clean
 from ml.imaging.quality import check
 from ml.imaging.refusal import ImageRefused
 from webapp import storage
@@ -79,12 +80,12 @@ def _settle(found: Sequence[tuple[Image, Found]], token: uuid.UUID) -> None:
 
 
 def inspect(image: Image) -> Found:
-    """Look at one image, and store its derivatives. Raises whatever storage does where it is away."""
+    """Look at one image, and store what is kept of it. Raises whatever storage does where it is away."""
     try:
         data = storage.read(image.upload_key, limit=settings.UPLOAD_MAX_BYTES + 1)
         if len(data) > settings.UPLOAD_MAX_BYTES:
             raise ImageRefused("too_large_bytes")
-        return _judged(image, decode(data))
+        return _judged(image, decode(data), hashlib.sha256(data).hexdigest())
     except FileNotFoundError:
         refusal = ImageRefused("empty")
     except ImageRefused as refused:
@@ -92,14 +93,13 @@ def inspect(image: Image) -> Found:
     return Found(code=refusal.code, advice=refusal.message)
 
 
-def _judged(image: Image, picture: Decoded) -> Found:
-    """Store the derivatives of a picture, and judge its quality."""
-    made = derivatives(picture.image)
-    storage.write(image.clean_key, made.clean)
-    storage.write(image.thumbnail_key, made.thumbnail)
-    flags = [asdict(flag) for flag in check(picture.image).flags]
+def _judged(image: Image, picture: Decoded, sha256: str) -> Found:
+    """Store a picture without metadata, and judge its quality. `sha256` is of the file as it was received."""
+    storage.write(image.clean_key, clean(picture))
+    height, width = picture.pixels.shape[:2]
+    flags = [asdict(flag) for flag in check(picture.pixels).flags]
     first = flags[0] if flags else {"code": "", "advice": ""}
-    return Found(picture.sha256, made.width, made.height, flags, first["code"], first["advice"])
+    return Found(sha256, width, height, flags, first["code"], first["advice"])
 
 
 @task(Task.EXPAND, soft_limit=1800, hard_limit=1860)

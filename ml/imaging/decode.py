@@ -1,6 +1,7 @@
 """Bytes from a stranger into pixels that can be trusted.
 
-Only pixels come out: no metadata, no bytes of the file. The type is told by content, the size is read from the header
+Only the picture comes out, never metadata: as pixels and, of an ordinary JPEG, as a file that is rewritten without
+loss (see `ml.imaging.jpeg`). The type is told by content, the size is read from the header
 before any pixel is decoded, and only the decoders named here can be reached.
 
 Several pictures in one file: an animation (APNG, animated WebP), a TIFF with a second full page and a multi-frame DICOM
@@ -13,16 +14,18 @@ process of its own, see `ml.imaging.heif`) 2 s; DICOM with JPEG 2000, the slowes
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ml.imaging.colour import to_eight_bit, to_srgb
 from ml.imaging.heif import read_heif
+from ml.imaging.jpeg import bare
 from ml.imaging.refusal import ImageRefused
 from ml.imaging.sniff import Kind, sniff
-from ml.imaging.still import MIN_SIDE, read_still
+from ml.imaging.still import MIN_SIDE, open_still
 
 MAX_BYTES = 25 * 1024 * 1024
 WORKING_SIDE = 2048  # longest side, in pixels, of a decoded image
@@ -43,16 +46,22 @@ _SWAPS_SIDES = {_UPRIGHT[5], _UPRIGHT[6], _UPRIGHT[7], _UPRIGHT[8]}
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture taken in: `image` is upright 8-bit sRGB, longest side at most `WORKING_SIDE`, with no metadata.
+    """A picture taken in: `pixels` are upright 8-bit sRGB (rows, columns, 3), longest side at most `WORKING_SIDE`.
 
-    `width` and `height` are those of the file, in pixels, upright. `sha256` is the hex digest of the file's bytes.
+    `width` and `height` are those of the file, in pixels, upright. `jpeg` is a file of these very pixels, without
+    metadata, where the picture came as an ordinary JPEG of that size; else it is empty.
     """
 
-    image: Image.Image
+    pixels: NDArray[np.uint8]
     kind: Kind
     width: int
     height: int
-    sha256: str
+    jpeg: bytes = b""
+
+    @property
+    def image(self) -> Image.Image:
+        """The pixels as a picture of Pillow's, with no metadata."""
+        return Image.fromarray(self.pixels)
 
 
 def decode(data: bytes) -> Decoded:
@@ -68,8 +77,11 @@ def decode(data: bytes) -> Decoded:
         elif kind == "heif":
             image = read_heif(data)
         else:
-            image = read_still(data, _PILLOW_FORMATS[kind])
-        return _finish(image, kind, data)
+            image = open_still(data, _PILLOW_FORMATS[kind])
+            if kind == "jpeg" and (taken := _as_it_is(image, data)):
+                return taken
+            image.load()
+        return _finish(image, kind)
     except ImageRefused:
         raise
     except MemoryError as error:
@@ -78,7 +90,15 @@ def decode(data: bytes) -> Decoded:
         raise ImageRefused("corrupt", type(error).__name__) from error
 
 
-def _finish(image: Image.Image, kind: Kind, data: bytes) -> Decoded:
+def _as_it_is(image: Image.Image, data: bytes) -> Decoded | None:
+    """A JPEG that needs neither shrinking nor turning nor other colours; None for any other."""
+    if max(image.size) > WORKING_SIDE or image.info.get("icc_profile") or _orientation(image) in _UPRIGHT:
+        return None
+    made = bare(data, image.size)
+    return Decoded(made[1], "jpeg", *image.size, made[0]) if made else None
+
+
+def _finish(image: Image.Image, kind: Kind) -> Decoded:
     """Shrink first, so that turning and colour conversion work on a small picture."""
     width, height = image.size
     profile = image.info.get("icc_profile")
@@ -91,9 +111,7 @@ def _finish(image: Image.Image, kind: Kind, data: bytes) -> Decoded:
         image = image.transpose(turn)
         if turn in _SWAPS_SIDES:
             width, height = height, width
-    bare = Image.new("RGB", image.size)  # a new image has no `info`, so nothing of the file can follow the pixels
-    bare.paste(to_srgb(image, profile))
-    return Decoded(bare, kind, width, height, hashlib.sha256(data).hexdigest())
+    return Decoded(np.asarray(to_srgb(image, profile)), kind, width, height)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -1,49 +1,36 @@
-"""The only pictures that are kept and shown: new JPEG files made from pixels alone."""
+"""The only pictures that are kept and shown: JPEG files of pixels alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from io import BytesIO
+import cv2
+import simplejpeg
 
-from PIL import Image
+from ml.imaging.decode import Decoded
+from ml.imaging.jpeg import encode
 
-CLEAN_SIDE = 2048  # pixels, longest side
-THUMBNAIL_SIDE = 320
+THUMBNAIL_SIDE = 320  # pixels, longest side
 CLEAN_QUALITY = 95
 THUMBNAIL_QUALITY = 85
 
 
-@dataclass(frozen=True)
-class Derivatives:
-    """Two baseline JPEG files of one picture, without EXIF, GPS, XMP, IPTC, ICC profile or comment."""
+def clean(picture: Decoded) -> bytes:
+    """The picture as a baseline JPEG, without EXIF, GPS, XMP, IPTC, ICC profile or comment.
 
-    clean: bytes
-    thumbnail: bytes
-    width: int  # of `clean`, in pixels
-    height: int
+    What came as an ordinary JPEG keeps its pixels to the last bit.
+    """
+    return picture.jpeg or encode(picture.pixels, CLEAN_QUALITY)
 
 
-def derivatives(image: Image.Image) -> Derivatives:
-    """`clean` (longest side at most 2048 pixels) and `thumbnail` (at most 320) of an RGB `image`; never enlarged."""
-    clean = _bare(image, CLEAN_SIDE, Image.Resampling.LANCZOS)
-    return Derivatives(
-        clean=_jpeg(clean, CLEAN_QUALITY),
-        thumbnail=_jpeg(_bare(clean, THUMBNAIL_SIDE, Image.Resampling.HAMMING), THUMBNAIL_QUALITY),
-        width=clean.width,
-        height=clean.height,
-    )
+def thumbnail(clean: bytes) -> bytes:
+    """A JPEG of what `clean` gave whose longest side is at most `THUMBNAIL_SIDE`; never enlarged.
 
-
-def _bare(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
-    """A copy that shares nothing with `image` but its pixels: Pillow writes a comment or profile found in `info`."""
-    bare = Image.new("RGB", image.size)
-    bare.paste(image)
-    bare.thumbnail((side, side), resampling)
-    return bare
-
-
-def _jpeg(image: Image.Image, quality: int) -> bytes:
-    """4:4:4, because halved colour resolution blurs the small colour differences that a lesion is judged by."""
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=quality, subsampling=0)
-    return buffer.getvalue()
+    Raises ValueError where `clean` is no JPEG.
+    """
+    # The decoder's own scaling goes no further down than twice the size, so that the last step smooths as it should.
+    pixels = simplejpeg.decode_jpeg(clean, "RGB", min_width=2 * THUMBNAIL_SIDE, min_height=2 * THUMBNAIL_SIDE)
+    height, width = pixels.shape[:2]
+    scale = THUMBNAIL_SIDE / max(height, width)
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return encode(pixels, THUMBNAIL_QUALITY)

@@ -26,20 +26,22 @@ border.
 """
 
 
-def fit(image: Image.Image, size: Size = FRAME) -> np.ndarray:
+def fit(image: Image.Image | np.ndarray, size: Size = FRAME) -> np.ndarray:
     """The photo as large as it fits into the frame, in its own orientation and shape.
 
-    `image` is RGB with its EXIF orientation already applied. Gives uint8 RGB (rows, columns, 3): (height, width) of
-    the frame for a 4:3 landscape photo, (width, height) for a 3:4 portrait one, and less in one direction for any
-    other, so that the shape still tells how the photo was held and what of the frame it fills.
+    `image` is RGB with its EXIF orientation already applied, a picture or its pixels. Gives uint8 RGB (rows, columns,
+    3): (height, width) of the frame for a 4:3 landscape photo, (width, height) for a 3:4 portrait one, and less in one
+    direction for any other, so that the shape still tells how the photo was held and what of the frame it fills.
     """
-    width, height = size if image.width >= image.height else size[::-1]
-    scale = min(width / image.width, height / image.height)
-    columns, rows = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
+    high, wide = pixels.shape[:2]
+    width, height = size if wide >= high else size[::-1]
+    scale = min(width / wide, height / high)
+    columns, rows = max(1, round(wide * scale)), max(1, round(high * scale))
     if columns > width * (1 - ALMOST) and rows > height * (1 - ALMOST):
         columns, rows = width, height
     smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(np.asarray(image.convert("RGB")), (columns, rows), interpolation=smooth), np.uint8)
+    return np.asarray(cv2.resize(pixels, (columns, rows), interpolation=smooth), np.uint8)
 
 
 def framed(pixels: np.ndarray, size: Size = FRAME) -> np.ndarray:
@@ -64,7 +66,7 @@ def unframed(grid: np.ndarray, shape: tuple[int, ...], size: Size = FRAME) -> np
     return np.ascontiguousarray(np.rot90(grid, k=-1)) if portrait else grid
 
 
-def preprocess(image: Image.Image, size: Size = FRAME) -> np.ndarray:
+def preprocess(image: Image.Image | np.ndarray, size: Size = FRAME) -> np.ndarray:
     """The frame for one image: uint8 RGB, shape (height, width, 3). `image` as for `fit`."""
     return framed(fit(image, size), size)
 

@@ -28,6 +28,16 @@ def read_still(data: bytes, pillow_format: str, *, stored_as_rgb: bool = False) 
 
     Raises `ImageRefused`, or whatever Pillow raises for a damaged file.
     """
+    image = open_still(data, pillow_format)
+    if stored_as_rgb and isinstance(image, JpegImagePlugin.JpegImageFile) and _read_as_ycbcr_by_default(image):
+        image.draft("YCbCr", image.size)  # so that the decoder leaves the channels alone
+        return Image.frombytes("RGB", image.size, image.tobytes())
+    image.load()
+    return image
+
+
+def open_still(data: bytes, pillow_format: str) -> Image.Image:
+    """The first picture of `data`, not decoded yet. Raises as `read_still` does."""
     if pillow_format == "JPEG":
         _check_jpeg(data)
     elif pillow_format == "PNG" and sum(map(data.count, (b"iCCP", b"zTXt", b"iTXt"))) > MAX_PNG_PACKED_CHUNKS:
@@ -41,10 +51,6 @@ def read_still(data: bytes, pillow_format: str, *, stored_as_rgb: bool = False) 
         _check_tiff(image)
     elif pillow_format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
         raise ImageRefused("several_images", "animation")
-    if stored_as_rgb and isinstance(image, JpegImagePlugin.JpegImageFile) and _read_as_ycbcr_by_default(image):
-        image.draft("YCbCr", image.size)  # so that the decoder leaves the channels alone
-        return Image.frombytes("RGB", image.size, image.tobytes())
-    image.load()
     return image
 
 

@@ -1,12 +1,12 @@
 """The shipped bundle behind LitServe, behind BentoML and behind LesionLens: `python -m tests.bench.peers`.
 
 The same client offers the same photos over the same connections to each, first as fast as they are taken, then at
-given rates. The peers answer in the request: they decode, ask the model and keep nothing. LesionLens takes a photo
-in one call of its own and three of its batch (which is announced, whose uploads are said to be complete, which is
-submitted), and answers later, so its time runs from the first byte to the moment when the result is in the database. In
-that time it also checks the photo's quality, strips what a camera wrote into it, makes a smaller copy, a thumbnail and
-a heatmap, and writes every step to a durable database, which no peer does. Then each is killed with SIGKILL, with every
-process of it, and started again while photos come in.
+given rates. The peers answer in the request: they decode, ask the model and keep nothing. LesionLens takes a photo in
+one call of its own and three of its batch (which is announced, whose uploads are said to be complete, which is
+submitted), and answers later, so its time runs from the first byte to the moment when the result is in the database.
+In that time it also checks the photo's quality, strips what a camera wrote into it, makes a heatmap, and writes every
+step to a durable database, which no peer does. Then each is killed with SIGKILL, with every process of it, and
+started again while photos come in.
 
 The peers' libraries live in an environment of their own, made on the first run; the model's come from this one.
 """

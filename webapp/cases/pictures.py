@@ -6,6 +6,7 @@ from typing import IO
 from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404
 
+from ml.imaging.derivatives import thumbnail
 from ml.imaging.overlay import render_heatmap, unpack
 from webapp import storage
 from webapp.cases.models import Image
@@ -18,21 +19,24 @@ KEPT_SECONDS = 3600
 def picture(image: Image, kind: str) -> FileResponse:
     """One of the `KINDS` of picture of an image, as a stream. Raises Http404 where there is none."""
     try:
-        file: IO[bytes] = BytesIO(heatmap_of(_answer(image))) if kind == "heatmap" else _stored(image, kind)
+        file = _drawn(image, kind)
     except FileNotFoundError:
         raise Http404 from None
     headers = {"Cache-Control": f"private, max-age={KEPT_SECONDS}", "Content-Disposition": "inline"}
     return FileResponse(file, content_type="image/jpeg", headers=headers)
 
 
-def _stored(image: Image, kind: str) -> IO[bytes]:
-    return default_storage.open(image.clean_key if kind == "clean" else image.thumbnail_key, "rb")
+def _drawn(image: Image, kind: str) -> IO[bytes]:
+    """Only the clean picture is stored; the others are drawn when somebody looks: few look at each of thousands."""
+    if kind == "clean":
+        return default_storage.open(image.clean_key, "rb")
+    return BytesIO(heatmap_of(_answer(image)) if kind == "heatmap" else thumbnail(storage.read(image.clean_key)))
 
 
 def heatmap_of(result: Result) -> bytes:
     """The photo with what drew the model towards this result over it, as JPEG.
 
-    Drawn when somebody looks: few look at each of thousands. Raises FileNotFoundError where the photo is gone.
+    Raises FileNotFoundError where the photo is gone.
     """
     if not result.heatmap:
         return storage.read(result.heatmap_key)

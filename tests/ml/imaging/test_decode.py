@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from io import BytesIO
 
@@ -45,7 +44,6 @@ def test_reads_every_format_by_its_content(kind: str) -> None:
     assert (decoded.width, decoded.height) == PHOTO.size
     assert decoded.image.mode == "RGB"
     assert decoded.image.info == {}
-    assert decoded.sha256 == hashlib.sha256(data).hexdigest()
     assert difference(decoded.image) < 4
 
 

@@ -42,7 +42,6 @@ def test_every_format_is_ready_without_its_original() -> None:
     for image in images:
         assert storage.size(image.upload_key) is None
         assert storage.size(image.clean_key)
-        assert storage.size(image.thumbnail_key)
 
 
 def test_a_second_copy_in_a_batch_is_refused_and_the_rest_goes_on() -> None:

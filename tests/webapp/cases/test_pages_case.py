@@ -18,6 +18,7 @@ from tests.factories import (
     ResultFactory,
     UserFactory,
 )
+from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.accounts.models import Membership, Organisation
 from webapp.audit.models import Event
@@ -42,8 +43,8 @@ def answered(organisation: Organisation, **case: Any) -> Case:
     release = ReleaseFactory()
     result = ResultFactory(job=JobFactory(image=image, succeeded=True), release=release)
     CaseResultFactory(case=image.case, release=release)
-    for key in (image.clean_key, image.thumbnail_key, result.heatmap_key):
-        storage.write(key, key.encode())
+    storage.write(image.clean_key, jpeg())
+    storage.write(result.heatmap_key, b"heat")
     found: Case = image.case
     return found
 
@@ -157,7 +158,7 @@ def test_a_provider_sees_every_picture_and_the_audit_knows(client: Client, clini
 
     response = client.get(reverse("cases:image_file", args=[image.pk, "clean"]))
 
-    assert b"".join(response.streaming_content) == image.clean_key.encode()  # type: ignore[attr-defined]
+    assert b"".join(response.streaming_content) == jpeg()  # type: ignore[attr-defined]
     assert "private" in response["Cache-Control"]
     assert [status(client, image, kind) for kind in ("thumbnail", "heatmap", "original")] == [200, 200, 404]
     details = Event.objects.filter(action="image.viewed").values_list("detail", flat=True)
