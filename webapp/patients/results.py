@@ -10,7 +10,7 @@ from webapp.audit.services import record
 from webapp.cases.models import Case, Image
 from webapp.cases.pictures import picture
 from webapp.patients import words
-from webapp.patients.selectors import current_result
+from webapp.patients.selectors import current_result, photos_to_delete
 
 
 def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: str = "") -> HttpResponse:
@@ -36,6 +36,8 @@ def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: s
             "words": words,
             "images": case.images.filter(state=Image.State.READY),
             "unused": case.images.filter(state=Image.State.REJECTED),
+            "deleted": case.images.filter(state=Image.State.PURGED),
+            "to_delete": photos_to_delete(case) if request.user == case.patient.user else 0,
             "image_route": image_route,
         },
     )

@@ -18,6 +18,7 @@ class Stage(StrEnum):
     RETAKE = "retake"
     FAILED = "failed"
     STOPPED = "stopped"
+    DELETED = "deleted"
     WITH_CLINIC = "with_clinic"
     READY = "ready"
 
@@ -38,6 +39,7 @@ PROGRESS = {
     Stage.RETAKE: Progress("New photo needed", "camera", "orange"),
     Stage.FAILED: Progress("Could not be checked", "alert-triangle", "orange"),
     Stage.STOPPED: Progress("Stopped", "ban", "secondary"),
+    Stage.DELETED: Progress("Your photo was deleted", "trash", "secondary"),
     Stage.WITH_CLINIC: Progress("Your clinic is looking at it", "stethoscope", "blue", 60),
     Stage.READY: Progress("You can read your result", "circle-check", "green"),
 }
@@ -60,6 +62,8 @@ def stage_of(case: Case) -> Stage:
     """How far this case has come."""
     if case.answer_id:
         return Stage.READY if case.released_at else Stage.WITH_CLINIC
+    if case.images.all() and not _photos_left(case):
+        return Stage.DELETED
     match case.batch.state:
         case Batch.State.OPEN:
             return Stage.UNSENT
@@ -69,6 +73,15 @@ def stage_of(case: Case) -> Stage:
             return Stage.STOPPED
     usable = any(image.state == Image.State.READY for image in case.images.all())
     return Stage.FAILED if usable else Stage.RETAKE
+
+
+def photos_to_delete(case: Case) -> int:
+    """How many photos of this case its patient may delete: those that they have sent. A clinic's own are its."""
+    return _photos_left(case) if case.batch.source == Batch.Source.PATIENT else 0
+
+
+def _photos_left(case: Case) -> int:
+    return sum(image.state != Image.State.PURGED for image in case.images.all())
 
 
 def current_result(case: Case) -> CaseResult:

@@ -1,4 +1,4 @@
-"""The patient's pages: my photos and results, a new photo, one case from its upload to its result."""
+"""The patient's pages: my photos and results, a new photo, one case from its upload to its result or its deletion."""
 
 import uuid
 
@@ -6,17 +6,19 @@ from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
 
 from webapp.accounts.models import User
 from webapp.accounts.permissions import actor_of, for_roles
 from webapp.cases.models import Case
+from webapp.cases.retention import delete_photos
 from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
 from webapp.patients import words
 from webapp.patients.forms import PhotoForm
 from webapp.patients.photos import BODY_SITES, MAX_PHOTOS, send_photos
 from webapp.patients.results import photo_of, result_page
-from webapp.patients.selectors import PROGRESS, Stage, cases_of, stage_of
+from webapp.patients.selectors import PROGRESS, Stage, cases_of, photos_to_delete, stage_of
 
 
 @for_roles("patient")
@@ -74,8 +76,19 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         "progress": PROGRESS[stage],
         "images": found.images.all(),
         "words": words,
+        "to_delete": photos_to_delete(found),
     }
     return render(request, "patients/progress.html", context)
+
+
+@for_roles("patient")
+@require_POST
+def delete(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """Delete the photos of a case that one has sent oneself."""
+    found = _own(request, case_id)
+    if photos_to_delete(found):  # a second press finds them deleted
+        delete_photos(actor=actor_of(request), case=found)
+    return redirect("patient:case", case_id)
 
 
 @for_roles("patient")
