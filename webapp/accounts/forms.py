@@ -36,6 +36,11 @@ class OrganisationForm(forms.ModelForm):
             "help_phone": "Telephone for patients",
             "retention_days": "Days that photos are kept",
         }
+        help_texts = {
+            "retention_days": "Photos that were checked longer ago are deleted for good, whether or not their case was "
+            "reviewed. Results stay, and so do photos that models are trained with. Empty: photos are kept until "
+            "somebody deletes them."
+        }
         widgets = {"release_policy": forms.RadioSelect(attrs={"class": "form-check-input"})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

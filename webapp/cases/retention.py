@@ -39,9 +39,14 @@ def delete_photos(*, actor: Actor, case: Case) -> int:
 
 
 def delete_old_photos() -> int:
-    """Delete some photos that are older than their clinics keep them, the oldest of each clinic; gives how many."""
+    """Delete some photos that are older than their clinics keep them, the oldest of a clinic first; gives how many.
+
+    Chance decides whose turn it is, so that one clinic's many do not keep the others' waiting.
+    """
     deleted = 0
-    for organisation in Organisation.objects.filter(retention_days__isnull=False).order_by("pk"):
+    for organisation in Organisation.objects.filter(retention_days__isnull=False).order_by("?"):
+        if deleted >= DELETED_AT_ONCE:
+            break
         old = _old_photos(organisation)
         oldest = old.order_by("ended_at").values_list("batch_id", "pk")[:DELETED_AT_ONCE]
         for batch_id, pairs in groupby(sorted(oldest), key=lambda pair: pair[0]):
