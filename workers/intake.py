@@ -28,6 +28,7 @@ from workers.task import task
 logger = structlog.get_logger(__name__)
 CLAIM_SIZE = 16
 RUN_SECONDS = 5  # then another wake-up goes on, so that the sweep and the messages get their turn
+LOOK_SECONDS = 0.03  # bulk work looks for people as often, and not before each image: it costs a query
 ARCHIVES_AT_ONCE = 2  # fewer than a worker has processes, because a patient's photo does not wait for an archive
 _TURNS = tempfile.TemporaryFile()  # noqa: SIM115 - the worker's processes inherit it, and nobody else has it
 
@@ -50,8 +51,11 @@ def inspect_waiting() -> None:
 def _inspect_all(images: Sequence[Image], token: uuid.UUID) -> None:
     """Inspect leased images and end their intake together; but that of a person who waits at once."""
     found = []
+    looked = time.monotonic()  # a claim takes people first
     for image in images:
-        _inspect_people(image)
+        if time.monotonic() - looked > LOOK_SECONDS:
+            _inspect_people(image)
+            looked = time.monotonic()
         try:
             found.append((image, inspect(image)))
         except Exception:  # storage is away, or a fault of ours: the lease runs out, and the others go on

@@ -1,4 +1,4 @@
-"""Archives are unpacked beside each other, but never in all processes of a worker."""
+"""Bulk work makes way for people, and archives are unpacked beside each other, never in all of a worker's processes."""
 
 import multiprocessing
 import os
@@ -12,7 +12,8 @@ import pytest
 from django.db import connection, connections
 
 from tests.factories import ArchiveFactory
-from webapp.cases.models import Archive
+from webapp.cases.intake import Found
+from webapp.cases.models import Archive, Image
 from workers import intake
 
 FORK = multiprocessing.get_context("fork")
@@ -65,3 +66,27 @@ def test_archives_leave_a_process_free_and_one_that_is_killed_gives_its_turn_bac
 def test_every_worker_has_more_processes_than_unpack(file: str) -> None:
     found = re.findall(r"prefork\W+concurrency\W+(\d+)", Path(file).read_text())
     assert [int(processes) > intake.ARCHIVES_AT_ONCE for processes in found] == [True]
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(0.2, 9), (0.02, 4), (0.002, 0)])
+def test_bulk_work_looks_for_people_before_they_would_notice(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, looks: int
+) -> None:
+    now, looked = [0.0], list[float]()
+    claims = iter([[Image() for _ in range(10)], []])
+
+    def inspect(image: Image) -> Found:
+        now[0] += seconds
+        return Found()
+
+    def somebody_waits() -> bool:
+        looked.append(now[0])
+        return False
+
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(intake, "claim_images", lambda limit: (uuid.uuid4(), next(claims)))
+    monkeypatch.setattr(intake, "settle", lambda token, found: [])
+    monkeypatch.setattr(intake, "inspect", inspect)
+    monkeypatch.setattr(intake, "somebody_waits", somebody_waits)
+    intake.inspect_waiting.run()
+    assert len(looked) == looks
