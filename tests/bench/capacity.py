@@ -25,7 +25,7 @@ class Measured:
     worker_inference: float = 10.7
     postgres: float = 1.79
     redis: float = 0.05
-    kept_kb: float = 81.9  # images/ and thumbnails/
+    kept_kb: float = 47.6  # images/
     rows_kb: float = 4.04
     log_kb: float = 11.5
     transactions: float = 4.0
@@ -44,7 +44,7 @@ class Assumed:
     peak: float = 3.0  # the busiest hour, as a multiple of the day's mean
     busy: float = 0.6  # of a core that is paid for
     photo_kb: float = 500.0  # as it is sent
-    puts: int = 3  # by reading the code: upload, picture, thumbnail
+    puts: int = 2  # by reading the code: upload, picture
     gets: int = 4  # two HEAD and two GET
     pictures_days: int = 365
     rows_days: int = 365
@@ -63,7 +63,7 @@ MEANING: Final = {
     "worker_inference": "worker-inference, ms of a core",
     "postgres": "Postgres, ms of a core",
     "redis": "Redis, ms of a core",
-    "kept_kb": "pictures that are kept (`images/`, `thumbnails/`), kB",
+    "kept_kb": "pictures that are kept (`images/`), kB",
     "rows_kb": "rows and indexes in Postgres, kB",
     "log_kb": "write-ahead log of Postgres, kB",
     "transactions": "transactions of Postgres",

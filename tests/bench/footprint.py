@@ -52,8 +52,7 @@ def figures(each: Mapping[str, float], size: float) -> Iterator[Figure]:
     for name in (*COMMANDS, "postgres", "redis"):
         if name != "worker-training":
             yield Figure(f"processor time of {name}", round(1000 * each[f"cpu {name}"], 2), "ms")
-    for name in ("images", "thumbnails"):
-        yield Figure(f"objects kept under {name}/", round(each[f"bytes {name}"] / 1000, 1), "kB")
+    yield Figure("objects kept under images/", round(each["bytes images"] / 1000, 1), "kB")
     tables = {name: value for name, value in each.items() if name.startswith("table ")}
     yield Figure("rows and indexes in Postgres", round(sum(tables.values()) / 1000, 2), "kB")
     for name, value in sorted(tables.items(), key=lambda item: -item[1])[:LARGEST]:
@@ -76,10 +75,7 @@ def spent(service: Service) -> dict[str, float]:
     return {
         **{f"cpu {name}": processor_seconds(pid) for name, pid in pids.items()},
         **{f"table {name}": float(size) for name, size in service.query(TABLES)},
-        **{
-            f"bytes {name}": float(sum(file.stat().st_size for file in (storage / name).rglob("*") if file.is_file()))
-            for name in ("images", "thumbnails")
-        },
+        "bytes images": float(sum(file.stat().st_size for file in (storage / "images").rglob("*") if file.is_file())),
         "log": float(log),
         "transactions": float(transactions),
         "commands": float(info["total_commands_processed"]),
