@@ -69,6 +69,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "webapp.accounts.middleware.SecondFactor",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -216,6 +217,9 @@ ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "LesionLens: "
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "LesionLens"
+if (demanded := env.str("REQUIRE_SECOND_FACTOR", "0")) not in ("0", "1"):
+    raise ImproperlyConfigured("REQUIRE_SECOND_FACTOR is 0, or 1 to ask staff for a second factor.")
+REQUIRE_SECOND_FACTOR = demanded == "1"  # of all but patients
 LOGIN_REDIRECT_URL = "pages:home"
 ACCOUNT_LOGOUT_REDIRECT_URL = "pages:home"
 LOGIN_URL = "account_login"
