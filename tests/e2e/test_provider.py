@@ -85,17 +85,19 @@ def test_a_zip_with_a_table_becomes_cases(site: Site, photos: list[Photo], open_
     assert_accessible(page)
 
 
-def test_a_button_stays_while_the_page_is_renewed(
+def test_what_is_being_used_stays_while_the_page_is_renewed(
     site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:
     batch = clinic.post("batches", {"cases": [photos[7].manifest()]})
     page = open_page(site.email("provider"))
     page.goto(f"/batches/{batch['id']}/")
+    page.set_input_files("#awaited input[type=file]", [as_file(photos[7])])
     page.hover("main button:has-text('Submit')")
     page.mouse.down()
     with page.expect_response(lambda response: response.url.endswith(f"/{batch['id']}/")):
         page.evaluate("htmx.trigger(document.body, 'batch-changed')")  # as a finished check does
     expect(page.locator("#changing.htmx-request, #changing.htmx-swapping, #changing.htmx-settling")).to_have_count(0)
+    assert page.evaluate("document.querySelector('#awaited input[type=file]').files.length") == 1
     page.mouse.up()
     expect(page.locator("main")).to_contain_text("Completed", timeout=DONE_MS)
 
