@@ -92,7 +92,8 @@ def test_the_images_as_they_are_are_asked_about_once(
     masks = ImageStore(published / "masks")
     assessment, _ = run.assess(loaded, test, dataset.images, cache, outlines=masks)
     assert asked == [True, False]  # as they are, and moved
-    mask = cv2.imread(str(published / "masks" / "S_0_segmentation.png"), cv2.IMREAD_GRAYSCALE) > 0
+    drawn = cv2.imread(str(published / "masks" / "S_0_segmentation.png"), cv2.IMREAD_GRAYSCALE)
+    mask = np.asarray(drawn, dtype=np.uint8) > 0
     shares = [heat_inside(grid, mask) for grid in heat(answers.maps, answers.logits[:, 0].argmax(axis=1))]
     assert assessment.heat["tiny"].value == pytest.approx(np.mean(shares), abs=5e-3)
 
