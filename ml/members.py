@@ -6,8 +6,7 @@ heatmap comes out of the same forward pass. A head with a hidden layer answers t
 what it would answer if the whole image looked like the place.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -62,7 +61,6 @@ BACKBONES: Final[dict[str, Callable[[tuple[int, int, int]], keras.Model]]] = {
     "mobilenet_v2": _published("MobileNetV2"),
     "efficientnet_lite0": efficientnet_lite("efficientnet_lite0"),
     "efficientnet_lite2": efficientnet_lite("efficientnet_lite2", width=1.1, depth=1.2),
-    "inception_v3": _published("InceptionV3"),
     "densenet121": _published("DenseNet121"),
     "densenet169": _published("DenseNet169"),
     "nasnet_mobile": _published("NASNetMobile"),
@@ -90,9 +88,8 @@ ARCHITECTURES: Final[dict[str, Architecture]] = {
 """By the name of a member."""
 
 
-def build(name: str, size: Size, classes: int = 7, dropout: float = 0.3, *, bfloat16: bool = False) -> keras.Model:
-    """A member with random weights, as it is trained: on one view. With `bfloat16` the backbone computes in it, from
-    weights in float32.
+def build(name: str, size: Size, classes: int = 7, dropout: float = 0.3) -> keras.Model:
+    """A member with random weights, as it is trained: on one view.
 
     Input: uint8 RGB, shape (n, height, width, 3). Output: a dict of `logits`, float32 (n, classes), `maps`, float32 (n,
     rows, columns, classes), and `features`, float32 (n, channels), the mean of the backbone's last feature map. Without
@@ -101,8 +98,7 @@ def build(name: str, size: Size, classes: int = 7, dropout: float = 0.3, *, bflo
     """
     width, height = size
     architecture = ARCHITECTURES[name]
-    with _computing_in("mixed_bfloat16" if bfloat16 else "float32"):
-        backbone = BACKBONES[architecture.backbone]((height, width, 3))
+    backbone = BACKBONES[architecture.backbone]((height, width, 3))
     for layer in backbone.layers:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
@@ -119,17 +115,6 @@ def build(name: str, size: Size, classes: int = 7, dropout: float = 0.3, *, bflo
         maps = layers.Conv2D(classes, 1, name="maps")(layers.SpatialDropout2D(dropout, name="dropout")(found))
         logits = layers.GlobalAveragePooling2D(name="logits")(maps)
     return keras.Model(image, {"logits": logits, "maps": maps, "features": features}, name=name)
-
-
-@contextmanager
-def _computing_in(policy: str) -> Iterator[None]:
-    """Layers that are made meanwhile have the policy: `keras.applications` takes it from nowhere else."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def serving(model: keras.Model, frame: Size, views: Sequence[str]) -> keras.Model:

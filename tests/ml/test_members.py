@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 import pytest
 
@@ -15,8 +14,8 @@ LARGE = {"densenet169", "nasnet_mobile"}
 @pytest.mark.parametrize("name", [name for name in LINEAR if name not in LARGE])
 def test_the_logits_are_the_mean_of_the_maps(name: str, rng: np.random.Generator) -> None:
     """So the heatmap explains exactly the answer that it stands beside."""
-    model = members.build(name, (100, 75))  # the smallest that InceptionV3 takes
-    answer = model(rng.integers(0, 256, (2, 75, 100, 3), dtype=np.uint8), training=False)
+    model = members.build(name, (64, 48))
+    answer = model(rng.integers(0, 256, (2, 48, 64, 3), dtype=np.uint8), training=False)
     maps, logits = np.asarray(answer["maps"]), np.asarray(answer["logits"])
     assert logits.shape == (2, 7)
     assert maps.shape[0] == 2
@@ -37,19 +36,6 @@ def test_the_plain_network_sees_pixels_from_0_to_1(rng: np.random.Generator) -> 
     pixels = rng.integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
     scaled = members.build("plain", (32, 32)).get_layer("scale")(pixels)
     np.testing.assert_allclose(scaled, pixels / 255, atol=1e-6)
-
-
-def test_a_member_that_computes_in_bfloat16_keeps_and_gives_float32(rng: np.random.Generator) -> None:
-    image = rng.integers(0, 256, (2, 48, 64, 3), dtype=np.uint8)
-    whole = members.build("tiny", (64, 48))
-    half = members.build("tiny", (64, 48), bfloat16=True)
-    half.set_weights(whole.get_weights())
-    assert half.get_layer(index=2).output.dtype == "bfloat16"
-    assert {variable.dtype for variable in half.weights} == {"float32"}
-    expected, found = whole(image, training=False), half(image, training=False)
-    assert found["logits"].dtype == "float32"
-    np.testing.assert_allclose(np.asarray(found["logits"]), np.asarray(expected["logits"]), atol=0.02)
-    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_lite2_is_deeper_and_wider_than_lite0() -> None:
