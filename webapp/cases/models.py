@@ -5,7 +5,6 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Case as Choice
 from django.db.models import Q, Value, When
 
 from ml.advice import Advice
@@ -79,8 +78,7 @@ class Batch(models.Model):
 class Case(models.Model):
     """One lesion of one patient, and the answer that holds for it.
 
-    What lists are sorted and filtered by is copied from that answer into `advice`, `top_class`, `risk` and
-    `uncertainty` (`webapp.inference.answers.hold`), so that a page of them is one scan of an index.
+    Lists sort and filter by what `webapp.inference.answers.hold` copies of it here, so that a page is one index scan.
     """
 
     class Sex(models.TextChoices):
@@ -116,7 +114,7 @@ class Case(models.Model):
     risk = models.FloatField(default=-1, help_text="P(any malignant class); -1 without an answer")
     uncertainty = models.FloatField(null=True, blank=True)
     urgency = models.GeneratedField(
-        expression=Choice(
+        expression=models.Case(
             *(When(advice=advice, then=Value(rank)) for advice, rank in URGENCY.items()), default=Value(len(URGENCY))
         ),
         output_field=models.SmallIntegerField(),
@@ -181,9 +179,7 @@ class Image(Leased):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     stored_at = models.DateTimeField(null=True, blank=True)
-    ended_at = models.DateTimeField(
-        null=True, blank=True, help_text="When intake ended; of a deleted photo, when that was"
-    )
+    ended_at = models.DateTimeField(null=True, blank=True, help_text="When intake ended, or the photo was deleted")
 
     class Meta:
         ordering = ["created_at", "id"]

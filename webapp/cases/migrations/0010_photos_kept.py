@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='image',
             name='ended_at',
-            field=models.DateTimeField(blank=True, help_text='When intake ended; of a deleted photo, when that was', null=True),
+            field=models.DateTimeField(blank=True, help_text='When intake ended, or the photo was deleted', null=True),
         ),
         migrations.AddIndex(
             model_name='image',
