@@ -20,15 +20,15 @@ LOADS: Final = (1_000_000, 100_000_000)
 class Measured:
     """One image, as the bench found it: milliseconds of a core, kilobytes, counts."""
 
-    web: float = 2.91
-    worker_cpu: float = 9.39
-    worker_inference: float = 10.7
+    web: float = 3.12
+    worker_cpu: float = 4.67
+    worker_inference: float = 15.7
     postgres: float = 1.79
     redis: float = 0.05
     kept_kb: float = 47.6  # images/
-    rows_kb: float = 4.04
-    log_kb: float = 11.5
-    transactions: float = 4.0
+    rows_kb: float = 4.08
+    log_kb: float = 11.6
+    transactions: float = 3.3
     commands: float = 0.8
 
     @property
