@@ -95,9 +95,8 @@ def settle(*, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Im
 
 @transaction.atomic
 def _settle(batch_id: uuid.UUID, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Image]:
-    batch = Batch.objects.select_for_update(no_key=True).get(
-        pk=batch_id
-    )  # so nobody else makes an image of this batch ready
+    # Locked, so that nobody else makes an image of this batch ready.
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
     leased = Image.objects.filter(pk__in=[image.id for image, _ in found], state=Image.State.STORED, lease_token=token)
     held = set(leased.select_for_update().values_list("pk", flat=True))
     ready = batch.images.filter(state=Image.State.READY, sha256__in=[one.sha256 for _, one in found])
