@@ -18,6 +18,8 @@ KEPT_SECONDS = 3600
 
 def picture(image: Image, kind: str) -> FileResponse:
     """One of the `KINDS` of picture of an image, as a stream. Raises Http404 where there is none."""
+    if not image.width:  # also of one that is deleted, whatever is left of its files
+        raise Http404
     try:
         file = _drawn(image, kind)
     except FileNotFoundError:

@@ -103,8 +103,6 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     def _picture(self, kind: str) -> FileResponse:
         image = self.get_object()
         try:
-            if not image.width:  # also of one that is deleted, whatever is left of its files
-                raise Http404
             response = picture(image, kind)
         except Http404 as error:
             raise NotFound(
