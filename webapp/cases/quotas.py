@@ -28,7 +28,7 @@ class Usage:
 
 def usage(organisation: Organisation) -> Usage | None:
     """What counts towards the organisation's quotas now; None where it has none."""
-    if organisation.images_a_day is None and organisation.images_queued is None:
+    if _unlimited(organisation):
         return None
     queued = _awaited(organisation).count() + _at_the_model(organisation).count()
     return Usage(_sent(organisation).count(), organisation.images_a_day, queued, organisation.images_queued)
@@ -37,13 +37,13 @@ def usage(organisation: Organisation) -> Usage | None:
 def require_room(*, organisation: Organisation, images: int) -> None:
     """Raise Problem `daily_quota` or `queue_quota` (429, with the seconds to wait) if that many more are too many.
 
-    For the transaction that adds the images: until it ends, nobody else adds any for this organisation. No images
-    always have room, so that what was begun within a quota is gone on with.
+    For the transaction that adds the images: where there is a quota, nobody else adds any for this organisation until
+    it ends. No images always have room, so that what was begun within a quota is gone on with.
 
     Images that were announced and not uploaded count in the queue: an upload is not refused, so this is the only moment
     at which a limit can hold. They count until their batch is cancelled, or they are given up.
     """
-    if images == 0:
+    if images == 0 or _unlimited(organisation):
         return
     organisation = Organisation.objects.select_for_update(no_key=True).get(pk=organisation.pk)
     used = usage(organisation)
@@ -70,6 +70,10 @@ def require_room(*, organisation: Organisation, images: int) -> None:
             status=429,
             retry_after=ASK_AGAIN_SECONDS if images <= used.at_once else round(DAY.total_seconds()),
         )
+
+
+def _unlimited(organisation: Organisation) -> bool:
+    return organisation.images_a_day is None and organisation.images_queued is None
 
 
 def _sent(organisation: Organisation) -> QuerySet[Image]:

@@ -1,12 +1,15 @@
 """An organisation that has a quota is told when it is spent, by the API and on the page, and patients never are."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
 
 import pytest
 from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.factories import JobFactory, MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
@@ -97,6 +100,31 @@ def test_a_patients_photo_is_taken_whatever_the_clinic_has_sent() -> None:
 
 def test_without_a_quota_nothing_is_counted() -> None:
     assert usage(OrganisationFactory()) is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("limits", "made"), [({}, 8), ({"images_a_day": 5}, 5)])
+def test_batches_that_come_at_once_are_counted_together_only_where_there_is_a_quota(
+    limits: dict[str, int], made: int
+) -> None:
+    clinic = Clinic()
+    organisation = limited(clinic, **limits)
+    waited = []
+
+    def announce(number: int) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            answer = clinic.post("/batches", manifest(f"C-{number}"))
+        waited.append(any("accounts_organisation" in q["sql"] and "FOR NO KEY" in q["sql"] for q in queries))
+        connection.close()
+        return int(answer.status_code)
+
+    with ThreadPoolExecutor(4) as threads:
+        codes = list(threads.map(announce, range(8)))
+
+    assert codes.count(201) == made
+    assert set(codes) <= {201, 429}
+    assert any(waited) == bool(limits)
+    assert Image.objects.filter(organisation=organisation).count() == made
 
 
 def test_the_page_says_what_is_used_and_why_nothing_was_stored(client: Browser) -> None:
