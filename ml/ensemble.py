@@ -21,7 +21,7 @@ OUTPUTS: Final = ("logits", "maps", "features")
 BATCH: Final = 32
 
 CHUNK: Final = 4
-"""Frames in one request to OpenVINO; measured, like what else is chosen here, by `python -m ml bench`."""
+"""Frames in most requests to OpenVINO; measured, like what else is chosen here, by `python -m ml bench`."""
 
 Precision = Literal["f32", "bf16"]
 """Of what `ml.convert.quantise` did not turn into eight bits."""
@@ -111,8 +111,9 @@ def native_precision() -> Precision:
 class OpenVinoMembers:
     """All members in one OpenVINO network, on a CPU: what they share, such as the views of a frame, is computed once.
 
-    Frames go through it CHUNK at a time, several chunks at once with a core or more for each. A fixed number of frames
-    lets OpenVINO fuse what it cannot fuse for any number, and a small one keeps a layer's values in the core's cache.
+    Frames go through it CHUNK at a time, and what is left over one at a time, as does the photo of somebody who waits;
+    several at once, with a core or more for each. A fixed number of frames lets OpenVINO fuse what it cannot fuse for
+    any number, and a small one keeps a layer's values in the core's cache.
     """
 
     def __init__(
@@ -129,18 +130,22 @@ class OpenVinoMembers:
             "NUM_STREAMS": streams,
         }
         core = openvino.Core()
-        self._network = core.compile_model(_joined(core, paths, frame), "CPU", options)
-        self._requests = openvino.AsyncInferQueue(self._network, streams)
-        self._requests.set_callback(_keep)
+        self._requests: dict[int, Any] = {}  # by the number of frames that a request takes
+        for count in (1, CHUNK):
+            network = core.compile_model(_joined(core, paths, frame, count), "CPU", options)
+            self._requests[count] = openvino.AsyncInferQueue(network, streams)
+            self._requests[count].set_callback(_keep)
 
     def __call__(self, frames: np.ndarray) -> list[Said]:
-        missing = -len(frames) % CHUNK
-        whole = np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing else frames
-        kept: list[list[np.ndarray]] = [[] for _ in range(0, len(whole), CHUNK)]
-        for place, answers in enumerate(kept):
-            self._requests.start_async({0: whole[place * CHUNK : (place + 1) * CHUNK]}, answers, share_inputs=True)
-        self._requests.wait_all()
-        outputs = [np.concatenate(parts)[: len(frames)] for parts in zip(*kept, strict=True)]
+        left_over = len(frames) - len(frames) % CHUNK
+        pieces = [frames[at : at + CHUNK] for at in range(0, left_over, CHUNK)]
+        pieces += [frames[at : at + 1] for at in range(left_over, len(frames))]
+        kept: list[list[np.ndarray]] = [[] for _ in pieces]
+        for piece, answers in zip(pieces, kept, strict=True):
+            self._requests[len(piece)].start_async({0: piece}, answers, share_inputs=True)
+        for requests in self._requests.values():
+            requests.wait_all()
+        outputs = [np.concatenate(parts) for parts in zip(*kept, strict=True)]
         return [(outputs[at], outputs[at + 1], outputs[at + 2]) for at in range(0, len(outputs), len(OUTPUTS))]
 
 
@@ -148,12 +153,12 @@ def _keep(request: Any, answers: list[np.ndarray]) -> None:
     answers.extend(tensor.data.copy() for tensor in request.output_tensors)
 
 
-def _joined(core: Any, paths: Sequence[Path], frame: Size) -> Any:
-    """One network with the members' OUTPUTS, one member after the other, for CHUNK frames."""
+def _joined(core: Any, paths: Sequence[Path], frame: Size, count: int) -> Any:
+    """One network with the members' OUTPUTS, one member after the other, for `count` frames."""
     import openvino
     from openvino import opset13
 
-    frames = opset13.parameter([CHUNK, frame[1], frame[0], 3], np.uint8, name="frames")
+    frames = opset13.parameter([count, frame[1], frame[0], 3], np.uint8, name="frames")
     outputs = []
     for path in paths:
         network = core.read_model(path)
