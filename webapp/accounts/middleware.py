@@ -5,16 +5,27 @@ from typing import Any
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
-from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from webapp.accounts.models import User
 from webapp.api.problems import problem_json
 from webapp.errors import Problem
 
 TOLD = "Your site asks staff for a second factor. Add an authenticator app, and go on."
+
+
+def lacks_second_factor(user: User | AnonymousUser) -> bool:
+    """Whether this person must add a second factor before anything else."""
+    return (
+        settings.REQUIRE_SECOND_FACTOR
+        and user.is_authenticated
+        and (user.role != "patient" or user.is_staff)
+        and not is_mfa_enabled(user)
+    )
 
 
 class SecondFactor:
@@ -31,16 +42,10 @@ class SecondFactor:
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase | None:
         """None where the view may answer, else what is answered instead."""
-        user = request.user
-        if (
-            not settings.REQUIRE_SECOND_FACTOR
-            or (request.resolver_match and request.resolver_match.route.startswith("account/"))
-            or not user.is_authenticated
-            or (user.role == "patient" and not user.is_staff)
-            or is_mfa_enabled(user)
-        ):
+        if request.resolver_match and request.resolver_match.route.startswith("account/"):
+            return None
+        if not lacks_second_factor(request.user):
             return None
         if request.path.startswith(reverse("api:root")):
             return problem_json(Problem("second_factor_required", TOLD, status=403))
-        messages.warning(request, TOLD)
         return redirect("mfa_activate_totp")

@@ -2,12 +2,14 @@
 
 from django.http import HttpRequest
 
+from webapp.accounts.middleware import TOLD, lacks_second_factor
 from webapp.pages.navigation import Item, navigation
 
 
 def site(request: HttpRequest) -> dict[str, object]:
-    """The role of who is looking, None for somebody who is not signed in; and the navigation for that role."""
+    """The role of who is looking, None for somebody who is not signed in; the navigation for that role; and what they
+    must do first, for the pages of their account to say."""
     user = getattr(request, "user", None)
     role: str | None = user.role if user is not None and user.is_authenticated else None
     items: list[Item] = navigation(role, request.path)
-    return {"role": role, "navigation": items}
+    return {"role": role, "navigation": items, "duty": lambda: TOLD if user and lacks_second_factor(user) else ""}

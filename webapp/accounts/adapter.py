@@ -1,0 +1,24 @@
+"""How django-allauth signs people in here."""
+
+import time
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.app_settings import REAUTHENTICATION_TIMEOUT
+from allauth.account.authentication import get_authentication_records
+
+
+class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
+    """allauth's own, except that nobody is asked twice in a row for the same password."""
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Whether to ask who this is before something sensitive of allauth's `app`.
+
+        allauth counts only what was given for such a question. A password that was given to sign in, in this session
+        and no longer ago, proves as much; a code by e-mail does not.
+        """
+        oldest = time.time() - REAUTHENTICATION_TIMEOUT
+        records = get_authentication_records(self.request, self.request.user)
+        if any(record["method"] == "password" and record["at"] > oldest for record in records):
+            return False
+        return bool(super().is_reauthentication_required(app=app, **kwargs))
