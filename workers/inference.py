@@ -1,7 +1,8 @@
 """The inference worker: claims what is queued, reads and decodes ahead, keeps the model warm.
 
-One process for each device, `--pool threads --concurrency 1`. While the model works on one batch, threads claim, read
-and decode the next and write the results of the one before, so the device waits neither for storage nor for Postgres.
+One process for each device, `--pool threads --concurrency 1`. While the model works, threads read and decode what it
+takes next, claim what comes after, and write what it has answered: the device waits neither for storage nor for
+Postgres.
 """
 
 import hashlib
@@ -44,6 +45,7 @@ from workers.task import task
 logger = structlog.get_logger(__name__)
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 READERS = 2
+LEASED = 128  # jobs that are claimed and written at once, where the model takes fewer: a dozen queries for all of them
 HEARTBEAT_SECONDS = 20
 WARM = Path(tempfile.gettempdir()) / "lesionlens-warm"  # touched at each heartbeat, for a probe that costs nothing
 RUN_SECONDS = 60  # then another wake-up goes on, so that a stop never waits long
@@ -57,14 +59,18 @@ class Prepared:
     sha256: str
 
 
+Reading = Sequence[tuple[Job, "Future[Prepared]"]]
+"""Jobs, and the images that are being read for them."""
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Leased jobs, the images that are being read for them, and the model that will answer."""
+    """Leased jobs and the model that will answer them."""
 
     token: uuid.UUID
     release: ModelRelease
     runtime: Runtime
-    reading: Sequence[tuple[Job, "Future[Prepared]"]]
+    reading: Reading
     claimed: float  # by the monotonic clock
 
 
@@ -140,19 +146,26 @@ def _end(**_: Any) -> None:
 def drain() -> None:
     """Answer queued images until none is left.
 
-    While the model works on one batch, the next is claimed, read and decoded and the results of the one before are
-    written.
+    While the model works on the last of what is leased, the next is claimed and read; while it goes on with that, the
+    results are written: all at once, but for those that somebody waits for.
     """
     stop_at = time.monotonic() + RUN_SECONDS
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers, _database() as database:
         ahead = _claim(readers, load_active())
         while ahead is not None:
-            batch = ahead
-            _answer_people(batch)
-            loaded = load_active() if time.monotonic() < stop_at else None
-            following = database.submit(_claim, readers, loaded)
-            ends = _answer(batch)
-            database.submit(_write, batch, ends)
+            batch, reading = ahead, ahead.reading
+            ends: list[tuple[Job, End]] = []
+            while reading:
+                _answer_people(batch)
+                take = _size.to_take()
+                now, reading = reading[:take], reading[take:]
+                if not reading:
+                    loaded = load_active() if time.monotonic() < stop_at else None
+                    following = database.submit(_claim, readers, loaded)
+                ends += _answer(batch, now)
+                if not reading or _of_people(now):
+                    database.submit(_write, batch, ends)
+                    ends = []
             ahead = following.result()
     if time.monotonic() >= stop_at:
         ring_now(Task.DRAIN)
@@ -169,11 +182,11 @@ def _database() -> Iterator[ThreadPoolExecutor]:
 
 
 def _claim(readers: ThreadPoolExecutor, loaded: tuple[ModelRelease, Runtime] | None) -> Batch | None:
-    """Lease the next batch and start reading it; None when nothing waits or nothing is loaded."""
+    """Lease the next jobs and start reading their images; None when nothing waits or nothing is loaded."""
     if loaded is None:
         return None
     release, runtime = loaded
-    limit = _size.to_claim()
+    limit = max(LEASED, _size.images)
     token, jobs = claim_jobs(limit=limit)
     if not jobs:
         return None
@@ -190,8 +203,13 @@ def _answer_people(bulk: Batch) -> None:
     token, jobs = claim_jobs(limit=_size.images, people_only=True)
     with ThreadPoolExecutor(READERS) as readers:  # the others have the next batch to read
         reading = [(job, readers.submit(_prepare, bulk.runtime, job.image.clean_key)) for job in jobs]
-        batch = replace(bulk, token=token, reading=reading, claimed=time.monotonic())
-        _write(batch, _answer(batch))
+        people = replace(bulk, token=token, reading=reading, claimed=time.monotonic())
+        _write(people, _answer(people, reading))
+
+
+def _of_people(reading: Reading) -> bool:
+    """Whether somebody waits for one of these."""
+    return any(job.priority == Priority.INTERACTIVE for job, _ in reading)
 
 
 def _prepare(runtime: Runtime, key: str) -> Prepared:
@@ -199,13 +217,15 @@ def _prepare(runtime: Runtime, key: str) -> Prepared:
     return Prepared(runtime.prepare(data), hashlib.sha256(data).hexdigest())
 
 
-def _answer(batch: Batch) -> list[tuple[Job, End]]:
-    """Run the model on a leased batch: how each job ends. One bad image fails one job."""
-    if any(job.priority == Priority.INTERACTIVE for job, _ in batch.reading):
+def _answer(batch: Batch, reading: Reading) -> list[tuple[Job, End]]:
+    """Run the model on some jobs of a batch: how each ends. One bad image fails one job."""
+    if _of_people(reading):
         _size.person_came()
+    if time.monotonic() - batch.claimed > settings.LEASE_SECONDS / 4:
+        extend(Job.objects.all(), batch.token)
     ends: list[tuple[Job, End]] = []
     jobs, prepared = [], []
-    for job, future in batch.reading:
+    for job, future in reading:
         try:
             prepared.append(future.result())
             jobs.append(job)
@@ -215,8 +235,6 @@ def _answer(batch: Batch) -> list[tuple[Job, End]]:
             ends.append((job, "image_missing"))
         except Exception as error:  # storage is away: the lease runs out, and a later attempt may find it back
             logger.warning("image_not_read", job=job.pk, error=type(error).__name__)
-    if time.monotonic() - batch.claimed > settings.LEASE_SECONDS / 4:
-        extend(Job.objects.all(), batch.token)  # the batch waited while the one before it was answered
     with _device:
         predictions = _size.predict(batch.runtime.predict, [image.pixels for image in prepared])
     for job, image, prediction in zip(jobs, prepared, predictions, strict=True):

@@ -20,7 +20,7 @@ Predict = Callable[[Sequence[np.ndarray]], list[Prediction]]
 
 @dataclass
 class BatchSize:
-    """The number of images that are claimed and given to the model at once."""
+    """The number of images that are given to the model at once."""
 
     images: int
     people_until: float = 0.0
@@ -29,8 +29,8 @@ class BatchSize:
         """Somebody waits for an answer, and the next person probably comes soon."""
         self.people_until = clock() + PEOPLE_SECONDS
 
-    def to_claim(self, *, clock: Callable[[], float] = time.monotonic) -> int:
-        """How many to claim now: half a batch while people come, since they wait for the one that is at the model."""
+    def to_take(self, *, clock: Callable[[], float] = time.monotonic) -> int:
+        """How many to take now: half a batch while people come, since they wait for the one that is at the model."""
         return max(1, self.images // 2 if clock() < self.people_until else self.images)
 
     def find(self, predict: Predict, pixels: np.ndarray, *, clock: Callable[[], float] = time.perf_counter) -> None:

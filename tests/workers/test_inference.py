@@ -3,6 +3,7 @@
 import gc
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ml.imaging.overlay import unpack
 from ml.runtime import Prediction
 from tests.factories import PROBABILITIES, BatchFactory, CaseFactory, ImageFactory, ReleaseFactory
 from tests.ml.imaging.samples import encode, skin_photo
+from tests.workers.waiting import wait_for
 from webapp import storage
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import override_quality
@@ -162,31 +164,74 @@ def test_a_person_who_comes_while_a_batch_is_claimed_is_answered_before_it(
     assert Result.objects.count() == 3
 
 
-def test_batches_are_smaller_once_a_person_has_come(release: ModelRelease, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_takes_fewer_at_once_when_a_person_has_come(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    predict = Model.predict
+
+    def count(self: Model, batch: Sequence[np.ndarray]) -> list[Prediction]:
+        taken.append(len(batch))
+        return predict(self, batch)
+
+    monkeypatch.setattr(Model, "predict", count)
     monkeypatch.setattr(inference, "_size", BatchSize(4))
-    for person_comes in (False, True):
-        if person_comes:
-            submitted(True, priority=Priority.INTERACTIVE)
-            inference.drain()
-        submitted(*[True] * 8)
-        with structlog.testing.capture_logs() as log:
-            inference.drain()
-        sizes = [line["jobs"] for line in log if line["event"] == "batch_answered"]
-        assert sizes == ([2, 2, 2, 2] if person_comes else [4, 4])
+    submitted(*[True] * 9)
+    inference.drain()
+    submitted(True, priority=Priority.INTERACTIVE)
+    inference.drain()
+    submitted(*[True] * 5)
+    inference.drain()
+    assert taken == [4, 4, 1, 1, 2, 2, 1]
+
+
+def test_what_is_leased_together_is_written_together_but_for_what_somebody_waits_for(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inference, "_size", BatchSize(4))
+    monkeypatch.setattr(inference, "LEASED", 10)
+    submitted(*[True] * 13)
+    submitted(True, priority=Priority.INTERACTIVE)
+    with structlog.testing.capture_logs() as log:
+        inference.drain()
+    written = [line["written"] for line in log if line["event"] == "batch_answered"]
+    assert written == [4, 6, 4]  # the person's with those that the model took beside it
+    assert Result.objects.count() == 14
+
+
+def test_a_lease_is_extended_whenever_the_model_goes_on_with_it(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    until: list[datetime | None] = []
+    predict = Model.predict
+
+    def look(self: Model, batch: Sequence[np.ndarray]) -> list[Prediction]:
+        until.extend({job.lease_until for job in Job.objects.filter(state=Job.State.RUNNING)})
+        return predict(self, batch)
+
+    monkeypatch.setattr(Model, "predict", look)
+    monkeypatch.setattr(inference, "_size", BatchSize(1))
+    settings.LEASE_SECONDS = 0  # so that any time is long
+    submitted(True, True, True)
+    inference.drain()
+    assert len(until) == len(set(until)) == 3
+    assert until == sorted(until, key=str)
 
 
 def test_a_drain_leaves_no_connection_behind(release: ModelRelease) -> None:
     """Whatever the garbage collection would have closed some time later."""
     submitted(True)
+
+    def connections() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+            return int(cursor.fetchone()[0])
+
+    before = connections()
     gc.disable()
     try:
-        with connection.cursor() as cursor:
-            counts = []
-            for step in (lambda: None, inference.drain):
-                step()
-                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
-                counts.append(cursor.fetchone()[0])
+        inference.drain()
+        wait_for(lambda: connections() == before)  # Postgres takes a moment to see that one was closed
     finally:
         gc.enable()
     assert Result.objects.count() == 1
-    assert counts[0] == counts[1]

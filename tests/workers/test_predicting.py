@@ -65,7 +65,7 @@ def test_a_poisonous_image_costs_its_own_answer_and_no_speed() -> None:
 
 def test_batches_are_half_as_large_while_people_come() -> None:
     size, now = BatchSize(32), 100.0
-    assert size.to_claim(clock=lambda: now) == 32
+    assert size.to_take(clock=lambda: now) == 32
     size.person_came(clock=lambda: now)
-    assert size.to_claim(clock=lambda: now + PEOPLE_SECONDS - 1) == 16
-    assert size.to_claim(clock=lambda: now + PEOPLE_SECONDS + 1) == 32
+    assert size.to_take(clock=lambda: now + PEOPLE_SECONDS - 1) == 16
+    assert size.to_take(clock=lambda: now + PEOPLE_SECONDS + 1) == 32

@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from pytest_django.fixtures import Settings
 
 from tests.factories import ConsensusFactory, ImageFactory, JobFactory
 from tests.ml.tiny_bundle import make_tiny_bundle
+from tests.workers.waiting import wait_for
 from webapp import storage
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Image
@@ -82,13 +82,6 @@ def ask(release: ModelRelease, seed: int) -> Result:
     answer: Result = Result.objects.get(job=job)
     assert answer.release == release
     return answer
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.05)
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """The inference worker has its model in memory before the first image comes, and says so while it waits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic, sleep
+from time import sleep
 
 import pytest
 from celery import Celery
@@ -13,6 +13,7 @@ from pytest_django import Settings
 
 from tests.factories import ReleaseFactory
 from tests.ml.tiny_bundle import make_tiny_bundle
+from tests.workers.waiting import wait_for
 from webapp.audit.services import SYSTEM
 from webapp.inference.models import Worker
 from webapp.registry.bundles import store_bundle
@@ -65,13 +66,6 @@ def serve(folder: Path, name: str) -> ModelRelease:
     made = store_bundle(make_tiny_bundle(folder / name, name=name))
     release = register_release(bundle_sha256=made.hash, manifest=dict(made.manifest))
     return promote(actor=SYSTEM, release=release)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
-    until = monotonic() + seconds
-    while not condition():
-        assert monotonic() < until, "it did not come"
-        sleep(0.05)
 
 
 def serving(release: ModelRelease) -> bool:
