@@ -3,7 +3,8 @@
 import uuid
 
 from webapp.cases.models import Priority
-from webapp.inference.models import Job
+from webapp.inference.models import SUSPECT, Job
+from webapp.leases import claim
 from webapp.turns import Queue, claim_in_turns
 
 QUEUE = Queue("inference_job", waiting="state = 'queued'", order="id", changes="state = 'running',")
@@ -12,8 +13,14 @@ QUEUE = Queue("inference_job", waiting="state = 'queued'", order="id", changes="
 def claim_jobs(*, limit: int, people_only: bool = False) -> tuple[uuid.UUID, list[Job]]:
     """Lease up to `limit` queued jobs, in turns; committed on return. Gives the lease's token and the jobs.
 
-    `people_only` leaves bulk work where it is.
+    `people_only` leaves bulk work where it is. A suspect job comes alone, so that if it is what kills workers it cannot
+    take others with it.
     """
+    if not people_only:
+        suspects = Job.objects.filter(SUSPECT).select_related("image").order_by("pk")
+        token, jobs = claim(suspects, limit=1, state=Job.State.RUNNING)
+        if jobs:
+            return token, jobs
     token, ids = claim_in_turns(QUEUE, limit=limit, priority=Priority.INTERACTIVE if people_only else Priority.BULK)
     return token, list(Job.objects.filter(pk__in=ids).select_related("image").order_by("priority", "pk"))
 

@@ -12,6 +12,9 @@ DX_CHOICES = [(code, code) for code in DISPLAY_NAMES]
 NEWEST = ("-created_at", "-pk")  # what was answered last is what holds, also after a rollback to an older release
 ADVICE_CHOICES = [(advice.value, advice.name.replace("_", " ").capitalize()) for advice in Advice]
 
+SUSPECT = Q(state="queued", attempt__gte=2)
+"""Jobs whose workers died twice, with all that they had leased: any one of these may be the reason."""
+
 
 class Job(Leased):
     """One image to be answered by the active release. Bigger ids are newer, so ids order the queue."""
@@ -37,6 +40,7 @@ class Job(Leased):
             models.Index(fields=["organisation", "priority", "id"], condition=Q(state="queued"), name="job_queued"),
             models.Index(fields=["priority"], condition=Q(state="queued", priority=0), name="job_of_a_person"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="job_running"),
+            models.Index(fields=["id"], condition=SUSPECT, name="job_suspect"),
             models.Index(fields=["batch", "state"], name="job_in_batch"),
             models.Index(fields=["finished_at"], condition=Q(state="succeeded"), name="job_succeeded"),
             models.Index(fields=["finished_at"], condition=Q(state="failed"), name="job_failed"),

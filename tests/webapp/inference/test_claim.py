@@ -1,15 +1,18 @@
 """Who goes first at the model, and that no image is ever given to two workers."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, JobFactory
 from webapp.cases.intake import claim_images
 from webapp.cases.models import Batch, Priority
 from webapp.inference.claim import claim_jobs, somebody_waits
 from webapp.inference.models import Job
+from webapp.inference.services import finish, sweep_jobs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -104,6 +107,23 @@ def test_bulk_work_can_be_left_where_it_is() -> None:
 
     assert somebody_waits()
     assert [job.pk for job in claim_jobs(limit=5, people_only=True)[1]] == [photo]
+
+
+def test_jobs_whose_workers_died_twice_come_alone() -> None:
+    batch = BatchFactory(submitted=True)
+    jobs = queue(batch, 3)
+    for _ in range(2):
+        assert sorted(job.pk for job in claim_jobs(limit=5)[1]) == jobs
+        Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))  # the worker dies
+        assert sweep_jobs() == 3
+    later = queue(batch, 2)
+
+    assert claim_jobs(limit=5, people_only=True)[1] == []
+    for job in jobs:
+        token, [alone] = claim_jobs(limit=5)
+        assert (alone.pk, alone.attempt, alone.state) == (job, 3, Job.State.RUNNING)
+        assert finish(token=token, ends=[(alone, "model_error")]) == {job}
+    assert sorted(job.pk for job in claim_jobs(limit=5)[1]) == later
 
 
 def test_intake_takes_turns_too_and_a_patients_photo_goes_first() -> None:
