@@ -2,9 +2,11 @@
 
 Keys: `uploads/…` as received (deleted after intake), `archives/…` to be unpacked (deleted after that), `parts/…` of
 both until they are joined (in a local folder), `images/…` without metadata, `thumbnails/…` and `heatmaps/…` of
-older images and results, `bundles/<SHA-256>/…`, `snapshots/…`; `health/…` for a moment, by the probes.
+older images and results, `bundles/<SHA-256>/…`, `snapshots/…`; for a moment `health/…`, by the probes, and
+`incoming/…`, what a local folder does not have whole yet.
 """
 
+import secrets
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +25,10 @@ from django.core.files.storage import default_storage
 from django.urls import reverse
 
 UPLOAD_SALT = "lesionlens.upload"
+UPLOADS = "uploads/"
 ARCHIVES = "archives/"
 PARTS = "parts/"
+INCOMING = "incoming/"
 ASKED_AT_ONCE = 8
 HURRY: dict[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 1}}
 
@@ -60,13 +64,19 @@ def pieces(key: str) -> Iterator[bytes]:
 
 
 def write(key: str, data: bytes) -> None:
-    """Store the bytes under exactly this key, replacing what was there: tasks may write twice."""
+    """Store the bytes under exactly this key, replacing what was there in one step: tasks may write twice."""
     if settings.STORAGE_BUCKET:
         s3().put_object(Bucket=settings.STORAGE_BUCKET, Key=key, Body=data)
     else:
-        path = Path(default_storage.path(key))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        path, whole = (Path(default_storage.path(name)) for name in (key, f"{INCOMING}{secrets.token_hex(16)}"))
+        for folder in (path.parent, whole.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            whole.write_bytes(data)
+            whole.replace(path)
+        except OSError:
+            whole.unlink(missing_ok=True)
+            raise
 
 
 def write_file(key: str, file: "File[bytes]") -> None:

@@ -54,6 +54,22 @@ def test_the_bytes_arrive_and_a_second_upload_replaces_them() -> None:
     assert storage.read(image.upload_key) == b"second one"
 
 
+def test_a_photo_takes_one_query(client: Client, django_assert_num_queries: Any) -> None:
+    path = path_of(ImageFactory().upload_key)
+
+    with django_assert_num_queries(1):
+        assert put(client, path, b"jpeg").status_code == 204
+
+
+def test_what_cannot_be_stored_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    storage.write("images/1/whole", b"jpeg")
+
+    with pytest.raises(IsADirectoryError):
+        storage.write("images/1", b"jpeg")
+
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["whole"]
+
+
 def test_a_forged_url_is_refused(client: Client) -> None:
     image = ImageFactory()
     path = path_of(image.upload_key)
