@@ -91,7 +91,8 @@ def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
 
     def open_page(email: str | None = None, viewport: dict[str, int] = DESKTOP) -> Page:
-        context = browser.new_context(viewport=viewport, base_url=site.url)  # type: ignore[arg-type]
+        touch = viewport is PHONE  # no mouse and no keyboard
+        context = browser.new_context(viewport=viewport, base_url=site.url, is_mobile=touch, has_touch=touch)  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)

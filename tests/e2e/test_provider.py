@@ -83,6 +83,17 @@ def test_a_zip_with_a_table_becomes_cases(site: Site, photos: list[Photo], open_
     submit(page)
     expect(page.locator("a[id^=case-]")).to_have_count(2)
     assert_accessible(page)
+    heights = page.evaluate("[...document.querySelectorAll('.case-table tbody tr')].map(row => row.offsetHeight)")
+    assert max(heights) < 150, "fifty cases are too long a list for a phone"
+    expect(page.locator("#advice")).to_be_hidden()
+    page.tap("button:has-text('More')")
+    page.select_option("#review", label="To review")
+    page.tap("button:text-is('Filter')")
+    page.wait_for_url("**review=to_review**")
+    page.tap("a[id^=case-] >> nth=0")
+    page.wait_for_url("**/cases/**")
+    expect(page.locator("a[rel=next]")).to_be_visible()
+    expect(page.locator("kbd:visible")).to_have_count(0)
 
 
 def test_what_is_being_used_stays_while_the_page_is_renewed(

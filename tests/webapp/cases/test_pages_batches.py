@@ -151,6 +151,24 @@ def test_of_many_refused_images_the_first_are_shown_and_all_counted(
     assert html.count("The photo is blurred.") == 2
 
 
+def test_many_refused_images_of_a_batch_that_has_ended_do_not_hide_its_cases(
+    client: Client, clinic: Organisation
+) -> None:
+    batch = BatchFactory(organisation=clinic, completed=True)
+    for shown in (True, True, True, False):
+        refused(batch)
+        html = page(client, "cases:batch", batch.pk)
+        assert ('<details class="card mb-3" open>' in html) == shown
+
+
+def test_what_is_counted_by_advice_leads_to_those_cases(client: Client, clinic: Organisation) -> None:
+    case = CaseResultFactory(case__batch=BatchFactory(organisation=clinic, completed=True), advice="self_monitor").case
+    html = page(client, "cases:batch", case.batch.pk)
+    address = reverse("cases:batch", args=[case.batch.pk])
+    assert f'href="{address}?advice=self_monitor#cases-heading"' in html
+    assert "?advice=urgent_referral" not in html
+
+
 def test_cases_are_listed_most_urgent_first_and_filtered(client: Client, clinic: Organisation) -> None:
     batch = BatchFactory(organisation=clinic, completed=True)
     for name, advice, malignant, dx in [
