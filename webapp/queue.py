@@ -1,5 +1,6 @@
 """The Celery application, as the site knows it: names of tasks to wake, never their code."""
 
+import sys
 from enum import StrEnum
 
 import structlog
@@ -43,6 +44,9 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2, "socket_keepalive": True},
     timezone="UTC",
+    # Celery closes the database's connection after every task unless it is told a number of tasks. `workers.task` keeps
+    # it as long as Django does between requests.
+    CELERY_DB_REUSE_MAX=sys.maxsize,
     beat_schedule={
         "sweep": {"task": str(Task.SWEEP), "schedule": SWEEP_SECONDS, "options": {"expires": 30}},
         "delete_old": {"task": str(Task.DELETE_OLD), "schedule": DELETE_OLD_SECONDS, "options": {"expires": 600}},
