@@ -1,7 +1,7 @@
 """A worker's process speaks to Postgres over one connection, however many tasks it runs."""
 
 import pytest
-from celery.fixups.django import DjangoWorkerFixup
+from celery.fixups.django import DjangoWorkerFixup  # type: ignore[attr-defined]
 from django.db import connection
 
 from webapp.queue import Task, app
