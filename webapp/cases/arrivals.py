@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import BigIntegerField, Case, Value, When
+from django.db import connection, transaction
 from django.utils import timezone
 
 from webapp import storage
@@ -16,6 +15,11 @@ from webapp.errors import Problem
 from webapp.queue import Task, ring
 
 Problems = dict[uuid.UUID, Problem]
+STORED = """
+UPDATE cases_image SET state = 'stored', size = arrived.size, stored_at = %s
+FROM unnest(%s::uuid[], %s::bigint[]) AS arrived (id, size)
+WHERE cases_image.id = arrived.id AND state = 'awaiting_upload' RETURNING cases_image.id
+"""
 
 
 def complete_upload(*, image: Image) -> Image:
@@ -36,16 +40,19 @@ def complete_uploads(*, images: Sequence[Image]) -> Problems:
     Gives why some are not complete, as `complete_upload` would raise it. The number of queries is the same for any
     number of images, but for those that come in parts.
     """
-    sizes, broken = _arrived([image for image in images if image.state == Image.State.AWAITING_UPLOAD])
-    complete_written(batch_id=images[0].batch_id, sizes=sizes)
-    outcomes = Image.objects.only("state", "reason", "advice", "quality").in_bulk([image.pk for image in images])
-    problems = {}
-    for image in images:
-        now = outcomes[image.pk]
-        image.state, image.reason, image.advice, image.quality = now.state, now.reason, now.advice, now.quality
-        if problem := _unfinished(image):
-            problems[image.pk] = broken.get(image.pk, problem)
-    return problems
+    awaited = [image for image in images if image.state == Image.State.AWAITING_UPLOAD]
+    sizes, broken = _arrived(awaited)
+    stored = complete_written(batch_id=images[0].batch_id, sizes=sizes)
+    for image in awaited:
+        if image.pk in stored:
+            image.state = Image.State.STORED
+    if others := [image for image in awaited if image.pk not in stored]:  # some may have ended in this moment
+        outcomes = Image.objects.only("state", "reason", "advice", "quality").in_bulk([image.pk for image in others])
+        for image in others:
+            now = outcomes[image.pk]
+            image.state, image.reason, image.advice, image.quality = now.state, now.reason, now.advice, now.quality
+    problems = ((image.pk, _unfinished(image)) for image in images)
+    return {pk: broken.get(pk, problem) for pk, problem in problems if problem}
 
 
 def _unfinished(image: Image) -> Problem | None:
@@ -62,7 +69,8 @@ def _arrived(images: Sequence[Image]) -> tuple[dict[uuid.UUID, int], Problems]:
     Asks storage, which may be slow, while nothing is locked.
     """
     keys = {image.upload_key: image.pk for image in images}
-    in_parts = set(PartedUpload.objects.filter(key__in=keys).values_list("key", flat=True))
+    parted = PartedUpload.objects.filter(batch__in={image.batch_id for image in images}).values_list("key", flat=True)
+    in_parts = keys.keys() & set(parted)
     sizes = storage.sizes([key for key in keys if key not in in_parts])
     broken: Problems = {}
     for key in in_parts:
@@ -74,19 +82,20 @@ def _arrived(images: Sequence[Image]) -> tuple[dict[uuid.UUID, int], Problems]:
 
 
 @transaction.atomic
-def complete_written(*, batch_id: uuid.UUID, sizes: Mapping[uuid.UUID, int]) -> None:
-    """Say that so many bytes of these images of a batch are in storage; intake follows.
+def complete_written(*, batch_id: uuid.UUID, sizes: Mapping[uuid.UUID, int]) -> set[uuid.UUID]:
+    """Say that so many bytes of these images of a batch are in storage; intake follows. Gives those that were awaited.
 
     An image that is not awaited any more is left as it is.
     """
     if not sizes:
-        return
+        return set()
     if len(sizes) > 1:  # whoever changes several images of a batch locks it first, so that no two wait for each other
         Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
-    size = Case(*(When(pk=pk, then=Value(size)) for pk, size in sizes.items()), output_field=BigIntegerField())
-    awaited = Image.objects.filter(pk__in=sizes, state=Image.State.AWAITING_UPLOAD)
-    awaited.update(state=Image.State.STORED, size=size, stored_at=timezone.now())
+    with connection.cursor() as cursor:
+        cursor.execute(STORED, [timezone.now(), [*sizes], [*sizes.values()]])
+        stored = {pk for (pk,) in cursor.fetchall()}
     ring(Task.INSPECT)
+    return stored
 
 
 def receive(*, image: Image, file: IO[bytes]) -> None:
