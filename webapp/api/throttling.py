@@ -1,10 +1,12 @@
 """Rate limits: by API key, by person, by address for everybody else; and by organisation where it has a limit."""
 
-import time
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import structlog
+from django.conf import settings
 from django.core.cache import cache
+from redis import Redis
 from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
@@ -22,8 +24,8 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 class PerClient(BaseThrottle):
     """One allowance for each client, counted from its first request on; the answer beyond it is 429 with Retry-After.
 
-    A counter for each client: a list of the times of its requests, as DRF keeps one, would be read and written whole
-    at each of thousands.
+    A counter for each client that Redis itself forgets, in one call: a list of the times of its requests, as DRF keeps
+    one, would be read and written whole at each of thousands.
     """
 
     THROTTLE_RATES = api_settings.DEFAULT_THROTTLE_RATES
@@ -57,11 +59,21 @@ class PerClient(BaseThrottle):
         return int(number), UNITS[unit[0]]
 
     def _allows(self, name: str, limit: int, seconds: int) -> bool:
-        now = time.time()
-        ends: float = cache.get_or_set(name, now + seconds, timeout=seconds) or now + seconds
-        counter = f"{name}:{ends}"
-        cache.add(counter, 0, timeout=2 * seconds)  # there when it is counted up, however slow this process is
-        if cache.incr(counter) <= limit:
+        key, redis = cache.make_key(name), _redis(settings.CACHES["default"]["LOCATION"])
+        with redis.pipeline() as calls:
+            calls.set(key, 0, ex=seconds, nx=True)
+            calls.incr(key)
+            calls.pttl(key)
+            _, count, left = calls.execute()
+        if left < 0:  # it was counted up in the moment in which it was forgotten
+            redis.expire(key, seconds)
+        if count <= limit:
             return True
-        self._wait = max(self._wait, ends - now, 1)
+        self._wait = max(self._wait, left / 1000, 1)
         return False
+
+
+@lru_cache(maxsize=1)
+def _redis(address: str) -> Redis:
+    """A client of the cache's Redis that is kept: the cache makes one for each call, and sends calls one by one."""
+    return Redis.from_url(address)
