@@ -22,10 +22,10 @@ from PIL import Image
 
 from ml.imaging.colour import to_eight_bit, to_srgb
 from ml.imaging.heif import read_heif
-from ml.imaging.jpeg import bare
+from ml.imaging.jpeg import bare, plain_size
 from ml.imaging.refusal import ImageRefused
 from ml.imaging.sniff import Kind, sniff
-from ml.imaging.still import MIN_SIDE, open_still
+from ml.imaging.still import MIN_SIDE, check_size, open_still
 
 MAX_BYTES = 25 * 1024 * 1024
 WORKING_SIDE = 2048  # longest side, in pixels, of a decoded image
@@ -76,9 +76,11 @@ def decode(data: bytes) -> Decoded:
             image = read_dicom(data)
         elif kind == "heif":
             image = read_heif(data)
+        elif kind == "jpeg" and (size := plain_size(data)) and (taken := _as_it_is(data, size)):
+            return taken
         else:
             image = open_still(data, _PILLOW_FORMATS[kind])
-            if kind == "jpeg" and (taken := _as_it_is(image, data)):
+            if kind == "jpeg" and _is_upright_srgb(image) and (taken := _as_it_is(data, image.size)):
                 return taken
             image.load()
         return _finish(image, kind)
@@ -90,12 +92,15 @@ def decode(data: bytes) -> Decoded:
         raise ImageRefused("corrupt", type(error).__name__) from error
 
 
-def _as_it_is(image: Image.Image, data: bytes) -> Decoded | None:
-    """A JPEG that needs neither shrinking nor turning nor other colours; None for any other."""
-    if max(image.size) > WORKING_SIDE or image.info.get("icc_profile") or _orientation(image) in _UPRIGHT:
-        return None
-    made = bare(data, image.size)
-    return Decoded(made[1], "jpeg", *image.size, made[0]) if made else None
+def _as_it_is(data: bytes, size: tuple[int, int]) -> Decoded | None:
+    """A JPEG that needs neither turning nor other colours; None where it is to be made smaller, or is not ordinary."""
+    check_size(*size)
+    made = bare(data, size) if max(size) <= WORKING_SIDE else None
+    return Decoded(made[1], "jpeg", *size, made[0]) if made else None
+
+
+def _is_upright_srgb(image: Image.Image) -> bool:
+    return not image.info.get("icc_profile") and _orientation(image) not in _UPRIGHT
 
 
 def _finish(image: Image.Image, kind: Kind) -> Decoded:

@@ -22,6 +22,8 @@ _START, _END = b"\xff\xd8", b"\xff\xd9"
 _JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
 _FRAME, _HUFFMAN, _QUANTISATION, _SCAN, _COMMENT, _ADOBE = 0xC0, 0xC4, 0xDB, 0xDA, 0xFE, 0xEE
 _APPLICATION = range(0xE0, 0xF0)
+_TELLING = (0xE1, 0xE2)  # EXIF and XMP may say how the picture was held, and ICC what its colours mean
+_MOST_SEGMENTS = 100  # of headers without metadata
 _NOT_CODED = re.compile(rb"\xff[^\0]")  # in coded data 0xFF is always followed by 0
 _YCBCR = [1, 2, 3]
 _WHOLE_SPECTRUM = b"\0\x3f\0"  # all coefficients, in one pass
@@ -32,6 +34,24 @@ Pixels = NDArray[np.uint8]
 
 class _Unusual(Exception):
     """Something that photos hardly ever have: such a file is decoded and encoded again."""
+
+
+def plain_size(data: bytes) -> tuple[int, int] | None:
+    """The (width, height) of a JPEG of three components whose headers cannot turn it or change its colours.
+
+    None for any other.
+    """
+    size, at = None, 2
+    for _ in range(_MOST_SEGMENTS):
+        if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] in _TELLING:
+            return None
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == _SCAN:
+            return size
+        if marker == _FRAME and length == 17:
+            size = int.from_bytes(data[at + 7 : at + 9], "big"), int.from_bytes(data[at + 5 : at + 7], "big")
+        at += 2 + length
+    return None
 
 
 def bare(data: bytes, size: tuple[int, int]) -> tuple[bytes, Pixels] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from io import BytesIO
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 from ml.imaging.decode import decode
 from ml.imaging.derivatives import CLEAN_QUALITY, clean
 from ml.imaging.jpeg import bare, encode
+from ml.imaging.refusal import ImageRefused
 from tests.ml.imaging import samples
 
 PHOTO = samples.skin_photo()
@@ -74,21 +76,48 @@ def test_no_segment_and_no_tail_comes_along(segments: list[tuple[int, bytes]], t
     assert SECRET not in made[0]
 
 
-@given(
-    edits=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=40)), max_size=4),
-    inserted=st.booleans(),
-)
-@settings(max_examples=400, deadline=None)
-def test_whatever_is_rewritten_is_a_picture_and_nothing_else(edits: list[tuple[float, bytes]], inserted: bool) -> None:
-    body = bytearray(JPEG)
-    for place, put in edits:
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """The JPEG with some bytes overwritten or inserted."""
+    body, inserted = bytearray(JPEG), draw(st.booleans())
+    edit = st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=40))
+    for place, put in draw(st.lists(edit, max_size=4)):
         at = int(place**3 * len(body))  # mostly near the start, where the headers are
         body[at : at if inserted else at + len(put)] = put
-    made = bare(bytes(body), PHOTO.size)
+    return bytes(body)
+
+
+@given(data=damaged())
+@settings(max_examples=400, deadline=None)
+def test_whatever_is_rewritten_is_a_picture_and_nothing_else(data: bytes) -> None:
+    made = bare(data, PHOTO.size)
     if made is not None:
         file, decoded = made
         assert is_bare(file)
         assert (pixels(file) == decoded).all()
+
+
+def outcome(data: bytes) -> tuple[bytes, bytes] | None:
+    try:
+        decoded = decode(data)
+    except ImageRefused:
+        return None
+    return decoded.pixels.tobytes(), decoded.jpeg
+
+
+@given(data=damaged())
+@settings(max_examples=300, deadline=None)
+def test_pillow_would_read_the_headers_of_no_picture_otherwise(data: bytes) -> None:
+    found = outcome(data)
+    with patch("ml.imaging.decode.plain_size", return_value=None):
+        assert outcome(data) == found
+
+
+@pytest.mark.parametrize("before", [b"\xff\xe0", b"\xff\xc0", b"\xff\xda"])
+def test_how_a_photo_was_held_is_read_wherever_it_is_written(before: bytes) -> None:
+    at = JPEG.index(before)
+    decoded = decode(JPEG[: at - 2] + with_segments([(0xE1, _held_upright())], JPEG[at - 2 :]))
+    assert decoded.pixels.shape[:2] == PHOTO.size
 
 
 def test_what_no_pixel_needs_is_not_kept_within_the_coded_data() -> None:
@@ -109,9 +138,13 @@ def test_tables_that_the_scan_does_not_use_are_dropped() -> None:
 
 
 def _turned() -> bytes:
+    return samples.encode(PHOTO, "JPEG", exif=_held_upright())
+
+
+def _held_upright() -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6
-    return samples.encode(PHOTO, "JPEG", exif=exif.tobytes())
+    return exif.tobytes()
 
 
 def _restarting() -> bytes:
