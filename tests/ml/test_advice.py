@@ -39,6 +39,13 @@ def test_a_case_is_the_mean_of_its_images() -> None:
     assert math.fsum(case.probabilities.values()) == pytest.approx(1)
 
 
+def test_the_uncertainty_of_a_case_is_that_of_its_images_and_that_between_them() -> None:
+    """Variances add up, and the images' own do not shrink with their number."""
+    assert combine([answer(0.4)] * 3, [0.1, 0.3, 0.5], THRESHOLDS).uncertainty == pytest.approx(math.sqrt(0.35 / 3))
+    both = combine([answer(0.1), answer(0.7)], [0.4, 0.4], THRESHOLDS)
+    assert both.uncertainty == pytest.approx(0.5)
+
+
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.5)), min_size=1, max_size=6))
 def test_a_case_is_never_surer_than_its_images_are_on_average(images: list[tuple[float, float]]) -> None:
     case = combine([answer(malignant) for malignant, _ in images], [spread for _, spread in images], THRESHOLDS)

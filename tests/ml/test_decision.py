@@ -25,10 +25,15 @@ def test_naming_with_equal_weight_finds_the_rare(rng: np.random.Generator) -> No
     fair = recalls(fitted.named(held_out), truth)
     assert fair.mean() > plain.mean() + 0.03
     assert fair[2] > plain[2] + 0.1
+    assert np.ptp(fair) < 0.1  # in this world every class is as easy to tell
 
 
-def test_the_named_class_is_the_largest_and_as_confident_as_it_is_right(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("overconfidence", [1, 3])
+def test_the_named_class_is_the_largest_and_as_confident_as_it_is_right(
+    overconfidence: int, rng: np.random.Generator
+) -> None:
     probabilities, labels = rare_and_common(rng, 4000)
+    probabilities = softmax(overconfidence * np.log(probabilities))
     fitted = decision.fit(probabilities[:2000], labels[:2000])
     behind = fitted.probabilities(probabilities[2000:])
     np.testing.assert_array_equal(behind.argmax(axis=1), fitted.named(probabilities[2000:]))

@@ -43,9 +43,13 @@ def test_lost_sensitivity_fails_and_says_so() -> None:
 
 
 def test_a_loss_that_cannot_be_ruled_out_fails_too() -> None:
-    """Three of forty missed: the value lies above a margin of 0.1, and the interval does not lie above 0.05."""
-    result = gate.compare(answers(40, 60, 0, 0), answers(40, 60, 3, 0), draws=500)
+    """One of forty missed: the value lies within the margin of 0.05, and its interval does not."""
+    result = gate.compare(answers(40, 60, 0, 0), answers(40, 60, 1, 0), draws=500)
     assert result.verdict == "failed"
+    row = next(row for row in result.rows if row.metric == "sensitivity")
+    assert row.difference is not None
+    assert row.low is not None
+    assert row.low < -gate.MARGINS["sensitivity"] < row.difference
 
 
 def test_referring_everybody_is_no_way_through() -> None:
@@ -62,17 +66,34 @@ def test_too_few_lesions_are_inconclusive_and_never_pass(malignant: int, benign:
     assert result.verdict == "inconclusive"
     assert "passed" not in verdicts(result).values()
     assert str(malignant) in result.reason
+    if not malignant:
+        sensitivity = next(row for row in result.rows if row.metric == "sensitivity")
+        assert sensitivity.active is sensitivity.difference is sensitivity.low is None
 
 
-def test_many_images_of_few_lesions_are_few() -> None:
+def test_just_enough_lesions_decide() -> None:
+    active = answers(gate.MIN_LESIONS, gate.MIN_LESIONS, 0, 0)
+    assert gate.compare(active, active, draws=50).verdict == "passed"
+
+
+@pytest.mark.parametrize("crowded", [0, 1])
+def test_many_images_of_few_lesions_are_few(crowded: int) -> None:
+    """Ten images of each malignant lesion, or of each benign one."""
     active = answers(100, 100, 0, 0)
-    crowded = Scored(active.probabilities, active.labels, np.arange(200) // 10, 0.5)
-    assert gate.compare(crowded, crowded, draws=50).verdict == "inconclusive"
+    lesions = np.where(active.labels == crowded, np.arange(200) // 10, np.arange(200) + 1000)
+    few = Scored(active.probabilities, active.labels, lesions, 0.5)
+    result = gate.compare(few, few, draws=50)
+    assert result.verdict == "inconclusive"
+    assert (result.lesions, result.images) == (110, 200)
 
 
 def test_different_images_are_not_compared() -> None:
-    with pytest.raises(ValueError, match="same images"):
-        gate.compare(answers(40, 40, 0, 0), answers(40, 41, 0, 0))
+    one = answers(40, 40, 0, 0)
+    others = Scored(one.probabilities, one.labels, one.lesions + 1, 0.5)
+    swapped = Scored(one.probabilities, one.labels[::-1], one.lesions, 0.5)
+    for other in (answers(40, 41, 0, 0), others, swapped):
+        with pytest.raises(ValueError, match="same images"):
+            gate.compare(one, other)
 
 
 def test_an_operator_states_the_margin_and_how_many_lesions_decide() -> None:

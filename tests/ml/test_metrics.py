@@ -126,6 +126,23 @@ def test_the_interval_holds_the_value_and_lesions_make_it_wider() -> None:
     assert by_lesion.high - by_lesion.low > 1.5 * (by_image.high - by_image.low)
 
 
+def test_an_interval_holds_95_percent_of_the_draws_and_a_draw_as_many_lesions_as_there_are() -> None:
+    assert metrics.interval(np.array([*range(101), np.nan])) == (2.5, 97.5)
+    weights = list(metrics.lesion_weights(np.array(["b", "a", "b", "c"]), 50, 0))
+    assert {weight[[0, 1, 3]].sum() for weight in weights} == {3}
+    assert all(weight[0] == weight[2] for weight in weights)
+    assert {0, 1, 2, 3} == {count for weight in weights for count in weight}
+
+
+def test_a_class_without_images_has_no_say_in_the_mean_of_all() -> None:
+    case = scored(4)
+    some = case.take(case.labels != 3)
+    areas = [metrics.class_auc(some, np.ones(len(some.labels)), place) for place in range(7)]
+    assert np.isnan(areas[3])
+    assert metrics.macro_auc(some, np.ones(len(some.labels))) == pytest.approx(np.nanmean(areas))
+    assert scored(4, taxonomy=BINARY).take(np.arange(3)).taxonomy == BINARY
+
+
 def test_what_the_images_do_not_determine_is_nan() -> None:
     benign = Scored(np.full((3, 7), 1 / 7), np.array([1, 1, 4]), np.arange(3), 0.5)
     measured = metrics.measure(benign, draws=20)

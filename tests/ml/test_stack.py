@@ -37,6 +37,32 @@ def test_thresholds_reach_what_they_promise(rng: np.random.Generator) -> None:
     assert (p_malignant[is_malignant] >= limits["routine_referral"]).mean() >= stack.SENSITIVITY
     assert (p_malignant[~is_malignant] < limits["urgent_referral"]).mean() >= stack.SPECIFICITY
     assert limits["routine_referral"] <= limits["urgent_referral"]
+    # No more is promised, since each costs the other.
+    assert (p_malignant[is_malignant] > limits["routine_referral"]).mean() < stack.SENSITIVITY
+    assert (p_malignant[~is_malignant] < np.nextafter(limits["urgent_referral"], 0)).mean() < stack.SPECIFICITY
+
+
+def test_a_member_that_knows_nothing_is_not_listened_to(rng: np.random.Generator) -> None:
+    logits, labels, lesions = overconfident(rng, 2000)
+    logits[:, 1] = 3 * rng.normal(0, 1, (2000, 7))
+    fitted, _ = stack.fit(logits[:1000], labels[:1000], lesions[:1000])
+    silent = logits[1000:].copy()
+    silent[:, 1] = 0
+    heard, alone = fitted.probabilities(logits[1000:]), fitted.probabilities(silent)
+    assert np.abs(heard - alone).mean() < 0.02
+
+
+def test_thresholds_are_set_on_answers_to_lesions_that_were_not_seen(rng: np.random.Generator) -> None:
+    """Ten copies of each image, which logits of pure noise tell apart and say nothing about."""
+    labels, lesions = np.repeat(np.arange(42) % 7, 10), np.repeat(np.arange(42), 10)
+    logits = np.repeat(rng.normal(0, 2, (42, 3, 7)), 10, axis=0)
+    fitted, held_out = stack.fit(logits, labels, lesions)
+
+    def surprise(probabilities: np.ndarray) -> float:
+        return float(-np.log(probabilities[np.arange(420), labels]).mean())
+
+    assert surprise(held_out) > np.log(7)
+    assert surprise(fitted.probabilities(logits)) < np.log(7)
 
 
 def test_perfect_separation_still_gives_rising_thresholds() -> None:
@@ -49,5 +75,9 @@ def test_too_little_data_is_said(rng: np.random.Generator) -> None:
     labels[labels == CLASSES.index("DF")] = 0
     with pytest.raises(stack.StackError, match="DF 0"):
         stack.fit(logits, labels, lesions)
+    labels = np.arange(70) % 7
+    stack.fit(rng.normal(0, 1, (35, 1, 7)), labels[:35], np.arange(35))
+    with pytest.raises(stack.StackError, match="DF 4"):  # of five images, two show one lesion
+        stack.fit(rng.normal(0, 1, (35, 1, 7)), labels[:35], np.where(np.arange(35) == 33, 26, np.arange(35)))
     with pytest.raises(stack.StackError, match="malignant and benign"):
         stack.thresholds(np.array([0.5]), np.array([True]))

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def test_fewer_than_nine_images_put_the_class_into_every_set(count: int, witness
     probabilities = np.column_stack([np.full(count, 0.9), np.full(count, 0.1)])
     quantile = conformal.fit(probabilities, np.zeros(count, dtype=int))[0]
     assert quantile == (pytest.approx(0.1) if witnessed else 1.0)
-    assert conformal.sets(np.array([[0.2, 0.8]]), [quantile, 0.5])[0, 0] == (not witnessed)
+    assert conformal.sets(np.array([[0.0, 1.0]]), [quantile, 0.5])[0, 0] == (not witnessed)
 
 
 @pytest.mark.parametrize("taxonomy", [EIGHT, BINARY])
@@ -65,5 +66,7 @@ def test_coverage_is_told_for_all_and_for_each_class() -> None:
     assert rows["all"].coverage.value == pytest.approx((case.labels < 2).mean())
     assert rows["all"].coverage.low < rows["all"].coverage.value < rows["all"].coverage.high
     assert rows["all"].set_size.value == 2
+    alone = conformal.coverage(replace(case, lesions=np.arange(300)), held, draws=50)[0].coverage
+    assert alone != rows["all"].coverage  # drawn by image
     assert (rows["all"].images, rows["all"].lesions) == (300, 150)
     assert np.isnan(conformal.coverage(case.take(case.labels > 0), held[case.labels > 0], draws=5)[1].coverage.value)
