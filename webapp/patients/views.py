@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.contrib import messages
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -86,8 +87,9 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
 def delete(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """Delete the photos of a case that one has sent oneself."""
     found = _own(request, case_id)
-    if photos_to_delete(found):  # a second press finds them deleted
+    if photos := photos_to_delete(found):  # a second press finds them deleted
         delete_photos(actor=actor_of(request), case=found)
+        messages.success(request, f"Your photo{'s were' if photos > 1 else ' was'} deleted for good.")
     return redirect("patient:case", case_id)
 
 

@@ -28,7 +28,7 @@
     image.alt = `Photo ${place + 1}`;
     image.src = URL.createObjectURL(photo);
     image.addEventListener("load", () => URL.revokeObjectURL(image.src));
-    image.addEventListener("error", () => image.replaceWith(`Photo ${place + 1}`)); // this browser cannot show HEIC
+    image.addEventListener("error", () => image.replaceWith(`Photo ${place + 1}: ${photo.name}`)); // this browser cannot show HEIC
     remove.type = "button";
     remove.className = "btn mt-2 w-100";
     remove.textContent = "Remove";
