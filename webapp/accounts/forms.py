@@ -46,4 +46,6 @@ class OrganisationForm(forms.ModelForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["contact_email"].label = "E-mail address of the clinic"
-        self.fields["retention_days"].widget.attrs["min"] = 1
+        days = self.fields["retention_days"]
+        days.widget.attrs["min"] = 1
+        days.error_messages["min_value"] = "Give a number of days, 1 or more, or leave this empty."

@@ -13,6 +13,8 @@ document.addEventListener("click", async (event) => {
 });
 
 document.addEventListener("submit", (event) => {
-  const question = event.target.dataset.confirm;
+  const { confirm: question, confirmChanged } = event.target.dataset;
+  const field = event.target.elements[confirmChanged]; // ask only if something else now stands there, and not nothing
+  if (field && (!field.value || field.value === field.defaultValue)) return;
   if (question && !confirm(question)) event.preventDefault();
 });
