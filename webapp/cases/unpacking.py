@@ -148,7 +148,7 @@ class _Unpacking:
             if files:
                 found.append(replace(spec, filenames=files))
         if absent:
-            message = f"{absent} files that the table names are not in the archive. Those images were left out."
+            message = f"The table names files that are not in the archive, {absent} in all. They were left out."
             self.report.append(_line("", "files_missing", message))
         return found
 

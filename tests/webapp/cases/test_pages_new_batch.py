@@ -117,6 +117,18 @@ def test_a_zip_waits_to_be_unpacked(client: Client, clinic: Organisation) -> Non
     assert "The ZIP is being unpacked" in client.get(response.url).content.decode()
 
 
+def test_a_zip_that_cannot_be_unpacked_says_so_and_counts_nothing(client: Client, clinic: Organisation) -> None:
+    response = upload(client, ("all.zip", b"PK not really"))
+    leased = claim_archive()
+    assert leased is not None
+    assert expand(*leased)
+
+    html = client.get(response.url).content.decode()
+    assert html.count("The ZIP file is damaged or incomplete.") == 1
+    assert "left out" not in html
+    assert "There are no images." in html
+
+
 def test_a_table_beside_a_zip_names_the_cases_that_the_zip_brings_the_files_of(
     client: Client, clinic: Organisation
 ) -> None:
