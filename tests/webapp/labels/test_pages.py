@@ -124,6 +124,7 @@ def test_ones_own_answers_are_listed_and_filtered(client: Client, annotator: Mem
     Label.objects.create(image=first, annotator=UserFactory(), dx="VASC", confidence=2)
     everything = client.get(reverse("labels:mine")).content.decode()
     assert everything.count("<tr>") == 3
+    assert everything.count("shown once it is settled") == 2
     filtered = client.get(reverse("labels:mine"), {"dx": "MEL"}).content.decode()
     assert filtered.count("<tr>") == 2
     assert "No answers to list" in client.get(reverse("labels:mine"), {"model": "differs"}).content.decode()
