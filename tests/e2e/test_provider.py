@@ -4,10 +4,12 @@ import io
 import zipfile
 from collections.abc import Callable
 
+from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 
 from deploy.local.clinic import Clinic, Photo
 from tests.e2e.conftest import DESKTOP, PHONE, Site, assert_accessible
+from tests.ml.imaging.samples import dicom, encode
 
 DONE_MS = 60_000
 
@@ -96,6 +98,27 @@ def test_a_zip_with_a_table_becomes_cases(site: Site, photos: list[Photo], open_
     expect(page.locator("kbd:visible")).to_have_count(0)
 
 
+def test_a_phones_heic_and_an_archives_dicom_are_answered(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    heic, scan = (Image.open(io.BytesIO(photo.data)).convert("RGB") for photo in photos[8:10])
+    page = open_page(site.email("provider"))
+    files: list[FilePayload] = [
+        {"name": "IMG_0001.HEIC", "mimeType": "image/heic", "buffer": encode(heic, "HEIF")},
+        {"name": "IM000001", "mimeType": "", "buffer": dicom(scan)},  # as they lie on a disc: without an ending
+    ]
+    upload(page, files)
+    submit(page)
+    cases = page.locator("a[id^=case-]")
+    assert sorted(cases.all_inner_texts()) == ["IM000001", "IMG_0001"]
+    cases.first.click()
+    page.wait_for_url("**/cases/**")
+    expect(page.locator(".probability")).to_be_visible()
+    picture = page.locator(".case-picture img").first
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("picture => picture.naturalWidth") == heic.width
+
+
 def test_what_is_being_used_stays_while_the_page_is_renewed(
     site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:
@@ -130,5 +153,15 @@ def test_keys_and_settings_hold_up(site: Site, open_page: Callable[..., Page]) -
     for address in ("/organisation/", "/organisation/keys/", "/audit/", "/results/messages/", "/account/2fa/"):
         page.goto(address)
         assert_accessible(page)
+    page.goto("/organisation/")
+    page.fill("#id_retention_days", "3")
+    with page.expect_event("dialog") as asked:
+        page.once("dialog", lambda dialog: dialog.dismiss())
+        page.click("main button[type=submit]")
+    assert "for good" in asked.value.message
+    page.reload()
+    expect(page.locator("#id_retention_days")).to_have_value("")
+    page.click("main button[type=submit]")  # the period is as it was, so nobody is asked
+    expect(page.locator("#messages")).to_contain_text("saved")
     page.set_viewport_size({"width": 1024, "height": 740})  # where the menu, all of it, has the least room
     assert_accessible(page)
