@@ -4,6 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from django.test import override_settings
+from hypothesis import settings as drawing
+
+# A busy machine takes its time over an example; pytest ends a test that hangs.
+drawing.register_profile("busy", deadline=None)
+drawing.load_profile("busy")
 
 
 @pytest.fixture(scope="session", autouse=True)
