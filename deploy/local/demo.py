@@ -70,10 +70,15 @@ def play(stack: Stack, photos: Sequence[Photo]) -> None:
     django.setup()
     try:
         cases = submit(clinic, photos, stack.folder / "demo")
+        answered = {case["case_id"] for case in cases if case["result"]}
+        usable = [photo for photo in photos if photo.case_id in answered]
+        if not usable:
+            raise RuntimeError("None of these pictures could be answered; the table says why. Try others.")
         release_one(clinic, cases, stack.folder / "mailbox")
         label(photos)
         if release := retrain():
-            show_next(clinic, photos[0], release)
+            show_next(clinic, usable[0], release)
+            go_back()
     finally:
         clinic.close()
 
@@ -200,6 +205,17 @@ def show_next(clinic: Clinic, photo: Photo, release: Any) -> None:
         raise RuntimeError(f"{answered_by} answered, not the promoted {release.name}.")
 
 
+def go_back() -> None:
+    """The operator rolls back, so that whoever tries the site next meets the release that was active before."""
+    from webapp.accounts.models import User
+    from webapp.audit.services import Actor
+    from webapp.registry.services import roll_back
+
+    _heading("The operator rolls back")
+    release = roll_back(actor=Actor(user=User.objects.get(email="operator@demo.example")))
+    console.print(f"Active again: [bold]{release.name}[/]. So few labels make no model to go on with.")
+
+
 def _heading(text: str) -> None:
     console.print()
     console.rule(f"[bold]{text}", align="left")
@@ -207,18 +223,19 @@ def _heading(text: str) -> None:
 
 def _show_cases(cases: Sequence[dict[str, Any]], refused: Mapping[str, str]) -> None:
     table = _table(("Case", 18), ("Top class", 20), ("P(malignant)", 12), ("Advice", 18))
-    table.columns[1].max_width = 24  # the longest names end in an ellipsis
+    table.columns[1].max_width = 21  # the longest names end in an ellipsis
     for case in cases[:ROWS_SHOWN]:
-        result = case["result"]
+        result, name = case["result"], case["case_id"]
+        shown = name if len(name) <= 18 else f"…{name[-17:]}"  # ids differ at their ends
         if result:
             malignant = f"{result['malignant']:.2f} ± {result['uncertainty']:.2f}"
-            table.add_row(case["case_id"], DISPLAY_NAMES[result["top_class"]], malignant, ADVICE[result["advice"]])
+            table.add_row(shown, DISPLAY_NAMES[result["top_class"]], malignant, ADVICE[result["advice"]])
         else:
-            table.add_row(case["case_id"], f"not usable: {refused.get(case['case_id'], 'failed')}", "–", "–")
+            table.add_row(shown, f"refused: {refused.get(name, 'failed')}", "–", "–")
     console.print(table)
     if len(cases) > ROWS_SHOWN:
         console.print(f"… and {len(cases) - ROWS_SHOWN} more")
-    counts = Counter(case["result"]["advice"] if case["result"] else "not usable" for case in cases)
+    counts = Counter(case["result"]["advice"] if case["result"] else "refused" for case in cases)
     console.print(", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in counts.most_common()))
     releases = {case["result"]["release"]["name"] for case in cases if case["result"]}
     console.print(f"Answered by {', '.join(sorted(releases))}")
