@@ -73,7 +73,7 @@ class Busy(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(response.content)
 
-    do_GET = do_POST = answer  # noqa: N815 - as BaseHTTPRequestHandler calls them
+    do_GET = do_POST = do_DELETE = answer  # noqa: N815 - as BaseHTTPRequestHandler calls them
 
     def log_message(self, *args: object) -> None:
         """Nobody reads along."""
@@ -170,19 +170,35 @@ def run_again(argv: list[str], folder: Path, site: Site) -> None:
     assert shell(TRIES) == "failed succeeded"
 
 
+def check_deleted(site: Site, printed: str) -> None:
+    """The photos of case A-1 are gone from every batch, as was printed, and its results are not."""
+    headers = {"Authorization": f"Bearer {site.accounts['api_key']}"}
+    with httpx.Client(base_url=f"{site.url}/api/v1/", headers=headers) as api:
+        found = api.get("cases", params={"case_id": "A-1", "page_size": 500}).json()["results"]
+        cases = [api.get(f"cases/{case['id']}").json() for case in found]
+    assert {image["state"] for case in cases for image in case["images"]} == {"purged"}
+    assert any(case["result"] for case in cases)
+    assert printed.count("A-1: purged") == len(cases)
+
+
 def test_the_batch_of_the_document_with_curl(site: Site, busy: type[Busy], folder: Path) -> None:
-    script = with_values("\n".join(blocks(CLIENT, "bash")), busy.address, site.accounts["api_key"])
+    written = blocks(CLIENT, "bash")
+    script = with_values("\n".join(written), busy.address, site.accounts["api_key"])
     check_results(folder, run(["bash", "-c", script], folder))
     run_again(["bash", "-c", script], folder, site)
     check_requests(busy, site, folder.name)
+    functions = with_values("\n".join([*written[:2], written[-1]]), busy.address, site.accounts["api_key"])
+    check_deleted(site, run(["bash", "-c", f"{functions}\ndelete_photos A-1"], folder))
 
 
 def test_the_batch_of_the_document_in_python(site: Site, busy: type[Busy], folder: Path) -> None:
-    [program] = blocks(CLIENT, "python")
+    program, deletion = blocks(CLIENT, "python")
     (folder / "client.py").write_text(with_values(program, busy.address, site.accounts["api_key"]))
     check_results(folder, run([sys.executable, "client.py", "."], folder))
     run_again([sys.executable, "client.py", "."], folder, site)
     check_requests(busy, site, folder.name)
+    (folder / "delete_photos.py").write_text(deletion)
+    check_deleted(site, run([sys.executable, "delete_photos.py", "A-1"], folder))
 
 
 def test_the_session_of_the_readme(site: Site, folder: Path) -> None:
