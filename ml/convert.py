@@ -30,10 +30,6 @@ RECIPE: Final = "2"
 NETWORK: Final = "network.xml"
 
 
-CALIBRATION: Final = 140
-"""Synthetic lesions that the ranges of eight bits are taken from, as many of each class."""
-
-
 def network_path(member: Member, frame: Size, cache: Path) -> Path:
     """Where the cache keeps a member's network: named by its weights, so that bundles that share a member share it."""
     key = hashlib.sha256(f"{RECIPE} {member.name} {member.size} {member.views} {frame} ".encode())
@@ -79,25 +75,20 @@ def _warm_elsewhere(members: Sequence[Member], frame: Size, cache: Path) -> list
         os.environ["KERAS_BACKEND"] = backend
 
 
-def quantise(members: Sequence[Member], frame: Size, cache: Path, target: Path) -> None:
-    """Makes `target` a cache of the same members in eight bits: post-training quantisation on synthetic lesions.
+def quantise(members: Sequence[Member], frame: Size, cache: Path, target: Path, frames: np.ndarray) -> None:
+    """Makes `target` a cache of the same members in eight bits: post-training quantisation, with ranges taken from
+    `frames`, uint8 (n, height, width, 3), which must be none of those that it is then measured on.
 
     Only to be measured: see docs/runtime.md. Needs nncf, which serving does not; raises ImportError without it.
     """
     import openvino
 
-    from ml.classes import CLASSES
-    from ml.imaging.preprocess import preprocess
-    from ml.synthetic import draw
-
     nncf: Any = importlib.import_module("nncf")
     warm(members, frame, cache)
-    drawn = [preprocess(draw(CLASSES[seed % len(CLASSES)], seed), frame)[None] for seed in range(CALIBRATION)]
+    ranges = nncf.Dataset([each[None] for each in frames])
     for member in members:
         network = openvino.Core().read_model(network_path(member, frame, cache))
-        quantised = nncf.quantize(
-            network, nncf.Dataset(drawn), preset=nncf.QuantizationPreset.MIXED, subset_size=CALIBRATION
-        )
+        quantised = nncf.quantize(network, ranges, preset=nncf.QuantizationPreset.MIXED, subset_size=len(frames))
         path = network_path(member, frame, target)
         path.parent.mkdir(parents=True, exist_ok=True)
         openvino.save_model(quantised, path, compress_to_fp16=False)

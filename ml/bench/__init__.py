@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from ml import convert, metrics
-from ml.bench.ways import BEFORE, FRAMES, IMAGES, LOGITS, TASK, WHOLE
+from ml.bench.ways import BEFORE, FRAMES, IMAGES, LOGITS, RANGES, TASK, WHOLE
 from ml.bundle import Bundle
 from ml.gate import compare
 from ml.metrics import Scored
@@ -24,6 +24,9 @@ from ml.prepare import prepare
 
 COUNT: Final = 256
 BATCH: Final = 32
+OF_EACH_CLASS: Final = 20
+"""Train images that the ranges of eight bits are taken from."""
+
 COSTS: Final = {
     name: metrics.METRICS[name] for name in ("balanced_accuracy", "malignant_auc", "sensitivity", "specificity")
 }
@@ -84,18 +87,20 @@ def bench(
     *,
     batch: int = BATCH,
     truth: Truth | None = None,
+    train: Images = (),
     ways: Sequence[str] = (*LOGITS, *WHOLE),
     advance: Callable[[], object] = lambda: None,
 ) -> Report:
     """Measures `ways` one after the other, each in a process of its own, on the same encoded images.
 
     All of `images` must be readable: raises ImageRefused for one that is not. `truth` says what they show, for what a
-    way costs. `advance` is called once for each way.
+    way costs. Eight bits take their ranges from `train`, and are not measured without. `advance` is called once for
+    each way.
     """
     convert.warm(bundle.members, bundle.frame, cache)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        _lay_out(bundle, images, folder)
+        _lay_out(bundle, images, train, folder)
         told = {"bundle": str(bundle.path.resolve()), "cache": str(cache.resolve()), "batch": batch}
         (folder / TASK).write_text(json.dumps(told))
         figures = {}
@@ -140,29 +145,36 @@ def found(store: Any, count: int) -> list[bytes]:
     return [store.read(image_id) for image_id in islice(store.ids(), count)]
 
 
-def validation(folder: Path) -> tuple[list[bytes], Truth]:
-    """The validation split of labelled images, on which choices are made; the test split is never looked at."""
+def of_data(folder: Path) -> tuple[list[bytes], Truth, list[bytes]]:
+    """The validation split of labelled images, on which choices are made, what it shows, and OF_EACH_CLASS images of
+    the train split; the test split is never looked at.
+    """
     from ml import data
     from ml.data import splits
 
     dataset = data.read(folder)
     table = splits.assign(dataset.table)
-    table = table[table["split"] == "validation"]
-    labels = np.array([dataset.taxonomy.index[dx] for dx in table["dx"]])
-    return [dataset.images.read(image_id) for image_id in table["image_id"]], Truth(
-        labels, table["lesion_id"].to_numpy(dtype=str)
-    )
+    table, train = (table[table["split"] == side] for side in ("validation", "train"))
+    train = train.sample(frac=1, random_state=0).groupby("dx").head(OF_EACH_CLASS)
+    truth = Truth(table["dx"].map(dataset.taxonomy.index).to_numpy(), table["lesion_id"].to_numpy(dtype=str))
+    images, few = ([dataset.images.read(image_id) for image_id in side["image_id"]] for side in (table, train))
+    return images, truth, few
 
 
-def _lay_out(bundle: Bundle, images: Images, folder: Path) -> None:
-    from ml.imaging.decode import decode
-    from ml.imaging.preprocess import preprocess
-
+def _lay_out(bundle: Bundle, images: Images, train: Images, folder: Path) -> None:
     (folder / IMAGES).mkdir()
     for place, data in enumerate(images):
         (folder / IMAGES / f"{place:06d}").write_bytes(data)
-    frames = np.stack([preprocess(decode(data).image, bundle.frame) for data in images])
-    np.save(folder / FRAMES, prepare(frames, bundle.preparation))
+    np.save(folder / FRAMES, _frames(bundle, images))
+    if train:
+        np.save(folder / RANGES, _frames(bundle, train))
+
+
+def _frames(bundle: Bundle, images: Images) -> np.ndarray:
+    from ml.imaging.decode import decode
+    from ml.imaging.preprocess import preprocess
+
+    return prepare(np.stack([preprocess(decode(data).image, bundle.frame) for data in images]), bundle.preparation)
 
 
 def _measured(way: str, folder: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from ml.bench import BATCH, COUNT, Report, Row, bench, drawn, found, validation
+from ml.bench import BATCH, COUNT, Images, Report, Row, bench, drawn, found, of_data
 from ml.bench.ways import LOGITS, WHOLE
 from ml.bundle import load
 from ml.cli import options as shared
@@ -22,7 +22,8 @@ give it an idle machine. Rows:
   keras             Keras predict, which the others are compared with
   tensorflow        all members in one compiled TensorFlow function
   onnx              ONNX Runtime; needs tf2onnx and onnxruntime
-  openvino-f32      OpenVINO as it serves, in float32, in bfloat16 and in eight bits, which needs nncf
+  openvino-f32      OpenVINO as it serves, in float32, in bfloat16 and in eight bits, which needs nncf, and --data
+                    for train images to take its ranges from
   runtime           what serves, with heatmaps and advice, from prepared pixels
   runtime-decoding  the same from encoded images, decoded while the model works
 MB is the resident memory of the row's process at its peak. Logits are compared with those of Keras. With --data the
@@ -54,15 +55,23 @@ def _bench(options: argparse.Namespace) -> None:
     from ml.data.images import ImageStore
 
     bundle, truth = load(chosen(options)), None
+    train: Images = ()
     if options.data:
-        images, truth = validation(options.data)
+        images, truth, train = of_data(options.data)
     elif options.images:
         images = found(ImageStore(options.images), options.count)
     else:
         images = drawn(options.count)
     with bar("measuring", len(options.rows)) as advance:
         report = bench(
-            bundle, images, options.cache, batch=options.batch, truth=truth, ways=options.rows, advance=advance
+            bundle,
+            images,
+            options.cache,
+            batch=options.batch,
+            truth=truth,
+            train=train,
+            ways=options.rows,
+            advance=advance,
         )
     show(report)
     if options.json:

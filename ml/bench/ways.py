@@ -15,7 +15,7 @@ import numpy as np
 from ml import bundle as bundles
 from ml.bundle import Bundle
 
-TASK, FRAMES, IMAGES = "task.json", "frames.npy", "images"
+TASK, FRAMES, RANGES, IMAGES = "task.json", "frames.npy", "ranges.npy", "images"
 
 REPEATS: Final = 3
 """Passes over all images after the first batch has warmed the way up; the median counts."""
@@ -27,7 +27,8 @@ Run = Callable[[np.ndarray], np.ndarray]
 @dataclass(frozen=True)
 class Task:
     """What every way is given: the bundle, a warm cache, the batch, and `folder` with the images, encoded in IMAGES and
-    as the members see them in FRAMES; it also takes what a way makes for itself.
+    as the members see them in FRAMES, and in RANGES, where there are any, frames to take the ranges of eight bits from;
+    it also takes what a way makes for itself.
     """
 
     bundle: Bundle
@@ -97,7 +98,10 @@ def _openvino(task: Task, cache: Path, precision: Any) -> Run:
 def _quantise(task: Task) -> None:
     from ml import convert
 
-    convert.quantise(task.bundle.members, task.bundle.frame, task.cache, task.folder / "int8")
+    if not (task.folder / RANGES).exists():
+        raise ValueError("eight bits take their ranges from train images: say with --data where labelled ones lie")
+    ranges = np.load(task.folder / RANGES)
+    convert.quantise(task.bundle.members, task.bundle.frame, task.cache, task.folder / "int8", ranges)
 
 
 LOGITS: Final[dict[str, Callable[[Task], Run]]] = {

@@ -4,11 +4,15 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from ml.bench import Report, Row, Truth, bench, drawn
+import ml.data
+from ml.bench import OF_EACH_CLASS, Report, Row, Truth, bench, drawn, of_data
 from ml.bench.command import show
 from ml.bundle import load
+from ml.classes import CLASSES
+from ml.data import splits
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Runtime
+from ml.synthetic import synthesize
 
 
 @pytest.mark.slow
@@ -43,11 +47,33 @@ def test_a_way_that_fails_says_why_and_stops_no_other(
 ) -> None:
     (tmp_path / "nncf.py").write_text("raise ImportError('no nncf here')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    quantised, answered = bench(load(tiny_bundle), drawn(2), cache, ways=["openvino-int8", "runtime"]).rows
+    images, ways = drawn(2), ["openvino-int8", "runtime"]
+    quantised, answered = bench(load(tiny_bundle), images, cache, train=images, ways=ways).rows
     assert quantised.rate is None
     assert quantised.note == "ImportError: no nncf here"
     assert answered.rate is not None
     assert answered.rate > 0
+
+
+def test_eight_bits_are_not_measured_without_train_images(tiny_bundle: Path, cache: Path, runtime: Runtime) -> None:
+    (row,) = bench(load(tiny_bundle), drawn(2), cache, ways=["openvino-int8"]).rows
+    assert row.rate is None
+    assert row.note.endswith("say with --data where labelled ones lie")
+
+
+def test_what_is_answered_is_the_validation_side_and_ranges_come_from_the_train_side(tmp_path: Path) -> None:
+    synthesize(7 * 40, tmp_path)
+    dataset = ml.data.read(tmp_path)
+    side = splits.assign(dataset.table).set_index("image_id")
+    image_of = {dataset.images.read(image_id): image_id for image_id in side.index}
+    answered, truth, train = of_data(tmp_path)
+    rows = side.loc[[image_of[image] for image in answered]]
+    assert set(rows["split"]) == {"validation"}
+    assert [CLASSES[label] for label in truth.labels] == list(rows["dx"])
+    assert list(truth.lesions) == list(rows["lesion_id"])
+    learnt = side.loc[[image_of[image] for image in train]]
+    assert set(learnt["split"]) == {"train"}
+    assert set(learnt["dx"].value_counts()) == {OF_EACH_CLASS}
 
 
 def test_an_image_that_cannot_be_read_is_told(tiny_bundle: Path, cache: Path, runtime: Runtime) -> None:

@@ -37,7 +37,7 @@ def test_a_warm_cache_is_left_alone(runtime: Runtime, cache: Path) -> None:
 def test_eight_bits_answer_almost_as_float32_does(runtime: Runtime, cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("nncf")
     members = runtime.bundle.members
-    convert.quantise(members, FRAME, cache, tmp_path)
+    convert.quantise(members, FRAME, cache, tmp_path, np.stack([preprocess(draw("NV", seed)) for seed in range(4, 20)]))
     frames = np.stack([preprocess(draw("NV", seed)) for seed in range(4)])
     exact = Ensemble(members, FRAME, cache, precision="f32")(frames).logits
     eight = Ensemble(members, FRAME, tmp_path, precision="f32")(frames).logits
