@@ -47,6 +47,10 @@ def test_heat_is_where_a_class_stands_out() -> None:
     assert not heat([even], named).any()
     faint = spotted / 120
     assert heat([faint], named)[0, 2, 3] == pytest.approx(0.5, abs=0.01)
+    assert heat([faint, even], named)[0, 2, 3] == pytest.approx(0.25, abs=0.01)
+    assert not heat([even + 9], named).any()
+    both = heat([np.concatenate([faint, 9 + spotted])], np.repeat(named, 2))  # neither frame changes the other
+    np.testing.assert_allclose(both, [heat([faint], named)[0], alone], atol=1e-6)
 
 
 def test_a_prediction_is_whole(runtime: Runtime, rng: np.random.Generator) -> None:
