@@ -1,12 +1,14 @@
 """What providers, patients and their software do with batches, up to the moment when every image is on its way."""
 
 import hashlib
+import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 
 from django.db import IntegrityError, transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from webapp.accounts.models import Organisation, Patient
@@ -74,7 +76,7 @@ def create_batch(
                 idempotency_key=submission.idempotency_key,
                 manifest_sha256=submission.manifest_sha256,
             )
-            add_cases(batch=batch, cases=cases)
+            _add(batch, cases)
             if submission.archive:
                 Archive.objects.create(batch=batch, capture=submission.capture)
             record(actor=actor, action="batch.created", object_id=batch.id, organisation=organisation)
@@ -99,16 +101,21 @@ def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> None:
     Raises Problem `case_id_repeated`, `too_many_cases`, `batch_not_open`, and those of `require_room`.
     """
     _lock_open(batch)
-    if batch.cases.count() + len(cases) > MAX_CASES:
+    there = batch.cases.count()
+    known = batch.cases.filter(external_id__in=[spec.external_id for spec in cases])
+    _add(batch, cases, there=there, known=set(known.values_list("external_id", flat=True)))
+
+
+def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[str] = frozenset()) -> None:
+    """Add cases to a batch that nobody else changes, where so many are `there`, and `known` of the new ids already."""
+    if there + len(cases) > MAX_CASES:
         raise Problem(
             "too_many_cases", f"A batch holds at most {MAX_CASES} cases. Put the rest in another.", status=422
         )
     if batch.priority == Priority.BULK:
         require_room(organisation=batch.organisation, images=sum(len(spec.filenames) for spec in cases))
     counts = Counter(spec.external_id for spec in cases)
-    repeated = set(batch.cases.filter(external_id__in=counts).values_list("external_id", flat=True))
-    repeated |= {name for name, count in counts.items() if count > 1}
-    if repeated:
+    if repeated := known | {name for name, count in counts.items() if count > 1}:
         raise Problem(
             "case_id_repeated",
             "Give every case of a batch an id of its own.",
@@ -118,9 +125,9 @@ def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> None:
     patients = _patients(batch.organisation, cases)
     rows = [
         Case(
-            batch=batch,
+            batch_id=batch.pk,
             organisation_id=batch.organisation_id,
-            patient=patients[spec.patient_id],
+            patient_id=patients[spec.patient_id],
             external_id=spec.external_id,
             lesion_id=spec.lesion_id,
             age=spec.age,
@@ -135,7 +142,11 @@ def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> None:
     Image.objects.bulk_create(
         [
             Image(
-                case=row, batch=batch, organisation_id=batch.organisation_id, filename=filename, priority=batch.priority
+                case_id=row.pk,
+                batch_id=batch.pk,
+                organisation_id=batch.organisation_id,
+                filename=filename,
+                priority=batch.priority,
             )
             for row, spec in zip(rows, cases, strict=True)
             for filename in spec.filenames
@@ -144,8 +155,8 @@ def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> None:
     )
 
 
-def _patients(organisation: Organisation, cases: Sequence[CaseSpec]) -> dict[str, Patient]:
-    """The patients of these cases by the clinic's id; new ones are made, known ones gain what was missing."""
+def _patients(organisation: Organisation, cases: Sequence[CaseSpec]) -> dict[str, uuid.UUID]:
+    """Who the patients of these cases are by the clinic's id; new ones are made, known ones gain what was missing."""
     emails: dict[str, str] = {}
     born: dict[str, date | None] = {}
     for spec in cases:  # the cases of one patient may each say a part
@@ -153,19 +164,19 @@ def _patients(organisation: Organisation, cases: Sequence[CaseSpec]) -> dict[str
         born[spec.patient_id] = born.get(spec.patient_id) or spec.patient_date_of_birth
     Patient.objects.bulk_create(
         [
-            Patient(organisation=organisation, external_id=name, email=emails[name], date_of_birth=born[name])
+            Patient(organisation_id=organisation.pk, external_id=name, email=emails[name], date_of_birth=born[name])
             for name in sorted(emails)  # one order for all batches, so that two never wait for each other
         ],
         batch_size=INSERT_SIZE,
         ignore_conflicts=True,
     )
-    patients = {p.external_id: p for p in organisation.patients.filter(external_id__in=emails)}
-    changed = []
-    for name, patient in patients.items():
-        known = (patient.email, patient.date_of_birth)
-        patient.email, patient.date_of_birth = patient.email or emails[name], patient.date_of_birth or born[name]
-        if known != (patient.email, patient.date_of_birth):
-            changed.append(patient)
+    known = organisation.patients.filter(external_id__in=emails)
+    patients, changed = {}, []
+    for pk, name, email, day in known.values_list("pk", "external_id", "email", "date_of_birth"):
+        patients[name] = pk
+        now = (email or emails[name], day or born[name])
+        if now != (email, day):
+            changed.append(Patient(pk=pk, email=now[0], date_of_birth=now[1]))
     Patient.objects.bulk_update(changed, ["email", "date_of_birth"], batch_size=INSERT_SIZE)
     return patients
 
@@ -177,32 +188,35 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
     Raises Problem `uploads_incomplete` while images are awaited, unless `allow_missing` gives them up;
     `batch_empty`; `archive_pending` while an archive is being unpacked; `batch_cancelled`.
     """
-    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    rows = Batch.objects.select_for_update(no_key=True, of=("self",)).select_related("organisation")
+    batch = rows.get(pk=batch.pk)
     if batch.state == Batch.State.CANCELLED:
         raise Problem("batch_cancelled", "This batch was cancelled. Create a new one.")
     if batch.state != Batch.State.OPEN:
         return batch
     if Archive.objects.filter(batch=batch, state=Archive.State.STORED).exists():
         raise Problem("archive_pending", "The archive is still being unpacked. Submit again in a moment.")
-    awaited = batch.images.filter(state=Image.State.AWAITING_UPLOAD)
-    missing = [str(pk) for pk in awaited.values_list("pk", flat=True)[:100]]
-    if missing and not allow_missing:
-        raise Problem(
-            "uploads_incomplete",
-            "Some images have not been uploaded. Upload and complete them, or submit with allow_missing.",
-            image_ids=missing,
-        )
+    counts = dict(batch.images.order_by().values_list("state").annotate(Count("pk")))
     now = timezone.now()
-    awaited.update(state=Image.State.EXPIRED, ended_at=now)
-    images = batch.images.all()
-    total = images.count()
-    if total == 0:
+    if counts.get(Image.State.AWAITING_UPLOAD):
+        awaited = batch.images.filter(state=Image.State.AWAITING_UPLOAD)
+        missing = [str(pk) for pk in awaited.values_list("pk", flat=True)[:100]]
+        if missing and not allow_missing:
+            raise Problem(
+                "uploads_incomplete",
+                "Some images have not been uploaded. Upload and complete them, or submit with allow_missing.",
+                image_ids=missing,
+            )
+        awaited.update(state=Image.State.EXPIRED, ended_at=now)
+    if not counts:
         raise Problem("batch_empty", "This batch has no images. Add at least one case with an image.", status=422)
-    batch.state, batch.submitted_at, batch.remaining = Batch.State.SUBMITTED, now, total
+    batch.state, batch.submitted_at, batch.remaining = Batch.State.SUBMITTED, now, sum(counts.values())
     batch.save(update_fields=["state", "submitted_at", "remaining"])
-    enqueue(batch=batch, images=list(images.filter(state=Image.State.READY)))
-    unusable = list(images.filter(state__in=[Image.State.REJECTED, Image.State.EXPIRED, Image.State.PURGED]))
-    end_images(batch=batch, ended=unusable, failures=len(unusable))
+    ended = [Image.State.READY, Image.State.REJECTED, Image.State.EXPIRED, Image.State.PURGED]
+    images = list(batch.images.filter(state__in=ended))
+    enqueue(batch=batch, images=[image for image in images if image.state == Image.State.READY])
+    if unusable := [image for image in images if image.state != Image.State.READY]:
+        end_images(batch=batch, ended=unusable, failures=len(unusable))
     record(actor=actor, action="batch.submitted", object_id=batch.id, organisation=batch.organisation)
     return batch
 

@@ -67,6 +67,20 @@ def test_reading_takes_a_constant_number_of_queries() -> None:
         assert queries(lambda: clinic.get("/batches")) == few <= 4
 
 
+def test_a_batch_is_made_and_submitted_in_a_constant_number_of_queries() -> None:
+    clinic = Clinic()
+    good(clinic.get("/batches"))  # notes the key's use
+    made, submitted = [], []
+    for count in (2, 30):
+        rows = [case(f"c{n}", patient_id=f"p{count}-{n}") for n in range(count)]
+        made.append(queries(lambda rows=rows: clinic.post("/batches", {"cases": rows})))  # type: ignore[misc]
+        batch = Batch.objects.latest("created_at")
+        batch.images.update(state="stored", stored_at=batch.created_at)
+        submitted.append(queries(lambda b=batch: clinic.post(f"/batches/{b.pk}/submit")))  # type: ignore[misc]
+    assert made[0] == made[1] <= 10
+    assert submitted[0] == submitted[1] <= 15
+
+
 def test_a_filter_meets_the_newest_answer_only() -> None:
     clinic = Clinic()
     row = CaseFactory(batch=BatchFactory(organisation=clinic.organisation))

@@ -4,6 +4,7 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
+from django.db.models import F
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -133,17 +134,16 @@ def completed(image: Image, problem: Problem | None) -> dict[str, Any]:
 
 def awaited_images(batch: Batch, **only: Any) -> list[dict[str, Any]]:
     """The batch's images in the order of its manifest, as `AwaitedImageSerializer` has them. Quick for thousands."""
-    images = batch.images.filter(**only).select_related("case").order_by("created_at", "id")
-    images = images.only("filename", "state", "organisation", "batch", "case__external_id")
+    images = batch.images.filter(**only).only("filename", "state", "organisation", "batch").order_by("created_at", "id")
     return [
         {
             "id": str(image.pk),
-            "case_id": image.case.external_id,
+            "case_id": image.external_id,
             "filename": image.filename,
             "state": image.state,
             "upload": upload_of(image),
         }
-        for image in images
+        for image in images.annotate(external_id=F("case__external_id"))
     ]
 
 

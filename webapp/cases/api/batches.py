@@ -103,7 +103,8 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
             ),
             cases=found.checked(),
         )
-        upload = asdict(storage.upload_target(archives.key_of(batch))) if awaits_archive(batch) else None
+        awaited = options["archive"] and awaits_archive(batch)
+        upload = asdict(storage.upload_target(archives.key_of(batch))) if awaited else None
         answer = {**BatchSerializer(batch).data, "images": awaited_images(batch), "archive_upload": upload}
         return Response(answer, status=201 if is_new else 200)
 
