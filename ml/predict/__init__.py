@@ -68,9 +68,11 @@ def predict(
     A broken file is a row with an error and never an end; see `ml.predict.formats` for how each format says so. Images
     are read and decoded while the model answers earlier ones, and no more than a few batches are held at once.
     `advance` is called once for each image. The file appears whole or not at all. `picture` is a PNG or JPEG to draw
-    with the first PICTURED images and their answers. Raises PredictError for another kind of picture, and for a bundle
-    that does not answer in the classes of the format.
+    with the first PICTURED images and their answers. Raises PredictError for an output that is no file in a folder
+    that exists, for another kind of picture, and for a bundle that does not answer in the classes of the format.
     """
+    if output.is_dir() or not output.parent.is_dir():
+        raise PredictError(f"{output} cannot be written: name a file in a folder that exists.")
     if picture and picture.suffix.lower() not in PICTURES:
         raise PredictError(f"{picture} cannot be drawn: give it one of the endings {', '.join(PICTURES)}.")
     if kind == "isic2018" and runtime.bundle.taxonomy.codes != CLASSES:

@@ -14,7 +14,10 @@ from PIL import Image
 from ml import bundle
 from ml.classes import BINARY, CLASSES, MALIGNANT
 from ml.cli import main
+from ml.data.images import ImageStore
 from ml.imaging.refusal import SENTENCES
+from ml.predict import PredictError
+from ml.predict import predict as write
 from ml.runtime import Runtime
 from ml.synthetic import draw
 from tests.ml.conftest import jpeg
@@ -150,6 +153,16 @@ def test_a_picture_of_an_unknown_kind_is_refused_before_anything_is_answered(
     output = predict(photos, "csv", code=1, more=("--picture", str(tmp_path / "answers.bmp")))
     assert "(predict_error)" in capsys.readouterr().err
     assert not output.exists()
+
+
+@pytest.mark.parametrize("output", [".", "no/such/answers.csv"])
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_answered(
+    runtime: Runtime, photos: Path, tmp_path: Path, output: str
+) -> None:
+    answered: list[None] = []
+    with pytest.raises(PredictError, match="a folder that exists"):
+        write(runtime, ImageStore(photos), tmp_path / output, advance=lambda: answered.append(None))
+    assert not answered
 
 
 def test_a_bundle_of_other_classes_makes_no_submission(

@@ -32,6 +32,7 @@ from webapp.leases import extend
 CHUNK_ENTRIES = 50
 CHUNK_BYTES = 64 * 1024**2
 MAX_LISTED = 2000
+MISSING_NAMED = 20  # of the files that a table names and the archive lacks: a published table names thousands
 HOLD_SECONDS = 1.0  # between two questions whether the lease still holds
 
 Report = list[dict[str, str]]
@@ -140,15 +141,16 @@ class _Unpacking:
             raise Problem("manifest_invalid", "The table in the archive names no case. Correct it and send it again.")
         here = _by_name(names)
         found = []
-        absent = 0
+        absent: list[str] = []
         for spec in manifest.cases:
             wanted = [_folded(name) for name in spec.filenames]
             files = list(dict.fromkeys(here[name] for name in wanted if name in here))
-            absent += len(wanted) - len(files)
+            absent += [name for name in spec.filenames if _folded(name) not in here]
             if files:
                 found.append(replace(spec, filenames=files))
         if absent:
-            message = f"The table names files that are not in the archive, {absent} in all. They were left out."
+            some = ", ".join(absent[:MISSING_NAMED]) + (", …" if len(absent) > MISSING_NAMED else "")
+            message = f"The table names files that are not in the archive, {len(absent)} in all: {some}. Left out."
             self.report.append(_line("", "files_missing", message))
         return found
 

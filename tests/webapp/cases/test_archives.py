@@ -98,6 +98,7 @@ def test_the_published_table_of_ham10000_is_understood_and_its_diagnosis_left_un
     archive = expand_next()
     assert images(batch) == [(f"ISIC_{n}", f"ISIC_{n}.jpg", "stored") for n in (1, 2, 3)]
     assert codes(archive) == [("", "files_missing"), ("other.jpg", "not_in_table")]
+    assert archive.report[0]["message"].endswith("1 in all: ISIC_9. Left out.")
     first = batch.cases.get(external_id="ISIC_1")
     assert (first.age, first.sex, first.anatom_site, first.lesion_id) == (80, "male", "scalp", "HAM_1")
     assert first.patient == batch.cases.get(external_id="ISIC_2").patient
