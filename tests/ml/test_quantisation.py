@@ -11,8 +11,10 @@ from keras import layers
 
 from ml import members
 from ml.classes import CLASSES
+from ml.export.errors import ExportError
 from ml.members import Architecture
 from ml.quantisation import fake, folding, tflite
+from ml.recipes import eight_bits
 from ml.synthetic import draw
 from tests.ml.inverted import backbone
 
@@ -108,4 +110,28 @@ def test_the_file_answers_as_the_network(
     # One level of the answer for what is rounded as in training; the other was never told how it would be rounded.
     assert np.abs(said - wanted).max() <= (12 if whole else 1.01) * step
     assert np.ptp(wanted, axis=0).max() > 30 * step
+    if not whole:
+        agrees = eight_bits.agreement(file, fake.settled(made), pixels, views)
+        assert agrees["level"] == pytest.approx(step, abs=1e-4)
+        assert agrees["mean"] == pytest.approx(np.abs(said - wanted).mean(), abs=0.01 * step)
+        assert agrees["largest"] == pytest.approx(np.abs(said - wanted).max(), abs=0.01 * step)
     assert tflite.milliseconds(file, views, threads=1) > 0
+
+
+@pytest.mark.parametrize(("place", "by"), [(0, 1.1), (3, 1.1), (None, 0.5)])
+def test_a_broken_file_is_told(
+    place: int | None, by: float, member: keras.Model, views: np.ndarray, tmp_path: Path
+) -> None:
+    """The weights of one of its convolutions are a tenth too large, or the range of its answer is half as wide."""
+    network, pixels, file = folding.folded(member), folding.pixels(member), tmp_path / "small.tflite"
+    rounding = fake.fake_quantised(network, fake.ranges(network, pixels(views)))
+    sound, broken = fake.settled(rounding), fake.settled(rounding)
+    if place is None:
+        answer = broken.get_layer("logits_8bit")
+        answer.low, answer.high = answer.low * by, answer.high * by
+    else:
+        kernel = [layer for layer in broken.layers if isinstance(layer, folding.CONVOLUTIONS)][place].kernel
+        kernel.assign(kernel * by)
+    tflite.write(broken, pixels, file)
+    with pytest.raises(ExportError, match=r"small\.tflite .* not written as it should be"):
+        eight_bits.agreement(file, sound, pixels, views)

@@ -57,10 +57,14 @@ def test_the_recipe_writes_a_file_beside_its_bundle(
             assert {row["metric"] for row in side} == {"balanced_accuracy", "malignant_auc"}
             assert all(row[each]["low"] <= row[each]["high"] for row in side for each in ("float", "difference"))
     assert {row["metric"] for row in told["calibrated_test"]} >= {"sensitivity", "specificity", "ece"}
+    agrees = told["agreement"]
+    assert agrees["images"] == 196  # all of the train side
+    assert 0 <= agrees["mean"] <= agrees["largest"] <= 1.01 * agrees["level"]
     assert tflite.answers(file, np.zeros((1, 24, 32, 3), dtype=np.uint8)).shape == (1, 7)
     card = (made.path / "model_card.md").read_text()
     assert "[inverted.int8.tflite](inverted.int8.tflite) is inverted in 8 bits" in card
     assert "1 epochs of 64 images, learning rate 7e-05" in card
+    assert f"by {agrees['mean']:.2g} in the mean and {agrees['largest']:.2g} at most" in card
 
     convert.warm(made.members, made.frame, tmp_path / "cache")  # here: no other process knows this architecture
     runtime = Runtime(made.path, tmp_path / "cache")
