@@ -99,6 +99,7 @@ def test_any_number_of_frames_is_answered_in_order(members: list[Member], networ
     assert heat(together.maps, np.zeros(count, int)).shape == (count, 9, 12)
     assert len(together.features) == count
     np.testing.assert_array_equal(ready(frames[-1:]).logits[0], together.logits[-1])
+    np.testing.assert_array_equal(ready.in_batches(frames).logits, together.logits)
 
 
 def test_no_frames_are_no_answers(members: list[Member], networks: Path) -> None:
