@@ -34,6 +34,9 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         rendered = _render(Problem("method_not_allowed", told, status=405))
         rendered["Allow"] = allowed
         return rendered
+    if isinstance(error, exceptions.UnsupportedMediaType):
+        taken = " or ".join(str(parser.media_type) for parser in context["view"].parser_classes)
+        return _render(Problem("unsupported_media_type", f"Send {taken}, and say so in Content-Type.", status=415))
     rendered = _render(_as_problem(error, response))
     for header in ("Retry-After", "WWW-Authenticate"):
         if header in response.headers:

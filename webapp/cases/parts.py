@@ -47,7 +47,8 @@ def check_awaited(key: str, *, lock: bool = False) -> None:
             cursor.execute(AWAITED + (" FOR UPDATE" if lock else ""), [name])
             awaited = cursor.fetchone() is not None
     if not awaited:
-        raise Problem("not_awaited", "This file was completed or given up already, so it cannot be replaced.")
+        told = "This file was completed or given up already, so it cannot be replaced. Put another in a new batch."
+        raise Problem("not_awaited", told)
 
 
 def awaits_archive(batch: Batch) -> bool:

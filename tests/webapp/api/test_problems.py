@@ -102,7 +102,9 @@ def test_another_content_type_is_not_taken() -> None:
     clinic = Clinic()
     for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         response = clinic.http.post(f"{API}/batches", b"a=b", content_type)
-        assert problem(response, 415)["code"] == "unsupported_media_type"
+        answer = problem(response, 415)
+        assert answer["code"] == "unsupported_media_type"
+        assert answer["detail"] == "Send application/json or text/csv, and say so in Content-Type."
 
 
 def test_a_body_beyond_the_limit_is_not_read(settings: Any) -> None:

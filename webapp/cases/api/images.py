@@ -55,7 +55,7 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
         options.is_valid(raise_exception=True)
         upload = upload_of(self.get_object(), size=options.validated_data.get("size"))
         if upload is None:
-            raise Problem("not_awaited", "This image was completed or given up already.")
+            raise Problem("not_awaited", "This image was completed or given up already. Put another in a new batch.")
         return Response(upload)
 
     @extend_schema(
