@@ -118,6 +118,7 @@ def main() -> None:
     with zipfile.ZipFile(options.data / "ham10000_masks_200x150.zip") as masks:
         for index, (name, image) in enumerate(images(options.data / "ham10000_images_224x224.zip", options.images)):
             note("HAM10000, 224 pixels", image)
+            note("the same, enlarged to 600 x 450", image.resize((600, 450), Image.Resampling.BICUBIC))
             if index % 5 == 0:
                 for kind, copy in spoilt(name, image, masks):
                     note(kind, copy)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
@@ -89,6 +90,15 @@ def test_contrasts_hardly_change_with_exposure() -> None:
     assert dim.brightness < 0.7 * bright.brightness
     for name in ("spot", "redness", "sharpness", "contrast", "saturation"):
         assert getattr(dim, name) == pytest.approx(getattr(bright, name), rel=0.25)
+
+
+@pytest.mark.parametrize("size", [(512, 384), (600, 450), (767, 575), (1000, 750), (2048, 1365)])
+def test_a_large_photo_is_measured_as_what_it_is_reduced_to(size: tuple[int, int]) -> None:
+    photo = np.asarray(skin_photo(*size))
+    reduced = cv2.resize(photo, (256, round(256 * size[1] / size[0])), interpolation=cv2.INTER_AREA)
+    for name, expected in dataclasses.asdict(measure(reduced)).items():
+        if name not in ("short_side", "texture"):  # the grain of one pixel, on which no two ways of reducing agree
+            assert getattr(measure(photo), name) == pytest.approx(expected, rel=0.06, abs=1e-3)
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 2048), (2048, 64), (1, 1)])
