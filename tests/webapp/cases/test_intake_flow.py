@@ -7,12 +7,13 @@ import pytest
 from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
+from tests.factories import ImageFactory
 from tests.ml.imaging.hostile import hostile_files
 from tests.ml.imaging.samples import encode, every_format, skin_photo
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from webapp import storage
-from webapp.cases.intake import Found, claim_images, settle, sweep_images
-from webapp.cases.models import Image
+from webapp.cases.intake import Found, claim_images, settle, somebody_waits, sweep_images
+from webapp.cases.models import Image, Priority
 from workers.intake import inspect_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -125,3 +126,14 @@ def test_a_file_that_killed_its_worker_is_checked_alone() -> None:
     assert sweep_images() == 4
     assert settle(token=token, found=[(together[0], Found("a" * 64, 600, 450))]) == []
     assert [len(claim_images(limit=4)[1]) for _ in range(5)] == [1, 1, 1, 1, 0]
+
+
+def test_bulk_work_can_be_left_where_it_is() -> None:
+    ImageFactory.create_batch(2, stored=True)
+    assert not somebody_waits()
+    assert claim_images(limit=5, people_only=True)[1] == []
+    photo = ImageFactory(stored=True, priority=Priority.INTERACTIVE)
+
+    assert somebody_waits()
+    assert claim_images(limit=5, people_only=True)[1] == [photo]
+    assert not somebody_waits()
