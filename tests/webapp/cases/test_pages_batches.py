@@ -130,10 +130,12 @@ def test_a_refused_image_says_why_and_can_be_used_all_the_same(client: Client, c
     assert "The photo is blurred." in html
     assert "The file is damaged." in html
     assert html.count("Use it all the same") == 1
+    assert "No image of this batch can be used" in html
 
     client.post(reverse("cases:image_override", args=[image.pk]))
     image.refresh_from_db()
     assert image.state == "ready"
+    assert "1 of 2 images ready" in page(client, "cases:batch", batch.pk)
 
 
 def test_of_many_refused_images_the_first_are_shown_and_all_counted(
