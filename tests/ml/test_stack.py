@@ -79,5 +79,6 @@ def test_too_little_data_is_said(rng: np.random.Generator) -> None:
     stack.fit(rng.normal(0, 1, (35, 1, 7)), labels[:35], np.arange(35))
     with pytest.raises(stack.StackError, match="DF 4"):  # of five images, two show one lesion
         stack.fit(rng.normal(0, 1, (35, 1, 7)), labels[:35], np.where(np.arange(35) == 33, 26, np.arange(35)))
-    with pytest.raises(stack.StackError, match="malignant and benign"):
-        stack.thresholds(np.array([0.5]), np.array([True]))
+    for one_side in (True, False):
+        with pytest.raises(stack.StackError, match="malignant and benign"):
+            stack.thresholds(np.array([0.5]), np.array([one_side]))
