@@ -84,8 +84,11 @@ def error_table(errors: Sequence[RowError]) -> str:
     return table.getvalue()
 
 
-def from_json(rows: object) -> Manifest:
-    """The manifest in the `cases` of a request, as JSON gives it."""
+def from_json(rows: object, *, capture: str = "") -> Manifest:
+    """The manifest in the `cases` of a request, as JSON gives it.
+
+    `capture` holds for the cases that do not say how their images were taken.
+    """
     if not isinstance(rows, list):
         return _refused("cases", "not_a_list", "`cases` is a list of objects, one for each case.")
     if len(rows) > MAX_CASES:
@@ -95,12 +98,16 @@ def from_json(rows: object) -> Manifest:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             manifest.errors.append(RowError(number, "", "not_an_object", "A case is an object with a case_id."))
-        elif case := _read(number, row, manifest.errors):
+        elif case := _read(number, _taken(row, capture), manifest.errors):
             if first.setdefault(case.external_id, number) != number:
                 message = f"Row {first[case.external_id]} has the same case_id. Give each case its own."
                 manifest.errors.append(RowError(number, "case_id", "case_id_repeated", message))
             manifest.cases.append(case)
     return manifest
+
+
+def _taken(row: Mapping[str, Any], capture: str) -> Mapping[str, Any]:
+    return row if row.get("capture") not in (None, "") else {**row, "capture": capture}
 
 
 def from_csv(data: bytes, *, capture: str = "") -> Manifest:

@@ -138,6 +138,11 @@ def test_results_are_exported_one_row_a_case() -> None:
     assert document["results"][0]["p_malignant"] == pytest.approx(0.74)
 
 
+def test_how_the_pictures_of_a_batch_were_taken_is_said_once() -> None:
+    batch = good(Clinic().post("/batches", {"capture": "phone", "cases": [case("c1")]}), 201)
+    assert Batch.objects.get(pk=batch["id"]).cases.get().capture == "phone"
+
+
 def test_the_same_key_and_body_give_the_same_batch() -> None:
     clinic, body = Clinic(), {"cases": [case()]}
     first = good(clinic.post("/batches", body, **{"Idempotency-Key": "monday"}), 201)

@@ -169,6 +169,8 @@ def test_a_table_that_is_no_text_is_refused() -> None:
 def test_a_way_of_taking_holds_for_the_rows_without_one() -> None:
     cases = from_csv(b"images,capture\na.jpg,\nb.jpg,clinical\n", capture="phone").checked()
     assert [case.capture for case in cases] == ["phone", "clinical"]
+    of_json = from_json([row(case_id="a"), row(case_id="b", capture="clinical")], capture="phone").checked()
+    assert [case.capture for case in of_json] == ["phone", "clinical"]
 
 
 VALUES = st.recursive(

@@ -280,7 +280,7 @@ def _manifest(request: Request, *, capture: str = "", default: Any = None) -> ma
     body: Any = request.data
     if isinstance(body, bytes):
         return manifest.from_csv(body, capture=capture)
-    return manifest.from_json(body.get("cases", default) if isinstance(body, dict) else default)
+    return manifest.from_json(body.get("cases", default) if isinstance(body, dict) else default, capture=capture)
 
 
 def _refusal(request: Request, found: manifest.Manifest) -> HttpResponse | None:

@@ -48,7 +48,7 @@ class BatchOptions(serializers.Serializer[None]):
         Case.Capture.choices,
         required=False,
         default=Case.Capture.DERMOSCOPIC,
-        help_text="Of the pictures of an archive, and of the rows of a CSV, that do not say",
+        help_text="Of the cases, and of the pictures of an archive, that do not say",
     )
 
 
