@@ -7,9 +7,11 @@ older images and results, `bundles/<SHA-256>/…`, `snapshots/…`; for a moment
 """
 
 import secrets
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +31,7 @@ UPLOADS = "uploads/"
 ARCHIVES = "archives/"
 PARTS = "parts/"
 INCOMING = "incoming/"
+BROKEN_OFF_SECONDS = 3600
 ASKED_AT_ONCE = 8
 HURRY: dict[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 1}}
 
@@ -77,6 +80,19 @@ def write(key: str, data: bytes) -> None:
         except OSError:
             whole.unlink(missing_ok=True)
             raise
+
+
+def forget_broken_off() -> int:
+    """Delete what processes that died have left half written in a local folder; gives how many files."""
+    forgotten = 0
+    if settings.STORAGE_BUCKET:
+        return forgotten
+    for file in Path(default_storage.path(INCOMING)).glob("*"):
+        with suppress(FileNotFoundError):  # it is whole by now, or another process has deleted it
+            if time.time() - file.stat().st_mtime > BROKEN_OFF_SECONDS:
+                file.unlink()
+                forgotten += 1
+    return forgotten
 
 
 def write_file(key: str, file: "File[bytes]") -> None:

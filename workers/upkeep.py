@@ -7,6 +7,7 @@ import time
 
 import structlog
 
+from webapp import storage
 from webapp.cases.archives import sweep_archives
 from webapp.cases.intake import forget_originals, sweep_images
 from webapp.cases.parts import sweep_parts
@@ -23,6 +24,7 @@ RUN_SECONDS = 5  # then another wake-up goes on, so that people's photos get the
 SWEEPS = {
     "images": sweep_images,
     "originals": forget_originals,
+    "half_written": storage.forget_broken_off,
     "archives": sweep_archives,
     "parts": sweep_parts,
     "jobs": sweep_jobs,

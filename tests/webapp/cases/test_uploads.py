@@ -1,5 +1,6 @@
 """The signed upload URL of the site: what it takes, and what it refuses."""
 
+import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ def test_what_cannot_be_stored_leaves_nothing_beside_it(tmp_path: Path) -> None:
         storage.write("images/1", b"jpeg")
 
     assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["whole"]
+
+
+def test_what_a_process_that_died_left_half_written_is_forgotten(tmp_path: Path) -> None:
+    storage.write("images/1/whole", b"jpeg")
+    old, new = tmp_path / "incoming" / "old", tmp_path / "incoming" / "new"
+    for file in (old, new):
+        file.write_bytes(b"jp")
+    os.utime(old, (0, 0))
+
+    assert [storage.forget_broken_off(), storage.forget_broken_off()] == [1, 0]
+    assert (old.exists(), new.exists(), storage.size("images/1/whole")) == (False, True, 4)
 
 
 def test_a_forged_url_is_refused(client: Client) -> None:
