@@ -72,14 +72,14 @@ def as_json(batch: Batch) -> Iterator[str]:
 
 def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
     thresholds = _Thresholds()
-    ended = batch.finished_at is not None
+    unanswered = _without_answer(batch)
     cases = batch.cases.select_related("patient", "answer__release").defer("answer__release__manifest")
     images = Prefetch("images", Image.objects.only("case", "state", "reason").order_by("created_at", "id"))
     for case in cases.prefetch_related(images).iterator(chunk_size=CHUNK):
-        yield dict(zip(COLUMNS, _row(case, thresholds, ended), strict=True))
+        yield dict(zip(COLUMNS, _row(case, thresholds, unanswered), strict=True))
 
 
-def _row(case: Case, thresholds: "_Thresholds", ended: bool) -> Iterator[Any]:
+def _row(case: Case, thresholds: "_Thresholds", unanswered: str) -> Iterator[Any]:
     images = case.images.all()
     result = case.answer
     unused = REFUSED if result else (*REFUSED, Image.State.PURGED)
@@ -88,10 +88,17 @@ def _row(case: Case, thresholds: "_Thresholds", ended: bool) -> Iterator[Any]:
     yield from (case.anatom_site, case.capture, len(images))
     yield result.images if result else 0
     yield " ".join(refused)
-    yield "answered" if result else ("no_result" if ended else "in_progress")
+    yield "answered" if result else unanswered
     yield from _answer(result, thresholds)
     yield "released" if case.released_at else ("waiting" if result else "no_result")  # as the API has it
     yield from (case.reviewed_at, case.released_at, str(case.pk), NOTICE)
+
+
+def _without_answer(batch: Batch) -> str:
+    """The status of a case of this batch that has no answer."""
+    if batch.state == Batch.State.CANCELLED:
+        return "cancelled"
+    return "in_progress" if batch.finished_at is None else "no_result"
 
 
 def _answer(result: CaseResult | None, thresholds: "_Thresholds") -> Iterator[Any]:

@@ -67,7 +67,7 @@ class Batch(models.Model):
                     finished_at__isnull=False,
                     remaining=0,
                 )
-                | Q(state="cancelled", finished_at__isnull=False),
+                | Q(state="cancelled", finished_at__isnull=False, remaining=0),
             ),
         ]
 

@@ -40,8 +40,11 @@ def release_automatically(*, case: Case) -> None:
     """Release without a clinician, where the organisation chose that.
 
     An answer about a picture that the model did not recognise waits for a clinician: one of them has insisted on it.
+    So does one of a cancelled batch: somebody stopped it for a reason.
     """
     if case.organisation.release_policy != case.organisation.ReleasePolicy.AUTOMATIC:
+        return
+    if case.batch.state == Batch.State.CANCELLED:
         return
     if not case.images.filter(reason="", quality__contains=[{"code": NOT_A_LESION}]).exists():
         release_case(actor=SYSTEM, case=case)

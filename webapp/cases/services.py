@@ -16,7 +16,7 @@ from webapp.audit.services import Actor, record
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
 from webapp.cases.quotas import require_room
 from webapp.errors import Problem
-from webapp.inference.completion import end_images
+from webapp.inference.completion import combine_answered, end_images
 from webapp.inference.services import cancel_jobs, enqueue
 from webapp.webhooks.events import batch_cancelled
 
@@ -223,16 +223,25 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
 
 @transaction.atomic
 def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
-    """Stop a batch: what runs is finished, what waits is dropped. Raises Problem `batch_finished`."""
+    """Stop a batch: what runs is finished, what waits is dropped, and the cases show the answers that are there.
+
+    Raises Problem `batch_finished`.
+    """
     batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     if batch.state == Batch.State.CANCELLED:
         return batch
     if batch.state not in (Batch.State.OPEN, Batch.State.SUBMITTED):
         raise Problem("batch_finished", "This batch is complete, so it cannot be cancelled.")
-    batch.state, batch.finished_at = Batch.State.CANCELLED, timezone.now()
-    batch.save(update_fields=["state", "finished_at"])
-    batch.images.filter(state=Image.State.AWAITING_UPLOAD).update(state=Image.State.EXPIRED, ended_at=batch.finished_at)
+    batch.state, batch.finished_at, batch.remaining = Batch.State.CANCELLED, timezone.now(), 0
+    batch.save(update_fields=["state", "finished_at", "remaining"])
+    batch.images.filter(state=Image.State.AWAITING_UPLOAD).update(
+        state=Image.State.EXPIRED,
+        reason="cancelled",
+        advice="The batch was cancelled before this picture arrived. Send it in a new batch.",
+        ended_at=batch.finished_at,
+    )
     cancel_jobs(batch=batch)
+    combine_answered(cases=batch.cases.all())
     batch_cancelled(batch=batch)
     record(actor=actor, action="batch.cancelled", object_id=batch.id, organisation=batch.organisation)
     return batch

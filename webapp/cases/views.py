@@ -122,7 +122,7 @@ def cancel(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     """Stop a batch."""
     found = _own(request, batch_id)
     try:
-        dropped = cancel_batch(actor=actor_of(request), batch=found).remaining
+        dropped = progress(cancel_batch(actor=actor_of(request), batch=found)).cancelled
         stopped = f" {dropped:,} image{'' if dropped == 1 else 's'} had not ended." if dropped else ""
         messages.success(request, f"The batch was cancelled.{stopped} Results that were there already remain.")
     except Problem as problem:

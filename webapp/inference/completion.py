@@ -22,8 +22,11 @@ def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> No
     """Count `ended` images of a submitted batch down, `failures` of them without a result.
 
     Must run in the transaction that ended them, which must have locked `batch` before: so of two workers that end the
-    last two images of a case, the second sees both and combines them. Late images of a cancelled batch change nothing.
+    last two images of a case, the second sees both and combines them. Of a cancelled batch nothing is counted or told,
+    but an answer that comes late is shown as any other.
     """
+    if batch.state == Batch.State.CANCELLED:
+        combine_answered(cases=Case.objects.filter(pk__in={image.case_id for image in ended}))
     if batch.state != Batch.State.SUBMITTED:
         return
     batch.remaining -= len(ended)
@@ -33,12 +36,18 @@ def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> No
         batch.finished_at = timezone.now()
     batch.save(update_fields=["remaining", "failures", "state", "finished_at"])
     cases = Case.objects.filter(pk__in={image.case_id for image in ended})
-    if batch.source != Batch.Source.PATIENT:  # nothing follows from thousands of missing files but their count
-        cases = cases.filter(Exists(Result.objects.filter(case=OuterRef("pk"))))
-    _combine(cases.select_related("organisation", "batch", "patient", "answer"))
+    if batch.source == Batch.Source.PATIENT:
+        _combine(cases)
+    else:  # nothing follows from thousands of missing files but their count
+        combine_answered(cases=cases)
     if batch.remaining == 0:
         tell_provider(batch=batch)
         batch_completed(batch=batch)
+
+
+def combine_answered(*, cases: QuerySet[Case]) -> None:
+    """Write the result of each of these cases that has an answer and awaits no other, in the caller's transaction."""
+    _combine(cases.filter(Exists(Result.objects.filter(case=OuterRef("pk")))))
 
 
 def _combine(cases: QuerySet[Case]) -> None:
@@ -46,6 +55,7 @@ def _combine(cases: QuerySet[Case]) -> None:
 
     The number of queries is the same for any number of cases, but for those that tell or release something.
     """
+    cases = cases.select_related("organisation", "batch", "patient", "answer")
     unfinished = unfinished_images().filter(case__in=list(cases)).values_list("case_id", flat=True)
     ended = {case.pk: case for case in cases if case.pk not in set(unfinished)}
     newest = Result.objects.filter(case__in=ended).order_by("image_id", *NEWEST).distinct("image_id").defer("heatmap")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from webapp.cases.models import URGENCY, Batch, Case, Image
@@ -28,27 +28,33 @@ class Progress:
     advice: dict[str, int]
     total: int
     remaining: int
+    cancelled: int
     percent: int
     per_minute: int | None
     seconds_left: int | None
 
     @property
     def done(self) -> int:
-        return self.total - self.remaining
+        return self.total - self.remaining - self.cancelled
 
 
 def progress(batch: Batch) -> Progress:
-    """Images and jobs by state, cases by advice, and the pace of the last minute; four queries that read indexes."""
+    """Images and jobs by state, cases by advice, and the pace of the last minute; four queries that read indexes.
+
+    `cancelled` are the images that a cancelled batch left without an end of their own: neither done nor awaited.
+    """
     images = dict.fromkeys(Image.State.values, 0) | _counts(batch.images.all(), "state")
     jobs = dict.fromkeys(Job.State.values, 0) | _counts(batch.jobs.all(), "state")
     by_urgency = _counts(batch.cases.all(), "urgency")
     advice = {advice: by_urgency.get(rank, 0) for advice, rank in URGENCY.items()}
     total = sum(images.values())
     remaining = total if batch.state == Batch.State.OPEN else batch.remaining
-    percent = 100 * (total - remaining) // total if total else 0
+    cancelled = _dropped_images(batch).count() if batch.state == Batch.State.CANCELLED else 0
+    percent = 100 * (total - remaining - cancelled) // total if total else 0
     pace = _per_minute(batch)
     seconds_left = math.ceil(60 * remaining / pace) if pace else None
-    return Progress(images, jobs, advice, total, remaining, percent, math.ceil(pace) if pace else None, seconds_left)
+    per_minute = math.ceil(pace) if pace else None
+    return Progress(images, jobs, advice, total, remaining, cancelled, percent, per_minute, seconds_left)
 
 
 def with_answers(cases: QuerySet[Case], *, images: bool = True) -> QuerySet[Case]:
@@ -67,10 +73,9 @@ def with_answers(cases: QuerySet[Case], *, images: bool = True) -> QuerySet[Case
 
 
 def unfinished_images() -> QuerySet[Image]:
-    """The images that are still awaited, checked, or at the model."""
-    return Image.objects.filter(
-        Q(state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED]) | Q(jobs__state__in=LIVE)
-    )
+    """The images that are still awaited, checked, or at the model; none follows the check in a cancelled batch."""
+    arriving = Q(state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED]) & ~Q(batch__state=Batch.State.CANCELLED)
+    return Image.objects.filter(arriving | Q(jobs__state__in=LIVE))
 
 
 def image_answer(image: Image, case: Case) -> Result | None:
@@ -90,6 +95,14 @@ def workers_alive() -> QuerySet[Worker]:
     """The inference workers that were heard of in the last two minutes, with the release that each has in memory."""
     heard = Worker.objects.filter(seen_at__gt=timezone.now() - ALIVE)
     return heard.select_related("release").defer("release__manifest").order_by("name")
+
+
+def _dropped_images(batch: Batch) -> QuerySet[Image]:
+    """The images of a cancelled batch that were not answered, and neither refused nor missed nor failed before."""
+    of_it = Job.objects.filter(image=OuterRef("pk"))
+    unended = ~Exists(of_it) | Exists(of_it.filter(state__in=[*LIVE, Job.State.CANCELLED]))
+    waiting = Q(state__in=[Image.State.STORED, Image.State.READY]) | Q(state=Image.State.EXPIRED, reason="cancelled")
+    return batch.images.filter(waiting, unended, ~Exists(Result.objects.filter(image=OuterRef("pk"))))
 
 
 def _counts(rows: QuerySet[Image] | QuerySet[Job] | QuerySet[Case], field: str) -> dict[Any, int]:

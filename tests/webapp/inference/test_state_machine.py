@@ -39,6 +39,7 @@ from webapp.errors import Problem
 from webapp.inference.again import rerun_failed, rescore
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import NEWEST, Job, Result
+from webapp.inference.selectors import progress
 from webapp.inference.services import finish, sweep_jobs
 from webapp.notify.models import Message
 from webapp.registry.models import ModelRelease
@@ -216,9 +217,18 @@ class BatchMachine(RuleBasedStateMachine):
 
     @invariant()
     def a_case_is_combined_from_its_images(self) -> None:
-        for case in Case.objects.exclude(batch__state=Batch.State.CANCELLED).filter(answer__isnull=False):
+        for case in Case.objects.filter(answer__isnull=False):
             assert case.answer is not None
             assert case.answer.images == case.images.filter(results__isnull=False).distinct().count()
+
+    @invariant()
+    def a_cancelled_batch_is_finished_and_shows_its_answers(self) -> None:
+        for batch in Batch.objects.filter(state=Batch.State.CANCELLED):
+            state = progress(batch)
+            assert (state.remaining, state.seconds_left) == (0, None)
+            assert state.done + state.cancelled == state.total
+            ended = batch.cases.exclude(images__jobs__state__in=LIVE_JOBS)
+            assert not ended.filter(images__results__isnull=False, answer=None).exists()
 
     @invariant()
     def attempts_are_bounded(self) -> None:

@@ -227,7 +227,7 @@ def test_a_refused_photo_says_why_and_asks_for_a_new_one(signed_in: Client, pati
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"state": "cancelled", "finished_at": timezone.now()}, "Stopped"),
+        ({"state": "cancelled", "remaining": 0, "finished_at": timezone.now()}, "Stopped"),
         ({"state": "open", "submitted_at": None, "remaining": 0}, "Did not arrive"),
         ({"state": "completed_with_failures", "remaining": 0, "finished_at": timezone.now()}, "Could not be checked"),
     ],

@@ -184,7 +184,8 @@ class ProgressSerializer(serializers.Serializer[Any]):
     total = serializers.IntegerField(help_text="Images")
     done = serializers.IntegerField()
     remaining = serializers.IntegerField()
-    percent = serializers.IntegerField()
+    cancelled = serializers.IntegerField(help_text="Left without an answer when the batch was cancelled: not in `done`")
+    percent = serializers.IntegerField(help_text="Of the images that are done; 100 is not reached by a cancelled batch")
     per_minute = serializers.IntegerField(allow_null=True, help_text="Images answered a minute, by the last minute")
     seconds_left = serializers.IntegerField(allow_null=True, help_text="An estimate by that pace")
 

@@ -1,0 +1,91 @@
+"""A batch that is cancelled is finished: what was answered is shown, what was not says so, and nobody waits."""
+
+import json
+
+import pytest
+from django.utils import timezone
+
+from ml.advice import Advice
+from tests.factories import BatchFactory, CaseFactory, ImageFactory, OrganisationFactory, ReleaseFactory
+from tests.webapp.inference.test_completion import answer_all, outcome, submitted_batch
+from webapp.accounts.models import Organisation
+from webapp.audit.services import SYSTEM
+from webapp.cases.exports import as_json
+from webapp.cases.models import Case
+from webapp.cases.services import cancel_batch, submit_batch
+from webapp.inference.claim import claim_jobs
+from webapp.inference.models import CaseResult
+from webapp.inference.selectors import progress
+from webapp.inference.services import finish
+from webapp.registry.models import ModelRelease
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def release() -> ModelRelease:
+    return ReleaseFactory(active=True)
+
+
+def test_a_cancelled_batch_shows_what_was_answered_before_and_by_who_was_at_it(release: ModelRelease) -> None:
+    batch = submitted_batch([2, 2, 1, 1])
+    token, jobs = claim_jobs(limit=3)  # both images of the first case, one of the second
+    finish(token=token, ends=[(jobs[0], outcome(release, 0.9)), (jobs[2], outcome(release, 0.9))])
+
+    cancel_batch(actor=SYSTEM, batch=batch)
+
+    batch.refresh_from_db()
+    state = progress(batch)
+    assert (state.total, state.done, state.remaining, state.cancelled, state.percent) == (6, 2, 0, 4, 33)
+    assert state.seconds_left is None
+    first, second, *_ = batch.cases.order_by("created_at", "id")
+    assert not first.advice, "a worker is still at its other image"
+    assert second.answer is not None
+    assert second.answer.images == 1
+
+    finish(token=token, ends=[(jobs[1], outcome(release, 0.3))])
+
+    first.refresh_from_db()
+    assert first.answer is not None
+    assert first.answer.images == 2
+    assert (progress(batch).done, progress(batch).cancelled) == (3, 3)
+    assert [row["status"] for row in json.loads("".join(as_json(batch)))["results"]] == [
+        "answered", "answered", "cancelled", "cancelled",
+    ]  # fmt: skip
+
+
+def test_what_is_still_checked_does_not_keep_the_answer_of_a_cancelled_case_back(release: ModelRelease) -> None:
+    batch = BatchFactory()
+    case = CaseFactory(batch=batch)
+    ImageFactory(case=case, ready=True)
+    ImageFactory(case=case, stored=True)
+    submit_batch(actor=SYSTEM, batch=batch)
+    answer_all(release)
+    assert not CaseResult.objects.exists()
+
+    cancel_batch(actor=SYSTEM, batch=batch)
+
+    assert CaseResult.objects.get().images == 1
+
+
+def test_an_answer_of_a_cancelled_batch_is_released_by_a_person_only(release: ModelRelease) -> None:
+    clinic = OrganisationFactory(release_policy=Organisation.ReleasePolicy.AUTOMATIC)
+    batch = submitted_batch([1], organisation=clinic)
+    token, [job] = claim_jobs(limit=1)
+    cancel_batch(actor=SYSTEM, batch=batch)
+
+    finish(token=token, ends=[(job, outcome(release))])
+
+    case = Case.objects.get()
+    assert (case.advice, case.released_at) == (Advice.URGENT_REFERRAL, None)
+
+
+def test_of_a_batch_that_is_cancelled_before_it_was_sent_every_usable_image_is_cancelled() -> None:
+    batch = BatchFactory()
+    ImageFactory(case__batch=batch)
+    ImageFactory(case__batch=batch, ready=True)
+    ImageFactory(case__batch=batch, state="rejected", reason="empty", ended_at=timezone.now())
+
+    state = progress(cancel_batch(actor=SYSTEM, batch=batch))
+
+    assert (state.done, state.cancelled, state.remaining) == (1, 2, 0)
