@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -11,8 +12,12 @@ from ml import bundle
 from ml.cli import main
 from ml.convert import keras_model
 from ml.export import backends, check_frames
+from ml.imaging.preprocess import FRAME, Size
+from ml.members import VIEWS
 from ml.stack import malignant
 from ml.synthetic import synthesize
+
+SIZES = [(192, 144), (224, 168)]  # of the members that releases are made of
 
 
 @pytest.fixture
@@ -91,12 +96,43 @@ def test_a_file_that_answers_otherwise_fails_loudly(
 
     monkeypatch.setattr(backends, "run", wrong)
     export("--to", "openvino", code=1)
-    assert "differ from those of Keras by up to 0.1, and 0.02 is allowed" in " ".join(capsys.readouterr().err.split())
+    assert "differ from those of Keras by up to 0.1, and 0.001 is allowed" in " ".join(capsys.readouterr().err.split())
     assert not (output / "export.json").exists()
 
     monkeypatch.setattr(backends, "run", lambda *given: {"logits": np.zeros((7, 7))})
     export("--to", "openvino", code=1)
     assert "up to inf" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("fault", ["other weights", "reversed channels"])
+def test_a_file_of_another_network_is_not_kept(
+    export: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    """The file is sound, and holds the network with somebody else's head, or one that takes BGR for RGB."""
+    write = backends.write
+
+    def wrong(to: str, member: Any, frame: Any, target: Path, *, model: Any, **rest: Any) -> None:
+        spoilt = keras_model(member, frame)
+        if fault == "other weights":
+            *kept, head, bias = spoilt.get_weights()
+            spoilt.set_weights([*kept, head[..., ::-1], bias])
+        else:
+            spoilt = keras.Model(spoilt.input, spoilt(spoilt.input[..., ::-1]))
+        write(to, member, frame, target, model=spoilt, **rest)
+
+    monkeypatch.setattr(backends, "write", wrong)
+    output = export("--to", "onnx", code=1)
+    told = " ".join(capsys.readouterr().err.split())
+    assert re.search(r"differ from those of Keras by up to \d", told)  # not by infinity: the file can be run
+    assert not (output / "export.json").exists()
+
+
+@pytest.mark.parametrize("view", ["whole", "middle"])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_pixel_of_the_check_hangs_on_how_a_runtime_rounds(size: Size, view: str) -> None:
+    """None lies near the middle between two grey levels, where the last bit of a resized pixel would decide."""
+    resized = np.asarray(VIEWS[view](check_frames(FRAME).astype(np.float32), size))
+    assert np.abs(resized % 1 - 0.5).min() > 0.005
 
 
 def test_what_is_not_installed_is_named(
