@@ -1,6 +1,7 @@
 """The cases that the demo submits: made by the project and called synthetic, or the user's own."""
 
 import csv
+import hashlib
 import random
 import shutil
 from collections.abc import Iterable, Mapping
@@ -41,12 +42,13 @@ def read_synthetic(folder: Path, count: int, *, seed: int = 0) -> list[Photo]:
 
 
 def _photos(rows: Iterable[Mapping[str, Any]], store: ImageStore) -> Iterable[Photo]:
-    for index, row in enumerate(rows):
+    for row in rows:
         dx = row.get("dx", "").lower()
+        # HAM10000 does not say whose lesion it is, so each lesion is taken as a patient.
+        patient = row.get("patient_id") or row.get("lesion_id") or row["image_id"]
         yield Photo(
             case_id=row["image_id"],
-            # HAM10000 does not say whose lesion it is, so each lesion is taken as a patient.
-            patient_id=row.get("patient_id") or row.get("lesion_id") or row["image_id"],
+            patient_id=patient,
             filename=f"{row['image_id']}.jpg",
             data=store.read(row["image_id"]),
             dx=HAM10000_DX.get(dx, dx.upper() if dx.upper() in CLASSES else ""),
@@ -54,6 +56,7 @@ def _photos(rows: Iterable[Mapping[str, Any]], store: ImageStore) -> Iterable[Ph
             age=int(float(row["age"])) if row.get("age") else None,
             sex=row.get("sex") or "unknown",
             anatom_site=row.get("localization", ""),
-            patient_email=f"patient{index}@demo.example",
+            # The same in every run, since a patient's address is not taken over from a later batch.
+            patient_email=f"patient-{hashlib.sha256(patient.encode()).hexdigest()[:8]}@demo.example",
             patient_date_of_birth="1980-01-01",
         )

@@ -152,7 +152,7 @@ def read_images(value: object) -> tuple[str, ...]:
 
 READERS: Mapping[str, Callable[[Any], Any]] = {
     "case_id": identifier,
-    "patient_id": identifier,
+    "patient_id": lambda value: text(value, limit=100),
     "lesion_id": lambda value: text(value, limit=100),
     "age": age,
     "sex": sex,

@@ -2,7 +2,7 @@
 
 A row of JSON is a case with a list of images. A row of CSV names one image, or several parted by semicolons; rows with
 one case_id are further images of that case. HAM10000's metadata table is understood as it was published; its diagnosis
-is not read. Where neither says whose a case is, its `lesion_id` names the patient, or else its `case_id`.
+is not read.
 """
 
 import csv
@@ -181,14 +181,11 @@ def _read(number: int, row: Mapping[str, Any], errors: list[RowError]) -> CaseSp
     """The case of one row, or None and its mistakes added to `errors`."""
     before = len(errors)
     values: dict[str, Any] = {}
-    sources = {"patient_id": _patient_named_by(row)}
     for name, read in READERS.items():
-        source = sources.get(name, name)
         try:
-            values[name] = read(row.get(source))
+            values[name] = read(row.get(name))
         except FieldError as error:
-            if source == name:  # else it is said of the source
-                errors.append(RowError(number, name, error.code, error.message))
+            errors.append(RowError(number, name, error.code, error.message))
     try:
         filenames = read_images(row.get(IMAGES))
     except FieldError as error:
@@ -198,13 +195,6 @@ def _read(number: int, row: Mapping[str, Any], errors: list[RowError]) -> CaseSp
     if len(errors) > before:
         return None
     return CaseSpec(external_id=values.pop("case_id"), filenames=filenames, **values)
-
-
-def _patient_named_by(row: Mapping[str, Any]) -> str:
-    """The field of a row that says whose the case is: the first of these three that is not empty."""
-    values = {name: row.get(name) for name in ("patient_id", "lesion_id")}
-    given = (name for name, value in values.items() if (value.strip() if isinstance(value, str) else value is not None))
-    return next(given, "case_id")
 
 
 def _merge(merged: dict[str, tuple[int, CaseSpec]], number: int, case: CaseSpec, errors: list[RowError]) -> None:

@@ -1,7 +1,6 @@
 """What providers, patients and their software do with batches, up to the moment when every image is on its way."""
 
 import hashlib
-import uuid
 from collections import Counter
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
@@ -11,9 +10,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count
 from django.utils import timezone
 
-from webapp.accounts.models import Organisation, Patient
+from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
+from webapp.cases.patients import patients_of
 from webapp.cases.quotas import require_room
 from webapp.errors import Problem
 from webapp.inference.completion import combine_answered, end_images
@@ -29,8 +29,8 @@ class CaseSpec:
     """One case as a client describes it."""
 
     external_id: str
-    patient_id: str
     filenames: Sequence[str]
+    patient_id: str = ""  # empty: of a patient whom no other request names
     lesion_id: str = ""
     age: int | None = None
     sex: str = Case.Sex.UNKNOWN
@@ -98,7 +98,8 @@ def create_batch(
 def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> None:
     """Add cases, patients and images to an open batch.
 
-    Raises Problem `case_id_repeated`, `too_many_cases`, `batch_not_open`, and those of `require_room`.
+    Raises Problem `case_id_repeated`, `too_many_cases`, `batch_not_open`, and those of `require_room` and of
+    `patients_of`.
     """
     _lock_open(batch)
     there = batch.cases.count()
@@ -122,12 +123,12 @@ def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[
             status=422,
             case_ids=sorted(repeated)[:100],
         )
-    patients = _patients(batch.organisation, cases)
+    patients = patients_of(organisation=batch.organisation, cases=cases)
     rows = [
         Case(
             batch_id=batch.pk,
             organisation_id=batch.organisation_id,
-            patient_id=patients[spec.patient_id],
+            patient_id=patient,
             external_id=spec.external_id,
             lesion_id=spec.lesion_id,
             age=spec.age,
@@ -136,7 +137,7 @@ def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[
             capture=spec.capture,
             notes=spec.notes,
         )
-        for spec in cases
+        for spec, patient in zip(cases, patients, strict=True)
     ]
     Case.objects.bulk_create(rows, batch_size=INSERT_SIZE)
     Image.objects.bulk_create(
@@ -153,32 +154,6 @@ def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[
         ],
         batch_size=INSERT_SIZE,
     )
-
-
-def _patients(organisation: Organisation, cases: Sequence[CaseSpec]) -> dict[str, uuid.UUID]:
-    """Who the patients of these cases are by the clinic's id; new ones are made, known ones gain what was missing."""
-    emails: dict[str, str] = {}
-    born: dict[str, date | None] = {}
-    for spec in cases:  # the cases of one patient may each say a part
-        emails[spec.patient_id] = emails.get(spec.patient_id) or spec.patient_email
-        born[spec.patient_id] = born.get(spec.patient_id) or spec.patient_date_of_birth
-    Patient.objects.bulk_create(
-        [
-            Patient(organisation_id=organisation.pk, external_id=name, email=emails[name], date_of_birth=born[name])
-            for name in sorted(emails)  # one order for all batches, so that two never wait for each other
-        ],
-        batch_size=INSERT_SIZE,
-        ignore_conflicts=True,
-    )
-    known = organisation.patients.filter(external_id__in=emails)
-    patients, changed = {}, []
-    for pk, name, email, day in known.values_list("pk", "external_id", "email", "date_of_birth"):
-        patients[name] = pk
-        now = (email or emails[name], day or born[name])
-        if now != (email, day):
-            changed.append(Patient(pk=pk, email=now[0], date_of_birth=now[1]))
-    Patient.objects.bulk_update(changed, ["email", "date_of_birth"], batch_size=INSERT_SIZE)
-    return patients
 
 
 @transaction.atomic

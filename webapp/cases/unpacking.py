@@ -213,7 +213,7 @@ def _folded(name: str) -> str:
 
 
 def _spec(case_id: str, name: str, capture: str) -> CaseSpec:
-    return CaseSpec(external_id=case_id, patient_id=case_id, filenames=[name], capture=capture)
+    return CaseSpec(external_id=case_id, filenames=[name], capture=capture)
 
 
 def _line(name: str, code: str, message: str) -> dict[str, str]:

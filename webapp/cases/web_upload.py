@@ -23,7 +23,7 @@ from webapp.errors import Problem
 def one_case_each(names: Sequence[str], *, capture: str) -> list[CaseSpec]:
     """A case for each file, known by the file's name."""
     return [
-        CaseSpec(external_id=case_id, patient_id=case_id, filenames=[name], capture=capture)
+        CaseSpec(external_id=case_id, filenames=[name], capture=capture)
         for name, case_id in zip(names, case_ids(names), strict=True)
     ]
 

@@ -13,7 +13,8 @@ class CaseRequest(serializers.Serializer[None]):
     patient_id = serializers.CharField(
         max_length=100,
         required=False,
-        help_text="Your id of the patient; left out: `lesion_id`, or else `case_id`",
+        help_text="Names one person in all your batches. Left out: a new patient, the same for the cases of the "
+        "request with one `lesion_id`, e-mail address and date of birth",
     )
     lesion_id = serializers.CharField(max_length=100, required=False, help_text="The same lesion in several cases")
     age = serializers.IntegerField(min_value=0, max_value=MAX_AGE, required=False, allow_null=True)
@@ -21,7 +22,9 @@ class CaseRequest(serializers.Serializer[None]):
     anatom_site = serializers.CharField(max_length=60, required=False)
     capture = serializers.ChoiceField(Case.Capture.choices, required=False)
     notes = serializers.CharField(max_length=MAX_NOTES, required=False)
-    patient_email = serializers.EmailField(required=False, help_text="Told when the result is released")
+    patient_email = serializers.EmailField(
+        required=False, help_text="Told when the result is released; needs the date of birth"
+    )
     patient_date_of_birth = serializers.DateField(required=False, help_text="Opens the result's link")
     images = serializers.ListField(
         child=serializers.CharField(max_length=255), min_length=1, max_length=MAX_IMAGES, help_text="File names"

@@ -67,7 +67,9 @@ class CaseSerializer(serializers.ModelSerializer[Case]):
     """One lesion of one patient, with the answer for it."""
 
     case_id = serializers.CharField(source="external_id", help_text="Your id of the case")
-    patient_id = serializers.CharField(source="patient.external_id", help_text="Your id of the patient")
+    patient_id = serializers.CharField(
+        source="patient.external_id", help_text="Yours, or `unnamed-…` where you gave none"
+    )
     result = serializers.SerializerMethodField()
     review = serializers.SerializerMethodField()
 

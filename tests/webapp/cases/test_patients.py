@@ -1,0 +1,144 @@
+"""Whose a case is: one `patient_id` is one person, and without one nobody is taken for somebody else."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from tests.webapp.api.clinic import Clinic, case, good, problem
+from webapp.accounts.models import Patient
+from webapp.cases.models import Batch, Case
+
+pytestmark = pytest.mark.django_db
+ANNA = {"patient_email": "anna@home.example", "patient_date_of_birth": "1960-02-03"}
+BERT = {"patient_email": "bert@home.example", "patient_date_of_birth": "1971-04-05"}
+
+
+def unnamed(name: str, **fields: Any) -> dict[str, Any]:
+    row = case(name, **fields)
+    del row["patient_id"]
+    return row
+
+
+def whose() -> dict[str, Patient]:
+    return {row.external_id: row.patient for row in Case.objects.select_related("patient")}
+
+
+def test_a_case_number_that_comes_again_is_another_patient() -> None:
+    clinic = Clinic()
+    for person in (ANNA, BERT, {}):
+        clinic.create(unnamed("1", **person))
+
+    found = [(row.patient_id, row.patient.email) for row in Case.objects.order_by("created_at")]
+
+    assert len({patient for patient, _ in found}) == 3
+    assert [email for _, email in found] == ["anna@home.example", "bert@home.example", ""]
+
+
+def test_cases_of_one_request_share_a_patient_only_by_lesion_and_person() -> None:
+    clinic = Clinic()
+    clinic.create(
+        unnamed("1", lesion_id="L", **ANNA), unnamed("2", lesion_id="L", **ANNA), unnamed("3", lesion_id="L", **BERT),
+        unnamed("4", lesion_id="L"), unnamed("L"), unnamed("6"), case("7", patient_id="L"),
+    )  # fmt: skip
+
+    people = whose()
+
+    assert people["1"] == people["2"]
+    assert len(set(people.values())) == 6
+    assert people["3"].email == "bert@home.example"
+    assert people["4"].email == ""
+
+
+def test_a_patient_without_a_name_can_be_told_apart_and_found() -> None:
+    clinic = Clinic()
+    batch = clinic.create(unnamed("1"), unnamed("2"))
+    named = [row["patient_id"] for row in good(clinic.get("/cases", batch=batch["id"]))["results"]]
+
+    assert all(name.startswith("unnamed-") for name in named)
+    for name in named:
+        assert len(good(clinic.get("/cases", patient_id=name))["results"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "fields"),
+    [
+        ({"patient_email": "bert@home.example"}, ["patient_email"]),
+        ({"patient_date_of_birth": "1971-04-05"}, ["patient_date_of_birth"]),
+        (BERT, ["patient_email", "patient_date_of_birth"]),
+    ],
+)
+def test_a_known_patient_is_never_somebody_else(said: dict[str, str], fields: list[str]) -> None:
+    clinic = Clinic()
+    clinic.create(case("a", **ANNA))
+
+    answer = clinic.post("/batches", {"cases": [case("b"), case("c", **said), case("d", patient_id="new")]})
+
+    refused = problem(answer, 422)
+    assert refused["code"] == "patient_conflict"
+    assert refused["conflicts"] == [{"case_id": "c", "field": field} for field in fields]
+    assert "c (" in refused["detail"]
+    assert "administrator" in refused["detail"]
+    assert not any(value in answer.content.decode() for value in ANNA.values())
+    assert (Batch.objects.count(), Case.objects.count(), Patient.objects.count()) == (1, 1, 1)
+    assert Patient.objects.get().email == "anna@home.example"
+
+
+def test_cases_sent_together_agree_on_their_patient() -> None:
+    clinic = Clinic()
+    refused = problem(clinic.post("/batches", {"cases": [case("a", **ANNA), case("b"), case("c", **BERT)]}), 422)
+    assert {conflict["case_id"] for conflict in refused["conflicts"]} == {"c"}
+    assert not Patient.objects.exists()
+
+    many = [case("a", **ANNA), *(case(f"c{n}", **BERT) for n in range(80))]
+    refused = problem(clinic.post("/batches", {"cases": many}), 422)
+    assert (refused["conflict_count"], len(refused["conflicts"])) == (160, 100)
+    assert "and 150 more" in refused["detail"]
+
+
+def test_an_open_batch_and_a_table_are_held_to_the_same() -> None:
+    clinic = Clinic()
+    batch = clinic.create(case("a", **ANNA))
+    further = {"cases": [case("b", **BERT)]}
+    table = b"case_id,patient_id,email,images\nb,patient-1,bert@home.example,b.jpg\n"
+
+    assert problem(clinic.post(f"/batches/{batch['id']}/cases", further), 422)["code"] == "patient_conflict"
+    sent = clinic.http.post("/api/v1/batches", table, "text/csv")
+    assert problem(sent, 422)["conflicts"] == [{"case_id": "b", "field": "patient_email"}]
+    assert Case.objects.count() == 1
+
+
+def test_what_says_the_same_or_nothing_goes_in_and_what_was_missing_is_added() -> None:
+    clinic = Clinic()
+    clinic.create(case("a"))
+    clinic.create(case("b", patient_email="anna@home.example"))
+    clinic.create(case("c", patient_email="Anna@Home.example", patient_date_of_birth="1960-02-03"))
+    clinic.create(case("d", **ANNA), case("e"))
+
+    patient = Patient.objects.get()
+
+    assert (patient.email, str(patient.date_of_birth)) == ("anna@home.example", "1960-02-03")
+
+
+def test_a_patient_of_another_clinic_is_not_known_here() -> None:
+    Clinic().create(case("a", **ANNA))
+    Clinic().create(case("a", **BERT))
+    assert Patient.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_batches_at_once_do_not_both_say_who_somebody_is() -> None:
+    clinic = Clinic()
+    clinic.create(case("a"))
+
+    def send(person: dict[str, str]) -> int:
+        try:
+            return int(Clinic(clinic.organisation).post("/batches", {"cases": [case("b", **person)]}).status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        codes = sorted(pool.map(send, [ANNA, BERT]))
+
+    assert codes == [201, 422]

@@ -1,0 +1,96 @@
+"""Whose the cases of a request are. A result goes to its patient's address, so no doubt about that is let in."""
+
+import secrets
+import uuid
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from webapp.accounts.models import Organisation, Patient
+from webapp.errors import Problem
+
+if TYPE_CHECKING:
+    from webapp.cases.services import CaseSpec
+
+AT_ONCE = 1000
+MAX_LISTED = 100
+MAX_NAMED = 10  # of the cases, in the sentence: pages and the report of an archive show nothing else
+
+
+def patients_of(*, organisation: Organisation, cases: Sequence["CaseSpec"]) -> list[uuid.UUID]:
+    """The patient of each case, in order, in the caller's transaction.
+
+    A `patient_id` names one person for good: whom nobody has named before is made, and a known one gains what was
+    missing. Cases without one are of new patients, one for each case or for each lesion of one person.
+    Raises Problem `patient_conflict` where a case says another e-mail address or date of birth than is known.
+    """
+    names = _names(cases)
+    emails: dict[str, str] = {}
+    born: dict[str, date | None] = {}
+    for name, spec in zip(names, cases, strict=True):  # the cases of one patient may each say a part
+        emails[name] = emails.get(name) or spec.patient_email
+        born[name] = born.get(name) or spec.patient_date_of_birth
+    Patient.objects.bulk_create(
+        [
+            Patient(organisation_id=organisation.pk, external_id=name, email=emails[name], date_of_birth=born[name])
+            for name in sorted(emails)  # one order for all batches, so that two never wait for each other
+        ],
+        batch_size=AT_ONCE,
+        ignore_conflicts=True,
+    )
+    # Locked, so that of two batches that say who somebody is, the later is held against the earlier.
+    known = organisation.patients.filter(external_id__in=emails).select_for_update(no_key=True).order_by("external_id")
+    patients, changed = {}, []
+    for pk, name, email, day in known.values_list("pk", "external_id", "email", "date_of_birth"):
+        patients[name] = pk
+        emails[name], born[name] = email or emails[name], day or born[name]
+        if (emails[name], born[name]) != (email, day):
+            changed.append(Patient(pk=pk, email=emails[name], date_of_birth=born[name]))
+    conflicts = [
+        {"case_id": spec.external_id, "field": field}
+        for name, spec in zip(names, cases, strict=True)
+        for field in _differing(spec, emails[name], born[name])
+    ]
+    if conflicts:
+        raise _conflict(conflicts)
+    Patient.objects.bulk_update(changed, ["email", "date_of_birth"], batch_size=AT_ONCE)
+    return [patients[name] for name in names]
+
+
+def _names(cases: Sequence["CaseSpec"]) -> list[str]:
+    """Each case's patient: as the clinic names them, or by a name that nobody has.
+
+    Clinics number their cases and lesions from 1 again, so neither id says who somebody is beyond this request.
+    """
+    made: dict[tuple[object, ...], str] = {}
+    names = []
+    for spec in cases:
+        same = (spec.lesion_id, spec.patient_email.casefold(), spec.patient_date_of_birth)
+        key = same if spec.lesion_id else ("", spec.external_id)
+        names.append(spec.patient_id or made.setdefault(key, f"unnamed-{secrets.token_hex(8)}"))
+    return names
+
+
+def _differing(spec: "CaseSpec", email: str, born: date | None) -> list[str]:
+    """The fields of a case that say something else of its patient. What is left out says nothing."""
+    differs = {
+        "patient_email": spec.patient_email and spec.patient_email.casefold() != email.casefold(),
+        "patient_date_of_birth": spec.patient_date_of_birth and spec.patient_date_of_birth != born,
+    }
+    return [field for field, it_does in differs.items() if it_does]
+
+
+def _conflict(conflicts: Sequence[dict[str, str]]) -> Problem:
+    """What to do; never what is known, which the sender may not be meant to read."""
+    some = ", ".join(f"{conflict['case_id']} ({conflict['field']})" for conflict in conflicts[:MAX_NAMED])
+    more = f" and {len(conflicts) - MAX_NAMED} more" if len(conflicts) > MAX_NAMED else ""
+    return Problem(
+        "patient_conflict",
+        "Nothing was stored, because a result could reach the wrong person. These cases say something else of their "
+        f"patient than is known, or than another of them: {some}{more}. Give another person a `patient_id` of their "
+        "own. If it is the same person, correct the field or leave it out; to change what is known, ask your "
+        "administrator.",
+        status=422,
+        conflict_count=len(conflicts),
+        conflicts=conflicts[:MAX_LISTED],
+    )
