@@ -10,6 +10,7 @@ import stat
 import unicodedata
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -20,6 +21,7 @@ from ml.imaging.decode import MAX_BYTES
 from ml.imaging.refusal import ArchiveRefused, ImageRefused
 
 MIB = 1024 * 1024
+LONGEST_NAME = 255  # characters
 _CHUNK = 64 * 1024
 _ENCRYPTED = 0x1
 _UTF8_NAME = 0x800
@@ -54,7 +56,8 @@ class Limits:
 class Entry:
     """One file of an archive: either `data`, or the `refusal` that says why there is none.
 
-    `name` is the file's base name in Unicode's composed form (NFC); it is unique among an archive's entries with data.
+    `name` is the file's base name, or its path where several have that base name, in Unicode's composed form (NFC) and
+    with at most `LONGEST_NAME` characters; it is unique among an archive's entries with data.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Archive:
         self._images = [info for info in members if info is not self._manifest]
         if not self._images:
             raise ArchiveRefused("empty_archive")
+        self._paths = [_shown_path(_path(info)) for info in self._images]
 
     def __enter__(self) -> Self:
         return self
@@ -97,8 +101,17 @@ class Archive:
         return len(self._images)
 
     def names(self) -> list[str]:
-        """The base names of what `entries` will give, in that order: neither checked nor unique."""
-        return [_base_name(_path(info)) for info in self._images]
+        """The names of what `entries` will give, in that order: neither checked nor unique."""
+        bases = [PurePosixPath(path).name for path in self._paths]
+        counts = Counter(base.casefold() for base in bases)
+        return [
+            base if counts[base.casefold()] == 1 else _shortened(path)
+            for base, path in zip(bases, self._paths, strict=True)
+        ]
+
+    def paths(self) -> list[str]:
+        """The whole paths of what `entries` will give, in that order, parted by `/`: neither checked nor unique."""
+        return self._paths
 
     def manifest(self) -> bytes | None:
         """The archive's CSV file, or None. Raises `ArchiveRefused`: manifest_too_large, corrupt_archive."""
@@ -118,11 +131,9 @@ class Archive:
         Raises `ArchiveRefused` (archive_too_large) as soon as more has been unpacked than the limits allow.
         """
         seen: set[str] = set()
-        for info in self._images:
-            path = _path(info)
-            name = _base_name(path)
+        for info, name in zip(self._images, self.names(), strict=True):
             try:
-                _check_name(path)
+                _check_name(_path(info))
                 if name.casefold() in seen:
                     raise ImageRefused("duplicate_name")
                 data = self._read(info, self._limits.entry_bytes)
@@ -212,9 +223,14 @@ def _path(info: zipfile.ZipInfo) -> str:
         return stored
 
 
-def _base_name(path: str) -> str:
-    """The last part of a path, in Unicode's composed form (NFC)."""
-    return unicodedata.normalize("NFC", PurePosixPath(path.replace("\\", "/")).name)
+def _shown_path(path: str) -> str:
+    """A path with `/` between its parts, in Unicode's composed form (NFC)."""
+    return unicodedata.normalize("NFC", str(PurePosixPath(path.replace("\\", "/"))))
+
+
+def _shortened(path: str) -> str:
+    """The end of a long path: it tells files apart better than the folders that all of them lie in."""
+    return path if len(path) <= LONGEST_NAME else "…" + path[1 - LONGEST_NAME :]
 
 
 def _is_folder_or_litter(info: zipfile.ZipInfo) -> bool:
@@ -238,6 +254,6 @@ def _check_name(path: str) -> None:
 
 
 def _printable(name: str) -> str:
-    """A refused entry's name for a report: at most 100 characters, with unprintable ones replaced."""
+    """A refused entry's name for a report: at most `LONGEST_NAME` characters, with unprintable ones replaced."""
     shown = "".join("\ufffd" if unicodedata.category(c) in _UNPRINTABLE else c for c in name)
-    return shown if len(shown) <= 100 else shown[:99] + "…"
+    return shown if len(shown) <= LONGEST_NAME else shown[: LONGEST_NAME - 1] + "…"

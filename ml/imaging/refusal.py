@@ -32,7 +32,7 @@ SENTENCES: dict[str, str] = {
     "unsafe_name": "The file's name is not allowed. Please rename it with plain letters and numbers.",
     "encrypted": "The file is protected by a password. Please make the archive again without one.",
     "nested_archive": "The file is an archive in an archive. Please put the pictures themselves into one ZIP file.",
-    "duplicate_name": "Another file in the archive has the same name. Please give each picture a name of its own.",
+    "duplicate_name": "Another file in the archive has the same path. Please give each picture a name of its own.",
     "unsupported_compression": "The file is packed in a way that we cannot read. Please make an ordinary ZIP file.",
     # An archive as a whole.
     "not_an_archive": "This is not a ZIP file. Please send the pictures as one ZIP file.",

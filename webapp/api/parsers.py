@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.request import Request
 
 
 class BoundedJSON(JSONParser):
@@ -32,6 +33,11 @@ class Table(BaseParser):
     ) -> Any:
         _check_length(parser_context)
         return bytes(stream.read())
+
+
+def is_table(request: Request) -> bool:
+    """Whether a client sends a table, which may be empty: then no parser is asked and the data are no bytes."""
+    return request.content_type.partition(";")[0].strip().lower() == Table.media_type
 
 
 def _check_length(parser_context: Mapping[str, Any] | None) -> None:

@@ -131,10 +131,10 @@ def birth_date(value: object) -> date | None:
 
 
 def filename(value: object) -> str:
-    """The name of an image file: a plain name, no path."""
+    """The name of an image file; of one in a ZIP also its path, parted by `/`, which neither climbs nor has a root."""
     name = text(value, limit=255) if isinstance(value, str) else ""
-    if not name or name in {".", ".."} or "/" in name or "\\" in name:
-        raise FieldError("filename_invalid", "Give the file's name alone, without folders.")
+    if not name or "\\" in name or {"", ".", ".."} & set(name.split("/")):
+        raise FieldError("filename_invalid", "Give the file's name, or its path in the ZIP, such as folder/name.jpg.")
     return name
 
 

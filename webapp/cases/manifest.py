@@ -1,8 +1,8 @@
 """A manifest says which cases a batch holds: JSON of the API, or a CSV table. Every mistake is found in one reading.
 
 A row of JSON is a case with a list of images. A row of CSV names one image, or several parted by semicolons; rows with
-one case_id are further images of that case. HAM10000's metadata table is understood as it was published; its diagnosis
-is not read.
+one case_id are further images of that case. Images of a ZIP may be named with their folders. HAM10000's metadata table
+is understood as it was published; its diagnosis is not read.
 """
 
 import csv
@@ -54,9 +54,10 @@ class RowError:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The cases that are sound, and every mistake in the others."""
+    """The cases that are sound, the rows where those of a table begin, and every mistake in the others."""
 
     cases: list[CaseSpec] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
 
     def checked(self) -> list[CaseSpec]:
@@ -98,12 +99,22 @@ def from_json(rows: object, *, capture: str = "") -> Manifest:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             manifest.errors.append(RowError(number, "", "not_an_object", "A case is an object with a case_id."))
-        elif case := _read(number, _taken(row, capture), manifest.errors):
-            if first.setdefault(case.external_id, number) != number:
-                message = f"Row {first[case.external_id]} has the same case_id. Give each case its own."
-                manifest.errors.append(RowError(number, "case_id", "case_id_repeated", message))
+            continue
+        if case := _read(number, _taken(row, capture), manifest.errors):
             manifest.cases.append(case)
+        case_id = _case_id(row)
+        if case_id and first.setdefault(case_id, number) != number:
+            message = f"Row {first[case_id]} has the same case_id. Give each case its own."
+            manifest.errors.append(RowError(number, "case_id", "case_id_repeated", message))
     return manifest
+
+
+def _case_id(row: Mapping[str, Any]) -> str:
+    """The id that a row gives its case, whatever else is wrong with the row; empty where it cannot be read."""
+    try:
+        return READERS["case_id"](row.get("case_id")) or ""
+    except FieldError:
+        return ""
 
 
 def _taken(row: Mapping[str, Any], capture: str) -> Mapping[str, Any]:
@@ -128,6 +139,8 @@ def from_csv(data: bytes, *, capture: str = "") -> Manifest:
 
 
 def _from_table(text: str, capture: str) -> Manifest:
+    if not text.strip():
+        return _refused("", "table_empty", "The table is empty. Send a header, and below it a row for each image.")
     header, _, _ = text.partition("\n")
     delimiter = max(",;\t", key=header.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -151,7 +164,10 @@ def _from_table(text: str, capture: str) -> Manifest:
             continue
         if case := _read(number, _complete(dict(zip(columns, cells, strict=True)), capture), manifest.errors):
             _merge(merged, number, case, manifest.errors)
+    manifest.rows.extend(row for row, _ in merged.values())
     manifest.cases.extend(case for _, case in merged.values())
+    if not manifest.cases and not manifest.errors:
+        return _refused("", "rows_missing", "The table has a header and no row below it. Add a row for each image.")
     return manifest
 
 

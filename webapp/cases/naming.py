@@ -1,4 +1,4 @@
-"""Files that come without a table: each is a case of its own, known by the file's name."""
+"""Files that come without a table: each is a case of its own, known by the file's name, or by its path in a ZIP."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +15,8 @@ def case_ids(names: Sequence[str]) -> list[str]:
     ids = []
     for name, short in zip(names, stems, strict=True):
         wanted = short if counts[short] == 1 else name
+        if "/" in wanted and len(wanted) > LONGEST:  # the patient's folder and the file say more than the outer folders
+            wanted = "…" + wanted[1 - ROOM :]
         case_id, begin = wanted[:LONGEST], wanted[:ROOM]
         while case_id in taken:
             numbers[begin] += 1
@@ -25,5 +27,5 @@ def case_ids(names: Sequence[str]) -> list[str]:
 
 
 def stem(name: str) -> str:
-    """A file's name without its ending."""
-    return PurePath(name).stem or name
+    """A file's name, or its path, without the ending."""
+    return name.removesuffix(PurePath(name).suffix) or name

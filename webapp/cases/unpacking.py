@@ -6,7 +6,6 @@ are there and goes on.
 
 import tempfile
 import time
-import unicodedata
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,8 +22,9 @@ from webapp import storage
 from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
 from webapp.cases.manifest import Manifest, from_csv
+from webapp.cases.matching import Files
 from webapp.cases.models import Archive, Batch, Case, Image
-from webapp.cases.naming import case_ids, stem
+from webapp.cases.naming import case_ids
 from webapp.cases.services import INSERT_SIZE, CaseSpec, add_cases
 from webapp.errors import Problem
 from webapp.leases import extend
@@ -33,6 +33,7 @@ CHUNK_ENTRIES = 50
 CHUNK_BYTES = 64 * 1024**2
 MAX_LISTED = 2000
 MISSING_NAMED = 20  # of the files that a table names and the archive lacks: a published table names thousands
+FITTING_NAMED = 5  # of the files that a name fits
 HOLD_SECONDS = 1.0  # between two questions whether the lease still holds
 
 Report = list[dict[str, str]]
@@ -95,15 +96,15 @@ class _Unpacking:
         self.held_at = time.monotonic()
 
     def _unpack(self, opened: ZipArchive) -> None:
-        names = opened.names()
+        files = Files(zip(opened.paths(), opened.names(), strict=True))
         table = opened.manifest()
         if self.archive.listed:
-            self._match(names)
+            self._match(files)
             if table is not None:
                 message = "The cases of this batch were listed before the archive came, so its table was not read."
                 self.report.append(_line("", "table_left_out", message))
         elif table is not None:
-            self._add(self._listed(from_csv(table, capture=self.archive.capture), names))
+            self._add(self._listed(from_csv(table, capture=self.archive.capture), files))
         for chunk in _chunks(opened.entries()):
             self._store(chunk)
             self._hold(seconds=0)
@@ -119,37 +120,43 @@ class _Unpacking:
                 specs.append(_spec(ids[entry.name], entry.name, self.archive.capture))
         return specs
 
-    def _match(self, names: Sequence[str]) -> None:
+    def _match(self, files: Files) -> None:
         """Give the awaited images the names that their files have here: published tables leave out the ending."""
-        here = _by_name(names)
         taken = set(self.batch.images.values_list("case_id", "filename"))
         renamed = []
         for image in self.batch.images.filter(state=Image.State.AWAITING_UPLOAD).only("case_id", "filename"):
-            name = here.get(_folded(image.filename), image.filename)
-            if (image.case_id, name) not in taken:
-                taken.add((image.case_id, name))
-                image.filename = name
-                renamed.append(image)
+            match files.meant(image.filename):
+                case [name] if (image.case_id, name) not in taken:
+                    taken.add((image.case_id, name))
+                    image.filename = name
+                    renamed.append(image)
+                case [_, _, *_] as several:
+                    self.report.append(_line(image.filename, "image_ambiguous", _fits(image.filename, several)))
         with transaction.atomic():
             Batch.objects.select_for_update(no_key=True).get(pk=self.batch.pk)  # as all who change several images
             Image.objects.bulk_update(renamed, ["filename"], batch_size=INSERT_SIZE)
 
-    def _listed(self, manifest: Manifest, names: Sequence[str]) -> list[CaseSpec]:
+    def _listed(self, manifest: Manifest, files: Files) -> list[CaseSpec]:
         """The table's cases, with those of their files that are here. Raises Problem without a sound row."""
         self.report += [_line(f"row {e.row}", e.code, f"{e.field}: {e.message}") for e in manifest.errors]
         if manifest.errors and not manifest.cases:
             raise Problem("manifest_invalid", "The table in the archive names no case. Correct it and send it again.")
-        here = _by_name(names)
         found = []
         absent: list[str] = []
-        for spec in manifest.cases:
-            wanted = [_folded(name) for name in spec.filenames]
-            files = list(dict.fromkeys(here[name] for name in wanted if name in here))
-            absent += [name for name in spec.filenames if _folded(name) not in here]
-            if files:
-                found.append(replace(spec, filenames=files))
+        for row, spec in zip(manifest.rows, manifest.cases, strict=True):
+            here: dict[str, None] = {}
+            for wanted in spec.filenames:
+                match files.meant(wanted):
+                    case [name]:
+                        here[name] = None
+                    case []:
+                        absent.append(wanted)
+                    case several:
+                        self.report.append(_line(f"row {row}", "image_ambiguous", _fits(wanted, several)))
+            if here:
+                found.append(replace(spec, filenames=list(here)))
         if absent:
-            some = ", ".join(absent[:MISSING_NAMED]) + (", …" if len(absent) > MISSING_NAMED else "")
+            some = _some(absent, MISSING_NAMED)
             message = f"The table names files that are not in the archive, {len(absent)} in all: {some}. Left out."
             self.report.append(_line("", "files_missing", message))
         return found
@@ -203,13 +210,13 @@ def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield chunk
 
 
-def _by_name(names: Sequence[str]) -> dict[str, str]:
-    """The names of files by what a table may call them: with or without the ending, in any case of letters."""
-    return {_folded(name): name for name in names} | {_folded(stem(name)): name for name in names}
+def _fits(wanted: str, names: Sequence[str]) -> str:
+    some = _some(names, FITTING_NAMED)
+    return f"{wanted} fits several files of the archive: {some}. Name it with its folder and its ending. Left out."
 
 
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
+def _some(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def _spec(case_id: str, name: str, capture: str) -> CaseSpec:

@@ -55,14 +55,23 @@ def test_what_macos_and_windows_leave_behind_is_passed_over() -> None:
     assert [entry.name for entry in read(pack(("d/a.jpg", PHOTO), *litter))] == ["a.jpg"]
 
 
-def test_names_are_composed_and_told_apart() -> None:
+def test_names_are_composed_and_told_apart_by_their_folders() -> None:
     composed, split = "été.jpg", unicodedata.normalize("NFD", "été.jpg")
-    entries = read(pack((split, PHOTO), ("b/" + composed, PHOTO), ("c\\ÉTÉ.JPG", PHOTO), ("d.jpg", PHOTO)))
+    names = [split, "b/" + composed, "c\\ÉTÉ.JPG", "d/d.jpg", "B/./" + split.upper()]
+    entries = read(pack(*((name, PHOTO) for name in names)))
     assert [(entry.name, entry.refusal and entry.refusal.code) for entry in entries] == [
         (composed, None),
-        (composed, "duplicate_name"),
-        ("ÉTÉ.JPG", "duplicate_name"),
+        ("b/" + composed, None),
+        ("c/ÉTÉ.JPG", None),
         ("d.jpg", None),
+        ("B/ÉTÉ.JPG", "duplicate_name"),
+    ]
+
+
+def test_of_long_paths_the_end_is_the_name() -> None:
+    paths = ["x" * 250 + f"/{patient}/1.jpg" for patient in ("p1", "p2")]
+    assert [entry.name for entry in read(pack(*((path, PHOTO) for path in paths)))] == [
+        "…" + path[-254:] for path in paths
     ]
 
 
@@ -103,7 +112,7 @@ def test_refused_names_can_be_shown() -> None:
     (entry,) = read(pack(("x\x1b[31m" + "y" * 300 + ".jpg", PHOTO)))
     assert entry.name.isprintable() or "\ufffd" in entry.name
     assert "\x1b" not in entry.name
-    assert len(entry.name) == 100
+    assert len(entry.name) == 255
 
 
 def test_too_many_entries() -> None:

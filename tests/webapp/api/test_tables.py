@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.webapp.api.clinic import API, Clinic, good, problem
+from tests.webapp.api.clinic import API, Clinic, case, good, problem
 from webapp.cases.models import Archive, Batch, Case
 
 pytestmark = pytest.mark.django_db
@@ -14,7 +14,8 @@ TABLE = "case_id,patient_id,age,images\nc1,p1,61,a.jpg;b.jpg\nc2,p2,,c.jpg\n"
 
 
 def send(clinic: Clinic, table: str, path: str = "/batches?name=Monday&capture=phone", **headers: str) -> Any:
-    return clinic.http.post(API + path, table.encode(), "text/csv; charset=utf-8", headers=headers)
+    headers["Content-Type"] = "text/csv; charset=utf-8"  # the client leaves it out where the body is empty
+    return clinic.http.post(API + path, table.encode(), headers["Content-Type"], headers=headers)
 
 
 def test_a_table_makes_the_batch_that_json_makes() -> None:
@@ -66,6 +67,16 @@ def test_every_mistake_is_listed_as_json_or_as_a_table() -> None:
         assert len(rows) >= 1500
         assert list(rows[0]) == ["row", "field", "code", "message"]
     assert not Batch.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["/batches", "/batches?archive=true", "/batches/{}/cases"])
+@pytest.mark.parametrize(("table", "code"), [("", "table_empty"), ("case_id,images\n", "rows_missing")])
+def test_a_table_without_rows_is_refused_as_a_table(path: str, table: str, code: str) -> None:
+    clinic = Clinic()
+    batch = good(clinic.post("/batches", {"cases": [case("c1")]}), 201)
+    answer = problem(send(clinic, table, path.format(batch["id"])), 422)
+    assert [(error["code"], error["row"]) for error in answer["errors"]] == [(code, 1)]
+    assert Batch.objects.count() == 1
 
 
 def test_a_column_is_checked_before_any_row_and_is_no_formula() -> None:

@@ -79,16 +79,18 @@ def test_without_a_table_each_image_is_a_case() -> None:
     archive = expand_next()
     assert archive.state == Archive.State.EXPANDED
     assert images(batch) == [
-        ("1.jpg", "1.jpg", "stored"),
         ("2.jpg", "2.jpg", "stored"),
         ("2.png", "2.png", "stored"),
+        ("a/1", "a/1.jpg", "stored"),
+        ("b/1", "b/1.jpg", "stored"),
     ]
-    assert codes(archive) == [("1.jpg", "duplicate_name"), ("x.jpg", "unsafe_name")]
+    assert codes(archive) == [("x.jpg", "unsafe_name")]
     assert set(batch.cases.values_list("capture", flat=True)) == {"phone"}
     assert storage.size(archive.key) is None
     detail = good(clinic.get(f"/batches/{batch.pk}"))
-    assert (detail["archive"]["state"], detail["progress"]["images"]["stored"]) == ("expanded", 3)
-    assert storage.read(batch.images.get(filename="2.png").upload_key) == files["2.png"]
+    assert (detail["archive"]["state"], detail["progress"]["images"]["stored"]) == ("expanded", 4)
+    for name in ("2.png", "a/1.jpg", "b/1.jpg"):
+        assert storage.read(batch.images.get(filename=name).upload_key) == files[name]
 
 
 def test_the_published_table_of_ham10000_is_understood_and_its_diagnosis_left_unread() -> None:

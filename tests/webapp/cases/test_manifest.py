@@ -102,6 +102,9 @@ def test_a_full_row_is_read() -> None:
         ({"images": ["a.jpg", "a.jpg"]}, ("images", "image_repeated")),
         ({"images": [f"{n}.jpg" for n in range(21)]}, ("images", "too_many_images")),
         ({"images": ["../a.jpg"]}, ("images", "filename_invalid")),
+        ({"images": ["/a.jpg"]}, ("images", "filename_invalid")),
+        ({"images": ["p1//a.jpg"]}, ("images", "filename_invalid")),
+        ({"images": ["p1/../a.jpg"]}, ("images", "filename_invalid")),
         ({"images": ["a\\b.jpg"]}, ("images", "filename_invalid")),
         ({"images": [".."]}, ("images", "filename_invalid")),
         ({"images": [7]}, ("images", "filename_invalid")),
@@ -125,6 +128,18 @@ def test_a_list_is_a_list_of_objects_and_not_too_long() -> None:
     assert codes(from_json({"case_id": "x"})) == [(1, "cases", "not_a_list")]
     assert codes(from_json([row(), 7])) == [(2, "", "not_an_object")]
     assert codes(from_json([0] * (MAX_CASES + 1))) == [(1, "cases", "too_many_cases")]
+
+
+def test_a_repeated_id_is_said_beside_other_mistakes() -> None:
+    found = from_json([row(age=-1), row(), row(sex="woman"), row(case_id=" c1 "), {"images": ["a.jpg"]}])
+    assert codes(found) == [
+        (1, "age", "age_invalid"),
+        (2, "case_id", "case_id_repeated"),
+        (3, "sex", "sex_invalid"),
+        (3, "case_id", "case_id_repeated"),
+        (4, "case_id", "case_id_repeated"),
+        (5, "case_id", "required"),
+    ]
 
 
 def test_of_thousands_of_mistakes_a_thousand_are_listed_and_all_counted() -> None:
@@ -153,7 +168,10 @@ def test_rows_of_one_case_are_its_images() -> None:
         ("case_id,case_id,images\nc1,p1,a.jpg\n", (1, "case_id", "column_repeated")),
         ("image_id,file\na,b\n", (1, "images", "column_repeated")),
         ("images,shoe size\na.jpg,44\n", (1, "shoe_size", "unknown_column")),
-        ("", (1, "images", "column_missing")),
+        ("case_id\n", (1, "images", "column_missing")),
+        ("", (1, "", "table_empty")),
+        ("\ufeff\r\n", (1, "", "table_empty")),
+        ("case_id,patient_id,images\r\n\r\n,,\r\n", (1, "", "rows_missing")),
         ("images\n" + '"' + "x" * 200_000 + '"\n', (1, "", "not_csv")),
     ],
 )

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from webapp import storage
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.pagination import AsSent
-from webapp.api.parsers import BoundedJSON, Table
+from webapp.api.parsers import BoundedJSON, Table, is_table
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
 from webapp.cases import archives, exports, manifest, services
@@ -87,8 +87,8 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     def create(self, request: Request) -> Response | HttpResponse:
         body = request.body  # before it is parsed
-        is_table = isinstance(request.data, bytes)
-        options = _valid(BatchOptions, request.query_params.dict() if is_table else request.data)
+        in_query = is_table(request)
+        options = _valid(BatchOptions, request.query_params.dict() if in_query else request.data)
         found = _manifest(request, capture=options["capture"], default=[] if options["archive"] else None)
         if refusal := _refusal(request, found):
             return refusal
@@ -99,7 +99,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
                 source=Batch.Source.API,
                 **options,
                 idempotency_key=_idempotency_key(request),
-                manifest=request.META["QUERY_STRING"].encode() + b"\n" + body if is_table else body,
+                manifest=request.META["QUERY_STRING"].encode() + b"\n" + body if in_query else body,
             ),
             cases=found.checked(),
         )
@@ -278,8 +278,8 @@ def _valid(serializer_class: type[serializers.Serializer[None]], data: Any) -> d
 def _manifest(request: Request, *, capture: str = "", default: Any = None) -> manifest.Manifest:
     """The manifest in a request's body, a table or JSON."""
     body: Any = request.data
-    if isinstance(body, bytes):
-        return manifest.from_csv(body, capture=capture)
+    if is_table(request):
+        return manifest.from_csv(body or b"", capture=capture)
     return manifest.from_json(body.get("cases", default) if isinstance(body, dict) else default, capture=capture)
 
 

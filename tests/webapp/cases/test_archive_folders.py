@@ -1,0 +1,76 @@
+"""Files of one name in several folders of a ZIP: none is lost, and none becomes another patient's."""
+
+import pytest
+from urllib3.util import parse_url
+
+from tests.webapp.api.clinic import Clinic, case, good
+from tests.webapp.cases.test_archives import codes, expand_next, images, photo, sent, zipped
+from webapp import storage
+from webapp.cases.matching import TOLD_APART, Files
+from webapp.cases.models import Batch
+
+FOLDERS = {f"export/patient{n}/{name}": photo(n) for n, name in [(1, "1.jpg"), (2, "1.jpg"), (2, "2.jpg")]}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_table_names_files_with_as_much_of_their_folders_as_it_needs() -> None:
+    table = b"case_id,images\nc1,patient1/1.jpg\nc2,Export/Patient2/1;2.jpg\nc3,1.jpg\nc4,patient3/1.jpg\n"
+    batch = sent(Clinic(), zipped({"cases.csv": table, **FOLDERS, "export/left.jpg": photo(9)}))
+    archive = expand_next()
+    assert images(batch) == [
+        ("c1", "export/patient1/1.jpg", "stored"),
+        ("c2", "2.jpg", "stored"),
+        ("c2", "export/patient2/1.jpg", "stored"),
+    ]
+    assert codes(archive) == [("row 4", "image_ambiguous"), ("", "files_missing"), ("left.jpg", "not_in_table")]
+    assert "export/patient1/1.jpg, export/patient2/1.jpg." in archive.report[0]["message"]
+    assert "patient3/1.jpg" in archive.report[1]["message"]
+    first = batch.images.get(case__external_id="c1")
+    assert storage.read(first.upload_key) == FOLDERS["export/patient1/1.jpg"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_cases_that_were_listed_before_name_files_with_their_folders_too() -> None:
+    clinic = Clinic()
+    rows = [case("c1", "patient1/1.jpg"), case("c2", "1.jpg"), case("c3", "2.jpg")]
+    made = good(clinic.post("/batches", {"archive": True, "cases": rows}), 201)
+    assert clinic.http.put(parse_url(made["archive_upload"]["url"]).request_uri, zipped(FOLDERS)).status_code == 204
+    good(clinic.post(f"/batches/{made['id']}/archive/complete"), 202)
+    archive = expand_next()
+    assert images(Batch.objects.get()) == [
+        ("c1", "export/patient1/1.jpg", "stored"),
+        ("c2", "1.jpg", "awaiting_upload"),
+        ("c3", "2.jpg", "stored"),
+    ]
+    assert codes(archive) == [("1.jpg", "image_ambiguous"), ("export/patient2/1.jpg", "not_in_table")]
+
+
+NUMBERS = "12345678"
+PATHS = [
+    "1.jpg",
+    "P1/1.jpg",
+    "P2/1.jpg",
+    "P2/1.png",
+    "P2/été.jpg",
+    "a/x",
+    "a/x.png",
+    *(f"{n}/many.jpg" for n in NUMBERS),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "meant"),
+    [
+        ("1.jpg", ["1.jpg"]),  # a whole path, though longer ones end so
+        ("p1/1", ["P1/1.jpg"]),
+        ("P2/1", ["P2/1.jpg", "P2/1.png"]),
+        ("2/1.jpg", []),  # a part of a folder's name is none
+        ("1.png", ["P2/1.png"]),
+        ("E\u0301TE\u0301", ["P2/été.jpg"]),
+        ("x", ["a/x"]),
+        ("P3/1.jpg", []),
+        ("many.jpg", [f"{n}/many.jpg" for n in NUMBERS[:TOLD_APART]]),
+    ],
+)
+def test_a_name_means_the_files_that_end_so(wanted: str, meant: list[str]) -> None:
+    assert Files((path, path) for path in PATHS).meant(wanted) == meant
