@@ -9,7 +9,6 @@ from django.core.cache import cache
 from redis import Redis
 from redis.exceptions import RedisError
 from rest_framework.request import Request
-from rest_framework.settings import api_settings
 from rest_framework.throttling import BaseThrottle
 
 from webapp.accounts.models import ApiKey
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView  # which itself imports the throttles of the settings
 
 logger = structlog.get_logger(__name__)
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+A_MINUTE = 60
 
 
 class PerClient(BaseThrottle):
@@ -28,7 +27,7 @@ class PerClient(BaseThrottle):
     one, would be read and written whole at each of thousands.
     """
 
-    THROTTLE_RATES = api_settings.DEFAULT_THROTTLE_RATES
+    RATES = settings.API_RATES
 
     def allow_request(self, request: Request, view: "APIView") -> bool:
         self._wait = 0.0
@@ -48,15 +47,11 @@ class PerClient(BaseThrottle):
         if isinstance(request.auth, ApiKey):
             organisation = request.auth.organisation
             limit = organisation.requests_a_minute
-            together = [] if limit is None else [(f"throttle:organisation:{organisation.pk}", limit, UNITS["m"])]
-            return [(f"throttle:key:{request.auth.pk}", *self._rate("client")), *together]
+            together = [] if limit is None else [(f"throttle:organisation:{organisation.pk}", limit, A_MINUTE)]
+            return [(f"throttle:key:{request.auth.pk}", *self.RATES["client"]), *together]
         if request.user.is_authenticated:
-            return [(f"throttle:user:{request.user.pk}", *self._rate("client"))]
-        return [(f"throttle:address:{self.get_ident(request)}", *self._rate("anonymous"))]
-
-    def _rate(self, scope: str) -> tuple[int, int]:
-        number, _, unit = str(self.THROTTLE_RATES[scope]).partition("/")
-        return int(number), UNITS[unit[0]]
+            return [(f"throttle:user:{request.user.pk}", *self.RATES["client"])]
+        return [(f"throttle:address:{self.get_ident(request)}", *self.RATES["anonymous"])]
 
     def _allows(self, name: str, limit: int, seconds: int) -> bool:
         key, redis = cache.make_key(name), _redis(settings.CACHES["default"]["LOCATION"])

@@ -154,7 +154,7 @@ def test_a_filter_that_is_none_is_refused(query: dict[str, str]) -> None:
 
 @pytest.fixture
 def three_a_minute(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(PerClient, "THROTTLE_RATES", {"client": "3/minute", "anonymous": "2/minute"})
+    monkeypatch.setattr(PerClient, "RATES", {"client": (3, 60), "anonymous": (2, 60)})
     yield
     cache.delete("throttle:address:127.0.0.1")
 
