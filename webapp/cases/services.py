@@ -160,8 +160,9 @@ def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[
 def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> Batch:
     """Send a batch to the model. Submitting twice changes nothing.
 
-    Raises Problem `uploads_incomplete` while images are awaited, unless `allow_missing` gives them up;
-    `batch_empty`; `archive_pending` while an archive is being unpacked; `batch_cancelled`.
+    Raises Problem `uploads_incomplete` while images are awaited, and `archive_incomplete` where an archive's report
+    lists what was left out, unless `allow_missing` gives them up; `batch_empty`; `archive_pending` while an archive is
+    being unpacked; `batch_cancelled`.
     """
     rows = Batch.objects.select_for_update(no_key=True, of=("self",)).select_related("organisation")
     batch = rows.get(pk=batch.pk)
@@ -169,7 +170,8 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
         raise Problem("batch_cancelled", "This batch was cancelled. Create a new one.")
     if batch.state != Batch.State.OPEN:
         return batch
-    if Archive.objects.filter(batch=batch, state=Archive.State.STORED).exists():
+    archive = Archive.objects.filter(batch=batch).first()
+    if archive and archive.state == Archive.State.STORED:
         raise Problem("archive_pending", "The archive is still being unpacked. Submit again in a moment.")
     counts = dict(batch.images.order_by().values_list("state").annotate(Count("pk")))
     now = timezone.now()
@@ -185,6 +187,12 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
         awaited.update(state=Image.State.EXPIRED, ended_at=now)
     if not counts:
         raise Problem("batch_empty", "This batch has no images. Add at least one case with an image.", status=422)
+    if archive and archive.report and not allow_missing:
+        raise Problem(
+            "archive_incomplete",
+            "Some of the archive was left out: `archive.report` of the batch says what and why. Correct it and send it in "
+            "a new batch, or submit with allow_missing.",
+        )
     batch.state, batch.submitted_at, batch.remaining = Batch.State.SUBMITTED, now, sum(counts.values())
     batch.save(update_fields=["state", "submitted_at", "remaining"])
     ended = [Image.State.READY, Image.State.REJECTED, Image.State.EXPIRED, Image.State.PURGED]

@@ -91,7 +91,7 @@ def _progress(found: Batch) -> dict[str, object]:
     state: Progress = progress(found)
     checking, awaited = state.images[Image.State.STORED], state.images[Image.State.AWAITING_UPLOAD]
     archive = Archive.objects.filter(batch=found).first()
-    buttons = f"{found.state}-{awaited > 0}-{state.total > 0}"
+    buttons = f"{found.state}-{awaited > 0}-{state.total > 0}-{bool(archive and archive.report)}"
     return {
         "batch": found,
         "progress": state,

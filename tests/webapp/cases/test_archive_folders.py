@@ -3,7 +3,7 @@
 import pytest
 from urllib3.util import parse_url
 
-from tests.webapp.api.clinic import Clinic, case, good
+from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.cases.test_archives import codes, expand_next, images, photo, sent, zipped
 from webapp import storage
 from webapp.cases.matching import TOLD_APART, Files
@@ -43,6 +43,26 @@ def test_cases_that_were_listed_before_name_files_with_their_folders_too() -> No
         ("c3", "2.jpg", "stored"),
     ]
     assert codes(archive) == [("1.jpg", "image_ambiguous"), ("export/patient2/1.jpg", "not_in_table")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_an_archive_leaves_out_is_given_up_knowingly() -> None:
+    clinic = Clinic()
+    batch = sent(clinic, zipped({"cases.csv": b"images\n1.jpg\n2.jpg\n", "1.jpg": photo()}))
+    assert codes(expand_next()) == [("", "files_missing")]
+    url = f"/batches/{batch.pk}/submit"
+    assert problem(clinic.post(url), 409)["code"] == "archive_incomplete"
+    assert good(clinic.get(f"/batches/{batch.pk}"))["state"] == "open"
+    assert good(clinic.post(url, {"allow_missing": True}))["state"] == "submitted"
+    assert good(clinic.post(url))["state"] == "submitted"  # what was submitted is not asked about again
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_archive_that_was_taken_whole_is_submitted_as_it_is() -> None:
+    clinic = Clinic()
+    batch = sent(clinic, zipped(FOLDERS))
+    expand_next()
+    assert good(clinic.post(f"/batches/{batch.pk}/submit"))["state"] == "submitted"
 
 
 NUMBERS = "12345678"

@@ -153,6 +153,31 @@ def test_a_table_beside_a_zip_names_the_cases_that_the_zip_brings_the_files_of(
     assert "missing.jpg" in client.get(response.url).content.decode()
 
 
+def test_what_a_zip_left_out_is_said_beside_the_button_that_submits_the_rest(
+    client: Client, clinic: Organisation
+) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in {"a.jpg": b"x", "b.jpg": b"x", "cases.csv": b"images\na\nmissing\n"}.items():
+            archive.writestr(name, data)
+    response = upload(client, ("all.zip", packed.getvalue()))
+    batch = Batch.objects.get()
+    before = client.get(reverse("cases:batch_progress", args=[batch.pk])).context["stamp"]
+    leased = claim_archive()
+    assert leased is not None
+    assert expand(*leased)
+
+    buttons = client.get(response.url).content.decode().partition('id="actions"')[2].partition("<section")[0]
+    assert "2 files or rows of the ZIP left out" in buttons
+    assert "Submit without what was left out" in buttons
+    trigger = client.get(reverse("cases:batch_progress", args=[batch.pk]), {"seen": before}).headers["HX-Trigger"]
+    assert "actions-changed" in trigger
+    client.post(reverse("cases:batch_submit", args=[batch.pk]))
+    assert Batch.objects.get().state == "open"
+    client.post(reverse("cases:batch_submit", args=[batch.pk]), {"allow_missing": "1"})
+    assert Batch.objects.get().state == "submitted"
+
+
 def test_a_table_with_mistakes_beside_a_zip_stores_nothing(client: Client, clinic: Organisation) -> None:
     response = upload(client, ("all.zip", b"PK"), ("cases.csv", b"images,age\na.jpg,old\n"))
 

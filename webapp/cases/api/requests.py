@@ -65,7 +65,9 @@ class SubmitRequest(serializers.Serializer[None]):
     """How a batch is submitted."""
 
     allow_missing = serializers.BooleanField(
-        required=False, default=False, help_text="Leave out the images that were not uploaded"
+        required=False,
+        default=False,
+        help_text="Go on without what was not uploaded, or was left out of an archive",
     )
 
 
