@@ -190,8 +190,8 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
     if archive and archive.report and not allow_missing:
         raise Problem(
             "archive_incomplete",
-            "Some of the archive was left out: `archive.report` of the batch says what and why. Correct it and send it in "
-            "a new batch, or submit with allow_missing.",
+            "Some of the archive was left out: `archive.report` of the batch says what and why. Correct it and send it "
+            "in a new batch, or submit with allow_missing.",
         )
     batch.state, batch.submitted_at, batch.remaining = Batch.State.SUBMITTED, now, sum(counts.values())
     batch.save(update_fields=["state", "submitted_at", "remaining"])
