@@ -1,8 +1,12 @@
-"""What an administrator does by hand: makes organisations and puts people into them."""
+"""What an administrator does by hand: makes organisations, puts people into them, and corrects patients."""
 
+from django import forms
 from django.contrib import admin
+from django.http import HttpRequest
 
-from webapp.accounts.models import Membership, Organisation, User
+from webapp.accounts.models import Membership, Organisation, Patient, User
+from webapp.accounts.services import correct_patient
+from webapp.audit.services import Actor
 
 
 class MembershipInline(admin.TabularInline):
@@ -44,3 +48,25 @@ class UserAdmin(admin.ModelAdmin):
 
     def has_add_permission(self, request: object) -> bool:
         return False
+
+
+@admin.register(Patient)
+class PatientAdmin(admin.ModelAdmin):
+    """Whom clinics' cases are of. Their software cannot change what is known of somebody; this page can."""
+
+    list_display = ["external_id", "organisation", "created_at"]
+    list_select_related = ["organisation"]
+    list_filter = ["organisation"]
+    search_fields = ["external_id", "email"]
+    fields = ["organisation", "external_id", "email", "date_of_birth"]
+    readonly_fields = ["organisation", "external_id"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Patient, form: forms.ModelForm, change: bool) -> None:
+        actor = Actor(user=request.user)  # type: ignore[arg-type]
+        correct_patient(actor=actor, patient=obj, email=obj.email, date_of_birth=obj.date_of_birth)

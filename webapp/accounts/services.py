@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from webapp.accounts.models import ApiKey, Organisation, Patient, User
 from webapp.audit.services import Actor, record
+from webapp.notify.services import readdress
 
 KEY_PREFIX = "llk"
 LAST_USED_RESOLUTION = timedelta(minutes=1)  # one write a minute, not one a request
@@ -117,3 +118,11 @@ def change_settings(
         organisation=organisation,
         detail=f"release_policy={release_policy}, retention_days={retention_days}",
     )
+
+
+@transaction.atomic
+def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth: date | None) -> None:
+    """Change what is known of a patient. Letters about their cases that were not sent go to the new address."""
+    Patient.objects.filter(pk=patient.pk).update(email=email, date_of_birth=date_of_birth)
+    readdress(patient=patient, email=email)
+    record(actor=actor, action="patient.corrected", object_id=patient.pk, organisation=patient.organisation)

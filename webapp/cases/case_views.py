@@ -20,6 +20,7 @@ from webapp.cases.review import release_case
 from webapp.errors import Problem
 from webapp.inference.selectors import image_answer, with_answers
 from webapp.labels.models import Consensus
+from webapp.notify.services import why_not_told
 from webapp.pages.keyset import neighbours
 
 HISTORY = 20
@@ -68,12 +69,10 @@ def release(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     except (Problem, FieldError) as problem:
         messages.error(request, problem.message)
     else:
-        told = (
-            "The patient is told by e-mail."
-            if found.patient.email
-            else "No e-mail address is known, so nobody was told."
-        )
-        messages.success(request, f"The result was released. {told}")
+        if reason := why_not_told(case=found):
+            messages.warning(request, f"The result was released. {reason.message}")
+        else:
+            messages.success(request, "The result was released. The patient is told by e-mail.")
     return _back(request, case_id)
 
 

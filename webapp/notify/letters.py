@@ -23,6 +23,8 @@ class UndeliverableError(Exception):
 
 def compose(message: Message) -> EmailMultiAlternatives:
     """The e-mail of this message, with a new result link where it has one. Raises UndeliverableError."""
+    if not message.recipient:
+        raise UndeliverableError("The patient's e-mail address is missing. Add it, then send again.")
     kind = Message.Kind(message.kind)
     context = {
         "subject": SUBJECTS[kind],

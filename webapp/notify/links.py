@@ -66,7 +66,7 @@ def open_link(*, link: ResultLink, date_of_birth: date) -> bool:
 
 @transaction.atomic
 def renew_link(*, case: Case) -> None:
-    """Send the message about a result once more, with a new link, to the address that had it before.
+    """Send the message about a result once more, with a new link, to the patient's address.
 
     Raises Problem `link_not_renewed` less than an hour after the last one, or when there were too many.
     """
@@ -80,6 +80,7 @@ def renew_link(*, case: Case) -> None:
     )
     if not ended.update(
         state=Message.State.PENDING,
+        recipient=case.patient.email,  # it may have been corrected since
         attempt=0,
         send_after=now,
         sent_at=None,

@@ -2,7 +2,9 @@
 
 from django.utils import timezone
 
+from webapp.accounts.models import Patient
 from webapp.cases.models import Batch, Case
+from webapp.errors import Problem
 from webapp.notify.models import Message
 from webapp.queue import Task, ring
 
@@ -18,6 +20,26 @@ def tell_provider(*, batch: Batch) -> None:
 def tell_patient(*, case: Case) -> None:
     """Tell the patient that a released result can be read."""
     _post(kind=Message.Kind.RESULT_READY, recipient=case.patient.email, batch=case.batch, case=case)
+
+
+def why_not_told(*, case: Case) -> Problem | None:
+    """Why the patient of a released case gets no letter, `no_email` or `no_date_of_birth`; None where one is sent."""
+    if not Message.objects.filter(kind=Message.Kind.RESULT_READY, case=case).exists():
+        return Problem(
+            "no_email", "No e-mail address of the patient was known, so nobody was told. Tell the patient yourself."
+        )
+    if case.patient.date_of_birth is None:
+        return Problem(
+            "no_date_of_birth",
+            "The patient's date of birth is not known and opens the link in the letter, so none is sent. Ask your "
+            "administrator to add it, and send the failed message again.",
+        )
+    return None
+
+
+def readdress(*, patient: Patient, email: str) -> None:
+    """Letters about a patient's cases that were not sent go to this address. What was sent still says where to."""
+    Message.objects.filter(case__patient=patient).exclude(state=Message.State.SENT).update(recipient=email)
 
 
 def tell_patient_to_retake(*, case: Case) -> None:

@@ -93,6 +93,7 @@ def test_a_batch_goes_in_and_results_come_out() -> None:
 
     released = good(clinic.post(f"/cases/{one['id']}/release", {"note": "Please call us."}))
     assert (released["review"]["state"], released["review"]["note"]) == ("released", "Please call us.")
+    assert (released["notified"], released["problem"]) == (True, None)
     assert [c["case_id"] for c in good(clinic.get("/cases", released="true"))["results"]] == ["c1"]
     assert Message.objects.filter(kind=Message.Kind.RESULT_READY, recipient="p@home.example").count() == 1
     assert {"case.viewed", "image.viewed", "case.listed", "case.released", "batch.submitted"} <= set(

@@ -14,6 +14,7 @@ from tests.factories import (
     ImageFactory,
     JobFactory,
     MembershipFactory,
+    PatientFactory,
     ReleaseFactory,
     ResultFactory,
     UserFactory,
@@ -88,6 +89,22 @@ def test_releasing_keeps_the_note_and_tells_the_patient(client: Client, clinic: 
     assert case.review_note == "Please call us."
     assert "Please call us." in page.content.decode()
     assert Message.objects.filter(case=case, kind="result_ready").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [({"email": ""}, "No e-mail address"), ({"date_of_birth": None}, "date of birth is not known")],
+)
+def test_releasing_to_a_patient_who_cannot_be_told_warns(
+    client: Client, clinic: Organisation, missing: dict[str, Any], words: str
+) -> None:
+    case = answered(clinic, patient=PatientFactory(organisation=clinic, **missing))
+
+    html = client.post(reverse("cases:case_release", args=[case.pk]), follow=True).content.decode()
+
+    assert "The result was released." in html
+    assert words in html
+    assert "is told by e-mail" not in html
 
 
 @pytest.mark.parametrize(("note", "sentence"), [("a\0b", "Remove control"), ("x" * 5001, "at most 5000")])

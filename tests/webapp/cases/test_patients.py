@@ -1,14 +1,25 @@
 """Whose a case is: one `patient_id` is one person, and without one nobody is taken for somebody else."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
 
+from tests.factories import CaseResultFactory, MembershipFactory, MessageFactory, PatientFactory, UserFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from webapp.accounts.models import Patient
+from webapp.accounts.services import correct_patient
+from webapp.audit.models import Event
+from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch, Case
+from webapp.notify.letters import UndeliverableError, compose
+from webapp.notify.links import renew_link
+from webapp.notify.models import Message
 
 pytestmark = pytest.mark.django_db
 ANNA = {"patient_email": "anna@home.example", "patient_date_of_birth": "1960-02-03"}
@@ -142,3 +153,62 @@ def test_two_batches_at_once_do_not_both_say_who_somebody_is() -> None:
         codes = sorted(pool.map(send, [ANNA, BERT]))
 
     assert codes == [201, 422]
+
+
+@pytest.mark.parametrize(
+    ("missing", "code"),
+    [
+        ({"email": "", "date_of_birth": None}, "no_email"),
+        ({"email": ""}, "no_email"),
+        ({"date_of_birth": None}, "no_date_of_birth"),
+    ],
+)
+def test_a_release_that_nobody_is_told_of_says_why(missing: dict[str, Any], code: str) -> None:
+    clinic = Clinic()
+    patient = PatientFactory(organisation=clinic.organisation, **missing)
+    answer = CaseResultFactory(case__patient=patient, case__batch__organisation=clinic.organisation)
+
+    for _ in range(2):
+        released = good(clinic.post(f"/cases/{answer.case_id}/release"))
+        assert released["review"]["state"] == "released"
+        assert (released["notified"], released["problem"]["code"]) == (False, code)
+        assert released["problem"]["detail"].endswith(".")
+
+
+def test_an_administrator_corrects_a_patient_and_letters_follow(client: Client) -> None:
+    waiting = MessageFactory(state=Message.State.FAILED, error="no such address")
+    patient = waiting.case.patient
+    sent = MessageFactory(case__patient=patient, state=Message.State.SENT, sent_at=timezone.now())
+    client.force_login(UserFactory(is_superuser=True, is_staff=True))
+    page = reverse("admin:accounts_patient_change", args=[patient.pk])
+
+    assert patient.external_id in client.get(reverse("admin:accounts_patient_changelist")).content.decode()
+    assert client.get(page).status_code == 200
+    assert client.post(page, {"email": "new@home.example", "date_of_birth": "1961-01-01"}).status_code == 302
+
+    patient.refresh_from_db()
+    assert (patient.email, str(patient.date_of_birth)) == ("new@home.example", "1961-01-01")
+    assert Event.objects.filter(action="patient.corrected", object_id=str(patient.pk)).count() == 1
+    waiting.refresh_from_db()
+    assert compose(waiting).to == ["new@home.example"]
+    old = sent.recipient
+    sent.refresh_from_db()
+    assert sent.recipient == old != "new@home.example"
+    Message.objects.filter(pk=sent.pk).update(send_after=timezone.now() - timedelta(days=1))
+    renew_link(case=sent.case)
+    sent.refresh_from_db()
+    assert sent.recipient == "new@home.example"
+
+
+def test_a_letter_whose_address_was_taken_away_is_not_sent() -> None:
+    message = MessageFactory()
+    correct_patient(actor=SYSTEM, patient=message.case.patient, email="", date_of_birth=date(1960, 2, 3))
+    message.refresh_from_db()
+    with pytest.raises(UndeliverableError, match="address is missing"):
+        compose(message)
+
+
+def test_only_administrators_correct_patients(client: Client) -> None:
+    patient = PatientFactory()
+    client.force_login(MembershipFactory(organisation=patient.organisation).user)
+    assert client.get(reverse("admin:accounts_patient_change", args=[patient.pk]), follow=True).status_code == 403

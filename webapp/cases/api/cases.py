@@ -14,7 +14,7 @@ from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
 from webapp.cases.api.filters import CaseFilter
 from webapp.cases.api.requests import ReleaseRequest
-from webapp.cases.api.results import CaseDetailSerializer, CaseSerializer
+from webapp.cases.api.results import CaseDetailSerializer, CaseSerializer, ReleasedCaseSerializer
 from webapp.cases.models import Case
 from webapp.cases.retention import delete_photos
 from webapp.cases.review import release_case
@@ -33,7 +33,8 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
         return with_answers(super().get_queryset(), images=self.action != "list")
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
-        return CaseSerializer if self.action == "list" else CaseDetailSerializer
+        by_action = {"list": CaseSerializer, "release": ReleasedCaseSerializer}
+        return by_action.get(self.action, CaseDetailSerializer)
 
     @extend_schema(summary="Your cases and their results, newest first")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -50,7 +51,7 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
     @extend_schema(
         summary="Give the result to the patient, who is told by e-mail",
         request=ReleaseRequest,
-        responses=CaseDetailSerializer,
+        responses=ReleasedCaseSerializer,
     )
     @action(detail=True, methods=["post"])
     def release(self, request: Request, pk: str) -> Response:

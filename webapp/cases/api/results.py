@@ -13,6 +13,7 @@ from webapp.cases.exports import NOTICE
 from webapp.cases.models import Case, Image
 from webapp.inference.models import Answer, CaseResult, Result
 from webapp.inference.selectors import image_answer
+from webapp.notify.services import why_not_told
 
 
 class ReleaseSerializer(serializers.Serializer[Any]):
@@ -183,3 +184,28 @@ class CaseDetailSerializer(CaseSerializer):
 
     def get_notice(self, case: Case) -> str:
         return NOTICE
+
+
+class NotNotifiedSerializer(serializers.Serializer[Any]):
+    """Why a patient was not told of a result."""
+
+    code = serializers.CharField(help_text="`no_email` or `no_date_of_birth`")
+    detail = serializers.CharField(help_text="What to do about it, in a sentence")
+
+
+class ReleasedCaseSerializer(CaseDetailSerializer):
+    """A case whose result the patient may read, and whether they are told so."""
+
+    notified = serializers.SerializerMethodField(help_text="Whether the patient is told by e-mail")
+    problem = serializers.SerializerMethodField(help_text="Why not; null where the patient is told")
+
+    class Meta(CaseDetailSerializer.Meta):
+        fields = [*CaseDetailSerializer.Meta.fields, "notified", "problem"]
+
+    def get_notified(self, case: Case) -> bool:
+        return why_not_told(case=case) is None
+
+    @extend_schema_field(NotNotifiedSerializer(allow_null=True))
+    def get_problem(self, case: Case) -> Mapping[str, str] | None:
+        reason = why_not_told(case=case)
+        return {"code": reason.code, "detail": reason.message} if reason else None
