@@ -11,12 +11,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests.factories import CaseResultFactory, MembershipFactory, MessageFactory, PatientFactory, UserFactory
+from tests.ml.imaging.samples import encode, skin_photo
 from tests.webapp.api.clinic import Clinic, case, good, problem
+from tests.webapp.cases.test_archives import expand_next, sent, zipped
 from webapp.accounts.models import Patient
 from webapp.accounts.services import correct_patient
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
-from webapp.cases.models import Batch, Case
+from webapp.cases.models import Archive, Batch, Case
 from webapp.notify.letters import UndeliverableError, compose
 from webapp.notify.links import renew_link
 from webapp.notify.models import Message
@@ -153,6 +155,24 @@ def test_two_batches_at_once_do_not_both_say_who_somebody_is() -> None:
         codes = sorted(pool.map(send, [ANNA, BERT]))
 
     assert codes == [201, 422]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_zip_is_held_to_the_same() -> None:
+    clinic = Clinic()
+    clinic.create(case("a", **ANNA))
+    photo = encode(skin_photo(160, 120), "JPEG")
+    table = b"case_id,patient_id,email,images\nb,patient-1,bert@home.example,b.jpg\n"
+
+    for files in ({"IMG_0001.jpg": photo}, {"IMG_0001.jpg": photo}, {"cases.csv": table, "b.jpg": photo}):
+        sent(clinic, zipped(files))
+        expand_next()
+
+    assert len({row.patient_id for row in Case.objects.filter(external_id="IMG_0001")}) == 2
+    refused = Archive.objects.get(state=Archive.State.REFUSED)
+    assert refused.reason == "patient_conflict"
+    assert "b (patient_email)" in refused.report[0]["message"]
+    assert not refused.batch.cases.exists()
 
 
 @pytest.mark.parametrize(
