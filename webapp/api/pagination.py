@@ -1,11 +1,18 @@
 """Pages of a list that stay right while rows are added."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
+
+from webapp.errors import Problem
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # which itself imports the pagination of the settings
+
+LONGEST = 200  # characters of unknown names that are said again
 
 
 class NewestFirst(CursorPagination):
@@ -16,6 +23,23 @@ class NewestFirst(CursorPagination):
     page_size_query_param = "page_size"
     max_page_size = 500
     invalid_cursor_message = "This address of a page is not one that was given. Begin again without `cursor`."
+
+    def paginate_queryset(self, queryset: Any, request: Request, view: "APIView | None" = None) -> list[Any] | None:
+        """The rows of a page.
+
+        Raises Problem `unknown_parameter`: what was meant to narrow a list, and does not, would pass for its answer.
+        """
+        filterset = getattr(view, "filterset_class", None)
+        filters = filterset.base_filters if filterset else ()
+        allowed = sorted([self.cursor_query_param, self.page_size_query_param, *filters])
+        if unknown := sorted(request.query_params.keys() - {*allowed}):
+            raise Problem(
+                "unknown_parameter",
+                f"{', '.join(unknown)[:LONGEST]} is no parameter of this list. It takes {', '.join(allowed)}.",
+                status=400,
+                allowed=allowed,
+            )
+        return super().paginate_queryset(queryset, request, view)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         cursor = super().decode_cursor(request)

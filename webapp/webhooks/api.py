@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from webapp.accounts.permissions import Provider, actor_of
+from webapp.api.bodies import Body
 from webapp.api.viewsets import ProviderViewSet
 from webapp.webhooks import services
 from webapp.webhooks.addresses import MAX_URL
@@ -45,7 +46,7 @@ class NewEndpointSerializer(EndpointSerializer):
         fields = [*EndpointSerializer.Meta.fields, "secret"]
 
 
-class EndpointRequest(serializers.Serializer[None]):
+class EndpointRequest(Body):
     """Where to, and what."""
 
     url = serializers.CharField(max_length=MAX_URL)
@@ -59,7 +60,7 @@ class EndpointChange(EndpointRequest):
     enabled = serializers.BooleanField(required=False, help_text="false: nothing more is sent, and nothing kept for it")
 
 
-class ReplayRequest(serializers.Serializer[None]):
+class ReplayRequest(Body):
     """Which failed deliveries are sent again."""
 
     since = serializers.DateTimeField(help_text="Those of events that happened then or later")

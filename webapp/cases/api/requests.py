@@ -2,6 +2,7 @@
 
 from rest_framework import serializers
 
+from webapp.api.bodies import Body
 from webapp.cases.fields import MAX_AGE, MAX_IMAGES, MAX_NOTES
 from webapp.cases.models import Case
 
@@ -37,9 +38,10 @@ class CasesRequest(serializers.Serializer[None]):
     cases = CaseRequest(many=True, help_text="Up to 10,000 in a request")
 
 
-class BatchOptions(serializers.Serializer[None]):
+class BatchOptions(Body):
     """A batch, apart from its cases."""
 
+    also = ("cases",)
     name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
     archive = serializers.BooleanField(
         required=False,
@@ -61,7 +63,7 @@ class BatchRequest(BatchOptions):
     cases = CaseRequest(many=True, required=False, help_text="Up to 10,000 in a request")
 
 
-class SubmitRequest(serializers.Serializer[None]):
+class SubmitRequest(Body):
     """How a batch is submitted."""
 
     allow_missing = serializers.BooleanField(
@@ -71,7 +73,7 @@ class SubmitRequest(serializers.Serializer[None]):
     )
 
 
-class CompleteRequest(serializers.Serializer[None]):
+class CompleteRequest(Body):
     """Which files of a batch have been uploaded."""
 
     images = serializers.ListField(
@@ -79,7 +81,7 @@ class CompleteRequest(serializers.Serializer[None]):
     )
 
 
-class ArchiveRequest(serializers.Serializer[None]):
+class ArchiveRequest(Body):
     """How an archive is unpacked."""
 
     capture = serializers.ChoiceField(
@@ -90,13 +92,13 @@ class ArchiveRequest(serializers.Serializer[None]):
     )
 
 
-class PartsRequest(serializers.Serializer[None]):
+class PartsRequest(Body):
     """A file that will come in parts."""
 
     size = serializers.IntegerField(min_value=1, help_text="Bytes of the whole file")
 
 
-class UploadUrlRequest(serializers.Serializer[None]):
+class UploadUrlRequest(Body):
     """What a fresh URL should insist on."""
 
     size = serializers.IntegerField(
@@ -104,7 +106,7 @@ class UploadUrlRequest(serializers.Serializer[None]):
     )
 
 
-class ReleaseRequest(serializers.Serializer[None]):
+class ReleaseRequest(Body):
     """What goes to the patient with the result."""
 
     note = serializers.CharField(
