@@ -97,6 +97,7 @@ class CaseFactory(factory.django.DjangoModelFactory[Case]):
     organisation = factory.SelfAttribute("batch.organisation")
     patient = factory.SubFactory(PatientFactory, organisation=factory.SelfAttribute("..organisation"))
     external_id = factory.Sequence(lambda n: f"case-{n}")
+    capture = Case.Capture.DERMOSCOPIC
 
 
 class ImageFactory(factory.django.DjangoModelFactory[Image]):

@@ -90,9 +90,11 @@ def anatom_site(value: object) -> str:
 
 
 def capture(value: object) -> str:
-    """One of `Case.Capture`, dermoscopic where nothing is said."""
+    """One of `Case.Capture`, unknown where nothing is said."""
     value = text(value, limit=40).lower()
-    value = CAPTURES.get(value, value) or Case.Capture.DERMOSCOPIC
+    value = CAPTURES.get(value, value)
+    if value in MISSING:
+        return Case.Capture.UNKNOWN
     if value not in Case.Capture.values:
         raise FieldError("capture_invalid", f"Use one of: {', '.join(Case.Capture.values)}; or leave it out.")
     return value

@@ -24,7 +24,7 @@ class BatchForm(forms.Form):
         widget=forms.RadioSelect(attrs={"class": "form-check-input"}),
         label="Cases",
     )
-    capture = forms.ChoiceField(choices=Case.Capture, initial=Case.Capture.DERMOSCOPIC, label="Kind of picture")
+    capture = forms.ChoiceField(choices=Case.Capture, initial=Case.Capture.UNKNOWN, label="Kind of picture")
 
 
 class CaseForm(forms.Form):

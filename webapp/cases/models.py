@@ -91,6 +91,7 @@ class Case(models.Model):
         DERMOSCOPIC = "dermoscopic", "Dermoscopic"
         CLINICAL = "clinical", "Clinical close-up"
         PHONE = "phone", "Phone photo"
+        UNKNOWN = "unknown", "Kind not given"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="cases")
@@ -101,7 +102,7 @@ class Case(models.Model):
     age = models.PositiveSmallIntegerField(null=True, blank=True)
     sex = models.CharField(max_length=10, choices=Sex, default=Sex.UNKNOWN)
     anatom_site = models.CharField(max_length=60, blank=True)
-    capture = models.CharField(max_length=12, choices=Capture, default=Capture.DERMOSCOPIC)
+    capture = models.CharField(max_length=12, choices=Capture, default=Capture.UNKNOWN)
     notes = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
@@ -257,12 +258,10 @@ class Archive(Leased):
     listed = models.BooleanField(default=False, help_text="The batch named its cases before the ZIP came")
     reason = models.CharField(max_length=40, blank=True)
     report = models.JSONField(default=list, help_text="Every entry or row that was refused: name, code, sentence")
-    capture = models.CharField(max_length=12, choices=Case.Capture, default=Case.Capture.DERMOSCOPIC)
+    capture = models.CharField(max_length=12, choices=Case.Capture, default=Case.Capture.UNKNOWN)
     created_at = models.DateTimeField(auto_now_add=True)
     forget_at = models.DateTimeField(
-        null=True,
-        blank=True,
-        help_text="When the ZIP is deleted again, since no URL for it is valid any more; then empty",
+        null=True, blank=True, help_text="When the ZIP is deleted again, as no URL for it is valid any more; then empty"
     )
 
     class Meta:

@@ -35,7 +35,7 @@ class CaseSpec:
     age: int | None = None
     sex: str = Case.Sex.UNKNOWN
     anatom_site: str = ""
-    capture: str = Case.Capture.DERMOSCOPIC
+    capture: str = Case.Capture.UNKNOWN
     notes: str = ""
     patient_email: str = ""
     patient_date_of_birth: date | None = None
@@ -49,7 +49,7 @@ class Submission:
     name: str = ""
     idempotency_key: str | None = None
     archive: bool = False  # a ZIP is to come
-    capture: str = Case.Capture.DERMOSCOPIC  # of its pictures, where no table comes with them
+    capture: str = Case.Capture.UNKNOWN  # of its pictures, where no table comes with them
     manifest: bytes = field(default=b"", repr=False)  # the request's body
 
     @property

@@ -101,7 +101,6 @@ def _observation(case: Case, result: CaseResult, device: str) -> Resource:
         "valueCodeableConcept": _concept(CLASSES, result.top_class, DISPLAY_NAMES[result.top_class]),
         "interpretation": [_advice(result)],
         "note": [{"text": text} for text in (*wording.warnings(case), wording.NOTICE)],
-        "method": {"text": case.get_capture_display()},
         "device": {"reference": f"urn:uuid:{device}"},
         "component": [
             _component(P_MALIGNANT, result.malignant),
@@ -113,6 +112,8 @@ def _observation(case: Case, result: CaseResult, device: str) -> Resource:
             ),
         ],
     }
+    if case.capture != Case.Capture.UNKNOWN:
+        observation["method"] = {"text": case.get_capture_display()}
     if case.anatom_site:
         observation["bodySite"] = {"text": case.anatom_site}
     return observation

@@ -62,6 +62,7 @@ def test_an_archive_that_was_taken_whole_is_submitted_as_it_is() -> None:
     clinic = Clinic()
     batch = sent(clinic, zipped(FOLDERS))
     expand_next()
+    assert set(batch.cases.values_list("capture", flat=True)) == {"unknown"}  # nobody said how they were taken
     assert good(clinic.post(f"/batches/{batch.pk}/submit"))["state"] == "submitted"
 
 

@@ -121,7 +121,8 @@ def test_each_mistake_has_its_code(fields: dict[str, Any], error: tuple[str, str
 
 def test_what_is_left_out_has_its_default() -> None:
     (case,) = from_json([row(age=None, sex="", anatom_site="unknown", patient_email="")]).checked()
-    assert (case.age, case.sex, case.anatom_site, case.capture) == (None, "unknown", "", "dermoscopic")
+    assert (case.age, case.sex, case.anatom_site, case.capture) == (None, "unknown", "", "unknown")
+    assert from_json([row(capture="N/A")]).checked()[0].capture == from_csv(b"images\na.jpg\n").checked()[0].capture
 
 
 def test_a_list_is_a_list_of_objects_and_not_too_long() -> None:

@@ -66,6 +66,15 @@ def resources(of: Case | Batch, kind: str) -> list[dict[str, Any]]:
     return [resource for resource in found if resource["resourceType"] == kind]
 
 
+@pytest.mark.parametrize(("capture", "method"), [("dermoscopic", {"text": "Dermoscopic"}), ("unknown", None)])
+def test_how_a_picture_was_taken_is_said_only_where_somebody_said_it(
+    capture: str, method: dict[str, str] | None
+) -> None:
+    [observation] = resources(answered(capture=capture), "Observation")
+    assert observation.get("method") == method
+    assert any("learnt from dermoscopic pictures" in note["text"] for note in observation["note"]) == (method is None)
+
+
 def test_a_case_is_a_report_an_observation_and_the_release_as_its_device() -> None:
     case = answered(external_id="A-1", capture=Case.Capture.PHONE)
     result = case.results.get()

@@ -52,7 +52,7 @@ class BatchOptions(Body):
     capture = serializers.ChoiceField(
         Case.Capture.choices,
         required=False,
-        default=Case.Capture.DERMOSCOPIC,
+        default=Case.Capture.UNKNOWN,
         help_text="Of the cases, and of the pictures of an archive, that do not say",
     )
 
