@@ -10,7 +10,8 @@ from ml.segmentation import commands as segmentation
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; gives the exit code: 0, 1 where it failed and said why, 130 where it was interrupted.
+    """Runs one command; gives the exit code: 0, 1 where it failed and said why (or the error's own `exit_status`),
+    130 where it was interrupted.
 
     Exceptions of this package and of the file system are worded for people. Any other is a defect and keeps its
     traceback, except in commands with `--progress`, whose reader needs an event.
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         code = getattr(error, "code", None) or _code(type(error).__name__)
         progress_for(getattr(options, "progress", "text")).error(str(code), str(error))
-        return 1
+        return int(getattr(error, "exit_status", 1))
     return 0
 
 

@@ -12,19 +12,23 @@ from ml.progress import bar
 
 PREDICT: Final = """
 Folders are searched to any depth. An image's id is its file name without the extension; where two files share an id,
-the first by path is answered and the others are named on standard error. A file that cannot be read is a row with an
-error, and the exit code stays 0.
+the first by path is answered and the others are named on standard error. Files whose names do not end as an image's
+does are left out and counted there. A file that cannot be read is a row with an error, and the exit code stays 0; it
+is 2 where there is no image at all.
 
 Formats:
   csv       image, the calibrated probability of each class, malignant (P(malignant), the sum over the malignant ones),
             uncertainty (standard deviation of the members' own P(malignant)), diagnosis (the class named when all
             classes count the same), plausible (classes of a set that holds the true one nine times in ten),
-            recognised (no: the picture is so unlike a lesion that it gets neither diagnosis nor advice), advice, error
+            recognised (no: the picture is so unlike a lesion that it gets neither diagnosis nor advice), quality (why
+            the service would refuse the picture, such as blurred or not_skin: then, too, there is neither diagnosis
+            nor advice, and the numbers mean little; empty where it is good), advice, error. An id that begins with
+            = + - or @ stands behind an apostrophe, so that no spreadsheet takes it for a formula
   json      all of that with the release, the bundle's hash, heatmaps, and a sentence for each refusal
   isic2018  the submission of the ISIC 2018 challenge, task 3: image,MEL,NV,BCC,AKIEC,BKL,DF,VASC. The challenge counts
             all classes the same, and so do these values: the largest is the diagnosis of the format csv, and they are
-            not its probabilities. A file that cannot be read has 1/7 everywhere, which the challenge's scorer counts
-            as undecided, and is named on standard error
+            not its probabilities. Pictures of poor quality are answered like all others. A file that cannot be read
+            has 1/7 everywhere, which the challenge's scorer counts as undecided, and is named on standard error
 Probabilities, malignant and uncertainty lie between 0 and 1.
 
 Example:
@@ -48,8 +52,11 @@ The first load of new weights converts them, which takes seconds and needs Tenso
 than a second.
 
 Example:
-  python -m ml warm --bundle ml/bundles/20261121-first
+  python -m ml warm --bundle ml/bundles/20261121-release-4
 """
+
+NAMED: Final = 5
+"""Files left out that are named."""
 
 
 def add_commands(commands: "Commands[Any]") -> None:
@@ -78,19 +85,26 @@ def add_commands(commands: "Commands[Any]") -> None:
 
 def _predict(options: argparse.Namespace) -> None:
     from ml.data.images import ImageStore
-    from ml.predict import image_ids, predict, repeated
+    from ml.predict import predict
+    from ml.predict.sources import image_ids, left_out, repeated
     from ml.runtime import Runtime
 
     images = ImageStore(options.images)
+    if others := left_out(options.images):
+        named = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
+        sys.stderr.write(f"Files left out for the endings of their names: {len(others)} ({named})\n")
     count = len(image_ids(images))
     runtime = Runtime(chosen(options), options.cache)
     with bar("predicting", count) as advance:
-        refused = predict(runtime, images, options.output, options.format, advance, picture=options.picture)
+        outcome = predict(runtime, images, options.output, options.format, advance, picture=options.picture)
     for image_id, paths in repeated(options.images).items():
         sys.stderr.write(f"{image_id}: {len(paths)} files have this id; {paths[0]} is answered, {paths[1:]} are not.\n")
-    for image_id, refusal in refused.items():
+    for image_id, refusal in outcome.refused.items():
         sys.stderr.write(f"{image_id}: {refusal.message} ({refusal.code})\n")
-    sys.stderr.write(f"{count} images, {len(refused)} refused, by {runtime.name}: {options.output}\n")
+    sys.stderr.write(
+        f"{count} images, {len(outcome.refused)} refused, {len(outcome.poor)} that the service would refuse for their "
+        f"quality, by {runtime.name}: {options.output}\n"
+    )
 
 
 def _export(options: argparse.Namespace) -> None:

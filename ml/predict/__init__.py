@@ -3,16 +3,19 @@
 import os
 import zipfile
 import zlib
-from collections import defaultdict
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-from typing import Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, TextIO
 
 from ml.classes import CLASSES
-from ml.data.images import SUFFIXES, ImageStore
+from ml.data.images import ImageStore
 from ml.imaging.refusal import ImageRefused
 from ml.predict import formats, sheet
-from ml.runtime import Prediction, Runtime
+from ml.predict.judged import Judged, Judging
+from ml.predict.sources import image_ids
+from ml.runtime import Runtime
 from ml.stream import stream
 
 FORMATS: Final[dict[str, formats.Write]] = {
@@ -31,27 +34,12 @@ class PredictError(Exception):
     """Predictions that cannot be written; the message says why."""
 
 
-def image_ids(images: ImageStore) -> list[str]:
-    """The ids to answer, sorted: hidden files, such as the `._` twins that macOS puts into ZIP files, are no images."""
-    return [image_id for image_id in images.ids() if not image_id.startswith(".")]
+@dataclass(frozen=True)
+class Outcome:
+    """The images that were refused, with why, and the ids of those that the quality check has a code for."""
 
-
-def repeated(source: Path) -> dict[str, list[str]]:
-    """Each id that several images of a folder or ZIP file share, with their paths in it; the first is the one that
-    is answered.
-    """
-    if source.is_dir():
-        names = [path.relative_to(source).as_posix() for path in sorted(source.rglob("*"))]
-    elif zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
-            names = sorted(archive.namelist())
-    else:
-        return {}
-    by_id = defaultdict(list)
-    for path in map(PurePosixPath, names):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            by_id[path.stem].append(str(path))
-    return {image_id: paths for image_id, paths in by_id.items() if len(paths) > 1}
+    refused: dict[str, ImageRefused] = field(default_factory=dict)
+    poor: list[str] = field(default_factory=list)
 
 
 def predict(
@@ -62,14 +50,15 @@ def predict(
     advance: Callable[[], object] = lambda: None,
     *,
     picture: Path | None = None,
-) -> dict[str, ImageRefused]:
-    """Answers every image, in the order of ids, in a file of one of FORMATS, and gives the images that were refused.
+) -> Outcome:
+    """Answers every image, in the order of ids, in a file of one of FORMATS.
 
     A broken file is a row with an error and never an end; see `ml.predict.formats` for how each format says so. Images
     are read and decoded while the model answers earlier ones, and no more than a few batches are held at once.
-    `advance` is called once for each image. The file appears whole or not at all. `picture` is a PNG or JPEG to draw
-    with the first PICTURED images and their answers. Raises PredictError for an output that is no file in a folder
-    that exists, for another kind of picture, and for a bundle that does not answer in the classes of the format.
+    `advance` is called once for each image. The file appears whole or not at all; an `output` that is no
+    regular file, such as a pipe, is written into. `picture` is a PNG or JPEG to draw with the first PICTURED images and
+    their answers. Raises PredictError for an output that is no file in a folder that exists, for another kind of
+    picture, and for a bundle that does not answer in the classes of the format; NoImagesError where no image is.
     """
     if output.is_dir() or not output.parent.is_dir():
         raise PredictError(f"{output} cannot be written: name a file in a folder that exists.")
@@ -80,28 +69,44 @@ def predict(
             f"{runtime.name} answers in {', '.join(runtime.bundle.taxonomy.codes)}, and the format isic2018 is for "
             f"{', '.join(CLASSES)}: choose csv or json, or another bundle."
         )
-    refused: dict[str, ImageRefused] = {}
-    shown: list[tuple[str, Prediction | ImageRefused]] = []
+    ids, outcome = image_ids(images), Outcome()
+    shown: list[tuple[str, Judged | ImageRefused]] = []
 
     def answers() -> formats.Answers:
-        for image_id, answer in stream(runtime, image_ids(images), lambda image_id: _read(images, image_id)):
+        for image_id, answer in stream(Judging(runtime), ids, lambda image_id: _read(images, image_id)):
             if isinstance(answer, ImageRefused):
-                refused[image_id] = answer
+                outcome.refused[image_id] = answer
+            elif answer.quality:
+                outcome.poor.append(image_id)
             if len(shown) < PICTURED:
                 shown.append((image_id, answer))
             advance()
             yield image_id, answer
 
-    arriving = output.with_name(f".{output.name}.part")
-    try:
-        with arriving.open("w", newline="", encoding="utf-8") as file:
-            FORMATS[kind](file, runtime, answers())
-        os.replace(arriving, output)
-    finally:
-        arriving.unlink(missing_ok=True)
+    with _written(output) as file:
+        FORMATS[kind](file, runtime, answers())
     if picture:
         sheet.of_answers(runtime, images, shown).save(picture)
-    return refused
+    return outcome
+
+
+@contextmanager
+def _written(output: Path) -> Iterator[TextIO]:
+    """A file to write that becomes `output`, or what it links to, at the end; `output` itself where it is a device or a
+    pipe, which another file must not replace.
+    """
+    if output.exists() and not output.is_file():
+        with output.open("w", newline="", encoding="utf-8") as file:
+            yield file
+        return
+    target = output.resolve()
+    arriving = target.with_name(f".{target.name}.part")
+    try:
+        with arriving.open("w", newline="", encoding="utf-8") as file:
+            yield file
+        os.replace(arriving, target)
+    finally:
+        arriving.unlink(missing_ok=True)
 
 
 def _read(images: ImageStore, image_id: str) -> bytes:

@@ -7,12 +7,16 @@ from typing import Any, Final, TextIO
 
 from ml.classes import CLASSES
 from ml.imaging.refusal import ImageRefused
-from ml.runtime import Prediction, Runtime
+from ml.predict.judged import Judged
+from ml.runtime import Runtime
 
-Answers = Iterator[tuple[str, Prediction | ImageRefused]]
+Answers = Iterator[tuple[str, Judged | ImageRefused]]
 """Image ids with their answers, one at a time, so that no file's worth of them is ever held."""
 
 Write = Callable[[TextIO, Runtime, Answers], None]
+
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""A cell that begins so is a formula to a spreadsheet."""
 
 UNDECIDED: Final = [1 / len(CLASSES)] * len(CLASSES)
 
@@ -28,7 +32,10 @@ def write_isic2018(file: TextIO, runtime: Runtime, answers: Answers) -> None:
     table = csv.writer(file, lineterminator="\n")
     table.writerow(["image", *CLASSES])
     for image_id, answer in answers:
-        values = UNDECIDED if isinstance(answer, ImageRefused) else [answer.decision[code] for code in CLASSES]
+        if isinstance(answer, ImageRefused):
+            values = UNDECIDED
+        else:
+            values = [answer.prediction.decision[code] for code in CLASSES]
         # Always with a point: the scorer refuses a column of whole numbers.
         table.writerow([image_id, *(f"{value:.9f}" for value in values)])
 
@@ -36,34 +43,40 @@ def write_isic2018(file: TextIO, runtime: Runtime, answers: Answers) -> None:
 def write_csv(file: TextIO, runtime: Runtime, answers: Answers) -> None:
     """A row for each image: the calibrated probability of each class of the bundle, P(malignant), its uncertainty in
     the same unit, the class named, the classes that cannot be left out (see `Prediction.plausible`), `yes` where the
-    picture was recognised as a lesion, the advice, and the code of a refusal, whose row is empty otherwise.
+    picture was recognised as a lesion, the codes of the quality check, the advice, and the code of a refusal, whose row
+    is empty otherwise.
 
-    A picture that was not recognised has neither a diagnosis nor advice: its numbers mean nothing.
+    A picture that was not recognised, or that the quality check has a code for, has neither a diagnosis nor advice: its
+    numbers mean nothing. An image's id that a spreadsheet would take for a formula is quoted for it.
     """
     codes = runtime.bundle.taxonomy.codes
-    columns = ["image", *codes, "malignant", "uncertainty", "diagnosis", "plausible", "recognised", "advice", "error"]
+    numbered = [*codes, "malignant", "uncertainty"]
+    columns = ["image", *numbered, "diagnosis", "plausible", "recognised", "quality", "advice", "error"]
     table = csv.DictWriter(file, columns, lineterminator="\n")
     table.writeheader()
     for image_id, answer in answers:
         if isinstance(answer, ImageRefused):
-            table.writerow({"image": image_id, "error": answer.code})
+            table.writerow({"image": _cell(image_id), "error": answer.code})
             continue
-        numbers = {**answer.probabilities, "malignant": answer.malignant, "uncertainty": answer.uncertainty}
+        said = answer.prediction
+        numbers = {**said.probabilities, "malignant": said.malignant, "uncertainty": said.uncertainty}
         table.writerow(
             {
-                "image": image_id,
+                "image": _cell(image_id),
                 **{name: f"{value:.6f}" for name, value in numbers.items()},
-                "diagnosis": _diagnosis(answer) or "",
-                "plausible": " ".join(answer.plausible),
-                "recognised": "yes" if answer.recognised else "no",
-                "advice": _advice(answer) or "",
+                "diagnosis": answer.diagnosis or "",
+                "plausible": " ".join(said.plausible),
+                "recognised": "yes" if said.recognised else "no",
+                "quality": " ".join(answer.quality),
+                "advice": answer.advice or "",
             }
         )
 
 
 def write_json(file: TextIO, runtime: Runtime, answers: Answers) -> None:
     """One object: the release's name, the bundle's hash, the preprocessing's version, the classes, and a list of
-    images, each with everything of a Prediction or with the code and the sentence of its refusal in `error`.
+    images, each with everything of a Prediction and the codes of the quality check, or with the code and the sentence
+    of its refusal in `error`.
     """
     facts = {
         "release": runtime.name,
@@ -79,21 +92,17 @@ def write_json(file: TextIO, runtime: Runtime, answers: Answers) -> None:
     file.write("\n]}\n")
 
 
-def _plain(answer: Prediction | ImageRefused) -> dict[str, Any]:
+def _plain(answer: Judged | ImageRefused) -> dict[str, Any]:
     if isinstance(answer, ImageRefused):
         return {"error": {"code": answer.code, "sentence": answer.message}}
     return {
-        **vars(answer),
-        "diagnosis": _diagnosis(answer),
-        "advice": _advice(answer),
-        "heatmap": [[round(float(heat), 3) for heat in row] for row in answer.heatmap],
+        **vars(answer.prediction),
+        "diagnosis": answer.diagnosis,
+        "quality": answer.quality,
+        "advice": answer.advice,
+        "heatmap": [[round(float(heat), 3) for heat in row] for row in answer.prediction.heatmap],
     }
 
 
-def _diagnosis(answer: Prediction) -> str | None:
-    """The class named, by `Prediction.decision`."""
-    return max(answer.decision, key=answer.decision.__getitem__) if answer.recognised else None
-
-
-def _advice(answer: Prediction) -> str | None:
-    return answer.advice.value if answer.recognised else None
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text

@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 from ml.advice import Advice
 from ml.data.images import ImageStore
 from ml.imaging.refusal import ImageRefused
-from ml.runtime import Prediction, Runtime
+from ml.predict.judged import Judged
+from ml.runtime import Runtime
 
 COLUMNS: Final = 4
 TILE: Final = (256, 192)
@@ -48,18 +49,20 @@ def draw(tiles: Sequence[Tile]) -> Image.Image:
 
 
 def of_answers(
-    runtime: Runtime, images: ImageStore, answers: Iterable[tuple[str, Prediction | ImageRefused]]
+    runtime: Runtime, images: ImageStore, answers: Iterable[tuple[str, Judged | ImageRefused]]
 ) -> Image.Image:
-    """The answers to images of a store; one that was refused is a grey tile with its refusal's code."""
+    """The answers to images of a store; one that was refused is a grey tile with its refusal's code, and
+    one that is not good enough has the quality check's.
+    """
     return draw([_tile(runtime, images, image_id, answer) for image_id, answer in answers])
 
 
-def _tile(runtime: Runtime, images: ImageStore, image_id: str, answer: Prediction | ImageRefused) -> Tile:
+def _tile(runtime: Runtime, images: ImageStore, image_id: str, answer: Judged | ImageRefused) -> Tile:
     if isinstance(answer, ImageRefused):
         return Tile(np.full((*TILE[::-1], 3), MISSING, dtype=np.uint8), image_id, answer.code, False)
     pixels = runtime.prepare(images.read(image_id))
-    if not answer.recognised:
-        return Tile(pixels, image_id, "shows no lesion", False)
-    code = max(answer.decision, key=answer.decision.__getitem__)
+    if answer.diagnosis is None:
+        return Tile(pixels, image_id, " ".join(answer.quality) or "shows no lesion", False)
     referred = answer.advice != Advice.SELF_MONITOR
-    return Tile(pixels, image_id, f"P(malignant) {answer.malignant:.2f}: {code.lower()}", referred)
+    text = f"P(malignant) {answer.prediction.malignant:.2f}: {answer.diagnosis.lower()}"
+    return Tile(pixels, image_id, text, referred)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -105,10 +106,69 @@ def test_json_says_everything_and_where_it_came_from(predict: Any, photos: Path,
     np.testing.assert_allclose(images["a"]["heatmap"], wanted.heatmap, atol=0.02)
 
 
-def test_no_images_are_an_empty_answer(predict: Any, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    assert json.loads(predict(tmp_path / "empty", "json").read_text())["images"] == []
-    assert rows(predict(tmp_path / "empty", "csv")) == []
+def test_what_is_no_image_is_named_and_nothing_else_is_an_error(
+    predict: Any, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.bmp", "b.gif", ".hidden"):
+        (photos / name).write_bytes(b"")
+    predict(photos, "csv")
+    told = capsys.readouterr().err
+    assert "Files left out for the endings of their names: 3 (a.bmp, b.gif, notes.csv)\n" in told
+    with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
+        for number in range(7):
+            archive.writestr(f"visit/{number}.gif", b"")
+    assert not predict(tmp_path / "none.zip", "json", code=2).exists()
+    told = " ".join(capsys.readouterr().err.split())
+    assert "names: 7 (visit/0.gif, " in told
+    assert "visit/4.gif, …) No image was found." in told
+
+
+def test_a_photo_that_the_service_would_refuse_has_its_codes_and_neither_diagnosis_nor_advice(
+    predict: Any, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grey = np.asarray(Image.open(photos / "a.jpg").convert("L").convert("RGB"))
+    (photos / "grey.jpg").write_bytes(jpeg(grey))
+    found = {row["image"]: row for row in rows(predict(photos, "csv", more=("--picture", str(tmp_path / "a.png"))))}
+    assert "5 images, 1 refused, 1 that the service would refuse for their quality" in capsys.readouterr().err
+    row = found["grey"]
+    assert (row["quality"], row["diagnosis"], row["advice"], row["error"]) == ("not_skin", "", "", "")
+    assert 0 <= float(row["malignant"]) <= 1
+    assert (found["a"]["quality"], found["broken"]["quality"]) == ("", "")
+    (told_grey,) = (
+        each for each in json.loads(predict(photos, "json").read_text())["images"] if each["image"] == "grey"
+    )
+    assert (told_grey["quality"], told_grey["diagnosis"], told_grey["advice"]) == (["not_skin"], None, None)
+    submitted = {row["image"]: row for row in rows(predict(photos, "isic2018"))}
+    assert list(submitted["grey"]) == ["image", *CLASSES]
+    assert len(set(submitted["grey"].values())) > 2  # answered, not undecided
+
+
+def test_an_id_that_would_be_a_formula_is_quoted_for_spreadsheets_alone(predict: Any, tmp_path: Path) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    for name in ("=1+1", "+1", "-1", "@a", "a=1"):
+        (source / f"{name}.jpg").write_bytes(picture(0))
+    (source / "=broken.jpg").write_bytes(b"nothing")
+    ids = ["+1", "-1", "=1+1", "=broken", "@a", "a=1"]
+    assert [row["image"] for row in rows(predict(source, "csv"))] == [*(f"'{name}" for name in ids[:5]), "a=1"]
+    assert [row["image"] for row in rows(predict(source, "isic2018"))] == ids
+    assert [each["image"] for each in json.loads(predict(source, "json").read_text())["images"]] == ids
+
+
+def test_a_pipe_is_written_into_and_a_link_is_kept(runtime: Runtime, photos: Path, tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link.csv"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write(runtime, ImageStore(photos), pipe)
+        assert os.read(reading, 100_000).startswith(b"image,")
+    finally:
+        os.close(reading)
+    assert pipe.is_fifo()
+    link.symlink_to(tmp_path / "linked.csv")
+    write(runtime, ImageStore(photos), link)
+    assert link.is_symlink()
+    assert len(rows(tmp_path / "linked.csv")) == 4
 
 
 def test_files_that_share_an_id_are_named(predict: Any, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
