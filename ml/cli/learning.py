@@ -33,7 +33,7 @@ Writes a candidate bundle and gate.json, which says by a paired bootstrap over t
 the candidate may replace the active bundle.
 
 Example:
-  python -m ml retrain --bundle ml/bundles/20261121-first --snapshot labels.csv --images photos --output candidate
+  python -m ml retrain --bundle ml/bundles/20261121-release-4 --snapshot labels.csv --images photos --output next
 """
 
 SYNTHESIZE: Final = """

@@ -46,7 +46,7 @@ what is compared is the same patients. An interval without 0 is a difference tha
 what the gate of a promotion would say of the second.
 
 Example:
-  python -m ml compare ml/bundles/20261121-first candidate/bundle --data HAM10000
+  python -m ml compare ml/bundles/20261121-release-4 candidate/bundle --data HAM10000
 """
 
 
@@ -83,7 +83,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     _show(
         f"{bundle.name}: {_counted(told, 'it')}",
         ("metric", "value", "95 % interval"),
-        ((_label(name), _number(each["value"]), _between(each)) for name, each in told["metrics"].items()),
+        ((LABELS[name], _number(each["value"]), _between(each)) for name, each in told["metrics"].items()),
     )
     _write(options.json, {"release": bundle.name, "bundle": bundle.hash, **told})
 
@@ -114,7 +114,7 @@ def _compare(options: argparse.Namespace) -> None:
         f"{first.name} and {second.name}: {_counted(told, 'either')}",
         ("metric", "first", "second", "difference", "95 % interval"),
         (
-            (_label(row["metric"]), *map(_number, (row["active"], row["candidate"])), _signed(row), _between(row))
+            (LABELS[row["metric"]], *map(_number, (row["active"], row["candidate"])), _signed(row), _between(row))
             for row in told["rows"]
         ),
         f"The gate: {told['verdict']}. {told['reason']}",
@@ -161,10 +161,6 @@ def _show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], cap
     for row in rows:
         table.add_row(*row)
     Console().print(table)
-
-
-def _label(metric: str) -> str:
-    return LABELS.get(metric, metric.replace("_", " "))
 
 
 def _number(value: float | None) -> str:

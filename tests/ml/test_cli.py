@@ -34,6 +34,17 @@ def test_help_teaches(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert max(map(len, told.splitlines())) <= 120
 
 
+def test_help_reads_from_bundles_that_ship(capsys: pytest.CaptureFixture[str]) -> None:
+    told = ""
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        told += capsys.readouterr().out
+    named = re.findall(r"(?<!--output )\b(ml/bundles/[\w.-]+)", told)
+    assert named
+    assert [path for path in named if not (Path(__file__).parents[2] / path / "manifest.json").exists()] == []
+
+
 def test_the_readme_lists_every_command() -> None:
     readme = (Path(__file__).parents[2] / "ml" / "README.md").read_text()
     assert [command for command in COMMANDS if f"| `{command}` |" not in readme] == []

@@ -11,6 +11,7 @@ from ml.cli import main
 from ml.data import examples, ham10000
 from ml.imaging.preprocess import FRAME
 from ml.metrics import ALL_METRICS
+from ml.model_card import LABELS
 from ml.synthetic import synthesize
 from tests.ml.tiny_bundle import make_tiny_bundle
 
@@ -79,6 +80,7 @@ def test_compare_shows_every_metric_of_both_with_the_interval_of_the_difference(
     assert row["difference"] == pytest.approx(row["candidate"] - row["active"], abs=2e-4)
     assert row["low"] <= row["difference"] <= row["high"]
     assert f"{row['difference']:+.3f}" in shown
+    assert [name for name in rows if name not in LABELS] == []
     assert "inconclusive" in shown  # fourteen lesions decide nothing
 
 
