@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 from PIL import Image, JpegImagePlugin, TiffImagePlugin
 
@@ -14,6 +15,8 @@ MIN_SIDE = 64  # pixels; below this nothing can be said about a lesion
 MAX_JPEG_SCANS = 40  # an ordinary progressive JPEG has 10; each one walks over the whole picture again
 MAX_JPEG_SEGMENTS = 50_000
 MAX_PNG_PACKED_CHUNKS = 40  # texts and colour profiles; Pillow unpacks up to a megabyte of each
+
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `check_size` refuses less, with a sentence
 
 _JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")  # not a stuffed byte, a restart or a fill byte
 _START_OF_IMAGE, _END_OF_IMAGE, _START_OF_SCAN = 0xD8, 0xD9, 0xDA
@@ -44,7 +47,7 @@ def open_still(data: bytes, pillow_format: str) -> Image.Image:
         raise ImageRefused("decompression_bomb", "too many packed chunks")
     try:
         image = Image.open(BudgetedBytes(data), formats=[pillow_format])
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise ImageRefused("too_many_pixels") from error
     check_size(*image.size)
     if isinstance(image, TiffImagePlugin.TiffImageFile):

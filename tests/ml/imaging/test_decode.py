@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from io import BytesIO
 
 import numpy as np
@@ -168,6 +170,17 @@ def test_size_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(still, "MAX_PIXELS", 100 * 100)
     assert code_of(encode(Image.new("RGB", (100, 101)), "PNG")) == "too_many_pixels"
     assert decode(encode(Image.new("RGB", (100, 100)), "PNG")).width == 100
+
+
+def test_a_huge_picture_is_refused_without_a_warning_of_pillows() -> None:
+    """In a Python of its own, since pytest has its own mind about warnings."""
+    huge = BytesIO()
+    Image.new("1", (10_000, 9_500)).save(huge, "PNG")
+    code = "import sys\nfrom ml.imaging.decode import decode\ndecode(sys.stdin.buffer.read())"
+    finished = subprocess.run([sys.executable, "-c", code], input=huge.getvalue(), capture_output=True, check=False)
+    told = finished.stderr.decode()
+    assert "ImageRefused: too_many_pixels" in told
+    assert "Warning" not in told
 
 
 def test_pixels_are_not_touched_before_the_size_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
