@@ -25,7 +25,7 @@ demo: setup ## play the whole loop: a clinic's batch in, results out, labels bac
 	@$(BIN)/python -m deploy.local demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(METADATA),--metadata "$(METADATA)") $(if $(COUNT),--count $(COUNT))
 
 serve: setup ## run the site and its workers at http://127.0.0.1:8000 (or PORT=) until Ctrl-C
-	@$(BIN)/python -m deploy.local serve
+	@trap : INT; $(BIN)/python -m deploy.local serve || [ $$? -eq 130 ] # 130: Ctrl-C, which is no failure
 
 test: developer-tools system-packages lint types check-compose pytest ## run every check and test
 

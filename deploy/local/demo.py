@@ -7,6 +7,7 @@ operator work in pages; here their clicks are played by calling the same service
 import argparse
 import json
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,7 @@ ADVICE = {
     "self_monitor": "[green]● self-monitor[/]",
 }
 ROWS_SHOWN = 20
-LABELLED = 60  # enough for a small retraining; every image would have a stranger wait
+LABELLED = 60  # enough for a small retraining; every image of a large batch would have a stranger wait
 
 
 def main(argv: Sequence[str]) -> int:
@@ -75,7 +76,7 @@ def play(stack: Stack, photos: Sequence[Photo]) -> None:
         if not usable:
             raise RuntimeError("None of these pictures could be answered; the table says why. Try others.")
         release_one(clinic, cases, stack.folder / "mailbox")
-        label(photos)
+        label(photos, batch_id=cases[0]["batch"])
         if release := retrain():
             show_next(clinic, usable[0], release)
             go_back()
@@ -129,22 +130,30 @@ def _tells(path: Path) -> bool:
     return "/results/" in path.read_text()
 
 
-def label(photos: Sequence[Photo]) -> None:
-    """Two annotators label the images, each blind to the model and to the other."""
+def label(photos: Sequence[Photo], *, batch_id: str) -> None:
+    """Two annotators label the images of a batch, each blind to the model and to the other.
+
+    Their page would show them whatever else waits on this site as well, of which the demo knows nothing.
+    """
+    from django.utils import timezone
+
     from webapp.accounts.models import User
     from webapp.audit.services import Actor
-    from webapp.labels.models import CANNOT_TELL, Consensus, Label
-    from webapp.labels.services import next_image, submit_label
+    from webapp.cases.models import Batch
+    from webapp.labels.models import CANNOT_TELL, Assignment, Consensus, Label
+    from webapp.labels.selectors import candidates
+    from webapp.labels.services import ASSIGNMENT_TIME, submit_label
 
     _heading("Two annotators label the images")
     known = {photo.case_id: photo.dx for photo in photos if photo.dx}
+    batch = Batch.objects.get(pk=batch_id)
     labelled = set()
     for annotator in User.objects.filter(email__in=["annotator1@demo.example", "annotator2@demo.example"]):
         actor = Actor(user=annotator)
-        for _ in range(LABELLED):
-            image = next_image(actor=actor, annotator=annotator)
-            if image is None:
-                break
+        queue = candidates(organisation=batch.organisation, annotator=annotator, limit=sys.maxsize)
+        for image in batch.images.filter(pk__in=queue).select_related("case")[:LABELLED]:
+            screen = {"expires_at": timezone.now() + ASSIGNMENT_TIME}
+            Assignment.objects.update_or_create(image=image, annotator=annotator, defaults=screen)
             dx = known.get(image.case.external_id, CANNOT_TELL)
             submit_label(actor=actor, annotator=annotator, image=image, dx=dx, confidence=Label.Confidence.HIGH)
             labelled.add(image.pk)
