@@ -117,6 +117,8 @@ class Membership(models.Model):
 class Patient(models.Model):
     """A person whose skin is looked at, as one organisation knows them. May or may not sign in."""
 
+    UNNAMED = "unnamed-"  # before the id of one whom the organisation did not name
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="patients")
     external_id = models.CharField(max_length=100, help_text="The organisation's own identifier")
@@ -136,6 +138,11 @@ class Patient(models.Model):
 
     def __str__(self) -> str:
         return f"patient {self.id}"
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the id says who this is."""
+        return not self.external_id.startswith(self.UNNAMED)
 
 
 class ApiKey(models.Model):

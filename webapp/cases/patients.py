@@ -67,7 +67,7 @@ def _names(cases: Sequence["CaseSpec"]) -> list[str]:
     for spec in cases:
         same = (spec.lesion_id, spec.patient_email.casefold(), spec.patient_date_of_birth)
         key = same if spec.lesion_id else ("", spec.external_id)
-        names.append(spec.patient_id or made.setdefault(key, f"unnamed-{secrets.token_hex(8)}"))
+        names.append(spec.patient_id or made.setdefault(key, f"{Patient.UNNAMED}{secrets.token_hex(8)}"))
     return names
 
 

@@ -32,7 +32,7 @@ def why_not_told(*, case: Case) -> Problem | None:
         return Problem(
             "no_date_of_birth",
             "The patient's date of birth is not known and opens the link in the letter, so none is sent. Ask your "
-            "administrator to add it, and send the failed message again.",
+            "administrator to add it, then send the letter again under “Unsent messages”.",
         )
     return None
 

@@ -79,7 +79,7 @@ def _row(case: Case) -> list[str]:
     ]
     return [
         case.external_id,
-        case.patient.external_id,
+        case.patient.external_id if case.patient.is_named else "",
         ", ".join(part for part in person if part),
         class_name(case.top_class) if case.advice else _why(case),
         "" if case.uncertainty is None else f"{percent(case.risk)} ± {points(case.uncertainty)}",

@@ -64,12 +64,17 @@ def test_cases_of_one_request_share_a_patient_only_by_lesion_and_person() -> Non
     assert people["4"].email == ""
 
 
-def test_a_patient_without_a_name_can_be_told_apart_and_found() -> None:
+def test_a_patient_without_a_name_can_be_told_apart_and_found(client: Client) -> None:
     clinic = Clinic()
+    client.force_login(MembershipFactory(organisation=clinic.organisation).user)
     batch = clinic.create(unnamed("1"), unnamed("2"))
     named = [row["patient_id"] for row in good(clinic.get("/cases", batch=batch["id"]))["results"]]
 
     assert all(name.startswith("unnamed-") for name in named)
+    page = client.get(reverse("cases:batch", args=[batch["id"]])).content.decode()
+    assert not any(name in page for name in named)  # as long as a case's own line, and saying nothing
+    page = client.get(reverse("cases:case", args=[Case.objects.earliest("created_at").pk])).content.decode()
+    assert any(name in page for name in named)
     for name in named:
         assert len(good(clinic.get("/cases", patient_id=name))["results"]) == 1
 
