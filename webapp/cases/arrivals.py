@@ -2,19 +2,33 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import IO
+from typing import IO, Any
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
 from webapp import storage
+from webapp.audit.services import Actor, record
 from webapp.cases.models import Batch, Image, PartedUpload
-from webapp.cases.parts import arrived_size
+from webapp.cases.parts import arrived_size, given_up_before
 from webapp.errors import Problem
 from webapp.queue import Task, ring
 
 Problems = dict[uuid.UUID, Problem]
+NEVER_UPLOADED = {
+    "state": Image.State.EXPIRED,
+    "reason": "not_uploaded",
+    "advice": "No file arrived for this picture before its batch was sent, or in time. Put it in a new batch.",
+}
+AWAITED: dict[str, Any] = {
+    "state": Image.State.AWAITING_UPLOAD,
+    **dict.fromkeys(["reason", "advice", "sha256"], ""),
+    **dict.fromkeys(["size", "width", "height", "attempt"], 0),
+    **dict.fromkeys(["stored_at", "ended_at"]),
+    "quality": [],
+    "original_forgotten": False,
+}
 STORED = """
 UPDATE cases_image SET state = 'stored', size = arrived.size, stored_at = %s
 FROM unnest(%s::uuid[], %s::bigint[]) AS arrived (id, size)
@@ -53,6 +67,22 @@ def complete_uploads(*, images: Sequence[Image]) -> Problems:
             image.state, image.reason, image.advice, image.quality = now.state, now.reason, now.advice, now.quality
     problems = ((image.pk, _unfinished(image)) for image in images)
     return {pk: broken.get(pk, problem) for pk, problem in problems if problem}
+
+
+@transaction.atomic
+def await_again(*, actor: Actor, image: Image) -> Image:
+    """Let another file come in the place of one that was refused, while the batch is open.
+
+    One that is awaited stays so. Raises Problem `not_awaited` where it was taken or given up, or the batch was sent.
+    """
+    batch = Batch.objects.select_for_update(no_key=True).get(pk=image.batch_id)  # nobody sends it in this moment
+    refused = Image.objects.filter(pk=image.pk, state=Image.State.REJECTED, created_at__gte=given_up_before())
+    if batch.state == Batch.State.OPEN and refused.update(**AWAITED):
+        record(actor=actor, action="image.awaited_again", object_id=image.pk, organisation=batch.organisation)
+    image.refresh_from_db()
+    if image.state != Image.State.AWAITING_UPLOAD:
+        raise Problem("not_awaited", "This image was completed or given up already. Put another in a new batch.")
+    return image
 
 
 def _unfinished(image: Image) -> Problem | None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 from ml.imaging.refusal import SENTENCES
 from webapp import storage
 from webapp.audit.services import Actor, record
+from webapp.cases.arrivals import NEVER_UPLOADED
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.cases.retention import delete_files
 from webapp.errors import Problem
@@ -199,7 +200,7 @@ def _expire_uploads() -> int:
         state=Image.State.AWAITING_UPLOAD, created_at__lt=deadline, batch__state=Batch.State.OPEN
     ).select_for_update(skip_locked=True, of=("self",))
     forgotten = Image.objects.filter(pk__in=list(late.values_list("pk", flat=True)))
-    return forgotten.update(state=Image.State.EXPIRED, ended_at=timezone.now())
+    return forgotten.update(ended_at=timezone.now(), **NEVER_UPLOADED)
 
 
 def forget_originals() -> int:
@@ -207,12 +208,13 @@ def forget_originals() -> int:
 
     Intake deletes the original at once. This finds what a worker that died, a client that uploaded and never
     completed, or one that used its upload URL twice has left: it waits until no URL for the image is valid any more.
-    Of a deleted photo it deletes every file, as a worker that had begun with it may have written them since.
+    Of a deleted photo it deletes every file, as a worker that had begun with it may have written them since; and of one
+    that never came, as a file before it may have been refused.
     """
     no_url_is_valid = timezone.now() - timedelta(seconds=max(settings.UPLOAD_URL_SECONDS, LAST_WRITE_SECONDS))
     ended = Image.objects.filter(original_forgotten=False, ended_at__lt=no_url_is_valid)
     images = list(ended.order_by("ended_at")[:FORGOTTEN_AT_ONCE])
-    delete_files([image for image in images if image.state == Image.State.PURGED])
+    delete_files([image for image in images if image.state in (Image.State.PURGED, Image.State.EXPIRED)])
     for image in images:
         storage.delete(image.upload_key)
     return ended.filter(pk__in=[image.pk for image in images]).update(original_forgotten=True)

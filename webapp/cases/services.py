@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
+from webapp.cases.arrivals import NEVER_UPLOADED
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
 from webapp.cases.patients import patients_of
 from webapp.cases.quotas import require_room
@@ -184,7 +185,7 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
                 "Some images have not been uploaded. Upload and complete them, or submit with allow_missing.",
                 image_ids=missing,
             )
-        awaited.update(state=Image.State.EXPIRED, ended_at=now)
+        awaited.update(ended_at=now, **NEVER_UPLOADED)
     if not counts:
         raise Problem("batch_empty", "This batch has no images. Add at least one case with an image.", status=422)
     if archive and archive.report and not allow_missing:
@@ -220,7 +221,7 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
     batch.images.filter(state=Image.State.AWAITING_UPLOAD).update(
         state=Image.State.EXPIRED,
         reason="cancelled",
-        advice="The batch was cancelled before this picture arrived. Send it in a new batch.",
+        advice="The batch was cancelled before this picture arrived. Put it in a new batch.",
         ended_at=batch.finished_at,
     )
     cancel_jobs(batch=batch)

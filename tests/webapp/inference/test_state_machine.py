@@ -30,6 +30,7 @@ from tests.factories import BatchFactory, CaseFactory, ImageFactory, ReleaseFact
 from tests.webapp.inference.test_completion import outcome
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
+from webapp.cases.arrivals import await_again, complete_written
 from webapp.cases.intake import Found, claim_images, override_quality, settle, sweep_images
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.cases.retention import delete_old_photos, delete_photos
@@ -93,6 +94,13 @@ class BatchMachine(RuleBasedStateMachine):
                 settle(token=token, found=[(image, Found(digest, 600, 450))])
             else:
                 settle(token=token, found=[(image, Found(code="corrupt", advice="Send it again."))])
+
+    @rule()
+    def another_file_comes_for_each_that_was_refused(self) -> None:
+        for image in Image.objects.filter(state=Image.State.REJECTED):
+            with suppress(Problem):  # the batch is not open
+                await_again(actor=SYSTEM, image=image)
+                complete_written(batch_id=image.batch_id, sizes={image.pk: 1})
 
     @rule(target=runs, limit=st.integers(1, 4))
     def start_running(self, limit: int) -> tuple[uuid.UUID, list[Job]]:

@@ -17,11 +17,10 @@ from webapp.audit.services import record
 from webapp.cases import intake
 from webapp.cases.api.answers import ImageSerializer, PartsSerializer, UploadSerializer, parts_of, upload_of
 from webapp.cases.api.requests import PartsRequest, UploadUrlRequest
-from webapp.cases.arrivals import complete_upload
+from webapp.cases.arrivals import await_again, complete_upload
 from webapp.cases.models import Image
 from webapp.cases.parts import give_up_parts
 from webapp.cases.pictures import picture
-from webapp.errors import Problem
 
 JPEG = {(200, "image/jpeg"): OpenApiTypes.BINARY}
 
@@ -48,15 +47,19 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     def complete(self, request: Request, pk: str) -> Response:
         return Response(ImageSerializer(complete_upload(image=self.get_object())).data)
 
-    @extend_schema(summary="A fresh URL for the file", request=UploadUrlRequest, responses=UploadSerializer)
+    @extend_schema(
+        summary="A fresh URL for the file",
+        description="Also for another file in the place of one that was refused, while the batch is open: the image is "
+        "awaited again. 409 `not_awaited` otherwise.",
+        request=UploadUrlRequest,
+        responses=UploadSerializer,
+    )
     @action(detail=True, methods=["post"], url_path="upload-url")
     def upload_url(self, request: Request, pk: str) -> Response:
         options = UploadUrlRequest(data=request.data)
         options.is_valid(raise_exception=True)
-        upload = upload_of(self.get_object(), size=options.validated_data.get("size"))
-        if upload is None:
-            raise Problem("not_awaited", "This image was completed or given up already. Put another in a new batch.")
-        return Response(upload)
+        image = await_again(actor=actor_of(request), image=self.get_object())
+        return Response(upload_of(image, size=options.validated_data.get("size")))
 
     @extend_schema(
         summary="Where the parts of a large file go",

@@ -1,0 +1,91 @@
+"""A file that was refused is replaced while its batch is open; one that never came says so."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from ml.imaging.refusal import SENTENCES
+from tests.webapp.api.clinic import Clinic, case, good, problem
+from tests.webapp.api.test_flow import inspect_all
+from webapp import storage
+from webapp.audit.models import Event
+from webapp.audit.services import SYSTEM
+from webapp.cases.intake import Found, claim_images, forget_originals, settle, sweep_images
+from webapp.cases.models import Image
+from webapp.cases.services import cancel_batch, submit_batch
+
+pytestmark = pytest.mark.django_db
+
+
+def refused(clinic: Clinic) -> str:
+    """The address of an image whose file was empty."""
+    made = clinic.create(case())["images"][0]
+    clinic.upload(made, b"")
+    token, [image] = claim_images(limit=1)
+    settle(token=token, found=[(image, Found(code="empty", advice=SENTENCES["empty"]))])
+    return f"/images/{made['id']}"
+
+
+def test_another_file_takes_the_place_of_one_that_was_refused() -> None:
+    clinic = Clinic()
+    path = refused(clinic)
+
+    upload = good(clinic.post(f"{path}/upload-url"))
+
+    image = good(clinic.get(path))
+    assert (image["state"], image["reason"], image["what_to_do"]) == ("awaiting_upload", "", "")
+    clinic.upload({"id": image["id"], "upload": upload}, b"a picture")
+    inspect_all()
+    assert good(clinic.get(path))["state"] == "ready"
+    assert Event.objects.filter(action="image.awaited_again", object_id=image["id"]).count() == 1
+
+
+def test_nothing_is_kept_of_a_refused_picture_whose_successor_never_came() -> None:
+    path = refused(clinic := Clinic())
+    image = Image.objects.select_related("batch").get()
+    storage.write(image.clean_key, b"blurred")
+    clinic.post(f"{path}/upload-url")
+    submit_batch(actor=SYSTEM, batch=image.batch, allow_missing=True)
+    Image.objects.update(ended_at=timezone.now() - timedelta(days=1))
+
+    assert forget_originals() == 1
+
+    assert storage.size(image.clean_key) is None
+
+
+@pytest.mark.parametrize("end", ["submitted", "cancelled", "too old"])
+def test_not_once_the_batch_is_sent_or_its_time_is_over(end: str) -> None:
+    clinic = Clinic()
+    path = refused(clinic)
+    image = Image.objects.select_related("batch").get()
+    if end == "submitted":
+        submit_batch(actor=SYSTEM, batch=image.batch)
+    elif end == "cancelled":
+        cancel_batch(actor=SYSTEM, batch=image.batch)
+    else:
+        Image.objects.update(created_at=timezone.now() - timedelta(hours=settings.UPLOAD_EXPIRES_HOURS + 1))
+
+    assert problem(clinic.post(f"{path}/upload-url"), 409)["code"] == "not_awaited"
+    assert good(clinic.get(path))["reason"] == "empty"
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"), [("submitted", "not_uploaded"), ("swept", "not_uploaded"), ("cancelled", "cancelled")]
+)
+def test_an_image_that_never_came_says_why_and_what_to_do(end: str, reason: str) -> None:
+    clinic = Clinic()
+    made = clinic.create(case())["images"][0]
+    image = Image.objects.select_related("batch").get()
+    if end == "submitted":
+        submit_batch(actor=SYSTEM, batch=image.batch, allow_missing=True)
+    elif end == "cancelled":
+        cancel_batch(actor=SYSTEM, batch=image.batch)
+    else:
+        Image.objects.update(created_at=timezone.now() - timedelta(hours=settings.UPLOAD_EXPIRES_HOURS + 1))
+        sweep_images()
+
+    told = good(clinic.get(f"/images/{made['id']}"))
+    assert (told["state"], told["reason"]) == ("expired", reason)
+    assert told["what_to_do"].endswith("in a new batch.")
