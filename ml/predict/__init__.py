@@ -93,20 +93,19 @@ def predict(
 @contextmanager
 def _written(output: Path) -> Iterator[TextIO]:
     """A file to write that becomes `output`, or what it links to, at the end; `output` itself where it is a device or a
-    pipe, which another file must not replace.
+    pipe, which another file must not replace. Bytes of a file's name that are no UTF-8 are written as \\udcXX.
     """
-    if output.exists() and not output.is_file():
-        with output.open("w", newline="", encoding="utf-8") as file:
-            yield file
-        return
-    target = output.resolve()
-    arriving = target.with_name(f".{target.name}.part")
+    replaceable = output.is_file() or not output.exists()
+    target = output.resolve() if replaceable else output
+    arriving = target.with_name(f".{target.name}.part") if replaceable else output
     try:
-        with arriving.open("w", newline="", encoding="utf-8") as file:
+        with arriving.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             yield file
-        os.replace(arriving, target)
+        if replaceable:
+            os.replace(arriving, target)
     finally:
-        arriving.unlink(missing_ok=True)
+        if replaceable:
+            arriving.unlink(missing_ok=True)
 
 
 def _read(images: ImageStore, image_id: str) -> bytes:

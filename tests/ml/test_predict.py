@@ -155,6 +155,15 @@ def test_an_id_that_would_be_a_formula_is_quoted_for_spreadsheets_alone(predict:
     assert [each["image"] for each in json.loads(predict(source, "json").read_text())["images"]] == ids
 
 
+def test_a_name_that_is_no_utf_8_ends_nothing(predict: Any, tmp_path: Path) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    (source / os.fsdecode(b"caf\xe9.jpg")).write_bytes(picture(0))
+    for kind in ("csv", "isic2018"):
+        assert [row["image"] for row in rows(predict(source, kind))] == ["caf\\udce9"]
+    assert json.loads(predict(source, "json").read_text())["images"][0]["image"] == "caf\udce9"
+
+
 def test_a_pipe_is_written_into_and_a_link_is_kept(runtime: Runtime, photos: Path, tmp_path: Path) -> None:
     pipe, link = tmp_path / "pipe", tmp_path / "link.csv"
     os.mkfifo(pipe)
