@@ -1,7 +1,7 @@
 """How an image's intake ends: fit for the model, refused, or never uploaded. Workers call these."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import groupby
@@ -113,8 +113,9 @@ def _settle(batch_id: uuid.UUID, token: uuid.UUID, found: Sequence[tuple[Image, 
     leased = Image.objects.filter(pk__in=[image.id for image, _ in found], state=Image.State.STORED, lease_token=token)
     held = set(leased.select_for_update().values_list("pk", flat=True))
     ready = batch.images.filter(state=Image.State.READY, sha256__in=[one.sha256 for _, one in found])
-    taken = set(ready.values_list("sha256", flat=True))
+    taken = dict(ready.values_list("sha256", "case_id"))
     ended = [_ended(image, one, taken) for image, one in found if image.pk in held]
+    _name_the_cases_that_have_them([image for image in ended if image.reason == "duplicate"], taken)
     # The rows are there, so nothing is inserted: bulk_update takes seven times as long, to write its query.
     Image.objects.bulk_create(ended, update_conflicts=True, unique_fields=["id"], update_fields=ENDED_COLUMNS)
     if batch.state == Batch.State.SUBMITTED:
@@ -126,8 +127,19 @@ def _settle(batch_id: uuid.UUID, token: uuid.UUID, found: Sequence[tuple[Image, 
     return ended
 
 
-def _ended(image: Image, found: Found, taken: set[str]) -> Image:
-    """The image with what was found of it. `taken` are the digests of its batch that are ready, and gains its own."""
+def _name_the_cases_that_have_them(duplicates: Sequence[Image], taken: Mapping[str, uuid.UUID]) -> None:
+    """Say of each duplicate which other case of its batch has the picture."""
+    if not duplicates:
+        return
+    names = dict(Case.objects.filter(pk__in=taken.values()).values_list("pk", "external_id"))
+    for image in duplicates:
+        case_id = taken[image.sha256]
+        if case_id != image.case_id:
+            image.advice = f"Case {names[case_id]} of this batch has this picture. Send it in one of the two only."
+
+
+def _ended(image: Image, found: Found, taken: dict[str, uuid.UUID]) -> Image:
+    """The image with what was found of it. `taken` are the cases of ready images by digest, and gains its own."""
     if not found.code and found.sha256 in taken:
         found = replace(found, quality=(), code="duplicate", advice=SENTENCES["duplicate"])
     image.sha256, image.width, image.height, image.quality = found.sha256, found.width, found.height, [*found.quality]
@@ -135,7 +147,7 @@ def _ended(image: Image, found: Found, taken: set[str]) -> Image:
     image.reason, image.advice, image.ended_at = found.code, found.advice, timezone.now()
     image.lease_token = image.lease_until = None
     if not found.code:
-        taken.add(found.sha256)
+        taken[found.sha256] = image.case_id
     return image
 
 

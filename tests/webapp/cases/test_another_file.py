@@ -89,3 +89,25 @@ def test_an_image_that_never_came_says_why_and_what_to_do(end: str, reason: str)
     told = good(clinic.get(f"/images/{made['id']}"))
     assert (told["state"], told["reason"]) == ("expired", reason)
     assert told["what_to_do"].endswith("in a new batch.")
+
+
+def test_a_picture_in_two_cases_is_refused_with_the_name_of_the_other() -> None:
+    clinic = Clinic()
+    for image in clinic.create(case("left"), case("right", "a.jpg", "b.jpg"))["images"]:
+        clinic.upload(image, b"one picture")
+    token, images = claim_images(limit=3)
+    settle(token=token, found=[(image, Found("a" * 64, 600, 450)) for image in images[:1]])
+    settle(token=token, found=[(image, Found("a" * 64, 600, 450)) for image in images[1:]])
+
+    kept = images[0].case.external_id
+    told = set(Image.objects.filter(reason="duplicate").exclude(case=images[0].case).values_list("advice", flat=True))
+    assert told == {f"Case {kept} of this batch has this picture. Send it in one of the two only."}
+
+
+def test_a_picture_that_is_twice_in_one_case_is_refused_without_a_name() -> None:
+    clinic = Clinic()
+    for image in clinic.create(case("left", "a.jpg", "b.jpg"))["images"]:
+        clinic.upload(image, b"one picture")
+    token, images = claim_images(limit=2)
+    settle(token=token, found=[(image, Found("a" * 64, 600, 450)) for image in images])
+    assert Image.objects.get(reason="duplicate").advice == SENTENCES["duplicate"]

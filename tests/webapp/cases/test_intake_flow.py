@@ -53,7 +53,8 @@ def test_a_second_copy_in_a_batch_is_refused_and_the_rest_goes_on() -> None:
     rows = listed(clinic, batch)
     assert sorted(row["reason"] for row in rows) == ["", "", "duplicate"]
     (refused,) = [row for row in rows if row["reason"]]
-    assert refused["what_to_do"] == SENTENCES["duplicate"]
+    other = next(row["case_id"] for row in rows if not row["reason"])
+    assert refused["what_to_do"].startswith(f"Case {other} of this batch")
     assert problem(clinic.post(f"/images/{refused['id']}/override-quality"), 409)["code"] == "not_overridable"
     detail = good(clinic.post(f"/batches/{batch['id']}/submit"))
     assert (detail["failures"], detail["remaining"]) == (1, 2)
