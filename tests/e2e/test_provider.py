@@ -81,6 +81,7 @@ def test_a_zip_with_a_table_becomes_cases(site: Site, photos: list[Photo], open_
     page = open_page(site.email("provider"), PHONE)
     upload(page, [{"name": "cases.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}])
     expect(page.locator("main")).to_contain_text("climbing.jpg", timeout=DONE_MS)
+    expect(page.locator("#actions")).to_contain_text("Submit without what was left out")
     assert_accessible(page)
     submit(page)
     expect(page.locator("a[id^=case-]")).to_have_count(2)
