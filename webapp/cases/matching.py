@@ -14,7 +14,7 @@ class Files:
 
     def __init__(self, files: Iterable[tuple[str, str]]) -> None:
         """`files` are paths in the ZIP, parted by `/`, each with the name that its file goes by."""
-        files = list(files)
+        files = set(files)  # a ZIP may hold one path twice
         self._whole = sorted((_from_its_end(path), name) for path, name in files)
         self._stems = sorted((_from_its_end(stem(path)), name) for path, name in files)
 

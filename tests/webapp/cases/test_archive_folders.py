@@ -76,6 +76,8 @@ PATHS = [
     "a/x",
     "a/x.png",
     *(f"{n}/many.jpg" for n in NUMBERS),
+    *["a/twice.jpg"] * TOLD_APART,
+    "b/twice.jpg",
 ]
 
 
@@ -90,6 +92,7 @@ PATHS = [
         ("E\u0301TE\u0301", ["P2/été.jpg"]),
         ("x", ["a/x"]),
         ("P3/1.jpg", []),
+        ("twice.jpg", ["a/twice.jpg", "b/twice.jpg"]),
         ("many.jpg", [f"{n}/many.jpg" for n in NUMBERS[:TOLD_APART]]),
     ],
 )
