@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import record
 from webapp.cases import selectors
+from webapp.cases.arrivals import await_again
 from webapp.cases.intake import override_quality
 from webapp.cases.models import Archive, Batch, Image
 from webapp.cases.services import cancel_batch, submit_batch
@@ -148,15 +149,31 @@ def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
 @require_POST
 def override(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     """Use an image that the quality check refused."""
-    image = get_object_or_404(
-        Image.objects.select_related("organisation"), pk=image_id, organisation=organisation_of(request)
-    )
+    image = _own_image(request, image_id)
     try:
         override_quality(actor=actor_of(request), image=image)
         messages.success(request, f"{image.filename} is used all the same.")
     except Problem as problem:
         messages.error(request, problem.message)
     return redirect("cases:batch", image.batch_id)
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def await_another(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
+    """Let another file come in the place of one that was refused."""
+    image = _own_image(request, image_id)
+    try:
+        await_again(actor=actor_of(request), image=image)
+        messages.success(request, f"Choose another file below, named {image.filename} as before.")
+    except Problem as problem:
+        messages.error(request, problem.message)
+    return redirect("cases:batch", image.batch_id)
+
+
+def _own_image(request: HttpRequest, image_id: uuid.UUID) -> Image:
+    images = Image.objects.select_related("organisation")
+    return get_object_or_404(images, pk=image_id, organisation=organisation_of(request))
 
 
 def _own(request: HttpRequest, batch_id: uuid.UUID) -> Batch:

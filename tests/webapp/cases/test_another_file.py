@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
 from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
+from tests.factories import MembershipFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.api.test_flow import inspect_all
 from webapp import storage
@@ -53,6 +56,24 @@ def test_nothing_is_kept_of_a_refused_picture_whose_successor_never_came() -> No
     assert forget_originals() == 1
 
     assert storage.size(image.clean_key) is None
+
+
+def test_a_provider_sends_another_file_from_the_batchs_page(client: Client) -> None:
+    member = MembershipFactory(role="provider")
+    refused(Clinic(member.organisation))
+    image = Image.objects.get()
+    client.force_login(member.user)
+    page, replace = f"/batches/{image.batch_id}/", f"/images/{image.pk}/await/"
+    assert replace in client.get(page).content.decode()
+
+    html = client.post(replace, follow=True).content.decode()
+    assert "Files that have not arrived" in html
+    assert replace not in html
+
+    again = SimpleUploadedFile(image.filename, b"a picture")
+    client.post(f"{page}files/", {"files": [again]})
+    image.refresh_from_db()
+    assert (image.state, image.size) == ("stored", 9)
 
 
 @pytest.mark.parametrize("end", ["submitted", "cancelled", "too old"])
