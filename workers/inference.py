@@ -45,7 +45,7 @@ from workers.task import task
 logger = structlog.get_logger(__name__)
 WORKER = f"{socket.gethostname()}:{os.getpid()}"
 READERS = 2
-LEASED = 128  # jobs that are claimed and written at once, where the model takes fewer: a dozen queries for all of them
+LEASED = 4  # batches of the model that are claimed and written at once: a dozen queries for all of them
 HEARTBEAT_SECONDS = 20
 WARM = Path(tempfile.gettempdir()) / "lesionlens-warm"  # touched at each heartbeat, for a probe that costs nothing
 RUN_SECONDS = 60  # then another wake-up goes on, so that a stop never waits long
@@ -186,7 +186,7 @@ def _claim(readers: ThreadPoolExecutor, loaded: tuple[ModelRelease, Runtime] | N
     if loaded is None:
         return None
     release, runtime = loaded
-    limit = max(LEASED, _size.images)
+    limit = LEASED * _size.images
     token, jobs = claim_jobs(limit=limit)
     if not jobs:
         return None

@@ -189,13 +189,13 @@ def test_what_is_leased_together_is_written_together_but_for_what_somebody_waits
     release: ModelRelease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inference, "_size", BatchSize(4))
-    monkeypatch.setattr(inference, "LEASED", 10)
+    monkeypatch.setattr(inference, "LEASED", 2)
     submitted(*[True] * 13)
     submitted(True, priority=Priority.INTERACTIVE)
     with structlog.testing.capture_logs() as log:
         inference.drain()
     written = [line["written"] for line in log if line["event"] == "batch_answered"]
-    assert written == [4, 6, 4]  # the person's with those that the model took beside it
+    assert written == [4, 4, 6]  # the person's with those that the model took beside it
     assert Result.objects.count() == 14
 
 
