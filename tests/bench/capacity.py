@@ -20,16 +20,16 @@ LOADS: Final = (1_000_000, 100_000_000)
 class Measured:
     """One image, as the bench found it: milliseconds of a core, kilobytes, counts."""
 
-    web: float = 3.12
-    worker_cpu: float = 4.67
-    worker_inference: float = 15.7
-    postgres: float = 1.79
-    redis: float = 0.05
+    web: float = 1.66
+    worker_cpu: float = 3.39
+    worker_inference: float = 13.1
+    postgres: float = 0.98
+    redis: float = 0.04
     kept_kb: float = 47.6  # images/
-    rows_kb: float = 4.08
-    log_kb: float = 11.6
-    transactions: float = 3.3
-    commands: float = 0.8
+    rows_kb: float = 4.31
+    log_kb: float = 11.7
+    transactions: float = 2.9
+    commands: float = 0.4
 
     @property
     def core_ms(self) -> float:
