@@ -1,6 +1,7 @@
 """A provider's batches: the list, one batch with its progress and its cases, and what can be done with it."""
 
 import uuid
+from collections.abc import Callable
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -149,23 +150,22 @@ def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
 @require_POST
 def override(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     """Use an image that the quality check refused."""
-    image = _own_image(request, image_id)
-    try:
-        override_quality(actor=actor_of(request), image=image)
-        messages.success(request, f"{image.filename} is used all the same.")
-    except Problem as problem:
-        messages.error(request, problem.message)
-    return redirect("cases:batch", image.batch_id)
+    return _of_refused(request, image_id, override_quality, told="{} is used all the same.")
 
 
 @for_roles(Role.PROVIDER)
 @require_POST
 def await_another(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     """Let another file come in the place of one that was refused."""
+    return _of_refused(request, image_id, await_again, told="Choose another file below, named {} as before.")
+
+
+def _of_refused(request: HttpRequest, image_id: uuid.UUID, change: Callable[..., object], *, told: str) -> HttpResponse:
+    """Change what becomes of a refused image; `told` says so, with the file's name in its braces."""
     image = _own_image(request, image_id)
     try:
-        await_again(actor=actor_of(request), image=image)
-        messages.success(request, f"Choose another file below, named {image.filename} as before.")
+        change(actor=actor_of(request), image=image)
+        messages.success(request, told.format(image.filename))
     except Problem as problem:
         messages.error(request, problem.message)
     return redirect("cases:batch", image.batch_id)
