@@ -16,6 +16,7 @@ METRICS: Final = {
     "ece": "expected calibration error of the top class, 15 bins of equal width",
     "malignant_ece": "expected calibration error of P(malignant), 15 bins of equal mass",
 }
+RIGHT: Final = "the same by chance alone, were every probability right"
 UNDETERMINED: Final = "not determined"
 ATTRIBUTES: Final = {
     "sex": "By sex",
@@ -50,7 +51,11 @@ def render(numbers: Mapping[str, Any], plots: Sequence[str] = ()) -> str:
 
 def _main(numbers: Row) -> list[str]:
     words = {"malignant": ", ".join(numbers["malignant"]), "classes": len(numbers["codes"])}
-    rows = [(label.format(**words), _interval(numbers["metrics"][name])) for name, label in METRICS.items()]
+    rows = []
+    for name, label in METRICS.items():
+        rows.append((label.format(**words), _interval(numbers["metrics"][name])))
+        if name in numbers["by_chance"]:
+            rows.append((RIGHT, _interval(numbers["by_chance"][name])))
     text = (
         f"{numbers['images']} images of {numbers['lesions']} lesions ({numbers['malignant_lesions']} malignant) "
         f"that nothing was fitted to. The operating point is P(malignant) {numbers['operating_point']:.3f}, set on "

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from ml.assess import conformal, markdown, not_lesions, plots, robustness, subgroups
+from ml.assess import chance, conformal, markdown, not_lesions, plots, robustness, subgroups
 from ml.assess.conformal import Coverage
 from ml.assess.not_lesions import Rate
 from ml.assess.robustness import Cost
@@ -33,6 +33,7 @@ class ClassRow:
 class Assessment:
     """What a release is worth on images that it has never seen; a part that was not measured is empty.
 
+    `by_chance` is what `metrics` would say of right probabilities (see `ml.assess.chance`).
     `lesions_flagged` is the share of the test images that were told as no lesion. `heat` is the mean share of a
     heatmap's mass inside the lesion's mask, for each member, for all of them, and for heatmaps that know nothing.
     """
@@ -45,6 +46,7 @@ class Assessment:
     lesions: int
     malignant_lesions: int
     metrics: dict[str, Measured]
+    by_chance: dict[str, Measured]
     classes: list[ClassRow]
     confusion: list[list[int]]
     quantiles: list[float]
@@ -103,6 +105,7 @@ def assess(
         lesions=len(set(scored.lesions)),
         malignant_lesions=len(set(scored.lesions[scored.is_malignant])),
         metrics=measure(scored, draws, seed, ALL_METRICS),
+        by_chance=chance.calibration_errors(scored, draws, seed),
         classes=_classes(scored, draws, seed),
         confusion=confusion(scored).tolist(),
         quantiles=[float(quantile) for quantile in quantiles],
