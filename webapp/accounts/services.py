@@ -122,7 +122,9 @@ def change_settings(
 
 @transaction.atomic
 def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth: date | None) -> None:
-    """Change what is known of a patient. Letters about their cases that were not sent go to the new address."""
+    """Change what is known of a patient. Letters about their cases that were not sent go to the new address, also those
+    that had none to go to.
+    """
     Patient.objects.filter(pk=patient.pk).update(email=email, date_of_birth=date_of_birth)
     readdress(patient=patient, email=email)
     record(actor=actor, action="patient.corrected", object_id=patient.pk, organisation=patient.organisation)

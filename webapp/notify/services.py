@@ -26,7 +26,9 @@ def why_not_told(*, case: Case) -> Problem | None:
     """Why the patient of a released case gets no letter, `no_email` or `no_date_of_birth`; None where one is sent."""
     if not Message.objects.filter(kind=Message.Kind.RESULT_READY, case=case).exists():
         return Problem(
-            "no_email", "No e-mail address of the patient was known, so nobody was told. Tell the patient yourself."
+            "no_email",
+            "No e-mail address of the patient was known, so nobody was told. Tell the patient yourself, or ask your "
+            "administrator to add the address: the letter goes out then.",
         )
     if case.patient.date_of_birth is None:
         return Problem(
@@ -38,8 +40,13 @@ def why_not_told(*, case: Case) -> Problem | None:
 
 
 def readdress(*, patient: Patient, email: str) -> None:
-    """Letters about a patient's cases that were not sent go to this address. What was sent still says where to."""
+    """Letters about a patient's cases that were not sent go to this address, and those that were not written for want
+    of one are written. What was sent still says where to.
+    """
     Message.objects.filter(case__patient=patient).exclude(state=Message.State.SENT).update(recipient=email)
+    untold = Case.objects.filter(patient=patient, released_at__isnull=False).select_related("patient", "batch")
+    for case in untold.exclude(messages__kind=Message.Kind.RESULT_READY):
+        tell_patient(case=case)
 
 
 def tell_patient_to_retake(*, case: Case) -> None:

@@ -225,6 +225,23 @@ def test_an_administrator_corrects_a_patient_and_letters_follow(client: Client) 
     assert sent.recipient == "new@home.example"
 
 
+def test_a_letter_that_had_no_address_is_written_when_the_address_is_added() -> None:
+    clinic = Clinic()
+    patient = PatientFactory(organisation=clinic.organisation, email="")
+    released, waiting = (
+        CaseResultFactory(case__patient=patient, case__batch__organisation=clinic.organisation).case for _ in range(2)
+    )
+    good(clinic.post(f"/cases/{released.pk}/release"))
+
+    for _ in range(2):
+        correct_patient(actor=SYSTEM, patient=patient, email="new@home.example", date_of_birth=date(1960, 2, 3))
+    letter = Message.objects.get(case__patient=patient)
+    assert (letter.case, letter.recipient) == (released, "new@home.example")
+    again = good(clinic.post(f"/cases/{released.pk}/release"))
+    assert (again["notified"], again["problem"]) == (True, None)
+    assert not Message.objects.filter(case=waiting).exists()
+
+
 def test_a_letter_whose_address_was_taken_away_is_not_sent() -> None:
     message = MessageFactory()
     correct_patient(actor=SYSTEM, patient=message.case.patient, email="", date_of_birth=date(1960, 2, 3))
