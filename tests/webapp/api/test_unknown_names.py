@@ -52,5 +52,10 @@ def test_a_field_without_a_meaning_is_refused_before_anything_is_stored(clinic: 
 
 def test_what_an_action_does_not_know_is_refused(clinic: Clinic) -> None:
     batch = clinic.create(case())["id"]
-    for path, body in ((f"/batches/{batch}/submit", {"allow_mising": True}), ("/webhooks", {"ulr": "x"})):
+    more = {"cases": [case("case-2")], "capture": "phone"}
+    for path, body in (
+        (f"/batches/{batch}/submit", {"allow_mising": True}),
+        (f"/batches/{batch}/cases", more),
+        ("/webhooks", {"ulr": "x"}),
+    ):
         assert problem(clinic.post(path, body), 400)["errors"][0]["code"] == "unknown_field"

@@ -38,6 +38,7 @@ from webapp.cases.api.requests import (
     ArchiveRequest,
     BatchOptions,
     BatchRequest,
+    CasesOptions,
     CasesRequest,
     CompleteRequest,
     PartsRequest,
@@ -132,6 +133,8 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     @action(detail=True, methods=["post"], pagination_class=None, filterset_class=None)
     def cases(self, request: Request, pk: str) -> Response | HttpResponse:
         batch = self.get_object()
+        if not is_table(request):
+            _valid(CasesOptions, request.data)
         found = _manifest(request)
         if refusal := _refusal(request, found):
             return refusal

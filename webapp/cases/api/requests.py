@@ -32,7 +32,13 @@ class CaseRequest(serializers.Serializer[None]):
     )
 
 
-class CasesRequest(serializers.Serializer[None]):
+class CasesOptions(Body):
+    """Further cases, apart from the cases."""
+
+    also = ("cases",)
+
+
+class CasesRequest(CasesOptions):
     """Further cases of an open batch."""
 
     cases = CaseRequest(many=True, help_text="Up to 10,000 in a request")
