@@ -2,16 +2,16 @@
 
 from django.urls import path
 
-from webapp.cases import batch_views, case_views, image_views, views
-from webapp.cases.uploads import put_upload
+from webapp.cases import case_views, image_views, new_batch_views, views
+from webapp.cases.upload_views import put_upload
 
 app_name = "cases"
 urlpatterns = [
     path("batches/", views.batches, name="batches"),
-    path("batches/new/", batch_views.batch_new, name="batch_new"),
+    path("batches/new/", new_batch_views.batch_new, name="batch_new"),
     path("batches/<uuid:batch_id>/", views.batch, name="batch"),
     path("batches/<uuid:batch_id>/progress/", views.batch_progress, name="batch_progress"),
-    path("batches/<uuid:batch_id>/files/", batch_views.batch_files, name="batch_files"),
+    path("batches/<uuid:batch_id>/files/", new_batch_views.batch_files, name="batch_files"),
     path("batches/<uuid:batch_id>/submit/", views.submit, name="batch_submit"),
     path("batches/<uuid:batch_id>/cancel/", views.cancel, name="batch_cancel"),
     path("batches/<uuid:batch_id>/rerun/", views.again, {"what": "failed"}, name="batch_rerun"),

@@ -1,4 +1,4 @@
-"""A provider makes a batch of files from their machine."""
+"""A provider makes a batch of files from their browser, and sends those that have not arrived."""
 
 import json
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
+from webapp.cases.browser_files import one_case_each, take_archive, take_files, with_files_of
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
 from webapp.cases.manifest import MAX_CSV_BYTES, RowError, error_table, from_csv
 from webapp.cases.models import Batch
 from webapp.cases.quotas import usage
 from webapp.cases.services import CaseSpec, Submission, create_batch
-from webapp.cases.web_upload import one_case_each, take_archive, take_files, with_files_of
 from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
 
