@@ -12,9 +12,9 @@ urlpatterns = [
     path("", include("webapp.pages.urls")),
     path("", include("webapp.operations.urls")),
     path("", include("webapp.cases.urls")),
+    path("results/", include("webapp.notify.urls")),  # before the links, which take any word after results/
     path("", include("webapp.patients.urls")),
     path("", include("webapp.accounts.urls")),
-    path("results/", include("webapp.notify.urls")),
     path("webhooks/", include("webapp.webhooks.urls")),
     path("labels/", include("webapp.labels.urls")),
     path("models/", include("webapp.registry.urls")),

@@ -96,7 +96,7 @@ def clinic() -> Clinic:
             "models:promote": release.pk,
             "models:reject": release.pk,
             "models:run": RunFactory().pk,
-            "results:send_again": message.pk,
+            "notify:send_again": message.pk,
             "api:webhook": endpoint.pk,
         },
     )

@@ -55,7 +55,7 @@ def _path(message: Message) -> str:
                 raise UndeliverableError(
                     "The patient's date of birth is missing, so the link could not be opened. Add it, then send again."
                 )
-            return reverse("results:arrive", args=[make_result_link(case=message.case)])
+            return reverse("patient:link", args=[make_result_link(case=message.case)])
         case Message.Kind.IMAGE_UNUSABLE:
             return reverse("patient:case", args=[message.case_id])
         case _:

@@ -12,7 +12,7 @@ Role = Membership.Role
 ITEMS: dict[str, tuple[tuple[str, str, str], ...]] = {
     Role.PROVIDER.value: (
         ("cases:batches", "Batches", "stack-2"),
-        ("results:messages", "Unsent messages", "mail"),
+        ("notify:messages", "Unsent messages", "mail"),
         ("accounts:api_keys", "API keys", "key"),
         ("webhooks:endpoints", "Webhooks", "send"),
         ("accounts:organisation", "Organisation", "building"),

@@ -2,14 +2,19 @@
 
 from django.urls import path
 
-from webapp.patients import join, views
+from webapp.patients import join_views, link_views, views
 
 app_name = "patient"
 urlpatterns = [
-    path("join/<slug:slug>/", join.join, name="join"),
+    path("join/<slug:slug>/", join_views.join, name="join"),
     path("my/", views.home, name="home"),
     path("my/photo/", views.photo, name="photo"),
     path("my/cases/<uuid:case_id>/", views.case, name="case"),
     path("my/cases/<uuid:case_id>/photos/delete/", views.delete, name="photos_delete"),
     path("my/cases/<uuid:case_id>/photos/<uuid:image_id>/", views.image, name="image"),
+    path("results/open/", link_views.open_, name="link_open"),
+    path("results/renew/", link_views.renew, name="link_renew"),
+    path("results/read/<uuid:case_id>/", link_views.read, name="link_read"),
+    path("results/read/<uuid:case_id>/photos/<uuid:image_id>/", link_views.image, name="link_image"),
+    path("results/<str:token>/", link_views.arrive, name="link"),
 ]

@@ -18,7 +18,7 @@ from webapp.pages.requests import asks_for_json
 from webapp.patients import words
 from webapp.patients.forms import PhotoForm
 from webapp.patients.photos import BODY_SITES, MAX_PHOTOS, send_photos
-from webapp.patients.results import photo_of, result_page
+from webapp.patients.result_views import photo_of, result_page
 from webapp.patients.selectors import PROGRESS, Stage, cases_of, photos_to_delete, stage_of
 
 
