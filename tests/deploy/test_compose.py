@@ -90,6 +90,17 @@ def test_every_service_is_watched_limited_and_restarted(services: dict[str, Any]
     assert "/readyz" in services["proxy"]["healthcheck"]["test"][-1]
 
 
+def test_checks_in_alpine_speak_as_busybox_does(services: dict[str, Any]) -> None:
+    """Its grep knows no long option: a check that used one would never pass, and nothing that waits for it start."""
+    checks = {
+        name: service["healthcheck"]["test"][-1]
+        for name, service in services.items()
+        if service["image"].endswith("-alpine")
+    }
+    assert {"postgres", "redis", "proxy"} == checks.keys()
+    assert not [name for name, check in checks.items() if re.search(r"\bgrep\b.*\s--\w", check)]
+
+
 def test_archives_are_unpacked_on_disk(services: dict[str, Any]) -> None:
     """They may be as large as the worker's memory, and in a container /tmp is memory."""
     worker = services["worker-cpu"]
