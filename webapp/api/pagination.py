@@ -1,5 +1,6 @@
 """Pages of a list that stay right while rows are added."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from django.utils.dateparse import parse_datetime
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView  # which itself imports the pagination of the settings
 
 LONGEST = 200  # characters of unknown names that are said again
+_WHOLE_NUMBER = re.compile("[1-9][0-9]{0,8}")
 
 
 class NewestFirst(CursorPagination):
@@ -27,7 +29,8 @@ class NewestFirst(CursorPagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: "APIView | None" = None) -> list[Any] | None:
         """The rows of a page.
 
-        Raises Problem `unknown_parameter`: what was meant to narrow a list, and does not, would pass for its answer.
+        Raises Problem `unknown_parameter` and `parameter_invalid`: what was meant to narrow a list, and does not,
+        would pass for its answer.
         """
         filterset = getattr(view, "filterset_class", None)
         filters = filterset.base_filters if filterset else ()
@@ -39,7 +42,17 @@ class NewestFirst(CursorPagination):
                 status=400,
                 allowed=allowed,
             )
+        for name, values in request.query_params.lists():
+            if len(values) > 1 or not values[0].strip():
+                raise _invalid(f"{name} has no value, or several. Give it one, or leave it out.")
         return super().paginate_queryset(queryset, request, view)
+
+    def get_page_size(self, request: Request) -> int:
+        """Rows of a page. Raises Problem `parameter_invalid`."""
+        wanted = request.query_params.get(self.page_size_query_param, str(self.page_size))
+        if not _WHOLE_NUMBER.fullmatch(wanted):
+            raise _invalid(f"{self.page_size_query_param} is a whole number from 1 to {self.max_page_size}.")
+        return min(int(wanted), self.max_page_size)
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         cursor = super().decode_cursor(request)
@@ -52,6 +65,10 @@ class AsSent(NewestFirst):
     """The same in the order of sending, as a manifest has it."""
 
     ordering = ("created_at", "pk")
+
+
+def _invalid(told: str) -> Problem:
+    return Problem("parameter_invalid", told, status=400)
 
 
 def _is_time(position: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.factories import EndpointFactory, ImageFactory
+from tests.factories import CaseResultFactory, EndpointFactory, ImageFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
 
 pytestmark = pytest.mark.django_db
@@ -59,3 +59,46 @@ def test_what_an_action_does_not_know_is_refused(clinic: Clinic) -> None:
         ("/webhooks", {"ulr": "x"}),
     ):
         assert problem(clinic.post(path, body), 400)["errors"][0]["code"] == "unknown_field"
+
+
+@pytest.mark.parametrize("value", ["", " ", "\t"])
+def test_what_says_nothing_does_not_widen_a_list(clinic: Clinic, value: str) -> None:
+    batch = clinic.create(case())["id"]
+    hook = EndpointFactory(organisation=clinic.organisation).pk
+    for path, filters in (
+        ("/batches", ["state", "source", "created_after", "created_before"]),
+        (f"/batches/{batch}/images", ["state"]),
+        ("/cases", ["batch", "case_id", "patient_id", "released", "advice", "top_class", "uncertainty_min"]),
+        (f"/webhooks/{hook}/deliveries", ["state", "type"]),
+    ):
+        for name in [*filters, "page_size", "cursor"]:
+            told = problem(clinic.get(path, **{name: value}), 400)
+            refused = {
+                "invalid": told.get("errors", [{}])[0].get("field"),
+                "parameter_invalid": told["detail"].split()[0],
+            }
+            assert refused[told["code"]] == name
+
+
+def test_of_two_values_neither_is_passed_over(clinic: Clinic) -> None:
+    told = problem(clinic.get("/cases", case_id=["A-1", "A-2"]), 400)
+    assert told["code"] == "parameter_invalid"
+
+
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "٣", "9" * 50])
+def test_a_size_of_page_that_is_none_is_refused(clinic: Clinic, value: str) -> None:
+    told = problem(clinic.get("/cases", page_size=value), 400)
+    assert (told["code"], told["detail"]) == ("parameter_invalid", "page_size is a whole number from 1 to 500.")
+
+
+@pytest.mark.parametrize(("value", "found"), [("true", 1), ("TRUE", 1), ("1", 1), ("false", 2), ("False", 2), ("0", 2)])
+def test_cases_are_narrowed_to_those_that_are_released(clinic: Clinic, value: str, found: int) -> None:
+    answered = [CaseResultFactory(case__batch__organisation=clinic.organisation).case for _ in range(3)]
+    good(clinic.post(f"/cases/{answered[0].pk}/release"))
+    assert len(good(clinic.get("/cases", released=value))["results"]) == found
+
+
+@pytest.mark.parametrize("value", ["yes", "2", "released", "null"])
+def test_neither_true_nor_false_is_refused(clinic: Clinic, value: str) -> None:
+    told = problem(clinic.get("/cases", released=value), 400)
+    assert (told["code"], told["errors"][0]["field"]) == ("invalid", "released")

@@ -1,9 +1,28 @@
 """What lists can be narrowed to."""
 
 import django_filters as filters
+from django import forms
 
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import ADVICE_CHOICES, DX_CHOICES
+
+
+class TrueOrFalse(forms.NullBooleanField):
+    """`true`, `false`, `1` or `0`, in any case of letters: anything else would narrow nothing."""
+
+    widget = forms.TextInput  # the value as it was sent
+
+    def to_python(self, value: str | None) -> bool | None:
+        found = super().to_python(value and value.strip().lower())
+        if value and found is None:
+            raise forms.ValidationError("Use true or false.", code="invalid")
+        return found
+
+
+class BooleanFilter(filters.BooleanFilter):  # type: ignore[misc]  # django-filter has no types
+    """Of what is so, or is not."""
+
+    field_class = TrueOrFalse
 
 
 class BatchFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
@@ -31,7 +50,7 @@ class CaseFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has 
     batch = filters.UUIDFilter(field_name="batch_id")
     case_id = filters.CharFilter(field_name="external_id", label="Your id of the case")
     patient_id = filters.CharFilter(field_name="patient__external_id", label="Your id of the patient")
-    released = filters.BooleanFilter(field_name="released_at", lookup_expr="isnull", exclude=True)
+    released = BooleanFilter(field_name="released_at", lookup_expr="isnull", exclude=True)
     advice = filters.ChoiceFilter(choices=ADVICE_CHOICES)
     top_class = filters.ChoiceFilter(choices=DX_CHOICES)
     uncertainty_min = filters.NumberFilter(field_name="uncertainty", lookup_expr="gte")
