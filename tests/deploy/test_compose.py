@@ -60,14 +60,50 @@ def test_the_gpu_worker_differs_by_its_device_alone(services: dict[str, Any]) ->
     assert gpu["environment"] == {**cpu["environment"], "INFERENCE_BATCH": "0"}  # how many it takes is found by trial
 
 
-def test_a_second_gpu_has_a_worker_of_its_own(tmp_path: Path) -> None:
+def with_a_second_gpu(folder: Path) -> dict[str, Any]:
     second = ("--file", "deploy/docker/second-gpu.yml")
-    result = config(tmp_path, filled_in(EXAMPLE), *second, "--profile", "*", "config")
+    result = config(folder, filled_in(EXAMPLE), *second, "--profile", "*", "config")
     assert result.returncode == 0, result.stderr
-    workers = {name: s for name, s in yaml.safe_load(result.stdout)["services"].items() if "inference-gpu" in name}
+    resolved: dict[str, Any] = yaml.safe_load(result.stdout)["services"]
+    return resolved
+
+
+def test_a_second_gpu_has_a_worker_of_its_own(tmp_path: Path) -> None:
+    workers = {name: service for name, service in with_a_second_gpu(tmp_path).items() if "inference-gpu" in name}
     taken = [worker["deploy"]["resources"]["reservations"]["devices"] for worker in workers.values()]
     assert [device["device_ids"] for [device] in taken] == [["0"], ["1"]]
     assert len({str(worker["command"]) for worker in workers.values()}) == 1
+
+
+def test_each_image_is_built_once_and_never_looked_for_elsewhere(tmp_path: Path) -> None:
+    """Compose builds all at once, and two that export one name meet as "already exists" on a machine without it."""
+    services = with_a_second_gpu(tmp_path)
+    built = sorted(service["image"] for service in services.values() if "build" in service)
+    assert built == ["lesionlens-gpu:latest", "lesionlens:latest"]
+    ours = [service for service in services.values() if service["image"] in built]
+    assert len(ours) == len(COMMANDS) + len({"migrate", "worker-inference-gpu", "worker-inference-gpu-1"})
+    assert {service.get("pull_policy") for service in ours} == {"never"}
+    # Whoever starts one service alone has its image built, because what it depends on is started with it.
+    assert "build" in services["migrate"]
+    assert all("migrate" in service["depends_on"] for service in ours if service is not services["migrate"])
+
+
+def test_it_starts_on_two_cores_and_its_models_take_more_where_told(tmp_path: Path) -> None:
+    """Docker starts no container that may take more cores than the machine has."""
+    unsaid = re.sub(r"^WORKER_CPUS=.*\n", "", filled_in(EXAMPLE), flags=re.MULTILINE)
+    assert unsaid != filled_in(EXAMPLE)
+    limits = []
+    for settings in (unsaid, f"{unsaid}WORKER_CPUS=16\n"):
+        resolved = yaml.safe_load(config(tmp_path, settings, "--profile", "*", "config").stdout)["services"]
+        limits.append({name: s["deploy"]["resources"]["limits"]["cpus"] for name, s in resolved.items()})
+    usual, more = limits
+    assert max(usual.values()) <= 2
+    assert {name for name in usual if usual[name] != more[name]} == {
+        "worker-inference",
+        "worker-inference-gpu",
+        "worker-training",
+    }
+    assert max(more.values()) == 16
 
 
 @pytest.mark.parametrize("secret", SECRETS)
