@@ -12,7 +12,7 @@ class TrueOrFalse(forms.NullBooleanField):
 
     widget = forms.TextInput  # the value as it was sent
 
-    def to_python(self, value: str | None) -> bool | None:
+    def to_python(self, value: str | None) -> bool | None:  # type: ignore[override]  # as its parent does
         found = super().to_python(value and value.strip().lower())
         if value and found is None:
             raise forms.ValidationError("Use true or false.", code="invalid")
