@@ -141,7 +141,12 @@ class ReleaseFactory(factory.django.DjangoModelFactory[ModelRelease]):
     bundle_sha256 = factory.LazyFunction(lambda: uuid.uuid4().hex * 2)
     code_version = "test"
     manifest = factory.LazyFunction(
-        lambda: {"thresholds": THRESHOLDS, "members": [{"name": "tiny", "weights": "tiny.npz"}], "metrics": {}}
+        lambda: {
+            "classes": list(CLASSES),
+            "thresholds": THRESHOLDS,
+            "members": [{"name": "tiny", "weights": "tiny.npz"}],
+            "metrics": {},
+        }
     )
 
     class Params:

@@ -108,6 +108,11 @@ class ModelRelease(models.Model):
         """The bundle's folder in object storage."""
         return f"bundles/{self.bundle_sha256}"
 
+    @property
+    def learns_from_labels(self) -> bool:
+        """Whether it tells apart the classes that annotators name, so that their labels can train it further."""
+        return bool(self.manifest["classes"] == list(CLASSES))
+
 
 class TrainingRun(Leased):
     """One retraining from a snapshot, starting at a parent release; one is active at a time."""

@@ -35,9 +35,13 @@ def accepted_labels() -> Labels:
 
 
 def retraining_is_due() -> bool:
-    """Whether enough labels were accepted since the last run, none is active, and there is a release to go on from."""
-    active = TrainingRun.objects.filter(state__in=[TrainingRun.State.QUEUED, TrainingRun.State.RUNNING])
-    if active.exists() or not ModelRelease.objects.filter(state=ModelRelease.State.ACTIVE).exists():
+    """Whether enough labels were accepted since the last run, none is active, and the active release can learn from
+    them.
+    """
+    if TrainingRun.objects.filter(state__in=[TrainingRun.State.QUEUED, TrainingRun.State.RUNNING]).exists():
+        return False
+    active = ModelRelease.objects.filter(state=ModelRelease.State.ACTIVE).first()
+    if active is None or not active.learns_from_labels:
         return False
     return bool(_new(_usable()).count() >= settings.RETRAIN_AFTER_LABELS)
 

@@ -29,11 +29,18 @@ def start_run(*, actor: Actor, epochs: int | None = None, members: Sequence[str]
 
     epochs, members: for how long and what to train; None takes RETRAIN_EPOCHS and RETRAIN_MEMBERS, and where those
     name none, the release's first member.
-    Raises Problem `no_active_release`, `training_active`, or `too_few_labels` with the images by split.
+    Raises Problem `no_active_release`, `other_classes` for one that does not answer with the seven classes of the
+    labels, `training_active`, or `too_few_labels` with the images by split.
     """
     parent = active_release()
     if parent is None:
         raise Problem("no_active_release", "No release is active, so there is nothing to train further.")
+    if not parent.learns_from_labels:
+        raise Problem(
+            "other_classes",
+            f"Labels name seven classes and {parent.name} tells {len(parent.manifest['classes'])} apart, so they "
+            "cannot train it further. Promote a release of the seven classes.",
+        )
     if TrainingRun.objects.filter(state__in=[State.QUEUED, State.RUNNING]).exists():
         raise _active_already()
     content = draw_up()

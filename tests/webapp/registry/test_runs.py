@@ -6,6 +6,7 @@ from threading import Barrier, Thread
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from pytest_django.fixtures import Settings
 
-from tests.factories import ConsensusFactory, ReleaseFactory, RunFactory, UserFactory
+from tests.factories import ConsensusFactory, MembershipFactory, ReleaseFactory, RunFactory, UserFactory
 from tests.webapp.registry.gates import gate
 from webapp.audit.services import SYSTEM, Actor
 from webapp.errors import Problem
@@ -106,6 +107,23 @@ def test_there_must_be_something_to_train_on_and_something_to_test_with() -> Non
     assert few.value.details["images"] == {"train": 1, "validation": 0, "test": 0}
     assert "1 labelled images to train on and 0 to test with" in few.value.message
     assert not TrainingRun.objects.exists()
+
+
+def test_labels_of_seven_classes_train_no_release_of_others(settings: Settings, client: Client) -> None:
+    settings.RETRAIN_AFTER_LABELS = 3
+    release = ReleaseFactory(active=True)
+    release.manifest["classes"] = ["BENIGN", "MALIGNANT"]
+    release.save()
+    labels()
+    with pytest.raises(Problem) as refused:
+        start_run(actor=SYSTEM)
+    assert refused.value.code == "other_classes"
+    assert f"{release.name} tells 2 apart" in refused.value.message
+    assert not retraining_is_due()
+    client.force_login(MembershipFactory(role="operator").user)
+    page = client.get("/models/runs/").content.decode()
+    assert f"{release.name} tells 2 apart" in page
+    assert "Start a run now" not in page
 
 
 def test_enough_new_labels_start_a_run_once(settings: Settings) -> None:
