@@ -1,0 +1,72 @@
+"""A body whose length is not said, at the web server that runs the site: as some clients send every JSON."""
+
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from django.db import connection
+
+from deploy.local.commands import COMMANDS
+from deploy.local.process import Process
+from deploy.local.redis import LOOPBACK, free_port
+from deploy.local.stack import ROOT
+from tests.factories import CaseResultFactory, api_key
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MEGABYTE = b" " * 1024**2
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """The address of the site's web process, on the database of the tests."""
+    port = free_port()
+    database = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{connection.settings_dict['NAME']}"
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database,
+        "SITE_URL": f"http://{LOOPBACK}:{port}",
+        "GUNICORN_CMD_ARGS": f"--bind {LOOPBACK}:{port}",
+    }
+    argv = [sys.executable, "-m", *shlex.split(COMMANDS["web"].line)]
+    web = Process("web", argv, log=tmp_path / "web.log", env=environment, cwd=ROOT)
+    web.start()
+    try:
+        with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as patient:  # until it listens
+            patient.get(f"http://{LOOPBACK}:{port}/healthz")
+        yield f"http://{LOOPBACK}:{port}"
+    finally:
+        web.stop()
+
+
+def test_a_body_in_chunks_is_read_whole_and_no_further_than_any_other(site: str) -> None:
+    key, secret = api_key()
+    case = CaseResultFactory(case__batch__organisation=key.organisation).case
+    headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    with httpx.Client(base_url=f"{site}/api/v1/", headers=headers, timeout=60) as api:
+        released = api.post(f"cases/{case.pk}/release", content=iter([b'{"note": ', b'"Please ', b'call us."}']))
+        assert (released.status_code, released.json()["review"]["note"]) == (200, "Please call us.")
+        made = api.post(
+            "batches?name=Monday", content=iter([b"images\n", b"a.jpg\n"]), headers={"Content-Type": "text/csv"}
+        )
+        assert (made.status_code, made.json()["name"], len(made.json()["images"])) == (201, "Monday", 1)
+
+        empty = api.post("batches", content=iter([b""]))
+        assert (empty.status_code, empty.json()["errors"][0]["code"]) == (422, "not_a_list")
+        large = api.post("batches", content=iter([MEGABYTE] * 33))
+        assert (large.status_code, large.json()["code"]) == (413, "body_too_large")
+        upload = httpx.put(made.json()["images"][0]["upload"]["url"], content=iter([b"x"]))
+        assert (upload.status_code, upload.json()["code"]) == (411, "length_required")
+
+
+def test_what_is_no_chunk_is_a_bad_request(site: str) -> None:
+    head = b"POST /api/v1/batches HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    port = int(site.rpartition(":")[2])
+    with socket.create_connection((LOOPBACK, port), timeout=20) as connected:
+        connected.sendall(head)
+        assert connected.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert httpx.get(f"{site}/healthz").is_success
