@@ -118,6 +118,13 @@ def run(argv: list[str], folder: Path) -> str:
     return done.stdout
 
 
+def refused(argv: list[str], folder: Path) -> str:
+    """What a program complains of. It must end badly, and have printed nothing that it did."""
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode != 0, done.stdout) == (True, ""), done.stdout
+    return done.stderr
+
+
 def check_results(folder: Path, printed: str) -> None:
     """The results of the document's batch: two cases answered, one refused for its broken file."""
     assert "The batch is completed_with_failures." in printed
@@ -188,6 +195,8 @@ def test_the_batch_of_the_document_with_curl(site: Site, busy: type[Busy], folde
     run_again(["bash", "-c", script], folder, site)
     check_requests(busy, site, folder.name)
     functions = with_values("\n".join([*written[:2], written[-1]]), busy.address, site.accounts["api_key"])
+    for wrong, told in (('""', "your id of the case"), ('" "', "parameter_invalid"), ("X-1", "There is no case X-1.")):
+        assert told in refused(["bash", "-c", f"{functions}\ndelete_photos {wrong}"], folder)
     check_deleted(site, run(["bash", "-c", f"{functions}\ndelete_photos A-1"], folder))
 
 
@@ -198,6 +207,8 @@ def test_the_batch_of_the_document_in_python(site: Site, busy: type[Busy], folde
     run_again([sys.executable, "client.py", "."], folder, site)
     check_requests(busy, site, folder.name)
     (folder / "delete_photos.py").write_text(deletion)
+    for wrong, told in (("", "delete_photos.py <your id"), (" ", "delete_photos.py <your id"), ("X-1", "no case X-1.")):
+        assert told in refused([sys.executable, "delete_photos.py", wrong], folder)
     check_deleted(site, run([sys.executable, "delete_photos.py", "A-1"], folder))
 
 
