@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 
-from webapp.cases.exports import NOTICE
+from webapp.pages.words import NOTICE
 
 DOORS = {
     "batches": "api:batch-list",

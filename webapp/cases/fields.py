@@ -1,4 +1,4 @@
-"""One field of a case, as clients write it: from JSON values or from the cells of a table to what is stored."""
+"""One field of a case: from JSON values or the cells of a table, as clients write it, to what is stored, and back."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,6 +17,7 @@ MAX_NOTES = 5000
 IMAGES = "images"
 MISSING = {"", "unknown", "nan", "na", "n/a", "none", "null"}
 SEXES = {"f": Case.Sex.FEMALE, "m": Case.Sex.MALE, "x": Case.Sex.OTHER}
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 CAPTURES = {"dermatoscopic": Case.Capture.DERMOSCOPIC, "dermoscopy": Case.Capture.DERMOSCOPIC}
 
 # Control characters, and halves of surrogate pairs: no name holds one, and the database takes neither NUL nor halves.
@@ -164,3 +165,8 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "patient_email": email,
     "patient_date_of_birth": birth_date,
 }
+
+
+def for_spreadsheet(written: str) -> str:
+    """A client's text as a cell of a table: quoted where a spreadsheet would take it for a formula."""
+    return f"'{written}" if written.startswith(FORMULA) else written

@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from webapp.cases.exports import FORMULA
-from webapp.cases.fields import IMAGES, READERS, FieldError, read_images
+from webapp.cases.fields import IMAGES, READERS, FieldError, for_spreadsheet, read_images
 from webapp.cases.services import CaseSpec
 from webapp.errors import Problem
 
@@ -80,8 +79,7 @@ def error_table(errors: Sequence[RowError]) -> str:
     writer = csv.writer(table)
     writer.writerow(["row", "field", "code", "message"])
     for error in errors:
-        quoted = f"'{error.field}" if error.field.startswith(FORMULA) else error.field
-        writer.writerow([error.row, quoted, error.code, error.message])
+        writer.writerow([error.row, for_spreadsheet(error.field), error.code, error.message])
     return table.getvalue()
 
 

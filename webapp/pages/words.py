@@ -1,9 +1,13 @@
-"""The words for states and advice: each with an icon and a colour, because colour alone tells some people nothing."""
+"""What every answer says of itself, and the words for states and advice.
+
+Each has an icon and a colour, because colour alone tells some people nothing.
+"""
 
 from dataclasses import dataclass
 
 from ml.advice import Advice
 
+NOTICE = "This supports a professional's decision and never replaces it. It is not a diagnosis."
 CLOSE, NEAR = 0.05, 0.15  # standard deviations of P(malignant): below these the models agree closely, differ somewhat
 
 

@@ -1,4 +1,4 @@
-"""Reports to take away: PDF for people, FHIR for their systems."""
+"""Results to take away: PDF and tables for people, FHIR for their systems."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from webapp.api.viewsets import M, ProviderViewSet
 from webapp.audit.services import record
 from webapp.cases.models import Batch, Case
 from webapp.inference.selectors import with_answers
-from webapp.reports import fhir
+from webapp.reports import exports, fhir
 from webapp.reports.batch_report import batch_report
 from webapp.reports.case_report import case_report
 from webapp.reports.typesetting import Document, as_pdf
@@ -45,10 +45,15 @@ class ReportViewSet(ProviderViewSet[M]):
         disposition = f'inline; filename="{self.kind}-{pk}.pdf"'
         return HttpResponse(as_pdf(document), content_type=PDF, headers={"Content-Disposition": disposition})
 
+    def _stream(
+        self, pk: str, form: str, pieces: Iterator[str], *, ending: str, content_type: str
+    ) -> StreamingHttpResponse:
+        self._taken(pk, form)
+        disposition = f'attachment; filename="{self.kind}-{pk}.{ending}"'
+        return StreamingHttpResponse(pieces, content_type=content_type, headers={"Content-Disposition": disposition})
+
     def _bundle(self, pk: str, pieces: Iterator[str]) -> StreamingHttpResponse:
-        self._taken(pk, "FHIR")
-        disposition = f'attachment; filename="{self.kind}-{pk}.fhir.json"'
-        return StreamingHttpResponse(pieces, content_type=FHIR_JSON, headers={"Content-Disposition": disposition})
+        return self._stream(pk, "FHIR", pieces, ending="fhir.json", content_type=FHIR_JSON)
 
 
 @extend_schema(tags=["cases"])
@@ -92,3 +97,21 @@ class BatchReportViewSet(ReportViewSet[Batch]):
     @action(detail=True)
     def fhir(self, request: Request, pk: str) -> HttpResponseBase:
         return self._bundle(pk, fhir.batch_bundle(self.get_object()))
+
+    @extend_schema(
+        operation_id="batches_results_csv",
+        summary="Results as CSV, one row a case",
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    @action(detail=True, url_path="results.csv")
+    def csv(self, request: Request, pk: str) -> HttpResponseBase:
+        rows = exports.as_csv(self.get_object())
+        return self._stream(pk, "CSV", rows, ending="csv", content_type="text/csv; charset=utf-8")
+
+    @extend_schema(
+        operation_id="batches_results_json", summary="Results as JSON, one object a case", responses=OpenApiTypes.OBJECT
+    )
+    @action(detail=True, url_path="results.json")
+    def json(self, request: Request, pk: str) -> HttpResponseBase:
+        rows = exports.as_json(self.get_object())
+        return self._stream(pk, "JSON", rows, ending="json", content_type="application/json")

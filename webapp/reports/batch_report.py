@@ -10,7 +10,7 @@ from webapp.cases.models import Batch, Case, Image
 from webapp.cases.selectors import MOST_URGENT_FIRST
 from webapp.inference.models import Job
 from webapp.pages.templatetags.lens import class_name, percent, points
-from webapp.pages.words import ADVICE, STATES
+from webapp.pages.words import ADVICE, NOTICE, STATES
 from webapp.reports import wording
 from webapp.reports.typesetting import Document
 
@@ -41,7 +41,7 @@ def batch_report(batch: Batch) -> Document:
         "title": title,
         "running": f"{title}, {batch.organisation.name}",
         "clinic": batch.organisation.name,
-        "notice": wording.NOTICE,
+        "notice": NOTICE,
         "made": f"Printed {wording.when(timezone.now())}.",
         "facts": list(_facts(batch)),
         "columns": COLUMNS,

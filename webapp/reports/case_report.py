@@ -16,7 +16,7 @@ from webapp.cases.pictures import heatmap_of
 from webapp.inference.models import Answer
 from webapp.inference.selectors import image_answer
 from webapp.pages.templatetags.lens import class_name, percent, points
-from webapp.pages.words import ADVICE, STATES
+from webapp.pages.words import ADVICE, NOTICE, STATES
 from webapp.patients.words import frequency
 from webapp.reports import wording
 from webapp.reports.typesetting import Document
@@ -32,7 +32,7 @@ def case_report(case: Case) -> Document:
         "title": f"Case {case.external_id}",
         "running": f"Case {case.external_id}, patient {case.patient.external_id}, {case.batch.organisation.name}",
         "clinic": case.batch.organisation.name,
-        "notice": wording.NOTICE,
+        "notice": NOTICE,
         "made": f"Printed {wording.when(timezone.now())}.",
         "facts": list(_facts(case)),
         "headline": wording.headline(case),

@@ -18,7 +18,7 @@ from django.utils.html import format_html, format_html_join
 from ml.classes import BINARY, DISPLAY_NAMES
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import NEWEST, CaseResult, Result
-from webapp.pages.words import ADVICE, uncertainty_in_words
+from webapp.pages.words import ADVICE, NOTICE, uncertainty_in_words
 from webapp.registry.models import ModelRelease
 from webapp.reports import wording
 
@@ -85,7 +85,7 @@ def _device(release: ModelRelease) -> Resource:
         "deviceName": [{"name": release.name, "type": "model-name"}],
         "type": {"text": "Neural networks that answer pictures of skin lesions"},
         "version": [{"value": release.code_version}],
-        "note": [{"text": wording.NOTICE}],
+        "note": [{"text": NOTICE}],
     }
 
 
@@ -100,7 +100,7 @@ def _observation(case: Case, result: CaseResult, device: str) -> Resource:
         "issued": _instant(result.created_at),
         "valueCodeableConcept": _concept(CLASSES, result.top_class, DISPLAY_NAMES[result.top_class]),
         "interpretation": [_advice(result)],
-        "note": [{"text": text} for text in (*wording.warnings(case), wording.NOTICE)],
+        "note": [{"text": text} for text in (*wording.warnings(case), NOTICE)],
         "device": {"reference": f"urn:uuid:{device}"},
         "component": [
             _component(P_MALIGNANT, result.malignant),
@@ -138,7 +138,7 @@ def _report(case: Case) -> Resource:
     report |= {
         "issued": _instant(result.created_at),
         "result": [{"reference": f"urn:uuid:{_id('observation', f'{case.pk} {result.release_id}')}"}],
-        "conclusion": f"{wording.headline(case)}. {conclusion} {wording.review(case)}. {wording.NOTICE}",
+        "conclusion": f"{wording.headline(case)}. {conclusion} {wording.review(case)}. {NOTICE}",
         "conclusionCode": [_advice(result)],
     }
     if case.reviewed_by:
@@ -162,7 +162,7 @@ def _about(case: Case) -> Resource:
 
 
 def _narrative(case: Case, conclusion: str) -> str:
-    said = [conclusion, f"{wording.review(case)}.", wording.NOTICE]
+    said = [conclusion, f"{wording.review(case)}.", NOTICE]
     paragraphs = format_html_join("", "<p>{}</p>", ([text] for text in said if text))
     return format_html(
         '<div xmlns="http://www.w3.org/1999/xhtml"><p><b>{}</b></p>{}</div>', wording.headline(case), paragraphs

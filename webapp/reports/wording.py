@@ -12,7 +12,6 @@ from webapp.inference.selectors import image_answer
 from webapp.pages.templatetags.lens import class_name, malignant_classes, percent, points
 from webapp.pages.words import ADVICE, STATES, uncertainty_in_words
 
-NOTICE = "This supports a professional's decision and never replaces it. It is not a diagnosis."
 NOT_REVIEWED = "Not yet reviewed by a clinician"
 LEARNT = "the model learnt from dermoscopic pictures, so rely less on its answer here."
 

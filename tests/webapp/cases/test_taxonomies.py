@@ -19,7 +19,6 @@ from tests.factories import (
 )
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
-from webapp.cases import exports
 from webapp.cases.models import Batch, Case
 from webapp.cases.services import submit_batch
 from webapp.inference.claim import claim_jobs
@@ -27,6 +26,7 @@ from webapp.inference.models import CaseResult
 from webapp.inference.services import Outcome, finish
 from webapp.labels.models import Consensus, Label
 from webapp.labels.selectors import compared_with_model
+from webapp.reports import exports
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

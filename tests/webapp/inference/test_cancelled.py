@@ -10,7 +10,6 @@ from tests.factories import BatchFactory, CaseFactory, ImageFactory, Organisatio
 from tests.webapp.inference.test_completion import answer_all, outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
-from webapp.cases.exports import as_json
 from webapp.cases.models import Case
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.inference.claim import claim_jobs
@@ -18,6 +17,7 @@ from webapp.inference.models import CaseResult
 from webapp.inference.selectors import progress
 from webapp.inference.services import finish
 from webapp.registry.models import ModelRelease
+from webapp.reports.exports import as_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,7 +17,6 @@ from tests.factories import (
 from tests.webapp.inference.test_completion import outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
-from webapp.cases import exports
 from webapp.cases.intake import override_quality
 from webapp.cases.models import UNANSWERED, Case, Image
 from webapp.cases.review import release_case
@@ -29,6 +28,7 @@ from webapp.inference.selectors import progress, with_answers
 from webapp.inference.services import finish
 from webapp.patients.selectors import current_result
 from webapp.registry.models import ModelRelease
+from webapp.reports import exports
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

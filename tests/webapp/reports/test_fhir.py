@@ -27,8 +27,8 @@ from tests.webapp.reports.scenes import answered, refused, reviewed
 from webapp.audit.models import Event
 from webapp.cases.models import Batch, Case
 from webapp.inference.models import CaseResult
+from webapp.pages.words import NOTICE
 from webapp.reports import fhir
-from webapp.reports.wording import NOTICE
 
 pytestmark = pytest.mark.django_db
 

@@ -1,10 +1,10 @@
-"""Batches: made from a manifest or an archive, submitted, watched, collected."""
+"""Batches: made from a manifest or an archive, submitted, watched."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
@@ -18,7 +18,7 @@ from webapp.api.pagination import AsSent
 from webapp.api.parsers import BoundedJSON, Table, is_table
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
-from webapp.cases import archives, exports, manifest, services
+from webapp.cases import archives, manifest, services
 from webapp.cases.api.answers import (
     ArchiveSerializer,
     AwaitedImageSerializer,
@@ -232,35 +232,6 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def forget_archive_parts(self, request: Request, pk: str) -> Response:
         give_up_parts(key=archives.key_of(self.get_object()))
         return Response(status=204)
-
-    @extend_schema(
-        operation_id="batches_results_csv",
-        summary="Results as CSV, one row a case",
-        responses={(200, "text/csv"): OpenApiTypes.STR},
-    )
-    @action(detail=True, url_path="results.csv")
-    def results_csv(self, request: Request, pk: str) -> HttpResponseBase:
-        return self._export(exports.as_csv, "csv", "text/csv; charset=utf-8")
-
-    @extend_schema(
-        operation_id="batches_results_json", summary="Results as JSON, one object a case", responses=OpenApiTypes.OBJECT
-    )
-    @action(detail=True, url_path="results.json")
-    def results_json(self, request: Request, pk: str) -> HttpResponseBase:
-        return self._export(exports.as_json, "json", "application/json")
-
-    def _export(self, rows: exports.Format, suffix: str, content_type: str) -> StreamingHttpResponse:
-        batch = self.get_object()
-        record(
-            actor=actor_of(self.request),
-            action="batch.results_exported",
-            object_id=batch.pk,
-            organisation=batch.organisation,
-        )
-        disposition = f'attachment; filename="results-{batch.pk}.{suffix}"'
-        return StreamingHttpResponse(
-            rows(batch), content_type=content_type, headers={"Content-Disposition": disposition}
-        )
 
 
 def _detail(batch: Batch) -> Mapping[str, Any]:

@@ -9,11 +9,11 @@ from rest_framework.reverse import reverse
 
 from ml.classes import DISPLAY_NAMES
 from webapp.cases.api.answers import REASON, DeletedAt
-from webapp.cases.exports import NOTICE
 from webapp.cases.models import Case, Image
 from webapp.inference.models import Answer, CaseResult, Result
 from webapp.inference.selectors import image_answer
 from webapp.notify.services import why_not_told
+from webapp.pages.words import NOTICE
 
 
 class ReleaseSerializer(serializers.Serializer[Any]):

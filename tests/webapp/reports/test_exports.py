@@ -7,8 +7,9 @@ import pytest
 from django.utils import timezone
 
 from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, PatientFactory
-from webapp.cases import exports
+from webapp.cases.fields import FORMULA
 from webapp.cases.models import Case
+from webapp.reports import exports
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +35,7 @@ def test_a_row_says_how_sure_the_answer_is_who_gave_it_and_whether_it_was_review
         assert rows[name]["release_sha256"] == result.release.bundle_sha256
 
 
-@pytest.mark.parametrize("start", list(exports.FORMULA))
+@pytest.mark.parametrize("start", list(FORMULA))
 def test_no_text_of_a_client_is_a_formula(start: str) -> None:
     evil = f'{start}HYPERLINK("https://evil.example";"click")'
     batch = BatchFactory(completed=True)
@@ -43,5 +44,5 @@ def test_no_text_of_a_client_is_a_formula(start: str) -> None:
     [row] = csv.DictReader(io.StringIO("".join(exports.as_csv(batch)), newline=""))
     for column in ("case_id", "patient_id", "lesion_id", "anatom_site"):
         assert row[column] == f"'{evil}", column
-    assert not any(cell.startswith(exports.FORMULA) for cell in row.values())
+    assert not any(cell.startswith(FORMULA) for cell in row.values())
     assert Case.objects.get().external_id == evil  # only the table is guarded

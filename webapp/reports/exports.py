@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -10,19 +10,17 @@ from django.db.models import Prefetch
 
 from ml.advice import Advice
 from ml.classes import EIGHT
+from webapp.cases.fields import for_spreadsheet
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import CaseResult
+from webapp.pages.words import NOTICE
 from webapp.registry.models import ModelRelease
 
-NOTICE = "Support for a professional's decision, not a diagnosis."
 CHUNK = 2000
 REFUSED = (Image.State.REJECTED, Image.State.EXPIRED)
 THRESHOLDS = (Advice.URGENT_REFERRAL, Advice.ROUTINE_REFERRAL)
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 CLASSES = EIGHT.codes  # the column of a class that an answer does not tell apart is empty
-
-Format = Callable[[Batch], Iterator[str]]
 
 COLUMNS = [
     "case_id",
@@ -123,8 +121,8 @@ class _Thresholds(dict[int, dict[str, float]]):
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
+    if isinstance(value, str):
+        return for_spreadsheet(value)
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
