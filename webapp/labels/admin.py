@@ -19,5 +19,5 @@ class LabelAdmin(ReadOnly):
 
 @admin.register(Consensus)
 class ConsensusAdmin(ReadOnly):
-    list_display = ["image_id", "dx", "differs", "created_at"]
-    list_filter = ["dx", "differs"]
+    list_display = ["image_id", "dx", "differs", "drawn", "created_at"]
+    list_filter = ["dx", "differs", "drawn"]

@@ -76,6 +76,9 @@ class Consensus(models.Model):
     dx = models.CharField(max_length=16, choices=LABEL_CHOICES)
     result = models.ForeignKey("inference.Result", models.SET_NULL, null=True, blank=True, related_name="+")
     differs = models.BooleanField(help_text="Whether this is a class, and the prediction's top class is another")
+    drawn = models.BooleanField(
+        default=False, help_text="Whether chance chose the image for its annotators, not the model's doubt"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

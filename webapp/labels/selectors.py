@@ -1,4 +1,4 @@
-"""Which images wait for an annotator, most informative first, and what has been said so far."""
+"""Which images wait for an annotator, most informative first and one in four by chance, and what was said so far."""
 
 import uuid
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ from webapp.labels.models import Consensus, Label
 
 ENOUGH = 2  # answers that settle an image when they agree
 MOST = 3  # answers that an image is ever given
+ONE_IN = 4  # images is drawn by chance: labels of the others say nothing of how often the model is right
+DRAWN_BELOW = uuid.UUID(int=2**128 // ONE_IN)  # an image's id is a random number already
 
 # Open: fewer answers (given, or on somebody's screen) than are needed. Two answers without a consensus are a
 # disagreement, which needs a third. Nobody is asked twice about the same bytes, in whichever batch they came.
@@ -46,8 +48,9 @@ WHERE image.organisation_id = %(organisation)s AND image.state = 'ready'
 {order}
 """
 LEFT = OPEN.format(columns="count(*)", joins="", order="")
-# Disagreements first; then where the model is least sure of its advice: P(malignant) near a threshold, members that
-# differ; then what the model has not seen, oldest first. An image with two results appears twice, which is no harm.
+# Disagreements first; then, when it is chance's turn, the images that it drew, in the order of their random ids,
+# whatever the model thinks of them; then where the model is least sure of its advice: P(malignant) near a threshold,
+# members that differ; then what the model has not seen, oldest first. One with two results appears twice, no harm.
 NEXT = OPEN.format(
     columns="image.id",
     joins="""
@@ -56,6 +59,8 @@ LEFT JOIN threshold ON threshold.id = result.release_id
 """,
     order="""
 ORDER BY coalesce(given.answers, 0) = 2 DESC,
+    (image.id < %(drawn_below)s) = %(chance)s DESC,
+    CASE WHEN image.id < %(drawn_below)s THEN image.id END,
     least(abs(result.malignant - threshold.urgent), abs(result.malignant - threshold.routine)) - result.uncertainty
         NULLS LAST,
     image.created_at, image.id
@@ -66,8 +71,15 @@ LIMIT %(limit)s
 
 def candidates(*, organisation: Organisation, annotator: User, limit: int) -> list[uuid.UUID]:
     """Images that may be shown to this annotator next, best first; another request may take them meanwhile."""
-    rows = _fetch(NEXT, organisation, annotator, limit=limit)
+    lately = Label.objects.filter(annotator=annotator).order_by("-pk").values_list("image_id", flat=True)[: ONE_IN - 1]
+    chance = not any(drawn(image_id) for image_id in lately)
+    rows = _fetch(NEXT, organisation, annotator, limit=limit, chance=chance, drawn_below=DRAWN_BELOW)
     return list(dict.fromkeys(row[0] for row in rows))
+
+
+def drawn(image_id: uuid.UUID) -> bool:
+    """Whether an image is one of those that chance shows to annotators."""
+    return image_id < DRAWN_BELOW
 
 
 def left_in_queue(*, organisation: Organisation, annotator: User) -> int:

@@ -17,6 +17,7 @@ from webapp.labels.selectors import (
     can_undo,
     candidates,
     differs,
+    drawn,
     needs_answers,
     newest_label,
     standing_result,
@@ -101,7 +102,7 @@ def _settle(image: Image) -> None:
     if votes < ENOUGH:
         return
     result = standing_result(image)
-    Consensus.objects.create(image=image, dx=dx, result=result, differs=differs(dx, result))
+    Consensus.objects.create(image=image, dx=dx, result=result, differs=differs(dx, result), drawn=drawn(image.pk))
     image.labels.filter(dx=dx).update(state=Label.State.ACCEPTED)
     image.labels.exclude(dx=dx).update(state=Label.State.SUPERSEDED)
     ring(Task.TRAIN)  # there may be enough of them now for a retraining

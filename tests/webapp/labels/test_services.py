@@ -1,5 +1,6 @@
 """Who is asked about which image, and what follows from the answers."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -37,7 +38,9 @@ def people(clinic: Organisation) -> list[User]:
 
 
 def image_of(clinic: Organisation, **fields: object) -> Image:
-    return ImageFactory(case=CaseFactory(batch__organisation=clinic), ready=True, **fields)
+    """An image that chance did not draw."""
+    case = CaseFactory(batch__organisation=clinic)
+    return ImageFactory(**{"case": case, "ready": True, "id": uuid.UUID(int=uuid.uuid4().int | 1 << 127), **fields})
 
 
 def shown(user: User) -> Image | None:
@@ -136,9 +139,8 @@ def test_the_same_bytes_are_not_asked_twice(clinic: Organisation, people: list[U
 
 
 def test_disagreements_come_first_then_doubt_then_the_oldest(clinic: Organisation, people: list[User]) -> None:
-    unseen_old, unseen_new = image_of(clinic), image_of(clinic)
+    unseen_old, unseen_new, sure, near, torn = (image_of(clinic) for _ in range(5))
     release = ReleaseFactory()  # refers at 0.5 and 0.1
-    sure, near, torn = image_of(clinic), image_of(clinic), image_of(clinic)
     for image, malignant, uncertainty in ((sure, 0.95, 0.01), (near, 0.48, 0.02), (torn, 0.7, 0.3)):
         ResultFactory(
             job=JobFactory(image=image, succeeded=True), release=release, malignant=malignant, uncertainty=uncertainty
@@ -151,6 +153,21 @@ def test_disagreements_come_first_then_doubt_then_the_oldest(clinic: Organisatio
         given = answer(people[2], "BKL")
         order.append(given.image)
     assert order == [unseen_new, torn, near, sure, unseen_old]
+
+
+def test_one_image_in_four_is_drawn_by_chance_whatever_the_model_thinks(
+    clinic: Organisation, people: list[User]
+) -> None:
+    release = ReleaseFactory()  # refers at 0.5 and 0.1
+    doubtful = [image_of(clinic) for _ in range(7)]
+    by_chance = [image_of(clinic, id=uuid.UUID(int=place << 120)) for place in (9, 3, 6)]
+    for image in (*doubtful, *by_chance):
+        malignant = 0.5 if image in doubtful else 0.99
+        ResultFactory(job=JobFactory(image=image, succeeded=True), release=release, malignant=malignant)
+    for user in people[:2]:
+        asked = [answer(user, "NV").image for _ in range(10)]
+        assert [asked.index(image) for image in by_chance] == [8, 0, 4]  # by their random ids
+    assert set(Consensus.objects.filter(drawn=True).values_list("image", flat=True)) == {one.pk for one in by_chance}
 
 
 def test_an_image_left_lying_goes_to_another(clinic: Organisation, people: list[User]) -> None:
