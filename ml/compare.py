@@ -1,7 +1,7 @@
 """Two bundles on the same images, none of which either has seen."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class Comparison:
             side: {"release": bundle.name, "bundle": bundle.hash}
             for side, bundle in (("first", self.first), ("second", self.second))
         }
-        return {**named, "dropped_seen": self.dropped_seen, **asdict(self.gate)}
+        return {**named, "dropped_seen": self.dropped_seen, **self.gate.as_dict()}
 
 
 def compare(

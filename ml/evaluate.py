@@ -1,7 +1,7 @@
 """A bundle on images that it has never seen."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from ml.data.examples import Examples
 from ml.ensemble import Ensemble
 from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME, Size
-from ml.metrics import Measured, Scored, measure
+from ml.measured import Measured, plain
+from ml.metrics import Scored, measure
 from ml.prepare import prepare
 
 
@@ -37,11 +38,7 @@ class Evaluation:
 
     def as_dict(self) -> dict[str, Any]:
         """For a manifest: plain numbers, None where a metric is not determined."""
-        metrics = {
-            name: {key: None if np.isnan(value) else round(value, 4) for key, value in vars(measured).items()}
-            for name, measured in self.metrics.items()
-        }
-        return {**vars(self), "metrics": metrics}
+        return dict(plain(asdict(self)))
 
 
 def unseen(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:

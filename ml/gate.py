@@ -6,11 +6,12 @@ to show that no more is lost, not merely fail to show that it is.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from ml.measured import Measured, plain
 from ml.metrics import DRAWS, METRICS, Metric, Scored, interval, lesion_weights
 
 MARGINS: Final = {"sensitivity": 0.05, "specificity": 0.10, "malignant_auc": 0.03}
@@ -26,16 +27,14 @@ never `passed`.
 
 @dataclass(frozen=True)
 class Row:
-    """One metric: both values, candidate minus active with its 95 % interval, and `passed`, `failed`, `inconclusive`
-    or `reported` (not part of the rule).
+    """One metric: both values, NaN where the images do not determine it, candidate minus active, and `passed`,
+    `failed`, `inconclusive` or `reported` (not part of the rule).
     """
 
     metric: str
-    active: float | None
-    candidate: float | None
-    difference: float | None
-    low: float | None
-    high: float | None
+    active: float
+    candidate: float
+    difference: Measured
     verdict: str
 
 
@@ -53,8 +52,20 @@ class Gate:
     rows: list[Row]
 
     def as_dict(self) -> dict[str, Any]:
-        """For `gate.json`, with the margins that were applied."""
-        return asdict(self)
+        """For `gate.json`: plain numbers, with the margins that were applied."""
+        rows = [
+            {
+                "metric": row.metric,
+                "active": plain(row.active),
+                "candidate": plain(row.candidate),
+                "difference": plain(row.difference.value),
+                "low": plain(row.difference.low),
+                "high": plain(row.difference.high),
+                "verdict": row.verdict,
+            }
+            for row in self.rows
+        ]
+        return {**vars(self), "rows": rows}
 
 
 def compare(
@@ -91,7 +102,7 @@ def compare(
         verdict = "failed"
         reason = " ".join(
             f"A loss of {row.metric} of more than {margins[row.metric]:.2f} cannot be ruled out "
-            f"(difference {row.difference:+.3f}, from {row.low:+.3f})."
+            f"(difference {row.difference.value:+.3f}, from {row.difference.low:+.3f})."
             for row in failed
         )
     else:
@@ -127,8 +138,4 @@ def _row(
         verdict = "inconclusive"
     else:
         verdict = "passed" if low >= -margin else "failed"
-    return Row(name, _number(before), _number(after), _number(after - before), _number(low), _number(high), verdict)
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 4)
+    return Row(name, before, after, Measured(after - before, low, high), verdict)

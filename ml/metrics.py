@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from ml.classes import SEVEN, Taxonomy
+from ml.measured import Measured
 
 DRAWS: Final = 1000
 BINS: Final = 15
@@ -68,15 +69,6 @@ class Scored:
         decisions = None if self.decisions is None else self.decisions[rows]
         kept = self.probabilities[rows], self.labels[rows], self.lesions[rows]
         return Scored(*kept, self.operating_point, self.taxonomy, decisions)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A metric's value and the ends of its 95 % interval; NaN where the images do not determine it."""
-
-    value: float
-    low: float
-    high: float
 
 
 Metric = Callable[[Scored, np.ndarray], float]

@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from ml import metrics
-from ml.metrics import DRAWS, Measured, Scored, interval
+from ml.measured import Measured
+from ml.metrics import DRAWS, Scored, interval
 
 ERRORS: Final = ("ece", "malignant_ece")
 

@@ -13,7 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from ml.metrics import DRAWS, Measured, Scored, measure_mean
+from ml.measured import Measured
+from ml.metrics import DRAWS, Scored, measure_mean
 
 COVERAGE: Final = 0.9
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ml.measured import UNDETERMINED, words
+
 METRICS: Final = {
     "malignant_auc": "AUC, malignant ({malignant}) against benign",
     "average_precision": "average precision, malignant",
@@ -17,7 +19,6 @@ METRICS: Final = {
     "malignant_ece": "expected calibration error of P(malignant), 15 bins of equal mass",
 }
 RIGHT: Final = "the same by chance alone, were every probability right"
-UNDETERMINED: Final = "not determined"
 ATTRIBUTES: Final = {
     "sex": "By sex",
     "age": "By age in years",
@@ -50,12 +51,12 @@ def render(numbers: Mapping[str, Any], plots: Sequence[str] = ()) -> str:
 
 
 def _main(numbers: Row) -> list[str]:
-    words = {"malignant": ", ".join(numbers["malignant"]), "classes": len(numbers["codes"])}
+    shown = {"malignant": ", ".join(numbers["malignant"]), "classes": len(numbers["codes"])}
     rows = []
     for name, label in METRICS.items():
-        rows.append((label.format(**words), _interval(numbers["metrics"][name])))
+        rows.append((label.format(**shown), words(numbers["metrics"][name])))
         if name in numbers["by_chance"]:
-            rows.append((RIGHT, _interval(numbers["by_chance"][name])))
+            rows.append((RIGHT, words(numbers["by_chance"][name])))
     text = (
         f"{numbers['images']} images of {numbers['lesions']} lesions ({numbers['malignant_lesions']} malignant) "
         f"that nothing was fitted to. The operating point is P(malignant) {numbers['operating_point']:.3f}, set on "
@@ -67,7 +68,7 @@ def _main(numbers: Row) -> list[str]:
 def _classes(numbers: Row) -> list[str]:
     names = ("sensitivity", "auc", "average_precision")
     rows = [
-        (row["code"], row["images"], row["lesions"], *(_interval(row["metrics"][name]) for name in names))
+        (row["code"], row["images"], row["lesions"], *(words(row["metrics"][name]) for name in names))
         for row in numbers["classes"]
     ]
     head = ("class", "images", "lesions", "sensitivity", "AUC", "average precision")
@@ -82,7 +83,7 @@ def _confusion(numbers: Row) -> list[str]:
 
 def _coverage(groups: Sequence[Row]) -> list[str]:
     rows = [
-        (row["group"], row["images"], row["lesions"], _interval(row["coverage"]), _interval(row["set_size"], 2))
+        (row["group"], row["images"], row["lesions"], words(row["coverage"]), words(row["set_size"], 2))
         for row in groups
     ]
     text = "Split-conformal sets, calibrated in each class so that they hold it for 90 % of its images."
@@ -97,9 +98,9 @@ def _changes(title: str, sentence: str, costs: Sequence[Row]) -> list[str]:
         (
             row["change"].replace("_", " "),
             _number(row["after"]["malignant_auc"]),
-            *(_interval(row["difference"][name], sign="+") for name in names),
-            _interval(row["moved"]),
-            _interval(row["switched"]),
+            *(words(row["difference"][name], sign="+") for name in names),
+            words(row["moved"]),
+            words(row["switched"]),
         )
         for row in costs
     ]
@@ -114,11 +115,11 @@ def _changes(title: str, sentence: str, costs: Sequence[Row]) -> list[str]:
 
 def _not_lesions(numbers: Row) -> list[str]:
     rows = [
-        (row["kind"].replace("_", " "), row["pictures"], _interval({**row, "value": row["share"]}))
+        (row["kind"].replace("_", " "), row["pictures"], words({**row, "value": row["share"]}))
         for row in numbers["not_lesions"]
     ]
     if numbers["lesions_flagged"]:
-        rows.append(("the test images, which are lesions", numbers["images"], _interval(numbers["lesions_flagged"])))
+        rows.append(("the test images, which are lesions", numbers["images"], words(numbers["lesions_flagged"])))
     text = (
         "Pictures drawn by code, and the share told as no lesion (Wilson intervals; of lesions, bootstrap). "
         "Bare skin is skin, and only lacks a lesion."
@@ -134,7 +135,7 @@ def _subgroups(title: str, groups: Sequence[Row], attribute: str) -> list[str]:
             row["images"],
             row["lesions"],
             row["malignant_lesions"],
-            *(_interval(row["metrics"][name]) for name in names),
+            *(words(row["metrics"][name]) for name in names),
         )
         for row in groups
         if row["attribute"] == attribute
@@ -145,7 +146,7 @@ def _subgroups(title: str, groups: Sequence[Row], attribute: str) -> list[str]:
 
 
 def _heat(numbers: Row) -> list[str]:
-    rows = [(whose, _interval(measured)) for whose, measured in numbers["heat"].items()]
+    rows = [(whose, words(measured)) for whose, measured in numbers["heat"].items()]
     text = (
         "The mean share of a heatmap's mass inside the lesion's mask. Most lesions lie in the middle, so that another"
         " picture's heatmap lies on them too; once pictures are moved towards a corner each, it no longer does."
@@ -159,14 +160,6 @@ def _section(title: str, text: str, head: Sequence[str], rows: Sequence[Sequence
         return []
     lines = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
     return [f"## {title}", "", text, "", f"| {' | '.join(head)} |", "|" + "---|" * len(head), *lines]
-
-
-def _interval(measured: Row, digits: int = 3, sign: str = "") -> str:
-    value, low, high = measured["value"], measured["low"], measured["high"]
-    if value is None:
-        return UNDETERMINED
-    form = f"{sign}.{digits}f"
-    return format(value, form) + ("" if low is None else f" ({low:{form}} to {high:{form}})")
 
 
 def _number(value: float | None) -> str:

@@ -17,9 +17,9 @@ from PIL import Image
 
 from ml.assess.conformal import COVERAGE, Coverage
 from ml.assess.subgroups import Subgroup
+from ml.measured import Measured
 from ml.metrics import (
     BINS,
-    Measured,
     Scored,
     average_precision,
     class_auc,

@@ -14,7 +14,8 @@ from ml.assess.conformal import Coverage
 from ml.assess.not_lesions import Rate
 from ml.assess.robustness import Cost
 from ml.assess.subgroups import Subgroup
-from ml.metrics import ALL_METRICS, DRAWS, Measured, Scored, class_metrics, confusion, measure, measure_mean
+from ml.measured import Measured, plain
+from ml.metrics import ALL_METRICS, DRAWS, Scored, class_metrics, confusion, measure, measure_mean
 
 FOREST: Final = "malignant_auc"
 
@@ -63,7 +64,7 @@ class Assessment:
         is not determined.
         """
         exact = {"quantiles": self.quantiles, "operating_point": self.operating_point}
-        return {**_plain(asdict(self)), **exact}
+        return {**plain(asdict(self), 6), **exact}
 
 
 def assess(
@@ -155,13 +156,3 @@ def _classes(scored: Scored, draws: int, seed: int) -> list[ClassRow]:
         measured = measure(scored, draws, seed, class_metrics(place))
         rows.append(ClassRow(code, int(inside.sum()), len(set(scored.lesions[inside])), measured))
     return rows
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float):
-        return None if np.isnan(value) else round(float(value), 6)
-    return value

@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from ml.metrics import DRAWS, METRICS, Measured, Scored, interval, lesion_weights, measure_mean
+from ml.measured import Measured
+from ml.metrics import DRAWS, METRICS, Scored, interval, lesion_weights, measure_mean
 
 COMPARED: Final = ("malignant_auc", "sensitivity", "specificity", "balanced_accuracy")
 

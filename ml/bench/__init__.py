@@ -19,6 +19,7 @@ from ml import convert, metrics
 from ml.bench.ways import BEFORE, FRAMES, IMAGES, LOGITS, RANGES, TASK, WHOLE
 from ml.bundle import Bundle
 from ml.gate import compare
+from ml.measured import plain
 from ml.metrics import Scored
 from ml.prepare import prepare
 
@@ -205,7 +206,7 @@ def _costs(bundle: Bundle, exact: np.ndarray, other: np.ndarray, truth: Truth) -
         return Scored(probabilities, truth.labels, truth.lesions, point, bundle.taxonomy, named)
 
     rows = compare(scored(exact), scored(other), metrics=COSTS).rows
-    return {row.metric: (row.difference, row.low, row.high) for row in rows}
+    return {row.metric: tuple(plain(vars(row.difference)).values()) for row in rows}
 
 
 def _processor() -> str:

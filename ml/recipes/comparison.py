@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ml.classes import Taxonomy
-from ml.metrics import Measured
+from ml.measured import Measured, plain
 from ml.recipes import measures
 from ml.recipes.fitting import Fitted
 from ml.recipes.sides import Sides
@@ -81,18 +81,10 @@ def facts(reported: Mapping[str, float], compared: AsAuthors | None, honest: Map
     """The same as plain numbers for the manifest."""
     return {
         "reported": dict(reported),
-        "as_authors": None if compared is None else _plain(asdict(compared)),
-        "by_lesion": {name: _plain(asdict(one)) for name, one in honest.items()},
+        "as_authors": None if compared is None else plain(asdict(compared)),
+        "by_lesion": {name: plain(asdict(one)) for name, one in honest.items()},
     }
 
 
 def _share(hits: np.ndarray) -> float:
     return float(hits.mean()) if len(hits) else float("nan")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, float):
-        return None if np.isnan(value) else round(value, 4)
-    return value

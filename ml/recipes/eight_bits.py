@@ -20,7 +20,8 @@ from ml.data.examples import Examples
 from ml.export import backends
 from ml.export.errors import ExportError
 from ml.imaging.preprocess import Size
-from ml.metrics import METRICS, Measured, Metric, Scored, balanced_accuracy, malignant_auc, measure
+from ml.measured import plain, words
+from ml.metrics import METRICS, Metric, Scored, balanced_accuracy, malignant_auc, measure
 from ml.progress import Progress
 from ml.quantisation import fake, folding, tflite
 from ml.quantisation.folding import Pixels
@@ -181,17 +182,13 @@ def _rows(parent: Scored, file: Scored, metrics: Mapping[str, Metric], draws: in
     """Each metric of the float network and of a file, both with their intervals, and the difference with its paired
     interval; None where the images do not determine it.
     """
-
-    def plain(one: Measured) -> dict[str, float | None]:
-        return {name: None if np.isnan(value) else round(value, 4) for name, value in vars(one).items()}
-
     before, after = (measure(scored, draws, metrics=metrics) for scored in (parent, file))
     return [
         {
             "metric": row.metric,
-            "float": plain(before[row.metric]),
-            "int8": plain(after[row.metric]),
-            "difference": {"value": row.difference, "low": row.low, "high": row.high},
+            "float": plain(vars(before[row.metric])),
+            "int8": plain(vars(after[row.metric])),
+            "difference": plain(vars(row.difference)),
         }
         for row in gate.compare(parent, file, metrics=metrics, draws=draws).rows
     ]
@@ -217,14 +214,8 @@ def _sentences(facts: Mapping[str, Any], member: Member, settings: Settings, ima
 def _told(rows: list[dict[str, Any]]) -> str:
     """Of the test side."""
     said = "; ".join(
-        f"{row['metric'].replace('_', ' ')} {_cell(row['int8'])}, float {_cell(row['float'])}, difference "
-        f"{_cell(row['difference'], '+')}"
+        f"{row['metric'].replace('_', ' ')} {words(row['int8'])}, float {words(row['float'])}, difference "
+        f"{words(row['difference'], sign='+')}"
         for row in rows
     )
     return f"On the test side, the most probable class named: {said}."
-
-
-def _cell(one: Mapping[str, float | None], sign: str = "") -> str:
-    if one["value"] is None or one["low"] is None or one["high"] is None:
-        return "not determined"
-    return f"{one['value']:{sign}.3f} ({one['low']:{sign}.3f} to {one['high']:{sign}.3f})"

@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 
+from ml.measured import Measured, words
 from ml.metrics import (
     DRAWS,
-    Measured,
     Metric,
     Scored,
     accuracy,
@@ -85,13 +85,9 @@ def table(reported: Mapping[str, float], columns: Mapping[str, Mapping[str, Meas
     for name, label in LABELS.items():
         authors = f"{reported[name]:.3f}" if name in reported else "–"
         lines.append(
-            f"| {label} | {authors} | " + " | ".join(_cell(column[name]) for column in columns.values()) + " |"
+            f"| {label} | {authors} | " + " | ".join(words(vars(column[name])) for column in columns.values()) + " |"
         )
     return lines
-
-
-def _cell(one: Measured) -> str:
-    return "not determined" if np.isnan(one.value) else f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
 
 
 def _counts(scored: Scored, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

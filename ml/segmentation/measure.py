@@ -11,7 +11,8 @@ import numpy as np
 
 from ml.evaluate import SeenError
 from ml.imaging.preprocess import VERSION
-from ml.metrics import DRAWS, Measured, interval, lesion_weights
+from ml.measured import Measured, plain
+from ml.metrics import DRAWS, interval, lesion_weights
 from ml.segmentation.masks import Outlined
 from ml.segmentation.segmenter import Segmenter, outline
 
@@ -55,16 +56,12 @@ def evaluate(segmenter: Segmenter, outlined: Outlined) -> dict[str, Any]:
     if not len(kept):
         raise SeenError(f"The segmenter has seen all {dropped} test images before, so they cannot measure it.")
     values = jaccards(segmenter.logits(kept.pixels), kept.masks)
-    metrics = {
-        name: {key: round(value, 4) for key, value in vars(measured).items()}
-        for name, measured in measure(values, kept.lesions).items()
-    }
     return {
         "frames": VERSION,
         "images": len(kept),
         "lesions": len(set(kept.lesions)),
         "dropped_seen": dropped,
-        "metrics": metrics,
+        "metrics": plain({name: vars(measured) for name, measured in measure(values, kept.lesions).items()}),
     }
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from ml import evaluate, gate, stack
 from ml.data.examples import Examples
-from ml.metrics import Measured, Metric, Scored, malignant_auc, measure
+from ml.measured import words
+from ml.metrics import Metric, Scored, malignant_auc, measure
 from ml.recipes import fitting, measures
 from ml.recipes.fitting import Fitted
 from ml.recipes.recipe import Lesson, Made
@@ -82,13 +83,10 @@ def told(scored: Mapping[str, Scored], draws: int) -> list[str]:
     ]
     for name, one in scored.items():
         values = measure(one, draws, metrics=METRICS)
-        lines.append(f"{name}: " + ", ".join(f"{LABELS[key]} {_told(value)}" for key, value in values.items()) + ".")
+        found = [f"{LABELS[key]} {words(vars(value))}" for key, value in values.items()]
+        lines.append(f"{name}: {', '.join(found)}.")
     for name in (TEACHER, STUDENT):
         rows = gate.compare(first, scored[name], draws=draws, metrics=METRICS).rows
-        found = [f"{LABELS[row.metric]} {row.difference:+.3f} ({row.low:+.3f} to {row.high:+.3f})" for row in rows]
+        found = [f"{LABELS[row.metric]} {words(vars(row.difference), sign='+')}" for row in rows]
         lines.append(f"{name} minus {IMAGE}, paired by lesion: {', '.join(found)}.")
     return lines
-
-
-def _told(one: Measured) -> str:
-    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"

@@ -232,3 +232,13 @@ def test_the_worth_of_metadata_is_told_with_its_sign() -> None:
     assert "200 test images (100 malignant)" in lines[0]
     assert lines[-2].startswith("teacher, image and metadata minus image alone, paired by lesion: malignant AUC +0.")
     assert lines[-1].startswith("student minus image alone, paired by lesion: malignant AUC -0.")
+
+
+def test_images_that_do_not_determine_the_worth_of_metadata_end_no_training() -> None:
+    """A test side without a malignant lesion, as a small one may be."""
+    benign = Scored(np.full((9, 2), 0.5), np.zeros(9, int), np.arange(9).astype(str), 0.5, BINARY)
+    names = (benefit.METADATA, benefit.IMAGE, benefit.TEACHER, benefit.STUDENT)
+    lines = benefit.told(dict.fromkeys(names, benign), 20)
+    undetermined = "malignant AUC not determined, pAUC above 80 % sensitivity not determined."
+    assert lines[1:5] == [f"{name}: {undetermined}" for name in names]
+    assert lines[-1] == f"student minus image alone, paired by lesion: {undetermined}"

@@ -1,0 +1,40 @@
+"""A measured value, as numbers for a file and in words for a page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+UNDETERMINED: Final = "not determined"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric's value and the ends of its 95 % interval; NaN where the images do not determine it."""
+
+    value: float
+    low: float
+    high: float
+
+
+def plain(value: Any, digits: int = 4) -> Any:
+    """What `asdict` gives, for JSON: floats are rounded, and None where they are NaN."""
+    if isinstance(value, dict):
+        return {key: plain(inner, digits) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner, digits) for inner in value]
+    if isinstance(value, float):
+        return None if np.isnan(value) else round(float(value), digits)
+    return value
+
+
+def words(measured: Mapping[str, float | None], digits: int = 3, sign: str = "") -> str:
+    """A Measured's `vars`, or what `plain` makes of them, as `0.912 (0.871 to 0.950)`, and without the interval where
+    that is not determined; `sign` is "+" for a difference.
+    """
+    value, low, high = (np.array(measured[name], float) for name in ("value", "low", "high"))  # None becomes NaN
+    if np.isnan(value):
+        return UNDETERMINED
+    form = f"{sign}.{digits}f"
+    return f"{value:{form}}" + ("" if np.isnan(low) else f" ({low:{form}} to {high:{form}})")
