@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +32,7 @@ ARCHIVES = "archives/"
 PARTS = "parts/"
 INCOMING = "incoming/"
 BROKEN_OFF_SECONDS = 3600
+PIECE = 1024**2  # bytes
 ASKED_AT_ONCE = 8
 HURRY: dict[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 1}}
 
@@ -51,19 +52,28 @@ def read(key: str, *, limit: int | None = None) -> bytes:
     if not settings.STORAGE_BUCKET:
         with default_storage.open(key, "rb") as file:
             return bytes(file.read(-1 if limit is None else limit))
-    try:  # the storage's own way asks the server four times
-        with s3().get_object(Bucket=settings.STORAGE_BUCKET, Key=key)["Body"] as body:
-            return bytes(body.read(limit))
+    with closing(_body(key)) as body:
+        return bytes(body.read(limit))
+
+
+def pieces(key: str) -> Iterator[bytes]:
+    """The object's bytes, PIECE of them at a time. Raises FileNotFoundError when there is none."""
+    if not settings.STORAGE_BUCKET:
+        with default_storage.open(key, "rb") as stored:
+            yield from stored.chunks(PIECE)
+    else:
+        with closing(_body(key)) as body:
+            yield from body.iter_chunks(PIECE)
+
+
+def _body(key: str) -> Any:
+    """The object on the S3 server, to be read: the storage's own way asks four times, and takes all into memory."""
+    try:
+        return s3().get_object(Bucket=settings.STORAGE_BUCKET, Key=key)["Body"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchKey":
             raise FileNotFoundError(key) from error
         raise
-
-
-def pieces(key: str) -> Iterator[bytes]:
-    """The object's bytes, a piece at a time. Raises FileNotFoundError when there is none."""
-    with default_storage.open(key, "rb") as stored:
-        yield from stored.chunks()
 
 
 def write(key: str, data: bytes) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import BinaryIO, cast
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -80,6 +81,8 @@ class _Unpacking:
         """Unpack the archive by way of `file`, since a ZIP is read from its end. Raises what `expand` answers."""
         for piece in storage.pieces(self.archive.key):
             file.write(piece)
+            if file.tell() > settings.IMPORT_MAX_BYTES:  # another was sent to the same URL, after this was measured
+                raise ArchiveRefused("archive_too_large")
             self._hold()
         with ZipArchive(file) as opened:
             if not self.archive.listed and opened.manifest() is None:

@@ -1,7 +1,9 @@
 """The same flow with a real S3 server: clients send to it directly, and it refuses what was not signed."""
 
+import tracemalloc
 import uuid
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -10,7 +12,8 @@ from deploy.local.ceph import S3Server
 from tests.ml.imaging.samples import encode, skin_photo
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.cases.test_archives import expand_next, zipped
-from webapp import storage
+from webapp import leases, storage
+from webapp.cases import unpacking
 from webapp.cases.models import Image, PartedUpload
 from workers.intake import inspect_waiting
 
@@ -90,6 +93,49 @@ def test_an_archive_goes_through_the_server() -> None:
     assert (archive.state, archive.report) == ("expanded", [])
     assert [storage.size(image.upload_key) for image in Image.objects.all()] == [100_000] * 5
     assert storage.size(archive.key) is None
+
+
+def test_a_large_archive_is_read_in_pieces_and_held_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = Clinic()
+    batch = good(clinic.post("/batches", {"archive": True}), 201)
+    assert put(batch["archive_upload"], zipped({"1.jpg": bytes(48 * 1024**2)})) == 200
+    good(clinic.post(f"/batches/{batch['id']}/archive/complete"), 202)
+    held = mock.Mock(wraps=leases.extend)
+    monkeypatch.setattr(unpacking, "HOLD_SECONDS", 0.0)
+    monkeypatch.setattr(unpacking, "extend", held)
+
+    tracemalloc.start()
+    try:
+        archive = expand_next()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert (archive.state, [line["code"] for line in archive.report]) == ("expanded", ["too_large_bytes"])
+    assert most < 32 * 1024**2  # of which 25 MiB are one file of it, as large as a photo may be
+    assert held.call_count >= 48
+
+
+def test_an_archive_that_grew_after_it_was_measured_is_refused(settings: Any) -> None:
+    clinic = Clinic()
+    batch = good(clinic.post("/batches", {"archive": True}), 201)
+    assert put(batch["archive_upload"], zipped({"1.jpg": b"x"})) == 200
+    good(clinic.post(f"/batches/{batch['id']}/archive/complete"), 202)
+    settings.IMPORT_MAX_BYTES = 1_000_000
+    assert put(batch["archive_upload"], zipped({"1.jpg": bytes(1_000_000)})) == 200
+    archive = expand_next()
+    assert (archive.state, archive.reason) == ("refused", "archive_too_large")
+    assert storage.size(archive.key) is None
+
+
+def test_an_archive_that_is_gone_says_so() -> None:
+    clinic = Clinic()
+    batch = good(clinic.post("/batches", {"archive": True}), 201)
+    assert put(batch["archive_upload"], zipped({"1.jpg": b"x"})) == 200
+    good(clinic.post(f"/batches/{batch['id']}/archive/complete"), 202)
+    storage.delete(f"archives/{batch['id']}.zip")
+    archive = expand_next()
+    assert (archive.state, archive.reason) == ("refused", "upload_missing")
 
 
 def test_a_large_file_comes_in_parts_and_goes_on_after_a_break(s3_server: S3Server, settings: Any) -> None:
