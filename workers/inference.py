@@ -32,7 +32,7 @@ from ml.runtime import Prediction, Runtime
 from webapp import storage
 from webapp.cases.models import NOT_A_LESION, Priority
 from webapp.inference.claim import claim_jobs, somebody_waits
-from webapp.inference.models import Job
+from webapp.inference.models import BLAMELESS, Job
 from webapp.inference.services import End, Outcome, finish, heartbeat, say_goodbye
 from webapp.leases import extend
 from webapp.queue import QUEUES, Task, ring_now
@@ -72,6 +72,11 @@ class Batch:
     runtime: Runtime
     reading: Reading
     claimed: float  # by the monotonic clock
+
+    @property
+    def suspect(self) -> bool:
+        """Whether this is the one job that workers died of, perhaps."""
+        return any(job.attempt > BLAMELESS for job, _ in self.reading)
 
 
 _size = BatchSize(settings.INFERENCE_BATCH)
@@ -147,26 +152,32 @@ def drain() -> None:
     """Answer queued images until none is left.
 
     While the model works on the last of what is leased, the next is claimed and read; while it goes on with that, the
-    results are written: all at once, but for those that somebody waits for.
+    results are written: all at once, but for those that somebody waits for. A suspect is claimed once all else is
+    written, and nothing beside it, so that it takes nobody with it.
     """
     stop_at = time.monotonic() + RUN_SECONDS
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers, _database() as database:
-        ahead = _claim(readers, load_active())
-        while ahead is not None:
-            batch, reading = ahead, ahead.reading
+
+        def claim(*, suspects: bool) -> "Future[Batch | None]":
+            loaded = load_active() if time.monotonic() < stop_at else None
+            return database.submit(_claim, readers, loaded, suspects=suspects)
+
+        batch = claim(suspects=True).result()
+        while batch is not None:
+            reading, ahead = batch.reading, None
             ends: list[tuple[Job, End]] = []
             while reading:
-                _answer_people(batch)
+                if not batch.suspect:
+                    _answer_people(batch)
                 take = _size.to_take()
                 now, reading = reading[:take], reading[take:]
-                if not reading:
-                    loaded = load_active() if time.monotonic() < stop_at else None
-                    following = database.submit(_claim, readers, loaded)
+                if not (reading or batch.suspect):
+                    ahead = claim(suspects=False)
                 ends += _answer(batch, now)
                 if not reading or _of_people(now):
                     database.submit(_write, batch, ends)
                     ends = []
-            ahead = following.result()
+            batch = (ahead and ahead.result()) or claim(suspects=True).result()
     if time.monotonic() >= stop_at:
         ring_now(Task.DRAIN)
 
@@ -181,13 +192,13 @@ def _database() -> Iterator[ThreadPoolExecutor]:
             thread.submit(connections.close_all)  # those of the thread; `connection.close` would be this one's
 
 
-def _claim(readers: ThreadPoolExecutor, loaded: tuple[ModelRelease, Runtime] | None) -> Batch | None:
+def _claim(readers: ThreadPoolExecutor, loaded: tuple[ModelRelease, Runtime] | None, *, suspects: bool) -> Batch | None:
     """Lease the next jobs and start reading their images; None when nothing waits or nothing is loaded."""
     if loaded is None:
         return None
     release, runtime = loaded
     limit = LEASED * _size.images
-    token, jobs = claim_jobs(limit=limit)
+    token, jobs = claim_jobs(limit=limit, suspects=suspects)
     if not jobs:
         return None
     if len(jobs) == limit:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import structlog
+from django.conf import settings
 from django.db import IntegrityError, connection
+from django.utils import timezone
 
 from ml.advice import Advice
 from ml.classes import CLASSES, DISPLAY_NAMES
@@ -25,7 +27,7 @@ from webapp.cases.models import Batch, Image, Priority
 from webapp.cases.services import submit_batch
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job, Result
-from webapp.inference.services import End, finish
+from webapp.inference.services import End, finish, sweep_jobs
 from webapp.registry.models import ModelRelease
 from workers import inference
 from workers.predicting import BatchSize
@@ -216,6 +218,60 @@ def test_a_lease_is_extended_whenever_the_model_goes_on_with_it(
     inference.drain()
     assert len(until) == len(set(until)) == 3
     assert until == sorted(until, key=str)
+
+
+class WorkerKilled(BaseException):
+    """The process ends here: nothing that follows is done."""
+
+
+def test_an_image_that_kills_its_workers_takes_no_other_suspect_with_it(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitted(False, True)
+    Job.objects.update(attempt=2)
+    predict = Model.predict
+
+    def die(self: Model, batch: Sequence[np.ndarray]) -> list[Prediction]:
+        if not all(pixels[0] for pixels in batch):
+            raise WorkerKilled
+        return predict(self, batch)
+
+    monkeypatch.setattr(Model, "predict", die)
+    for _ in range(settings.MAX_ATTEMPTS - 2):
+        with pytest.raises(WorkerKilled):
+            inference.drain()
+        Job.objects.filter(state=Job.State.RUNNING).update(lease_until=timezone.now())
+        sweep_jobs()
+    inference.drain()
+
+    assert list(Job.objects.order_by("image__filename").values_list("state", "reason", "attempt")) == [
+        ("failed", "attempts_spent", 5), ("succeeded", "", 3)
+    ]  # fmt: skip
+
+
+def test_a_suspect_is_at_a_worker_that_holds_nothing_else(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[list[int]] = []
+    predict = Model.predict
+
+    def look(self: Model, batch: Sequence[np.ndarray]) -> list[Prediction]:
+        if not held:
+            submitted(True, True)
+            submitted(True, True, priority=Priority.INTERACTIVE)
+            Job.objects.filter(attempt=0, image__filename="0.jpg").update(attempt=2)
+        held.append(sorted(Job.objects.filter(state=Job.State.RUNNING).values_list("attempt", flat=True)))
+        return predict(self, batch)
+
+    monkeypatch.setattr(Model, "predict", look)
+    monkeypatch.setattr(inference, "_size", BatchSize(1))
+    monkeypatch.setattr(inference, "LEASED", 1)
+    submitted(*[True] * 3)
+    inference.drain()
+
+    assert held.count([3]) == 2
+    assert [3 in attempts for attempts in held].count(True) == 2
+    assert Result.objects.count() == 7
 
 
 def test_a_drain_leaves_no_connection_behind(release: ModelRelease) -> None:

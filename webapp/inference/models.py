@@ -12,7 +12,8 @@ DX_CHOICES = [(code, code) for code in DISPLAY_NAMES]
 NEWEST = ("-created_at", "-pk")  # what was answered last is what holds, also after a rollback to an older release
 ADVICE_CHOICES = [(advice.value, advice.name.replace("_", " ").capitalize()) for advice in Advice]
 
-SUSPECT = Q(state="queued", attempt__gte=2)
+BLAMELESS = 2  # attempts that may fail before the image itself is suspected
+SUSPECT = Q(state="queued", attempt__gte=BLAMELESS)
 """Jobs whose workers died twice, with all that they had leased: any one of these may be the reason."""
 
 
