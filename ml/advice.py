@@ -49,7 +49,10 @@ def combine(
     probabilities: Sequence[Mapping[str, float]], uncertainties: Sequence[float], thresholds: Thresholds
 ) -> CaseAnswer:
     """The answer for a case from those for its images, in one order: mean probabilities, and the advice that their
-    P(malignant) gives.
+    P(malignant) gives; never `self_monitor` where one image alone would be referred.
+
+    The thresholds are set on single images, so the sensitivity that they keep holds for a case only if a picture that
+    reaches them is not outvoted by others: by a mean of 0.20, 0.01 and 0.01 it would be.
 
     The uncertainty is a standard deviation by the law of total variance: the images' mean variance (their errors are
     not independent, so it does not shrink with their number) plus the variance between the images.
@@ -66,6 +69,9 @@ def combine(
         probabilities = [dict(zip(BINARY.codes, (1 - share, share), strict=True)) for share in malignants]
     mean = {code: math.fsum(image[code] for image in probabilities) / count for code in probabilities[0]}
     malignant = math.fsum(malignants) / count
+    advice = advise(malignant, thresholds)
+    if advice is Advice.SELF_MONITOR and advise(max(malignants), thresholds) is not advice:
+        advice = Advice.ROUTINE_REFERRAL
     within = math.fsum(value**2 for value in uncertainties) / count
     between = math.fsum((share - malignant) ** 2 for share in malignants) / count
     return CaseAnswer(
@@ -73,5 +79,5 @@ def combine(
         top_class=max(mean, key=mean.__getitem__),
         malignant=malignant,
         uncertainty=math.sqrt(within + between),
-        advice=advise(malignant, thresholds),
+        advice=advice,
     )

@@ -39,6 +39,19 @@ def test_a_case_is_the_mean_of_its_images() -> None:
     assert math.fsum(case.probabilities.values()) == pytest.approx(1)
 
 
+@pytest.mark.parametrize(
+    ("images", "advice"),
+    [
+        ([0.2, 0.01, 0.01], Advice.ROUTINE_REFERRAL),  # their mean, 0.073, is below the threshold
+        ([0.9, 0.0, 0.0, 0.0], Advice.ROUTINE_REFERRAL),  # one image makes a case no more urgent than their mean
+        ([0.9, 0.9, 0.0], Advice.URGENT_REFERRAL),
+        ([0.09, 0.09], Advice.SELF_MONITOR),
+    ],
+)
+def test_a_picture_that_alone_would_be_referred_is_not_outvoted(images: list[float], advice: Advice) -> None:
+    assert combine([answer(share) for share in images], [0.0] * len(images), THRESHOLDS).advice is advice
+
+
 def test_the_uncertainty_of_a_case_is_that_of_its_images_and_that_between_them() -> None:
     """Variances add up, and the images' own do not shrink with their number."""
     assert combine([answer(0.4)] * 3, [0.1, 0.3, 0.5], THRESHOLDS).uncertainty == pytest.approx(math.sqrt(0.35 / 3))
@@ -79,7 +92,9 @@ def test_images_of_different_taxonomies_are_malignant_or_benign_together(
     assert case.probabilities["MALIGNANT"] == pytest.approx(case.malignant)
     assert math.fsum(case.probabilities.values()) == pytest.approx(1)
     assert case.uncertainty == pytest.approx(abs(first - second) / 2, abs=1e-7)
-    assert case.advice is advise(case.malignant, THRESHOLDS)
+    alone = [advise(malignant, THRESHOLDS) for malignant in (first, second)]
+    referred = any(advice is not Advice.SELF_MONITOR for advice in alone)
+    assert (case.advice is not Advice.SELF_MONITOR) == referred
 
 
 def test_without_an_image_there_is_no_answer() -> None:
