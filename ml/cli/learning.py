@@ -30,7 +30,8 @@ Example:
 
 RETRAIN: Final = """
 Writes a candidate bundle and gate.json, which says by a paired bootstrap over the lesions of the test split whether
-the candidate may replace the active bundle.
+the candidate may replace the active bundle. In the snapshot, `drawn` is yes where chance chose the image, and no where
+something else did, such as a model's doubt.
 
 Example:
   python -m ml retrain --bundle ml/bundles/20261121-release-4 --snapshot labels.csv --images photos --output next
@@ -57,7 +58,7 @@ def add_commands(commands: "Commands[Any]") -> None:
     text = "Fine-tune members of a bundle on new labels and compare by the gate."
     retrain = command(commands, "retrain", _retrain, text, RETRAIN)
     path(retrain, "--bundle", "the active bundle")
-    path(retrain, "--snapshot", "CSV with image_id, lesion_id, patient_id, dx, split, sha256")
+    path(retrain, "--snapshot", "CSV with image_id, lesion_id, patient_id, dx, split, sha256, drawn")
     path(retrain, "--images", "folder with <image_id>.jpg")
     path(retrain, "--output", "receives bundle/ and gate.json")
     cache(retrain)

@@ -2,6 +2,7 @@
 before.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -13,15 +14,16 @@ from ml.data.images import ImageStore
 from ml.data.splits import groups
 from ml.data.table import SPLITS, Dataset, build
 
-COLUMNS: Final = ("image_id", "lesion_id", "patient_id", "dx", "split", "sha256")
+COLUMNS: Final = ("image_id", "lesion_id", "patient_id", "dx", "split", "sha256", "drawn")
 
 
 def read(path: Path, images: Path) -> Dataset:
     """Reads `snapshot.csv` with COLUMNS and its images at `<images>/<image_id>.jpg`; `sha256` is that of the file as
-    it was sent in, for tracing.
+    it was sent in, for tracing. `drawn` is `yes` where chance chose the image from all that there were, `no` where
+    something else did, such as a model's doubt; the table has it as a bool, beside its schema.
 
     A snapshot is complete and consistent, or it is refused. Raises DataError: `missing_columns`, `unknown_class`,
-    `unknown_split`, `leaking_split` (a lesion or patient on two sides), `missing_images`, `no_images`.
+    `unknown_split`, `unknown_drawn`, `leaking_split` (a lesion or patient on two sides), `missing_images`, `no_images`.
     """
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     if missing := sorted(set(COLUMNS) - set(frame.columns)):
@@ -34,6 +36,8 @@ def read(path: Path, images: Path) -> Dataset:
         raise DataError(
             "unknown_split", f"{path.name} has the splits {', '.join(unknown)}; known are {', '.join(SPLITS)}."
         )
+    if unknown := sorted(set(frame["drawn"]) - {"yes", "no"}):
+        raise DataError("unknown_drawn", f"{path.name} has {', '.join(unknown)} as `drawn`; known are yes and no.")
     leaking = int((frame["split"].groupby(groups(frame)).nunique() > 1).sum())
     if leaking:
         raise DataError("leaking_split", f"{leaking} lesions or patients of {path.name} are in more than one split.")
@@ -43,4 +47,6 @@ def read(path: Path, images: Path) -> Dataset:
         raise DataError(
             "missing_images", f"{len(absent)} images of {path.name} are not in {images}, {min(absent)} for one."
         )
-    return build(frame, store, SEVEN)
+    dataset = build(frame, store, SEVEN)
+    drawn = dataset.table["image_id"].isin(frame["image_id"][frame["drawn"] == "yes"])
+    return replace(dataset, table=dataset.table.assign(drawn=drawn))

@@ -165,6 +165,7 @@ def snapshot_of(folder: Path, **changes: list[str]) -> Path:
             "dx": ["MEL", "NV", "BCC"],
             "split": ["train", "validation", "test"],
             "sha256": ["0" * 64] * 3,
+            "drawn": ["no", "yes", "no"],
         }
     ).assign(**changes)
     path = folder / "snapshot.csv"
@@ -175,6 +176,7 @@ def snapshot_of(folder: Path, **changes: list[str]) -> Path:
 def test_a_snapshot_keeps_the_splits_it_came_with(tmp_path: Path) -> None:
     dataset = snapshot.read(snapshot_of(tmp_path), tmp_path)
     assert dataset.table["split"].tolist() == ["train", "validation", "test"]
+    assert dataset.table["drawn"].tolist() == [False, True, False]
     assert dataset.split("test")["dx"].tolist() == ["BCC"]
 
 
@@ -183,6 +185,7 @@ def test_a_snapshot_keeps_the_splits_it_came_with(tmp_path: Path) -> None:
     [
         ("unknown_class", {"dx": ["MEL", "NV", "ham"]}),
         ("unknown_split", {"split": ["train", "test", "dev"]}),
+        ("unknown_drawn", {"drawn": ["yes", "no", "True"]}),
         ("leaking_split", {"patient_id": ["p", "q", "p"]}),
         ("leaking_split", {"lesion_id": ["a", "b", "b"]}),
         ("missing_images", {"image_id": ["x", "y", "z"]}),

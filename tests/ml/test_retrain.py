@@ -14,7 +14,7 @@ import pytest
 from ml import bundle
 from ml.classes import CLASSES, HAM10000_DX
 from ml.data.examples import Examples, load
-from ml.data.snapshot import read
+from ml.data.snapshot import COLUMNS, read
 from ml.imaging.fingerprint import matches
 from ml.retrain import supports_stack
 from ml.synthetic import synthesize
@@ -28,13 +28,13 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("snapshot")
     frame = pd.read_csv(synthesize(20, folder))
     frame["dx"] = frame["dx"].map(HAM10000_DX)
-    frame["patient_id"], frame["sha256"] = frame["lesion_id"], "0" * 64
+    frame["patient_id"], frame["sha256"], frame["drawn"] = frame["lesion_id"], "0" * 64, "no"
     frame["split"] = ["train"] * 12 + ["validation"] * 3 + ["test"] * 5
     (folder / f"{frame['image_id'].iloc[19]}.jpg").write_bytes(
         (folder / f"{frame['image_id'].iloc[0]}.jpg").read_bytes()
     )
     path = folder / "snapshot.csv"
-    frame[["image_id", "lesion_id", "patient_id", "dx", "split", "sha256"]].to_csv(path, index=False)
+    frame[list(COLUMNS)].to_csv(path, index=False)
     return path
 
 

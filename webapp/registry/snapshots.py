@@ -20,7 +20,7 @@ from webapp.registry.models import DatasetSnapshot, PatientSplit, Split
 from webapp.registry.splits import Labelled, divide, select
 
 logger = structlog.get_logger(__name__)
-COLUMNS: Final = ("image_id", "lesion_id", "patient_id", "dx", "split", "sha256")
+COLUMNS: Final = ("image_id", "lesion_id", "patient_id", "dx", "split", "sha256", "drawn")
 LESION_SALT: Final = "lesionlens.snapshot.lesion"
 NUMBERING: Final = 10
 """A lesion id that more patients of an organisation have than this ("1", "left arm") names no lesion of its own."""
@@ -66,7 +66,8 @@ def draw_up() -> Content:
     counts = {split.value: dict.fromkeys(CLASSES, 0) for split in Split}
     for row, split in kept:
         counts[split][row.dx] += 1
-    return Content(_csv([(*_names(row), row.dx, split, row.sha256) for row, split in kept]), counts)
+    lines = [(*_names(row), row.dx, split, row.sha256, "yes" if row.drawn else "no") for row, split in kept]
+    return Content(_csv(lines), counts)
 
 
 def store(content: Content) -> DatasetSnapshot:
@@ -101,17 +102,17 @@ def _labelled() -> list[Labelled]:
     accepted = Consensus.objects.filter(dx__in=CLASSES, image__state=Image.State.READY).order_by("created_at", "pk")
     rows = accepted.values_list(
         "image_id", "image__case_id", "image__case__organisation_id", "image__case__lesion_id",
-        "image__case__patient_id", "dx", "image__sha256",
+        "image__case__patient_id", "dx", "image__sha256", "drawn",
     )  # fmt: skip
     labelled = []
-    for image, case, organisation, lesion, patient, dx, sha256 in rows.iterator():
+    for image, case, organisation, lesion, patient, dx, sha256, drawn in rows.iterator():
         if not lesion:
             name = f"case {case}"
         elif (organisation, lesion) in numbering:
             name = f"patient {patient} lesion {lesion}"
         else:
             name = f"organisation {organisation} lesion {lesion}"
-        labelled.append(Labelled(image, name, patient, dx, sha256))
+        labelled.append(Labelled(image, name, patient, dx, sha256, drawn))
     return labelled
 
 

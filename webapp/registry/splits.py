@@ -20,13 +20,16 @@ STRICTNESS: Final[Mapping[str, int]] = {Split.TRAIN: 0, Split.VALIDATION: 1, Spl
 
 @dataclass(frozen=True)
 class Labelled:
-    """One labelled image. `lesion` and `sha256` (of the file as received) may occur under several patients."""
+    """One labelled image. `lesion` and `sha256` (of the file as received) may occur under several patients; `drawn`
+    says whether chance chose it for its annotators.
+    """
 
     image_id: uuid.UUID
     lesion: str
     patient_id: uuid.UUID
     dx: str
     sha256: str
+    drawn: bool
 
 
 def divide(rows: Sequence[Labelled], decided: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, str]:

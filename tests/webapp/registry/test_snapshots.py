@@ -68,6 +68,12 @@ def test_only_usable_images_with_one_of_the_seven_classes_are_in_it() -> None:
     assert [row["image_id"] for row in rows(make_snapshot())] == [str(kept.image_id)]
 
 
+def test_it_says_which_images_chance_chose() -> None:
+    by_chance, doubtful = ConsensusFactory(drawn=True), ConsensusFactory()
+    found = {row["image_id"]: row["drawn"] for row in rows(make_snapshot())}
+    assert found == {str(by_chance.image_id): "yes", str(doubtful.image_id): "no"}
+
+
 def test_it_names_no_person() -> None:
     patient = PatientFactory(external_id="Jane Doe 1961")
     case = CaseFactory(patient=patient, batch__organisation=patient.organisation, lesion_id="Jane's left arm")

@@ -59,7 +59,7 @@ def test_the_order_of_the_labels_decides_nothing_but_whose_label_is_newest(table
 
 def labelled(patient: int, dx: str = "NV", lesion: str = "", sha256: str = "") -> Labelled:
     image = uuid.uuid4()
-    return Labelled(image, lesion or str(image), uuid.UUID(int=patient), dx, sha256 or str(image))
+    return Labelled(image, lesion or str(image), uuid.UUID(int=patient), dx, sha256 or str(image), drawn=False)
 
 
 def test_each_class_is_divided_in_its_shares() -> None:
