@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from webapp.accounts.models import ApiKey, Organisation, Patient, User
 from webapp.audit.services import Actor, record
-from webapp.notify.services import readdress
+from webapp.notify.services import follow_patients
 
 KEY_PREFIX = "llk"
 LAST_USED_RESOLUTION = timedelta(minutes=1)  # one write a minute, not one a request
@@ -122,9 +122,7 @@ def change_settings(
 
 @transaction.atomic
 def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth: date | None) -> None:
-    """Change what is known of a patient. Letters about their cases that were not sent go to the new address, also those
-    that had none to go to.
-    """
+    """Change what is known of a patient. The letters about their cases follow, as `follow_patients` says."""
     Patient.objects.filter(pk=patient.pk).update(email=email, date_of_birth=date_of_birth)
-    readdress(patient=patient, email=email)
+    follow_patients(patients=[patient.pk])
     record(actor=actor, action="patient.corrected", object_id=patient.pk, organisation=patient.organisation)

@@ -49,6 +49,7 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
             for answer in answers.values()
         ),
         "others": [row for row in found.results.all() if row != found.answer],
+        "untold": why_not_told(case=found) if found.released_at else None,
         "undeleted": sum(image.state != Image.State.PURGED for image in images),
         "previous": previous,
         "following": following,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from webapp.accounts.models import Organisation, Patient
 from webapp.errors import Problem
+from webapp.notify.services import follow_patients
 
 if TYPE_CHECKING:
     from webapp.cases.services import CaseSpec
@@ -21,7 +22,8 @@ def patients_of(*, organisation: Organisation, cases: Sequence["CaseSpec"]) -> l
     """The patient of each case, in order, in the caller's transaction.
 
     A `patient_id` names one person for good: whom nobody has named before is made, and a known one gains what was
-    missing. Cases without one are of new patients, one for each case or for each lesion of one person.
+    missing, which their letters follow. Cases without one are of new patients, one for each case or for each lesion of
+    one person.
     Raises Problem `patient_conflict` where a case says another e-mail address or date of birth than is known.
     """
     names = _names(cases)
@@ -54,6 +56,7 @@ def patients_of(*, organisation: Organisation, cases: Sequence["CaseSpec"]) -> l
     if conflicts:
         raise _conflict(conflicts)
     Patient.objects.bulk_update(changed, ["email", "date_of_birth"], batch_size=AT_ONCE)
+    follow_patients(patients=[patient.pk for patient in changed])
     return [patients[name] for name in names]
 
 

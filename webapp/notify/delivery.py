@@ -69,11 +69,16 @@ def _finish(message: Message, token: uuid.UUID, **changes: Any) -> bool:
     return bool(leased.update(**changes, **UNLEASED))
 
 
+def afresh() -> dict[str, Any]:
+    """What makes a failed message due, as if nobody had tried."""
+    return {"state": Message.State.PENDING, "attempt": 0, "send_after": timezone.now(), "error": ""}
+
+
 @transaction.atomic
 def send_again(*, actor: Actor, message: Message) -> None:
     """A person sends a failed message again, knowing that it may arrive twice. Raises Problem `message_not_failed`."""
     failed = Message.objects.filter(pk=message.pk, state=Message.State.FAILED)
-    if not failed.update(state=Message.State.PENDING, attempt=0, send_after=timezone.now(), error=""):
+    if not failed.update(**afresh()):
         raise Problem("message_not_failed", "This message has not failed, so it is not sent again.")
     record(actor=actor, action="message.sent_again", object_id=message.pk, organisation=message.batch.organisation)
     ring(Task.DELIVER)

@@ -17,6 +17,12 @@ SUBJECTS = {
 }
 
 
+NO_EMAIL = "The patient's e-mail address is missing. Ask your administrator to add it."
+NO_DATE_OF_BIRTH = "The patient's date of birth is missing, so the link could not be opened. Ask your administrator to "
+NO_DATE_OF_BIRTH += "add it."
+WANTING = (NO_EMAIL, NO_DATE_OF_BIRTH)  # such a message is sent once that is known
+
+
 class UndeliverableError(Exception):
     """A message that would be of no use to its reader. Says why, in a sentence."""
 
@@ -24,7 +30,7 @@ class UndeliverableError(Exception):
 def compose(message: Message) -> EmailMultiAlternatives:
     """The e-mail of this message, with a new result link where it has one. Raises UndeliverableError."""
     if not message.recipient:
-        raise UndeliverableError("The patient's e-mail address is missing. Add it, then send again.")
+        raise UndeliverableError(NO_EMAIL)
     kind = Message.Kind(message.kind)
     context = {
         "subject": SUBJECTS[kind],
@@ -52,9 +58,7 @@ def _path(message: Message) -> str:
     match message.kind:
         case Message.Kind.RESULT_READY if message.case is not None:
             if message.case.patient.date_of_birth is None:
-                raise UndeliverableError(
-                    "The patient's date of birth is missing, so the link could not be opened. Add it, then send again."
-                )
+                raise UndeliverableError(NO_DATE_OF_BIRTH)
             return reverse("patient:link", args=[make_result_link(case=message.case)])
         case Message.Kind.IMAGE_UNUSABLE:
             return reverse("patient:case", args=[message.case_id])

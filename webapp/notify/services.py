@@ -1,10 +1,16 @@
 """Who is told what. Writing a message is part of the transaction that gives rise to it; sending comes later."""
 
+import uuid
+from collections.abc import Collection
+
+from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from webapp.accounts.models import Patient
 from webapp.cases.models import Batch, Case
 from webapp.errors import Problem
+from webapp.notify.delivery import afresh
+from webapp.notify.letters import WANTING
 from webapp.notify.models import Message
 from webapp.queue import Task, ring
 
@@ -23,28 +29,45 @@ def tell_patient(*, case: Case) -> None:
 
 
 def why_not_told(*, case: Case) -> Problem | None:
-    """Why the patient of a released case gets no letter, `no_email` or `no_date_of_birth`; None where one is sent."""
-    if not Message.objects.filter(kind=Message.Kind.RESULT_READY, case=case).exists():
+    """Why the patient of a released case gets no letter: `no_email`, `no_date_of_birth` or `letter_failed`; None where
+    one is sent.
+    """
+    letters = Message.objects.filter(kind=Message.Kind.RESULT_READY, case=case)
+    letter = letters.order_by("-pk").only("state", "recipient").first()
+    if letter is None or not letter.recipient:
         return Problem(
             "no_email",
-            "No e-mail address of the patient was known, so nobody was told. Tell the patient yourself, or ask your "
+            "No e-mail address of the patient is known, so nobody was told. Tell the patient yourself, or ask your "
             "administrator to add the address: the letter goes out then.",
         )
     if case.patient.date_of_birth is None:
         return Problem(
             "no_date_of_birth",
             "The patient's date of birth is not known and opens the link in the letter, so none is sent. Ask your "
-            "administrator to add it, then send the letter again under “Unsent messages”.",
+            "administrator to add it: the letter goes out then.",
+        )
+    if letter.state == Message.State.FAILED:
+        return Problem(
+            "letter_failed",
+            "The letter to the patient did not go out, or may not have. “Unsent messages” says why, and sends it "
+            "again; or tell the patient yourself.",
         )
     return None
 
 
-def readdress(*, patient: Patient, email: str) -> None:
-    """Letters about a patient's cases that were not sent go to this address, and those that were not written for want
-    of one are written. What was sent still says where to.
+def follow_patients(*, patients: Collection[uuid.UUID]) -> None:
+    """Let the letters about these patients' cases be as what is now known of them.
+
+    Those that were not sent go to the address; those that were not written for want of one are written, and those that
+    failed for want of an address or a date of birth are sent. What was sent still says where to.
     """
-    Message.objects.filter(case__patient=patient).exclude(state=Message.State.SENT).update(recipient=email)
-    untold = Case.objects.filter(patient=patient, released_at__isnull=False).select_related("patient", "batch")
+    letters = Message.objects.filter(case__patient__in=patients)
+    address = Patient.objects.filter(cases=OuterRef("case")).values("email")
+    letters.exclude(state=Message.State.SENT).update(recipient=Subquery(address))
+    wanting = letters.filter(state=Message.State.FAILED, error__in=WANTING).exclude(recipient="")
+    if wanting.exclude(kind=Message.Kind.RESULT_READY, case__patient__date_of_birth=None).update(**afresh()):
+        ring(Task.DELIVER)
+    untold = Case.objects.filter(patient__in=patients, released_at__isnull=False).select_related("patient", "batch")
     for case in untold.exclude(messages__kind=Message.Kind.RESULT_READY):
         tell_patient(case=case)
 

@@ -189,7 +189,7 @@ class CaseDetailSerializer(CaseSerializer):
 class NotNotifiedSerializer(serializers.Serializer[Any]):
     """Why a patient was not told of a result."""
 
-    code = serializers.CharField(help_text="`no_email` or `no_date_of_birth`")
+    code = serializers.CharField(help_text="`no_email`, `no_date_of_birth` or `letter_failed`")
     detail = serializers.CharField(help_text="What to do about it, in a sentence")
 
 

@@ -1,0 +1,66 @@
+"""Patients whose letter did not go out: who is told so, and when it goes out after all."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import CaseResultFactory, MembershipFactory, MessageFactory, PatientFactory
+from tests.webapp.api.clinic import Clinic, case, good
+from webapp.accounts.services import correct_patient
+from webapp.audit.services import SYSTEM
+from webapp.notify.delivery import UNKNOWN, claim_message
+from webapp.notify.models import Message
+from workers.delivery import send
+
+pytestmark = pytest.mark.django_db
+
+
+def go_out() -> None:
+    """Send what is due, as the worker does."""
+    while claimed := claim_message():
+        token, message = claimed
+        send(message, token)
+
+
+def test_a_letter_that_failed_is_told_by_the_release_and_by_the_page_of_the_case(client: Client) -> None:
+    clinic = Clinic()
+    released = CaseResultFactory(case__batch__organisation=clinic.organisation).case
+    assert good(clinic.post(f"/cases/{released.pk}/release"))["notified"] is True
+    Message.objects.update(state=Message.State.FAILED, error="no such address")
+
+    again = good(clinic.post(f"/cases/{released.pk}/release"))
+    assert (again["notified"], again["problem"]["code"]) == (False, "letter_failed")
+    client.force_login(MembershipFactory(organisation=clinic.organisation).user)
+    page = client.get(reverse("cases:case", args=[released.pk])).content.decode()
+    assert again["problem"]["detail"] in page
+    assert reverse("notify:messages") in page
+
+
+@pytest.mark.parametrize("by", ["manifest", "administrator"])
+@pytest.mark.parametrize("unknown", [{"date_of_birth": None}, {"email": ""}, {"email": "", "date_of_birth": None}])
+def test_a_letter_goes_out_once_what_it_wanted_is_known(by: str, unknown: dict[str, Any]) -> None:
+    clinic = Clinic()
+    patient = PatientFactory(organisation=clinic.organisation, external_id="P", **unknown)
+    released = CaseResultFactory(case__patient=patient, case__batch__organisation=clinic.organisation).case
+    good(clinic.post(f"/cases/{released.pk}/release"))
+    doubtful = MessageFactory(case__patient=patient, state=Message.State.FAILED, error=UNKNOWN)
+    go_out()
+    assert good(clinic.post(f"/cases/{released.pk}/release"))["notified"] is False
+
+    if by == "manifest":
+        known = {"patient_email": "anna@home.example", "patient_date_of_birth": "1960-02-03"}
+        said = {name: value for name, value in known.items() if name.removeprefix("patient_") in unknown}
+        clinic.create(case("next", patient_id="P", **said))
+    else:
+        email = patient.email or "anna@home.example"
+        correct_patient(actor=SYSTEM, patient=patient, email=email, date_of_birth=date(1960, 2, 3))
+
+    assert good(clinic.post(f"/cases/{released.pk}/release"))["notified"] is True
+    go_out()
+    letter = released.messages.get()
+    assert (letter.state, letter.recipient) == (Message.State.SENT, patient.email or "anna@home.example")
+    doubtful.refresh_from_db()
+    assert doubtful.state == Message.State.FAILED  # it may have arrived: a person decides
