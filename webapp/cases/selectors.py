@@ -1,4 +1,4 @@
-"""What a clinic's staff may see of batches, cases and images, and in which order."""
+"""What a clinic's staff may see of batches, cases and images, and in which order; and where a case stands."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +17,7 @@ NEWEST_FIRST = ("-created_at", "id")
 UNCERTAINTIES = {"low": (0, CLOSE), "medium": (CLOSE, NEAR), "high": (NEAR, 1)}  # a deviation is at most 0.5
 FILTERS = ("q", "advice", "dx", "uncertainty", "review")
 REVIEWS = ("to_review", "released", "waiting")
+COMPLETED = (Batch.State.COMPLETED, Batch.State.COMPLETED_WITH_FAILURES)
 TO_REVIEW = Q(released_at=None) & ~Q(advice="")
 
 
@@ -68,6 +69,20 @@ def classes_named(batch: Batch) -> dict[str, str]:
     """The classes that answers of this batch name as likeliest, with their names, in the order used everywhere."""
     named = set(batch.cases.order_by().values_list("top_class", flat=True).distinct())
     return {code: name for code, name in DISPLAY_NAMES.items() if code in named}
+
+
+def stage(case: Case) -> str:
+    """Where a case without a result stands, as one of the states that have words."""
+    states = [image.state for image in case.images.all()]
+    if case.batch.state != Batch.State.CANCELLED:
+        for state in (Image.State.AWAITING_UPLOAD, Image.State.STORED):
+            if state in states:
+                return state
+    if states and Image.State.READY not in states:
+        return states[0]
+    if case.batch.state == Batch.State.CANCELLED:
+        return "cancelled"
+    return "no_result" if case.batch.state in COMPLETED else "waiting"
 
 
 def viewable_images(user: User | AnonymousUser, kind: str) -> "QuerySet[Image]":

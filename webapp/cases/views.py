@@ -52,7 +52,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     )
     if "HX-Request" not in request.headers:  # the page that is open renews its list by itself
         record(actor=actor_of(request), action="batch.viewed", object_id=found.pk, organisation=found.organisation)
-    complete = found.state in (Batch.State.COMPLETED, Batch.State.COMPLETED_WITH_FAILURES)
+    complete = found.state in selectors.COMPLETED
     context = {
         **_progress(found),
         "page": page,

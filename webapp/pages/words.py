@@ -1,11 +1,12 @@
-"""What every answer says of itself, and the words for states and advice.
+"""The words for what the model says: its notice, its probabilities and classes; and those for states and advice.
 
-Each has an icon and a colour, because colour alone tells some people nothing.
+A state has an icon and a colour, because colour alone tells some people nothing.
 """
 
 from dataclasses import dataclass
 
 from ml.advice import Advice
+from ml.classes import DISPLAY_NAMES, is_malignant
 
 NOTICE = "This supports a professional's decision and never replaces it. It is not a diagnosis."
 CLOSE, NEAR = 0.05, 0.15  # standard deviations of P(malignant): below these the models agree closely, differ somewhat
@@ -110,3 +111,29 @@ def uncertainty_in_words(uncertainty: float) -> str:
     if uncertainty < NEAR:
         return "the models differ somewhat"
     return "the models disagree"
+
+
+def class_name(code: str) -> str:
+    """A lesion class in words; a code that is not one (such as `cannot_tell`) as words of its own."""
+    return DISPLAY_NAMES.get(code) or code.replace("_", " ").capitalize()
+
+
+def percent(value: float) -> str:
+    """A probability as a whole percentage that never claims certainty."""
+    if value < 0.01:
+        return "under 1%"
+    if value > 0.99:
+        return "over 99%"
+    return f"{value:.0%}"
+
+
+def points(value: float) -> str:
+    """A standard deviation of a probability, in percentage points."""
+    return "under 1" if value < 0.01 else f"{100 * value:.0f}"
+
+
+def malignant_classes(probabilities: dict[str, float]) -> str:
+    """The malignant classes that an answer tells apart, for a sentence; empty where it has no more than one."""
+    codes = [code for code in DISPLAY_NAMES if code in probabilities and is_malignant(code)]
+    names = [DISPLAY_NAMES[code] for code in codes if len(codes) > 1]
+    return ", ".join(name[0].lower() + name[1:] for name in names)

@@ -9,8 +9,7 @@ from django.utils import timezone
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.selectors import MOST_URGENT_FIRST
 from webapp.inference.models import Job
-from webapp.pages.templatetags.lens import class_name, percent, points
-from webapp.pages.words import ADVICE, NOTICE, STATES
+from webapp.pages.words import ADVICE, NOTICE, STATES, class_name, percent, points
 from webapp.reports import wording
 from webapp.reports.typesetting import Document
 

@@ -15,8 +15,7 @@ from webapp.cases.models import Case, Image
 from webapp.cases.pictures import heatmap_of
 from webapp.inference.models import Answer
 from webapp.inference.selectors import image_answer
-from webapp.pages.templatetags.lens import class_name, percent, points
-from webapp.pages.words import ADVICE, NOTICE, STATES
+from webapp.pages.words import ADVICE, NOTICE, STATES, class_name, percent, points
 from webapp.patients.words import frequency
 from webapp.reports import wording
 from webapp.reports.typesetting import Document

@@ -6,11 +6,18 @@ from django.utils import timezone
 
 from ml.classes import BINARY
 from webapp.cases.models import Case
-from webapp.cases.templatetags.cases import stage
+from webapp.cases.selectors import stage
 from webapp.inference.models import CaseResult
 from webapp.inference.selectors import image_answer
-from webapp.pages.templatetags.lens import class_name, malignant_classes, percent, points
-from webapp.pages.words import ADVICE, STATES, uncertainty_in_words
+from webapp.pages.words import (
+    ADVICE,
+    STATES,
+    class_name,
+    malignant_classes,
+    percent,
+    points,
+    uncertainty_in_words,
+)
 
 NOT_REVIEWED = "Not yet reviewed by a clinician"
 LEARNT = "the model learnt from dermoscopic pictures, so rely less on its answer here."

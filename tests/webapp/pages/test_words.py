@@ -8,8 +8,8 @@ from webapp.cases.models import Archive, Batch, Image
 from webapp.inference.models import Job
 from webapp.notify.models import Message
 from webapp.pages.navigation import ITEMS
-from webapp.pages.templatetags.lens import class_name, duration, icon, percent, points
-from webapp.pages.words import ADVICE, STATES
+from webapp.pages.templatetags.lens import duration, icon
+from webapp.pages.words import ADVICE, STATES, class_name, percent, points
 from webapp.registry.models import ModelRelease, TrainingRun
 
 

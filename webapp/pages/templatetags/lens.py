@@ -11,9 +11,13 @@ from django.http import QueryDict
 from django.utils.safestring import SafeString, mark_safe
 
 from ml.classes import DISPLAY_NAMES, is_malignant
-from webapp.pages.words import ACTIONS, ADVICE, STATES, AdviceWords, StateWords, uncertainty_in_words
+from webapp.pages import words
+from webapp.pages.words import ACTIONS, ADVICE, STATES, AdviceWords, StateWords
 
 register = template.Library()
+for said in (words.class_name, words.malignant_classes, words.percent, words.points):
+    register.filter(said)
+register.filter("certainty", words.uncertainty_in_words)
 
 ICONS = Path(__file__).resolve().parent.parent / "icons"
 
@@ -48,28 +52,6 @@ def advice_words(advice: str) -> AdviceWords:
 
 
 @register.filter
-def class_name(code: str) -> str:
-    """A lesion class in words; a code that is not one (such as `cannot_tell`) as words of its own."""
-    return DISPLAY_NAMES.get(code) or code.replace("_", " ").capitalize()
-
-
-@register.filter
-def percent(value: float) -> str:
-    """A probability as a whole percentage that never claims certainty."""
-    if value < 0.01:
-        return "under 1%"
-    if value > 0.99:
-        return "over 99%"
-    return f"{value:.0%}"
-
-
-@register.filter
-def points(value: float) -> str:
-    """A standard deviation of a probability, in percentage points."""
-    return "under 1" if value < 0.01 else f"{100 * value:.0f}"
-
-
-@register.filter
 def duration(seconds: int) -> str:
     """A rough time in words."""
     if seconds < 60:
@@ -90,20 +72,6 @@ def state_word(state: str) -> str:
 def action_words(action: str) -> str:
     """What the audit says somebody did, in words."""
     return ACTIONS.get(action, action.replace(".", " ").replace("_", " ").capitalize())
-
-
-@register.filter
-def certainty(uncertainty: float) -> str:
-    """The ensemble's uncertainty in words."""
-    return uncertainty_in_words(uncertainty)
-
-
-@register.filter
-def malignant_classes(probabilities: dict[str, float]) -> str:
-    """The malignant classes that an answer tells apart, for a sentence; empty where it has no more than one."""
-    codes = [code for code in DISPLAY_NAMES if code in probabilities and is_malignant(code)]
-    names = [DISPLAY_NAMES[code] for code in codes if len(codes) > 1]
-    return ", ".join(name[0].lower() + name[1:] for name in names)
 
 
 @register.inclusion_tag("components/probability_bars.html")
