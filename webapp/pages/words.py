@@ -93,16 +93,6 @@ STATES: dict[str, StateWords] = {
     "no_result": StateWords("Ended without a result", "circle-x", "red"),
 }
 
-ACTIONS: dict[str, str] = {
-    "case.viewed": "Viewed the case",
-    "case.released": "Released the result",
-    "case.photos_deleted": "Deleted the photos",
-    "case.results_exported": "Took the result away",
-    "image.viewed": "Viewed a picture",
-    "image.quality_overridden": "Used a picture against the quality check",
-    "result.viewed": "Read the result",
-}
-
 
 def uncertainty_in_words(uncertainty: float) -> str:
     """How far the models agree, from the standard deviation of their P(malignant)."""

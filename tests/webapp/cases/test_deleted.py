@@ -60,7 +60,7 @@ def test_a_provider_deletes_the_photos_of_a_case(client: Browser, provider: Memb
     assert page.redirect_chain[-1][0] == f"{address}?review=released"
     assert set(Image.objects.values_list("state", flat=True)) == {"purged"}
     assert Event.objects.get(action="case.photos_deleted").user == provider.user
-    for words in ("The photos of this case were deleted", "Deleted", "Deleted the photos", "74%", "On its own"):
+    for words in ("The photos of this case were deleted", "Deleted", "Case photos deleted", "74%", "On its own"):
         assert words in html, words
     for gone in ("<img", "for good", "heatmap-toggle"):
         assert gone not in html, gone

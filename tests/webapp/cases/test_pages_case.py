@@ -61,7 +61,7 @@ def test_a_case_says_what_to_do_how_sure_it_is_and_where_that_comes_from(client:
 
     for words in (
         "Urgent referral", "within two weeks", "74%", "± 5", "models differ somewhat", "Melanoma",
-        case.results.get().release.name, "preprocessing", "Supports a professional", "Viewed the case",
+        case.results.get().release.name, "preprocessing", "Supports a professional", "Case viewed",
     ):  # fmt: skip
         assert words in html, words
 

@@ -20,4 +20,4 @@ def test_the_pages_of_a_case_and_of_its_batch_lead_to_their_reports() -> None:
             address = reverse(f"api:{kind}-report-{form}", args=[pk])
             assert f'href="{address}"' in page
             assert browser.get(address).status_code == 200
-    assert "Took the result away (PDF)" in browser.get(reverse("cases:case", args=[case.pk])).content.decode()
+    assert "Case results exported (PDF)" in browser.get(reverse("cases:case", args=[case.pk])).content.decode()

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from ml.classes import DISPLAY_NAMES, is_malignant
 from webapp.pages import words
-from webapp.pages.words import ACTIONS, ADVICE, STATES, AdviceWords, StateWords
+from webapp.pages.words import ADVICE, STATES, AdviceWords, StateWords
 
 register = template.Library()
 for said in (words.class_name, words.malignant_classes, words.percent, words.points):
@@ -66,12 +66,6 @@ def duration(seconds: int) -> str:
 def state_word(state: str) -> str:
     """A state's word alone, where it is counted."""
     return STATES[state].word
-
-
-@register.filter
-def action_words(action: str) -> str:
-    """What the audit says somebody did, in words."""
-    return ACTIONS.get(action, action.replace(".", " ").replace("_", " ").capitalize())
 
 
 @register.inclusion_tag("components/probability_bars.html")
