@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import keras
 import numpy as np
 
 from ml.augment import augment
 from ml.data.examples import Examples
 from ml.devices import all_devices
-from ml.imaging.preprocess import Size
+from ml.imaging.preprocess import Size, whole
 from ml.progress import Progress
 
 TRACE_STEPS: Final = 12
@@ -137,10 +136,11 @@ def fit(
     keras.utils.set_random_seed(settings.seed)
     with all_devices(model) as devices:
         height, width = model.inputs[0].shape[1:3]
+        size = (width, height)
         train_metadata, validation_metadata = metadata or (None, None)
         one_hot = np.eye(model.output["logits"].shape[-1], dtype=np.float32)
         targets = one_hot[train.labels] if soft_labels is None else soft_labels.astype(np.float32)
-        batches = Batches(train, targets, (width, height), settings, train_metadata, devices=devices)
+        batches = Batches(train, targets, size, settings, train_metadata, devices=devices)
         if settings.freeze_batch_norm:
             _freeze_batch_norm(model)
         if settings.freeze_backbone:
@@ -159,23 +159,12 @@ def fit(
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
             run_eagerly=steps < TRACE_STEPS,
         )
-        callbacks: list[Any] = [keras.callbacks.SwapEMAWeights()] if settings.ema else []
-        if work is not None:
-            callbacks.append(keras.callbacks.BackupAndRestore(str(work), delete_checkpoint=True))
-            callbacks.append(_Resume(batches, trainee))
-        callbacks.append(_Report(progress, model.name, settings.epochs, work))
-        held_out = None
-        if validation is not None and len(validation) >= devices:
-            rows = slice(_shared(len(validation), devices))
-            whole = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR) for frame in validation.pixels]
-            beside = None if validation_metadata is None else validation_metadata[rows]
-            held_out = (_beside(np.stack(whole[rows]), beside), one_hot[validation.labels[rows]])
         trainee.fit(
             batches,
             epochs=settings.epochs,
-            validation_data=held_out,
+            validation_data=_held_out(validation, one_hot, size, validation_metadata, devices),
             validation_batch_size=_shared(64, devices),
-            callbacks=callbacks,
+            callbacks=_callbacks(batches, settings, progress, model.name, work),
             verbose=0,
         )
 
@@ -189,6 +178,24 @@ def history(work: Path) -> list[dict[str, float]]:
         return []
     epochs = [json.loads(line) for line in path.read_text().splitlines()]
     return list({epoch["epoch"]: epoch for epoch in epochs}.values())
+
+
+def _held_out(
+    validation: Examples | None, one_hot: np.ndarray, size: Size, metadata: np.ndarray | None, devices: int
+) -> tuple[Seen, np.ndarray] | None:
+    """Whole images with their labels, as many as devices can share evenly."""
+    if validation is None or len(validation) < devices:
+        return None
+    rows = slice(_shared(len(validation), devices))
+    beside = None if metadata is None else metadata[rows]
+    return _beside(whole(validation.pixels[rows], size), beside), one_hot[validation.labels[rows]]
+
+
+def _callbacks(batches: Batches, settings: Settings, progress: Progress, name: str, work: Path | None) -> list[Any]:
+    callbacks: list[Any] = [keras.callbacks.SwapEMAWeights()] if settings.ema else []
+    if work is not None:
+        callbacks += [keras.callbacks.BackupAndRestore(str(work), delete_checkpoint=True), Resume(batches)]
+    return [*callbacks, _Report(progress, name, settings.epochs, work)]
 
 
 def _shared(count: int, devices: int) -> int:
@@ -243,15 +250,17 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
         self._progress.epoch(self._name, epoch + 1, self._epochs, known["loss"], known.get("val_loss"))
 
 
-class _Resume(keras.callbacks.Callback):  # type: ignore[misc]
-    """The optimizer's step count, restored by then, says how many epochs were drawn before."""
+class Resume(keras.callbacks.Callback):  # type: ignore[misc]
+    """Lets batches go on from the epoch where an interrupted run ended, by their `start_at`: the optimizer's step
+    count, restored by then, says how many epochs were drawn before.
+    """
 
-    def __init__(self, batches: Batches, model: keras.Model) -> None:
+    def __init__(self, batches: Any) -> None:
         super().__init__()
-        self._batches, self._optimizer = batches, model.optimizer
+        self._batches = batches
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._batches.start_at(int(self._optimizer.iterations) // len(self._batches))
+        self._batches.start_at(int(self.model.optimizer.iterations) // len(self._batches))
 
 
 def _freeze_batch_norm(model: keras.Model) -> None:

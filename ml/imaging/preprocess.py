@@ -71,6 +71,13 @@ def preprocess(image: Image.Image | np.ndarray, size: Size = FRAME) -> np.ndarra
     return framed(fit(image, size), size)
 
 
+def whole(frames: np.ndarray, size: Size) -> np.ndarray:
+    """Frames, uint8 (n, rows, columns, 3), at the (width, height) that a member sees: what the view `whole` of
+    `ml.members` does inside a network that serves.
+    """
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR) for frame in frames])
+
+
 def _is_portrait(shape: tuple[int, ...]) -> bool:
     return shape[0] > shape[1]
 

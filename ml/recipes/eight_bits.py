@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import keras
 import numpy as np
 
@@ -19,7 +18,7 @@ from ml.classes import Taxonomy
 from ml.data.examples import Examples
 from ml.export import backends
 from ml.export.errors import ExportError
-from ml.imaging.preprocess import Size
+from ml.imaging.preprocess import whole
 from ml.measured import plain, words
 from ml.metrics import METRICS, Metric, Scored, balanced_accuracy, malignant_auc, measure
 from ml.progress import Progress
@@ -96,7 +95,7 @@ def make(member: Member, sides: Sides, settings: Settings, work: Path, progress:
     model = members.build(member.name, member.size, convert.classes(member.weights))
     weights.load(model, member.weights)
     pixels, network = folding.pixels(model), folding.folded(model)
-    few = views(_of_each_class(sides.train, settings.seed), member.size)
+    few = whole(_of_each_class(sides.train, settings.seed), member.size)
     tflite.write(network, pixels, work / ROUNDED, few)
 
     progress.stage(f"training {member.name} in 8 bits")
@@ -128,11 +127,6 @@ def agreement(file: Path, network: keras.Model, pixels: Pixels, views: np.ndarra
     return {"images": len(views), "mean": mean, "largest": float(distance.max()), "level": level}
 
 
-def views(frames: np.ndarray, size: Size) -> np.ndarray:
-    """Whole frames, uint8 (n, rows, columns, 3), at the size that a member sees: the input of its 8-bit file."""
-    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR) for frame in frames])
-
-
 def _of_each_class(train: Examples, seed: int) -> np.ndarray:
     chance = 1 / np.bincount(train.labels)[train.labels]
     count = min(REPRESENTATIVE, len(train))
@@ -148,7 +142,7 @@ def _measured(member: Member, made: Made, work: Path) -> dict[str, Any]:
     compared: dict[str, Any] = {"trained": {}, "rounded": {}}
     for side, examples in sides.items():
         parent = _named(float_network.in_batches(examples.pixels).logits[:, 0], examples, made.taxonomy)
-        seen = views(examples.pixels, member.size)
+        seen = whole(examples.pixels, member.size)
         for kind, file in (("trained", work / TRAINED), ("rounded", work / ROUNDED)):
             said = tflite.answers(file, seen, threads=THREADS[-1])
             logits.setdefault(f"{kind} {side}", said[:, None])
@@ -158,7 +152,7 @@ def _measured(member: Member, made: Made, work: Path) -> dict[str, Any]:
     said, seed = logits["trained validation"], fitting.settings(made.work, member.name).seed
     own = calibration.fit(said, validation.labels, validation.lesions, seed, made.taxonomy)
     scored = evaluate.score(logits["trained test"], made.test, own, made.taxonomy)
-    timed = views(made.test.pixels[:TIMED], member.size)
+    timed = whole(made.test.pixels[:TIMED], member.size)
     return {
         "bytes": (work / TRAINED).stat().st_size,
         "float16_bytes": member.weights.stat().st_size,

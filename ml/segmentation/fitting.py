@@ -13,7 +13,7 @@ from ml.imaging.preprocess import Size
 from ml.progress import Progress
 from ml.segmentation.masks import Outlined
 from ml.segmentation.views import view, whole
-from ml.training import TRACE_STEPS, optimizer_for
+from ml.training import TRACE_STEPS, Resume, optimizer_for
 
 BATCH: Final = 16
 
@@ -118,7 +118,7 @@ def fit(
         callbacks=[
             keras.callbacks.SwapEMAWeights(),
             keras.callbacks.BackupAndRestore(str(work), delete_checkpoint=True),
-            _Resume(batches),
+            Resume(batches),
             _Report(progress, settings),
         ],
         verbose=0,
@@ -133,17 +133,6 @@ def _stretched(mask: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 def _target(masks: list[np.ndarray]) -> np.ndarray:
     return (np.stack(masks).astype(np.float32) / 255)[..., None]
-
-
-class _Resume(keras.callbacks.Callback):  # type: ignore[misc]
-    """The optimizer's step count, restored by then, says how many epochs were drawn before."""
-
-    def __init__(self, batches: Batches) -> None:
-        super().__init__()
-        self._batches = batches
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._batches.start_at(int(self.model.optimizer.iterations) // len(self._batches))
 
 
 class _Report(keras.callbacks.Callback):  # type: ignore[misc]

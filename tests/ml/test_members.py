@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from ml import members, weights
+from ml.imaging.preprocess import whole
 from ml.weights import WeightsError
 
 LINEAR = sorted(name for name, architecture in members.ARCHITECTURES.items() if not architecture.hidden)
@@ -78,9 +79,8 @@ def test_serving_averages_the_views_of_a_frame(rng: np.random.Generator) -> None
     frames = cv2.GaussianBlur(rng.integers(0, 256, (192, 256, 3), dtype=np.uint8), (0, 0), 3)[None]
     model = members.build("tiny", (192, 144))
     served = members.serving(model, (256, 192), ("whole", "middle"))(frames, training=False)
-    whole = cv2.resize(frames[0], (192, 144), interpolation=cv2.INTER_LINEAR)
     middle = frames[0, 24:168, 32:224]
-    alone = model(np.stack([whole, middle]), training=False)
+    alone = model(np.stack([whole(frames, (192, 144))[0], middle]), training=False)
     np.testing.assert_allclose(np.asarray(served["logits"])[0], np.mean(alone["logits"], axis=0), atol=0.01)
     np.testing.assert_allclose(np.asarray(served["maps"])[0], np.asarray(alone["maps"])[0], atol=0.05)
     np.testing.assert_allclose(np.asarray(served["features"])[0], np.asarray(alone["features"])[0], atol=0.05)

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Final
 
-import cv2
 import keras
 import numpy as np
 from keras import layers
 
 from ml import members, training, weights
 from ml.data.examples import Examples
+from ml.imaging.preprocess import whole
 from ml.recipes import fitting
 from ml.recipes.recipe import Lesson, Part
 from ml.recipes.tbp.metadata import Metadata, learnt
@@ -68,6 +68,5 @@ class Teacher:
 
     def logits(self, examples: Examples) -> np.ndarray:
         """float32 (n, classes), from whole frames and the metadata of their rows."""
-        whole = [cv2.resize(frame, self._size, interpolation=cv2.INTER_LINEAR) for frame in examples.pixels]
-        given = {"image": np.stack(whole), "metadata": self.metadata.vectors(examples.rows)}
+        given = {"image": whole(examples.pixels, self._size), "metadata": self.metadata.vectors(examples.rows)}
         return np.asarray(self._model.predict(given, batch_size=BATCH, verbose=0)["logits"])
