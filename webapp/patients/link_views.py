@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from django.contrib import messages
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
@@ -19,8 +19,8 @@ from webapp.notify.models import ResultLink
 from webapp.patients.result_views import photo_of, result_page
 from webapp.patients.selectors import released_cases
 
-LINK = "result_link"  # in the session: the link that was followed
-OPENED = "result_opened"  # in the session: which case may be read, and until when
+LINKS = "result_links"  # in the session: by case, the link to it that was followed last
+OPENED = "results_opened"  # in the session: by case, until when it may be read
 READING_TIME = timedelta(minutes=30)
 
 
@@ -33,17 +33,27 @@ def arrive(request: HttpRequest, token: str) -> HttpResponse:
     """
     link = find_link(token)
     if link is None:
-        request.session.pop(LINK, None)
-    else:
-        request.session[LINK] = link.pk
-    return redirect("patient:link_open")
+        return redirect("patient:link_unknown")
+    case_id = str(link.case_id)
+    request.session[LINKS] = {**request.session.get(LINKS, {}), case_id: link.pk}
+    return redirect("patient:link_open", case_id)
 
 
 @for_everyone
 @never_cache
-def open_(request: HttpRequest) -> HttpResponse:
-    """Ask for the date of birth, and open the result to this session for half an hour."""
-    link = _followed_link(request)
+def unknown(request: HttpRequest) -> HttpResponse:
+    """Where a link leads that never was."""
+    return _closed(request, "link_unknown", None, status=404)
+
+
+@for_everyone
+@never_cache
+def open_(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """Ask for the date of birth, and open the result to this session for half an hour.
+
+    The address names the case, so that of two links in one browser each opens its own.
+    """
+    link = _followed_link(request, case_id)
     if link is None:
         return _closed(request, "link_unknown", None, status=404)
     form = DateOfBirthForm(request.POST or None)
@@ -51,8 +61,9 @@ def open_(request: HttpRequest) -> HttpResponse:
         if request.method == "POST" and form.is_valid():
             if open_link(link=link, date_of_birth=form.cleaned_data["date_of_birth"]):
                 request.session.cycle_key()
-                request.session[OPENED] = [str(link.case_id), (timezone.now() + READING_TIME).timestamp()]
-                return redirect("patient:link_read", case_id=link.case_id)
+                until = (timezone.now() + READING_TIME).timestamp()
+                request.session[OPENED] = {**request.session.get(OPENED, {}), str(case_id): until}
+                return redirect("patient:link_read", case_id)
             form.add_error(None, "That is not the date of birth that we have.")
         tries = tries_left(link=link)
     except Problem as problem:
@@ -62,16 +73,16 @@ def open_(request: HttpRequest) -> HttpResponse:
 
 @for_everyone
 @require_POST
-def renew(request: HttpRequest) -> HttpResponse:
+def renew(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """Send a new link to the address that had the one that is too old."""
-    link = _followed_link(request)
+    link = _followed_link(request, case_id)
     if link is None or link.expires_at > timezone.now():
         raise Http404
     try:
         renew_link(case=link.case)
     except Problem as problem:
         messages.error(request, problem.message)
-        return redirect("patient:link_open")
+        return redirect("patient:link_open", case_id)
     return render(request, "patients/link_renewed.html", {"organisation": link.case.organisation})
 
 
@@ -81,7 +92,7 @@ def read(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """The result, to a session that has opened its link."""
     case = _opened_case(request, case_id)
     if case is None:
-        return redirect("patient:link_open")
+        return redirect("patient:link_open", case_id)
     return result_page(request, case, image_route="patient:link_image", detail="by the link in an e-mail")
 
 
@@ -95,22 +106,24 @@ def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID) -> File
     return photo_of(case, image_id)
 
 
-def _followed_link(request: HttpRequest) -> ResultLink | None:
+def _followed_link(request: HttpRequest, case_id: uuid.UUID) -> ResultLink | None:
+    followed = request.session.get(LINKS, {}).get(str(case_id))
     rows = ResultLink.objects.select_related("case__organisation", "case__patient")
-    return rows.filter(pk=request.session.get(LINK) or 0, case__in=released_cases()).first()
+    return rows.filter(pk=followed or 0, case_id=case_id, case__in=released_cases()).first()
 
 
 def _opened_case(request: HttpRequest, case_id: uuid.UUID) -> Case | None:
-    """The case, if this session has opened it and may still read it. Raises Http404 for any other case."""
-    opened, until = request.session.get(OPENED, (None, 0))
-    if opened != str(case_id):
-        raise Http404
-    if until < timezone.now().timestamp():
+    """The case, if this session has opened it and may still read it."""
+    if request.session.get(OPENED, {}).get(str(case_id), 0) < timezone.now().timestamp():
         return None
-    return get_object_or_404(released_cases().select_related("organisation"), pk=case_id)
+    return released_cases().select_related("organisation").filter(pk=case_id).first()
 
 
 def _closed(request: HttpRequest, why: str, link: ResultLink | None, *, status: int) -> HttpResponse:
     """A page that says why the link does not open, and what to do."""
-    context = {"why": why, "organisation": link.case.organisation if link else None}
+    context = {
+        "why": why,
+        "organisation": link.case.organisation if link else None,
+        "case_id": link.case_id if link else None,
+    }
     return render(request, "patients/link_closed.html", context, status=status)

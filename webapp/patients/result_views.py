@@ -10,6 +10,7 @@ from webapp.audit.services import record
 from webapp.cases.models import Case, Image
 from webapp.cases.pictures import picture
 from webapp.patients import words
+from webapp.patients.photos import BODY_SITES
 from webapp.patients.selectors import current_result, photos_to_delete
 
 
@@ -31,6 +32,7 @@ def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: s
         "patients/result.html",
         {
             "case": case,
+            "site": BODY_SITES.get(case.anatom_site, ""),
             "result": result,
             "explanation": words.explain(case, result),
             "words": words,

@@ -30,7 +30,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def case() -> Case:
-    result = CaseResultFactory(case__patient__date_of_birth=BORN, case__released_at=timezone.now())
+    result = CaseResultFactory(
+        case__patient__date_of_birth=BORN, case__released_at=timezone.now(), case__anatom_site="posterior torso"
+    )
     made: Case = result.case
     return made
 
@@ -40,16 +42,21 @@ def token(case: Case) -> str:
     return make_result_link(case=case)
 
 
-def arrive(client: Client, token: str) -> Any:
+def arrive(client: Client, token: str, case: Case | None = None) -> Any:
     response = client.get(f"/results/{token}/")
     assert response.status_code == 302
-    assert response["Location"] == "/results/open/"
-    return client.get("/results/open/")
+    assert response["Location"] == door(case)
+    return client.get(response["Location"])
+
+
+def door(case: Case | None = None) -> str:
+    """Where the date of birth is asked for; of the only case, where none is named."""
+    return f"/results/open/{(case or Case.objects.get()).pk}/"
 
 
 def test_the_right_date_opens_one_case_to_this_session(client: Client, case: Case, token: str) -> None:
     assert arrive(client, token).status_code == 200
-    response = client.post("/results/open/", RIGHT)
+    response = client.post(door(), RIGHT)
     assert response["Location"] == f"/results/read/{case.pk}/"
     page = client.get(response["Location"])
     assert page.status_code == 200
@@ -61,24 +68,27 @@ def test_the_right_date_opens_one_case_to_this_session(client: Client, case: Cas
 
 def test_before_the_date_is_given_nothing_of_the_result_is_shown(client: Client, case: Case, token: str) -> None:
     page = arrive(client, token).content.decode()
-    for secret in ("melanoma", "doctor", "2 weeks", case.external_id, case.patient.email, str(case.pk)):
+    for secret in ("melanoma", "doctor", "2 weeks", "Back", case.external_id, case.patient.email):
         assert secret not in page.replace("not a diagnosis", "")
-    assert client.get(f"/results/read/{case.pk}/").status_code == 404
+    assert client.get(f"/results/read/{case.pk}/")["Location"] == door(case)
 
 
 def test_a_strangers_session_gets_nothing(client: Client, case: Case, token: str) -> None:
     image = ImageFactory(case=case, ready=True)
     storage.write(image.clean_key, b"pixels")
     arrive(client, token)
-    client.post("/results/open/", RIGHT)
+    client.post(door(), RIGHT)
     assert client.get(f"/results/read/{case.pk}/photos/{image.pk}/").getvalue() == b"pixels"
     stranger = Client()
-    for path in (f"/results/read/{case.pk}/", f"/results/read/{case.pk}/photos/{image.pk}/"):
-        assert stranger.get(path).status_code == 404
+    closed = stranger.get(f"/results/read/{case.pk}/", follow=True)
+    assert closed.status_code == 404
+    assert "open the link in the e-mail again" in closed.content.decode()
+    assert stranger.get(f"/results/read/{case.pk}/photos/{image.pk}/").status_code == 404
+    assert stranger.post(door(case), RIGHT).status_code == 404
     other = CaseResultFactory(case__released_at=timezone.now()).case
     others_image = ImageFactory(case=other, ready=True)
+    assert client.get(f"/results/read/{other.pk}/", follow=True).status_code == 404
     for path in (
-        f"/results/read/{other.pk}/",
         f"/results/read/{case.pk}/photos/{others_image.pk}/",
         f"/results/read/{other.pk}/photos/{others_image.pk}/",
     ):
@@ -87,22 +97,38 @@ def test_a_strangers_session_gets_nothing(client: Client, case: Case, token: str
 
 def test_reading_ends_after_half_an_hour(client: Client, case: Case, token: str) -> None:
     arrive(client, token)
-    client.post("/results/open/", RIGHT)
+    client.post(door(), RIGHT)
     session = client.session
-    session["result_opened"] = [str(case.pk), (timezone.now() - timedelta(seconds=1)).timestamp()]
+    session["results_opened"] = {str(case.pk): (timezone.now() - timedelta(seconds=1)).timestamp()}
     session.save()
-    assert client.get(f"/results/read/{case.pk}/")["Location"] == "/results/open/"
+    page = client.get(f"/results/read/{case.pk}/", follow=True)
+    assert page.redirect_chain == [(door(case), 302)]
+    assert "What is your date of birth?" in page.content.decode()
+
+
+def test_of_two_links_in_one_browser_each_opens_its_own_result(client: Client, case: Case, token: str) -> None:
+    other = CaseResultFactory(
+        case__patient__date_of_birth=date(1990, 1, 2), case__released_at=timezone.now(), case__anatom_site="palms/soles"
+    ).case
+    arrive(client, token, case)
+    arrive(client, make_result_link(case=other), other)
+    assert client.post(door(case), RIGHT)["Location"] == f"/results/read/{case.pk}/"
+    assert client.post(door(other), RIGHT).status_code == 200
+    born = {"day": "2", "month": "1", "year": "1990"}
+    assert client.post(door(other), born)["Location"] == f"/results/read/{other.pk}/"
+    assert "Your spot: Back" in client.get(f"/results/read/{case.pk}/").content.decode()
+    assert "Palm of the hand" in client.get(f"/results/read/{other.pk}/").content.decode()
 
 
 def test_five_wrong_dates_lock_the_link_even_for_the_right_one(client: Client, case: Case, token: str) -> None:
     arrive(client, token)
     for _ in range(4):
-        assert "not the date of birth" in client.post("/results/open/", WRONG).content.decode()
-    assert client.post("/results/open/", WRONG).status_code == 403
-    page = client.post("/results/open/", RIGHT)
+        assert "not the date of birth" in client.post(door(), WRONG).content.decode()
+    assert client.post(door(), WRONG).status_code == 403
+    page = client.post(door(), RIGHT)
     assert page.status_code == 403
     assert "locked" in page.content.decode()
-    assert client.get(f"/results/read/{case.pk}/").status_code == 404
+    assert client.get(f"/results/read/{case.pk}/", follow=True).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -120,7 +146,7 @@ def test_five_wrong_dates_lock_the_link_even_for_the_right_one(client: Client, c
 )
 def test_what_is_no_date_costs_no_try(client: Client, token: str, written: dict[str, str], sentence: str) -> None:
     arrive(client, token)
-    page = client.post("/results/open/", {"day": "", "month": "", "year": "", **written})
+    page = client.post(door(), {"day": "", "month": "", "year": "", **written})
     assert sentence in page.content.decode()
     assert ResultLink.objects.get().tries_left == 5
 
@@ -136,7 +162,7 @@ def test_a_right_date_gives_the_tries_back(case: Case, token: str) -> None:
 
 def test_the_month_may_be_a_word(client: Client, case: Case, token: str) -> None:
     arrive(client, token)
-    assert client.post("/results/open/", {"day": "27", "month": "March", "year": "1964"}).status_code == 302
+    assert client.post(door(), {"day": "27", "month": "March", "year": "1964"}).status_code == 302
 
 
 @pytest.mark.django_db(transaction=True)
@@ -162,26 +188,27 @@ def test_many_guesses_at_once_get_five_tries_together(case: Case, token: str) ->
 def test_an_expired_link_offers_a_new_one_to_the_same_address_and_not_too_often(
     client: Client, case: Case, token: str
 ) -> None:
+    renewal = f"/results/renew/{case.pk}/"
     message = MessageFactory(case=case, state=Message.State.SENT, sent_at=timezone.now())
     ResultLink.objects.update(expires_at=timezone.now() - timedelta(days=1))
-    assert client.post("/results/renew/").status_code == 404  # nobody has followed a link
+    assert client.post(renewal).status_code == 404  # nobody has followed a link
     page = arrive(client, token)
     assert page.status_code == 410
     assert "Send me a new link" in page.content.decode()
-    assert client.post("/results/open/", RIGHT).status_code == 410
-    assert "a short time ago" in client.post("/results/renew/", follow=True).content.decode()
+    assert client.post(door(), RIGHT).status_code == 410
+    assert "a short time ago" in client.post(renewal, follow=True).content.decode()
     Message.objects.update(send_after=timezone.now() - timedelta(hours=2))
-    assert "on its way" in client.post("/results/renew/").content.decode()
+    assert "on its way" in client.post(renewal).content.decode()
     message.refresh_from_db()
     assert (message.state, message.renewals, message.recipient) == ("pending", 1, case.patient.email)
-    assert "a short time ago" in client.post("/results/renew/", follow=True).content.decode()
+    assert "a short time ago" in client.post(renewal, follow=True).content.decode()
 
 
 @pytest.mark.parametrize("token", ["x", "A" * 43, "open-sesame", "%00", "' OR 1=1 --"])
 def test_a_link_that_never_was(client: Client, token: str) -> None:
     page = client.get(f"/results/{token}/", follow=True)
     assert page.status_code == 404
-    assert page.request["PATH_INFO"] == "/results/open/"
+    assert page.request["PATH_INFO"] == "/results/unknown/"
 
 
 def test_a_result_that_is_not_released_is_not_read(client: Client, case: Case, token: str) -> None:
@@ -194,7 +221,7 @@ def test_no_token_reaches_a_log(
 ) -> None:
     caplog.set_level("DEBUG")
     arrive(client, token)
-    client.post("/results/open/", RIGHT)
+    client.post(door(), RIGHT)
     ResultLink.objects.update(expires_at=timezone.now() - timedelta(days=1))
     arrive(client, token)
     client.post(f"/results/{token}/")
