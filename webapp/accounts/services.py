@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from webapp.accounts.models import ApiKey, Organisation, Patient, User
 from webapp.audit.services import Actor, record
-from webapp.notify.services import follow_patients
+from webapp.notify.links import close_links
+from webapp.notify.services import follow_patients, recall_letters
 
 KEY_PREFIX = "llk"
 LAST_USED_RESOLUTION = timedelta(minutes=1)  # one write a minute, not one a request
@@ -122,7 +123,26 @@ def change_settings(
 
 @transaction.atomic
 def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth: date | None) -> None:
-    """Change what is known of a patient. The letters about their cases follow, as `follow_patients` says."""
+    """Change what is known of a patient. The letters about their cases follow, as `follow_patients` says.
+
+    Another address says that the one before was somebody else's: what went there is taken back and sent anew.
+    """
+    before = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk).email
     Patient.objects.filter(pk=patient.pk).update(email=email, date_of_birth=date_of_birth)
+    if email.casefold() != before.casefold():
+        recall_letters(patients=[patient.pk])
     follow_patients(patients=[patient.pk])
     record(actor=actor, action="patient.corrected", object_id=patient.pk, organisation=patient.organisation)
+
+
+@transaction.atomic
+def follow_account(*, user: User, email: str) -> None:
+    """Let clinics write to the address that a patient who signs in has chosen. Links that went to the one before open
+    nothing any more; no letter is sent twice, since the account shows every result.
+    """
+    for patient in Patient.objects.filter(user=user).exclude(email__iexact=email).select_related("organisation"):
+        Patient.objects.filter(pk=patient.pk).update(email=email)
+        close_links(patients=[patient.pk])
+        follow_patients(patients=[patient.pk])
+        actor = Actor(user=user)
+        record(actor=actor, action="patient.corrected", object_id=patient.pk, organisation=patient.organisation)

@@ -70,7 +70,7 @@ def _finish(message: Message, token: uuid.UUID, **changes: Any) -> bool:
 
 
 def afresh() -> dict[str, Any]:
-    """What makes a failed message due, as if nobody had tried."""
+    """What makes a message due, as if nobody had tried."""
     return {"state": Message.State.PENDING, "attempt": 0, "send_after": timezone.now(), "error": ""}
 
 

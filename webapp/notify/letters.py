@@ -4,9 +4,11 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
+from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from webapp.cases.models import Case
 from webapp.notify.links import make_result_link
 from webapp.notify.models import Message
 
@@ -59,8 +61,17 @@ def _path(message: Message) -> str:
         case Message.Kind.RESULT_READY if message.case is not None:
             if message.case.patient.date_of_birth is None:
                 raise UndeliverableError(NO_DATE_OF_BIRTH)
-            return reverse("patient:link", args=[make_result_link(case=message.case)])
+            return reverse("patient:link", args=[_link(message, message.case)])
         case Message.Kind.IMAGE_UNUSABLE:
             return reverse("patient:case", args=[message.case_id])
         case _:
             return reverse("cases:batch", args=[message.batch_id])
+
+
+@transaction.atomic
+def _link(message: Message, case: Case) -> str:
+    """A new link for this letter, unless the letter was taken back since it was leased. Raises UndeliverableError."""
+    held = Message.objects.select_for_update(no_key=True).filter(pk=message.pk, lease_token=message.lease_token)
+    if not held.exists():
+        raise UndeliverableError("The patient's address was corrected while this letter was being written.")
+    return make_result_link(case=case)

@@ -2,6 +2,8 @@
 
 import hashlib
 import secrets
+import uuid
+from collections.abc import Collection
 from datetime import date, timedelta
 
 from django.conf import settings
@@ -29,6 +31,11 @@ def make_result_link(*, case: Case) -> str:
         tries_left=settings.RESULT_LINK_TRIES,
     )
     return token
+
+
+def close_links(*, patients: Collection[uuid.UUID]) -> None:
+    """Forget every link to these patients' results: the letters that they came in lie in a mailbox of somebody else."""
+    ResultLink.objects.filter(case__patient__in=patients).delete()
 
 
 def find_link(token: str) -> ResultLink | None:

@@ -3,14 +3,16 @@
 import uuid
 from collections.abc import Collection
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
 from django.utils import timezone
 
 from webapp.accounts.models import Patient
 from webapp.cases.models import Batch, Case
 from webapp.errors import Problem
+from webapp.leases import UNLEASED
 from webapp.notify.delivery import afresh
 from webapp.notify.letters import WANTING
+from webapp.notify.links import close_links
 from webapp.notify.models import Message
 from webapp.queue import Task, ring
 
@@ -59,7 +61,8 @@ def follow_patients(*, patients: Collection[uuid.UUID]) -> None:
     """Let the letters about these patients' cases be as what is now known of them.
 
     Those that were not sent go to the address; those that were not written for want of one are written, and those that
-    failed for want of an address or a date of birth are sent. What was sent still says where to.
+    failed for want of an address or a date of birth are sent. What was sent still says where to,
+    unless `recall_letters` took it back.
     """
     letters = Message.objects.filter(case__patient__in=patients)
     address = Patient.objects.filter(cases=OuterRef("case")).values("email")
@@ -70,6 +73,17 @@ def follow_patients(*, patients: Collection[uuid.UUID]) -> None:
     untold = Case.objects.filter(patient__in=patients, released_at__isnull=False).select_related("patient", "batch")
     for case in untold.exclude(messages__kind=Message.Kind.RESULT_READY):
         tell_patient(case=case)
+
+
+def recall_letters(*, patients: Collection[uuid.UUID]) -> None:
+    """Take back the letters about these patients' results, which went to somebody else's address: their links open
+    nothing any more, and they go out afresh, to the address that `follow_patients` gives them.
+    """
+    gone = Message.objects.filter(case__patient__in=patients, kind=Message.Kind.RESULT_READY)
+    gone = gone.filter(state__in=[Message.State.SENDING, Message.State.SENT])
+    if gone.update(**afresh(), **UNLEASED, sent_at=None, renewals=F("renewals") + 1):
+        ring(Task.DELIVER)
+    close_links(patients=patients)  # after the update, which waits for a letter that is being written
 
 
 def tell_patient_to_retake(*, case: Case) -> None:

@@ -1,0 +1,16 @@
+"""What follows where django-allauth says that something has happened."""
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.account.signals import email_changed
+from django.dispatch import receiver
+
+from webapp.accounts.models import User
+from webapp.accounts.services import follow_account
+
+
+@receiver(email_changed)
+def address_changed(user: User, to_email_address: EmailAddress, **_: Any) -> None:
+    """Somebody chose another of their proven addresses: clinics write to that one."""
+    follow_account(user=user, email=to_email_address.email)
