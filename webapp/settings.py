@@ -8,6 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from webapp.logs import logging_config
 from webapp.rates import rate
+from webapp.s3 import client_config
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"
@@ -132,8 +133,7 @@ if STORAGE_BUCKET:
             "region_name": env.str("S3_REGION", "us-east-1"),
             "access_key": env.str("S3_ACCESS_KEY", None),
             "secret_key": env.str("S3_SECRET_KEY", None),
-            "signature_version": "s3v4",
-            "addressing_style": S3_ADDRESSING_STYLE,
+            "client_config": client_config(addressing=S3_ADDRESSING_STYLE),
             "file_overwrite": True,
             "default_acl": None,
         },

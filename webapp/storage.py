@@ -11,15 +11,15 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core import signing
 from django.core.files.base import File
@@ -37,6 +37,20 @@ ASKED_AT_ONCE = 8
 HURRY: dict[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 1}}
 
 
+class StorageAway(OSError):
+    """Storage could not be asked, which says nothing of the object."""
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, BotoCoreError, ClientError) as error:
+        raise StorageAway(type(error).__name__) from error
+
+
 @dataclass(frozen=True)
 class UploadTarget:
     """Where and how a client sends one file: `method url` with `headers`, the bytes as the body."""
@@ -47,8 +61,9 @@ class UploadTarget:
     expires_in: int  # seconds
 
 
+@_asked()
 def read(key: str, *, limit: int | None = None) -> bytes:
-    """The object's bytes, no more than `limit` of them. Raises FileNotFoundError when there is none."""
+    """The object's bytes, no more than `limit` of them. Raises FileNotFoundError when there is none, StorageAway."""
     if not settings.STORAGE_BUCKET:
         with default_storage.open(key, "rb") as file:
             return bytes(file.read(-1 if limit is None else limit))
@@ -57,12 +72,12 @@ def read(key: str, *, limit: int | None = None) -> bytes:
 
 
 def pieces(key: str) -> Iterator[bytes]:
-    """The object's bytes, PIECE of them at a time. Raises FileNotFoundError when there is none."""
+    """The object's bytes, PIECE of them at a time. Raises FileNotFoundError when there is none, StorageAway."""
     if not settings.STORAGE_BUCKET:
-        with default_storage.open(key, "rb") as stored:
+        with _asked(), default_storage.open(key, "rb") as stored:
             yield from stored.chunks(PIECE)
     else:
-        with closing(_body(key)) as body:
+        with _asked(), closing(_body(key)) as body:
             yield from body.iter_chunks(PIECE)
 
 
@@ -76,8 +91,12 @@ def _body(key: str) -> Any:
         raise
 
 
+@_asked()
 def write(key: str, data: bytes) -> None:
-    """Store the bytes under exactly this key, replacing what was there in one step: tasks may write twice."""
+    """Store the bytes under exactly this key, replacing what was there in one step: tasks may write twice.
+
+    Raises StorageAway.
+    """
     if settings.STORAGE_BUCKET:
         s3().put_object(Bucket=settings.STORAGE_BUCKET, Key=key, Body=data)
     else:
@@ -196,7 +215,7 @@ def _s3(endpoint: str | None, *, hurry: bool = False) -> Any:
         region=options["region_name"],
         access_key=options["access_key"],
         secret_key=options["secret_key"],
-        addressing=options["addressing_style"],
+        config=options["client_config"],
         hurry=hurry,
     )
 
@@ -208,7 +227,7 @@ def _options() -> Any:
 
 @lru_cache(maxsize=4)
 def _s3_client(
-    *, endpoint: str | None, region: str, access_key: str | None, secret_key: str | None, addressing: str, hurry: bool
+    *, endpoint: str | None, region: str, access_key: str | None, secret_key: str | None, config: Config, hurry: bool
 ) -> Any:
     # Making a client takes 50 ms, and a batch asks for thousands of URLs.
     return boto3.client(
@@ -217,7 +236,5 @@ def _s3_client(
         region_name=region,
         aws_access_key_id=access_key,
         aws_secret_access_key=secret_key,
-        config=Config(
-            signature_version="s3v4", s3=cast(Any, {"addressing_style": addressing}), **(HURRY if hurry else {})
-        ),
+        config=config.merge(Config(**HURRY)) if hurry else config,
     )

@@ -4,21 +4,32 @@ Celery enforces the limits in the worker of processes. In the workers of one thr
 the trainer's own limit do what they would.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Any
 
 import structlog
 from celery.app.task import Task as CeleryTask
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 from webapp.queue import Task, answered, app
 
 logger = structlog.get_logger(__name__)
+# Postgres lets the lock go when its process dies, and finds within minutes, not hours, that its machine has vanished.
+TRY_LOCK = """
+SELECT pg_try_advisory_lock(hashtext(%s)),
+    set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false)
+"""
 
 
-def task(name: Task, *, soft_limit: int, hard_limit: int) -> Callable[[Callable[[], None]], CeleryTask]:
+def task(
+    name: Task, *, soft_limit: int, hard_limit: int, alone: bool = False
+) -> Callable[[Callable[[], None]], CeleryTask]:
     """Register the function as the task `name`, with limits in seconds.
+
+    One that runs `alone` runs in one process at a time, of all machines: where a server that it asks hangs, it takes no
+    other. It forgets a wake-up while it runs.
 
     A task takes no arguments: it claims its rows. One that raises is logged and forgotten, because the rows that it
     had leased come back by themselves and the scheduler rings again.
@@ -30,7 +41,9 @@ def task(name: Task, *, soft_limit: int, hard_limit: int) -> Callable[[Callable[
             close_old_connections()  # the database may have restarted since the last wake-up
             answered(name)
             try:
-                function()
+                with _lock(name) if alone else nullcontext(True) as free:
+                    if free:
+                        function()
             except Exception:
                 logger.exception("task_failed", task=str(name))
             finally:
@@ -40,3 +53,17 @@ def task(name: Task, *, soft_limit: int, hard_limit: int) -> Callable[[Callable[
         return declared
 
     return declare
+
+
+@contextmanager
+def _lock(name: Task) -> Iterator[bool]:
+    """Whether nobody else runs the task now; nobody does, until the block ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(TRY_LOCK, [name])
+        [(free, *_)] = cursor.fetchall()
+    try:
+        yield free
+    finally:
+        if free:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(hashtext(%s))", [name])

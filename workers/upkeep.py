@@ -23,18 +23,19 @@ logger = structlog.get_logger(__name__)
 RUN_SECONDS = 5  # then another wake-up goes on, so that people's photos get their turn
 SWEEPS = {
     "images": sweep_images,
-    "originals": forget_originals,
-    "half_written": storage.forget_broken_off,
-    "archives": sweep_archives,
-    "parts": sweep_parts,
     "jobs": sweep_jobs,
     "messages": sweep_messages,
     "webhooks": sweep_webhooks,
     "training_runs": sweep_training,
+    # These ask storage, which may hang.
+    "archives": sweep_archives,
+    "originals": forget_originals,
+    "half_written": storage.forget_broken_off,
+    "parts": sweep_parts,
 }
 
 
-@task(Task.SWEEP, soft_limit=60, hard_limit=90)
+@task(Task.SWEEP, soft_limit=60, hard_limit=90, alone=True)
 def sweep() -> None:
     """Return expired leases, give up what will never come, and ring for whatever still waits."""
     swept = {}

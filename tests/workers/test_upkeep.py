@@ -1,8 +1,12 @@
 """The sweep: what it leaves behind is nothing, and one part of it that fails does not stop the others."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
+from threading import Event
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from tests.factories import ImageFactory, JobFactory
@@ -32,6 +36,38 @@ def test_a_table_that_cannot_be_swept_leaves_none_behind(monkeypatch: pytest.Mon
 
     job.refresh_from_db()
     assert job.state == Job.State.QUEUED
+
+
+def test_a_sweep_that_hangs_takes_one_process_and_the_tables_that_need_no_storage_come_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hangs, ends, swept = Event(), Event(), list[str]()
+
+    def hang() -> int:
+        hangs.set()
+        ends.wait(60)
+        return 0
+
+    def in_a_process_of_its_own() -> None:
+        try:
+            upkeep.sweep()
+        finally:
+            connection.close()
+
+    for table in upkeep.SWEEPS:
+        monkeypatch.setitem(upkeep.SWEEPS, table, partial(swept.append, table))
+    monkeypatch.setitem(upkeep.SWEEPS, "archives", hang)
+    with ThreadPoolExecutor(1) as worker:
+        first = worker.submit(in_a_process_of_its_own)
+        try:
+            assert hangs.wait(60)
+            upkeep.sweep()
+            assert swept == ["images", "jobs", "messages", "webhooks", "training_runs"]
+        finally:
+            ends.set()
+        first.result()
+    upkeep.sweep()
+    assert swept.count("jobs") == 2
 
 
 @pytest.mark.parametrize("state", [Image.State.READY, Image.State.EXPIRED])

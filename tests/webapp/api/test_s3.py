@@ -16,6 +16,7 @@ from tests.webapp.cases.test_archives import expand_next, zipped
 from webapp import leases, storage
 from webapp.cases import unpacking
 from webapp.cases.models import Image, PartedUpload
+from webapp.s3 import client_config
 from workers.intake import inspect_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,8 +38,7 @@ def _bucket(s3_server: S3Server, settings: Any) -> None:
                 "region_name": s3_server.region,
                 "access_key": s3_server.access_key,
                 "secret_key": s3_server.secret_key,
-                "signature_version": "s3v4",
-                "addressing_style": "path",
+                "client_config": client_config(addressing="path"),
                 "file_overwrite": True,
                 "default_acl": None,
             },
