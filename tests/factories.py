@@ -25,6 +25,7 @@ from webapp.webhooks.signing import new_secret, seal
 
 PASSWORD = "a-long-enough-password"
 PROBABILITIES = dict(zip(CLASSES, (0.6, 0.2, 0.1, 0.04, 0.03, 0.02, 0.01), strict=True))
+HEATMAP = bytes([1, 2, 0, 255])  # packed: one row of two cells
 THRESHOLDS = {Advice.URGENT_REFERRAL.value: 0.5, Advice.ROUTINE_REFERRAL.value: 0.1}
 
 
@@ -216,6 +217,7 @@ class ResultFactory(factory.django.DjangoModelFactory[Result]):
     advice = Advice.URGENT_REFERRAL.value
     preprocessing = "test"
     input_sha256 = "0" * 64
+    heatmap = HEATMAP
 
 
 class CaseResultFactory(factory.django.DjangoModelFactory[CaseResult]):

@@ -1,9 +1,8 @@
 """Object storage: one flow for a local folder and for S3.
 
 Keys: `uploads/…` as received (deleted after intake), `archives/…` to be unpacked (deleted after that), `parts/…` of
-both until they are joined (in a local folder), `images/…` without metadata, `thumbnails/…` and `heatmaps/…` of
-older images and results, `bundles/<SHA-256>/…`, `snapshots/…`; for a moment `health/…`, by the probes, and
-`incoming/…`, what a local folder does not have whole yet.
+both until they are joined (in a local folder), `images/…` without metadata, `bundles/<SHA-256>/…`, `snapshots/…`; for
+a moment `health/…`, by the probes, and `incoming/…`, what a local folder does not have whole yet.
 """
 
 import secrets

@@ -28,6 +28,7 @@ from tests.factories import (
     UserFactory,
     api_key,
 )
+from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.accounts.models import ApiKey, Membership, Organisation
 from webapp.cases.models import Batch, Case, Image
@@ -64,9 +65,8 @@ def clinic() -> Clinic:
     case = CaseFactory(batch=batch, patient=patient, external_id=f"case {MARK}", notes=MARK, released_at=timezone.now())
     image = ImageFactory(case=case, ready=True, filename=f"{MARK}.jpg")
     release = ReleaseFactory(active=True)
-    result = ResultFactory(job=JobFactory(image=image, succeeded=True), release=release)
-    for stored in (image.clean_key, image.thumbnail_key, result.heatmap_key):
-        storage.write(stored, MARK.encode())
+    ResultFactory(job=JobFactory(image=image, succeeded=True), release=release)
+    storage.write(image.clean_key, jpeg() + MARK.encode())
     CaseResultFactory(case=case, release=release)
     annotator = MembershipFactory(organisation=organisation, role=Membership.Role.ANNOTATOR).user
     label = LabelFactory(image=image, annotator=annotator, note=MARK)

@@ -238,11 +238,6 @@ class Image(Leased):
         """The full derivative, without metadata: what the model and the reader see."""
         return f"images/{self.organisation_id}/{self.id}.jpg"
 
-    @property
-    def thumbnail_key(self) -> str:
-        """Where intake stored a thumbnail once; now it is drawn from what lies under `clean_key`."""
-        return f"thumbnails/{self.organisation_id}/{self.id}.jpg"
-
 
 class Archive(Leased):
     """A ZIP of images, with or without a CSV of cases, that a worker unpacks into an open batch."""

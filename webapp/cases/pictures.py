@@ -40,8 +40,6 @@ def heatmap_of(result: Result) -> bytes:
 
     Raises FileNotFoundError where the photo is gone.
     """
-    if not result.heatmap:
-        return storage.read(result.heatmap_key)
     return render_heatmap(storage.read(result.image.clean_key), unpack(result.heatmap))
 
 

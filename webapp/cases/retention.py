@@ -113,13 +113,10 @@ def _purge(actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: s
 
 
 def delete_files(images: Sequence[Image]) -> None:
-    """Delete every file of photos that are deleted: as received, their parts, and what was made of them."""
+    """Delete every file of photos that are deleted: as received, their parts, and the clean picture."""
     in_parts = PartedUpload.objects.filter(key__in=[image.upload_key for image in images])
     for key in in_parts.values_list("key", flat=True):
         give_up_parts(key=key)
-    drawn = Result.objects.filter(image__in=images).select_related("image").only("release", "image__organisation")
-    for key in (
-        *(key for image in images for key in (image.upload_key, image.clean_key, image.thumbnail_key)),
-        *(result.heatmap_key for result in drawn),
-    ):
-        storage.delete(key)
+    for image in images:
+        storage.delete(image.upload_key)
+        storage.delete(image.clean_key)

@@ -97,11 +97,6 @@ class Result(Answer):
     def __str__(self) -> str:
         return f"result {self.pk}"
 
-    @property
-    def heatmap_key(self) -> str:
-        """Where the drawn heatmap lies of a result whose row has none, because it is older than that column."""
-        return f"heatmaps/{self.image.organisation_id}/{self.image_id}-{self.release_id}.jpg"
-
 
 class CaseResult(Answer):
     """The answer for a case: the newest answers of its images combined. `release` gave the last of them.

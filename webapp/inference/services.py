@@ -35,7 +35,7 @@ class Outcome:
     advice: str
     preprocessing: str
     input_sha256: str
-    heatmap: bytes = b""  # as `ml.imaging.overlay.pack` gives it
+    heatmap: bytes  # as `ml.imaging.overlay.pack` gives it
 
 
 End = Outcome | str

@@ -12,14 +12,15 @@ from django.core.cache import cache
 from django.db import connection
 
 from ml.classes import CLASSES
-from tests.factories import PROBABILITIES, ReleaseFactory
+from ml.imaging.overlay import render_heatmap, unpack
+from tests.factories import HEATMAP, PROBABILITIES, ReleaseFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
+from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.audit.models import Event
 from webapp.cases.intake import Found, claim_images, settle
 from webapp.cases.models import Batch, Image
 from webapp.inference.claim import claim_jobs
-from webapp.inference.models import Result
 from webapp.inference.services import Outcome, finish
 from webapp.notify.models import Message
 from webapp.registry.models import ModelRelease
@@ -31,7 +32,7 @@ def inspect_all() -> None:
     """What intake does with pictures that are fit."""
     token, images = claim_images(limit=1000)
     for image in images:
-        storage.write(image.clean_key, b"jpeg")
+        storage.write(image.clean_key, jpeg())
         assert settle(token=token, found=[(image, Found(sha256=uuid.uuid4().hex * 2, width=600, height=450))])
 
 
@@ -39,8 +40,7 @@ def answer_all(release: ModelRelease) -> None:
     """What an inference worker does."""
     token, jobs = claim_jobs(limit=1000)
     for job in jobs:
-        storage.write(Result(image=job.image, release=release).heatmap_key, b"heat")
-        outcome = Outcome(release, PROBABILITIES, 0.74, 0.05, "urgent_referral", "v1", "a" * 64)
+        outcome = Outcome(release, PROBABILITIES, 0.74, 0.05, "urgent_referral", "v1", "a" * 64, HEATMAP)
         assert finish(token=token, ends=[(job, outcome)])
 
 
@@ -86,7 +86,7 @@ def test_a_batch_goes_in_and_results_come_out() -> None:
     picture = one["images"][0]
     assert picture["result"]["preprocessing"] == "v1"
     assert picture["result"]["input_sha256"] == "a" * 64
-    for link, data in (("image_url", b"jpeg"), ("heatmap_url", b"heat")):
+    for link, data in (("image_url", jpeg()), ("heatmap_url", render_heatmap(jpeg(), unpack(HEATMAP)))):
         response = clinic.http.get(picture[link], headers={"Accept": "image/*"})
         assert (response.status_code, response.headers["Content-Type"]) == (200, "image/jpeg")
         assert response.getvalue() == data

@@ -11,6 +11,7 @@ from tests.factories import (
     ResultFactory,
 )
 from tests.webapp.api.clinic import API, Clinic, good, problem
+from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.api.urls import router
 from webapp.cases.models import Batch, Image
@@ -22,8 +23,7 @@ def test_a_stranger_finds_nothing() -> None:
     result = ResultFactory()
     case, image, batch = result.case, result.image, result.case.batch
     CaseResultFactory(case=case, release=result.release)
-    storage.write(image.clean_key, b"jpeg")
-    storage.write(result.heatmap_key, b"heat")
+    storage.write(image.clean_key, jpeg())
     delivery = DeliveryFactory(endpoint__organisation=batch.organisation)
     ids = {"batches": batch.pk, "images": image.pk, "cases": case.pk, "webhooks": delivery.endpoint_id}
     owner, stranger = Clinic(batch.organisation), Clinic()

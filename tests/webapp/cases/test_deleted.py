@@ -45,7 +45,6 @@ def deleted(member: Membership, *, pictures: int = 1) -> Case:
     delete_photos(actor=SYSTEM, case=case)
     for image in case.images.all():
         storage.write(image.clean_key, b"left behind")
-        storage.write(image.thumbnail_key, b"left behind")
     return case
 
 

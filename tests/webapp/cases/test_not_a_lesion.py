@@ -32,8 +32,7 @@ def sent(images: int, source: str = Batch.Source.WEB, **fields: Any) -> Case:
     case: Case = CaseFactory(batch=batch, patient__user=UserFactory(), external_id="A-1")
     for number in range(images):
         image = ImageFactory(case=case, ready=True, filename=f"picture-{number}.jpg")
-        for key in (image.clean_key, image.thumbnail_key):
-            storage.write(key, b"pixels")
+        storage.write(image.clean_key, b"pixels")
     submit_batch(actor=SYSTEM, batch=batch)
     token, [job] = claim_jobs(limit=1)
     assert finish(token=token, ends=[(job, NOT_A_LESION)])

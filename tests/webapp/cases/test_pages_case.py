@@ -42,10 +42,9 @@ def answered(organisation: Organisation, **case: Any) -> Case:
     batch = case.pop("batch", None) or BatchFactory(organisation=organisation, completed=True)
     image = ImageFactory(case=CaseFactory(batch=batch, **case), ready=True)
     release = ReleaseFactory()
-    result = ResultFactory(job=JobFactory(image=image, succeeded=True), release=release)
+    ResultFactory(job=JobFactory(image=image, succeeded=True), release=release)
     CaseResultFactory(case=image.case, release=release)
     storage.write(image.clean_key, jpeg())
-    storage.write(result.heatmap_key, b"heat")
     found: Case = image.case
     return found
 

@@ -40,13 +40,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def with_files(image: Image) -> list[str]:
     """The keys of every file that an image may have, each of them written."""
-    release = ReleaseFactory()
-    result = ResultFactory(job=JobFactory(image=image, succeeded=True), release=release, heatmap=b"heat")
+    ResultFactory(job=JobFactory(image=image, succeeded=True), release=ReleaseFactory())
     parts = multipart.begin(image.upload_key)
     PartedUpload.objects.create(batch=image.batch, key=image.upload_key, upload_id=parts, size=1)
-    keys = [
-        image.upload_key, image.clean_key, image.thumbnail_key, result.heatmap_key, f"{storage.PARTS}{parts}/1",
-    ]  # fmt: skip
+    keys = [image.upload_key, image.clean_key, f"{storage.PARTS}{parts}/1"]
     for key in keys:
         storage.write(key, b"skin")
     return keys
@@ -129,15 +126,14 @@ def test_an_inspection_that_has_begun_brings_nothing_back() -> None:
     token, [leased] = claim_images(limit=1)
 
     delete_photos(actor=SYSTEM, case=image.case)
-    for key in (image.clean_key, image.thumbnail_key):
-        storage.write(key, b"skin")
+    storage.write(image.clean_key, b"skin")
 
     assert settle(token=token, found=[(leased, Found("a" * 64, 600, 450))]) == []
     assert states() == ["purged"]
     assert claim_images(limit=1)[1] == []
     assert Batch.objects.values_list("state", "failures").get() == ("completed_with_failures", 1)
     an_hour_later()
-    assert left_of([image.clean_key, image.thumbnail_key]) == []
+    assert left_of([image.clean_key]) == []
 
 
 @pytest.mark.parametrize("claimed", [False, True])
@@ -214,17 +210,17 @@ def deleting(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
     return events
 
 
-@pytest.mark.parametrize("survived", range(4))
+@pytest.mark.parametrize("survived", range(2))
 def test_a_process_that_dies_leaves_no_file_for_long(deleting: list[BaseException | None], survived: int) -> None:
     image = answered()
-    keys = [image.upload_key, image.clean_key, image.thumbnail_key, image.results.get().heatmap_key]
+    keys = [image.upload_key, image.clean_key]
     deleting += [*[None] * survived, Died()]
 
     with pytest.raises(Died):
         delete_photos(actor=SYSTEM, case=image.case)
 
     assert states() == ["purged"]  # nothing says that it is there
-    assert len(left_of(keys)) == 4 - survived
+    assert len(left_of(keys)) == 2 - survived
     an_hour_later()
     assert left_of(keys) == []
 

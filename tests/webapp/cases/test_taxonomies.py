@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from ml.classes import BINARY, CLASSES, EIGHT, SEVEN, Taxonomy
 from tests.factories import (
+    HEATMAP,
     BatchFactory,
     CaseFactory,
     ImageFactory,
@@ -49,7 +50,9 @@ def answered(organisation: Organisation, *taxonomies: Taxonomy) -> Case:
         rest = 0.4 / (len(known.codes) - 1)
         probabilities = {code: 0.6 if code == known.malignant[-1] else rest for code in known.codes}
         malignant = sum(probabilities[code] for code in known.malignant)
-        outcome = Outcome(ReleaseFactory(), probabilities, malignant, 0.05, "urgent_referral", "test", "0" * 64)
+        outcome = Outcome(
+            ReleaseFactory(), probabilities, malignant, 0.05, "urgent_referral", "test", "0" * 64, HEATMAP
+        )
         assert finish(token=token, ends=[(job, outcome)])
     return case
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from ml.advice import Advice
 from ml.classes import CLASSES
 from tests.factories import (
+    HEATMAP,
     BatchFactory,
     CaseFactory,
     ImageFactory,
@@ -42,7 +43,7 @@ def outcome(release: ModelRelease, malignant: float = 0.8) -> Outcome:
     rest = (1 - malignant) / (len(CLASSES) - 1)
     probabilities = {code: malignant if code == "MEL" else rest for code in CLASSES}
     total = sum(probabilities[code] for code in ("MEL", "BCC", "AKIEC"))
-    return Outcome(release, probabilities, total, 0.1, Advice.URGENT_REFERRAL, "test", "0" * 64)
+    return Outcome(release, probabilities, total, 0.1, Advice.URGENT_REFERRAL, "test", "0" * 64, HEATMAP)
 
 
 def submitted_batch(images_by_case: list[int], **batch: object) -> Batch:

@@ -5,7 +5,6 @@ keeps the promises of a batch.
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -113,7 +112,7 @@ class BatchMachine(RuleBasedStateMachine):
         for job in jobs:
             if end.startswith("answered"):  # late: by a worker that has not noticed a promotion
                 release = self.releases[0 if end == "answered late" else -1]
-                finish(token=token, ends=[(job, replace(outcome(release), heatmap=b"heat"))])
+                finish(token=token, ends=[(job, outcome(release))])
             elif end == "broken":
                 finish(token=token, ends=[(job, "model_error")])
             else:

@@ -113,7 +113,6 @@ def test_a_case_without_a_result_or_without_its_files_has_a_report_too() -> None
     case = answered()
     image = case.images.get()
     storage.delete(image.clean_key)
-    storage.write(image.results.get().heatmap_key, b"no picture")
     assert "Urgent referral" in text(report(case).content)
     words = text(report(refused(BatchFactory(completed=True))).content)
     assert "Not usable" in words
