@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
+from unicodedata import normalize
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -34,15 +35,17 @@ class FieldError(Exception):
         self.message = message
 
 
-def text(value: object, *, limit: int, unprintable: re.Pattern[str] = _UNPRINTABLE) -> str:
-    """A short text; a number is taken as its digits. Raises FieldError: not_text, too_long, unprintable."""
+def text(value: object, *, limit: int, unprintable: re.Pattern[str] = _UNPRINTABLE, composed: bool = True) -> str:
+    """A short text, `composed` in Unicode's form NFC, so that what looks alike is alike; a number is taken as its
+    digits. Raises FieldError: not_text, too_long, unprintable.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) < 10**limit else "9" * (limit + 1)
     if value is None:
         return ""
     if not isinstance(value, str):
         raise FieldError("not_text", "Send text.")
-    value = value.strip()
+    value = normalize("NFC", value.strip()) if composed else value.strip()
     if len(value) > limit:
         raise FieldError("too_long", f"Use at most {limit} characters.")
     if unprintable.search(value):
@@ -135,7 +138,8 @@ def birth_date(value: object) -> date | None:
 
 def filename(value: object) -> str:
     """The name of an image file; of one in a ZIP also its path, parted by `/`, which neither climbs nor has a root."""
-    name = text(value, limit=255) if isinstance(value, str) else ""
+    # As it is on the client's disk, where it is looked up by the name that the answer gives.
+    name = text(value, limit=255, composed=False) if isinstance(value, str) else ""
     if not name or "\\" in name or {"", ".", ".."} & set(name.split("/")):
         raise FieldError("filename_invalid", "Give the file's name, or its path in the ZIP, such as folder/name.jpg.")
     return name

@@ -1,21 +1,25 @@
 """A manifest says which cases a batch holds: JSON of the API, or a CSV table. Every mistake is found in one reading.
 
 A row of JSON is a case with a list of images. A row of CSV names one image, or several parted by semicolons; rows with
-one case_id are further images of that case. Images of a ZIP may be named with their folders. HAM10000's metadata table
-is understood as it was published; its diagnosis is not read.
+one case_id are further images of that case, and a row without one is a case of its own. Images of a ZIP may be named
+with their folders. HAM10000's metadata table is understood as it was published; its diagnosis is not read.
 """
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
+from operator import attrgetter
 from typing import Any
 
 from webapp.cases.fields import IMAGES, READERS, FieldError, for_spreadsheet, read_images
+from webapp.cases.naming import case_ids
 from webapp.cases.services import CaseSpec
 from webapp.errors import Problem
 
 MAX_CASES = 10_000  # in one request
+MAX_IMAGES = 20_000  # in one request, whose answer says where each goes
 MAX_ROWS = 50_000  # in one table, which may describe more images than are sent with it
 MAX_CSV_BYTES = 32 * 1024**2
 MAX_COLUMNS = 200
@@ -38,6 +42,7 @@ ALIASES = {
 }
 UNREAD = {"dx", "dx_type", "dataset", "diagnosis", "diagnosis_confirm_type", "benign_malignant", "target"}
 COLUMNS = [*READERS, IMAGES]
+TOO_MANY_CASES = f"Send at most {MAX_CASES} cases in a request, and add the rest to the batch with another."
 UNKNOWN = f"Rename or remove it. Known are: {', '.join(COLUMNS)}."
 
 
@@ -73,6 +78,14 @@ class Manifest:
         return self.cases
 
 
+class UnreadableRowError(Exception):
+    """A row that is no CSV, so that nobody knows where the next begins. Says in which line of the text it begins."""
+
+    def __init__(self, row: int, line: int) -> None:
+        super().__init__(f"The row that begins in line {line}")
+        self.row = row
+
+
 def error_table(errors: Sequence[RowError]) -> str:
     """Every mistake as a row of CSV, the header first."""
     table = io.StringIO()
@@ -91,7 +104,7 @@ def from_json(rows: object, *, capture: str = "") -> Manifest:
     if not isinstance(rows, list):
         return _refused("cases", "not_a_list", "`cases` is a list of objects, one for each case.")
     if len(rows) > MAX_CASES:
-        return _refused("cases", "too_many_cases", f"Send at most {MAX_CASES} cases, the rest in another batch.")
+        return _refused("cases", "too_many_cases", TOO_MANY_CASES)
     manifest = Manifest()
     first: dict[str, int] = {}
     for number, row in enumerate(rows, start=1):
@@ -105,6 +118,16 @@ def from_json(rows: object, *, capture: str = "") -> Manifest:
             message = f"Row {first[case_id]} has the same case_id. Give each case its own."
             manifest.errors.append(RowError(number, "case_id", "case_id_repeated", message))
     return manifest
+
+
+def of_request(found: Manifest) -> Manifest:
+    """The same manifest, refused where it is of more cases or images than one request brings."""
+    if len(found.cases) > MAX_CASES:
+        return _refused("cases", "too_many_cases", TOO_MANY_CASES)
+    if sum(len(case.filenames) for case in found.cases) > MAX_IMAGES:
+        message = f"Send at most {MAX_IMAGES} images in a request, and add the rest to the batch with another."
+        return _refused(IMAGES, "too_many_images", message)
+    return found
 
 
 def _case_id(row: Mapping[str, Any]) -> str:
@@ -132,8 +155,10 @@ def from_csv(data: bytes, *, capture: str = "") -> Manifest:
         return _refused("", "not_utf8", "The table is not UTF-8. Save it as 'CSV UTF-8' and send it again.")
     try:
         return _from_table(text, capture)
-    except csv.Error:
-        return _refused("", "not_csv", "The table cannot be read as CSV. Save it as 'CSV UTF-8' and send it again.")
+    except UnreadableRowError as unreadable:
+        message = f"{unreadable} cannot be read as CSV: a quote is not closed, or text follows it. Write a quote "
+        message += "within quotes twice, or save the table as 'CSV UTF-8', and send it again."
+        return _refused("", "not_csv", message, row=unreadable.row)
 
 
 def _from_table(text: str, capture: str) -> Manifest:
@@ -141,16 +166,17 @@ def _from_table(text: str, capture: str) -> Manifest:
         return _refused("", "table_empty", "The table is empty. Send a header, and below it a row for each image.")
     header, _, _ = text.partition("\n")
     delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names = [name.strip().lower().replace(" ", "_") for name in next(reader, [])]
+    reader = _rows(text, delimiter)
+    _, header_cells = next(reader)
+    names = [name.strip().lower().replace(" ", "_") for name in header_cells]
     if len(names) > MAX_COLUMNS:
         return _refused("", "too_many_columns", f"The table has more than {MAX_COLUMNS} columns. Remove some.")
     columns = [ALIASES.get(name, name) for name in names]
     manifest = Manifest(errors=_check_columns(columns))
     if manifest.errors:
         return manifest
-    merged: dict[str, tuple[int, CaseSpec]] = {}
-    for number, cells in enumerate(reader, start=2):
+    rows: list[tuple[int, dict[str, Any]]] = []
+    for number, cells in reader:
         if not any(cell.strip() for cell in cells):
             continue
         if number > MAX_ROWS:
@@ -160,8 +186,13 @@ def _from_table(text: str, capture: str) -> Manifest:
             message = f"This row has {len(cells)} cells and the header has {len(columns)}. {advice}"
             manifest.errors.append(RowError(number, "", "wrong_cells", message))
             continue
-        if case := _read(number, _complete(dict(zip(columns, cells, strict=True)), capture), manifest.errors):
+        rows.append((number, _complete(dict(zip(columns, cells, strict=True)), capture)))
+    _name_cases([row for _, row in rows])
+    merged: dict[str, tuple[int, CaseSpec]] = {}
+    for number, row in rows:
+        if case := _read(number, row, manifest.errors):
             _merge(merged, number, case, manifest.errors)
+    manifest.errors.sort(key=attrgetter("row"))
     manifest.rows.extend(row for row, _ in merged.values())
     manifest.cases.extend(case for _, case in merged.values())
     if not manifest.cases and not manifest.errors:
@@ -182,13 +213,34 @@ def _check_columns(columns: Sequence[str]) -> list[RowError]:
     return errors
 
 
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row's number, from 1, and its cells. Raises UnreadableRowError."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    for number in count(1):
+        line = reader.line_num + 1
+        try:
+            yield number, next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UnreadableRowError(number, line) from error
+
+
 def _complete(row: dict[str, str], capture: str) -> dict[str, Any]:
-    """A row of a table, with the id that published tables leave out: an image is a case."""
+    """A row of a table as JSON would have it; its case_id may be empty still."""
     images = [name.strip() for name in row.get(IMAGES, "").split(";") if name.strip()]
-    case_id = row.get("case_id", "").strip() or (images[0].rpartition(".")[0] or images[0] if images else "")
     known = {name: value for name, value in row.items() if name in READERS}
     taken = row.get("capture", "").strip() or capture
-    return {**known, "case_id": case_id, "capture": taken, IMAGES: images}
+    return {**known, "case_id": row.get("case_id", "").strip(), "capture": taken, IMAGES: images}
+
+
+def _name_cases(rows: Sequence[dict[str, Any]]) -> None:
+    """Give each row without the id that published tables leave out one of its own, by its first image."""
+    unnamed = [row for row in rows if row[IMAGES] and not row["case_id"]]
+    images = list(dict.fromkeys(row[IMAGES][0] for row in unnamed))
+    ids = dict(zip(images, case_ids(images, given=[row["case_id"] for row in rows]), strict=True))
+    for row in unnamed:
+        row["case_id"] = ids[row[IMAGES][0]]
 
 
 def _read(number: int, row: Mapping[str, Any], errors: list[RowError]) -> CaseSpec | None:
@@ -228,5 +280,5 @@ def _merge(merged: dict[str, tuple[int, CaseSpec]], number: int, case: CaseSpec,
     merged[case.external_id] = (first, replace(known, filenames=filenames))
 
 
-def _refused(name: str, code: str, message: str) -> Manifest:
-    return Manifest(errors=[RowError(1, name, code, message)])
+def _refused(name: str, code: str, message: str, *, row: int = 1) -> Manifest:
+    return Manifest(errors=[RowError(row, name, code, message)])

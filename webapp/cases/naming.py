@@ -1,17 +1,21 @@
 """Files that come without a table: each is a case of its own, known by the file's name, or by its path in a ZIP."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePath
+from unicodedata import normalize
 
 LONGEST = 100  # characters, as `Case.external_id`
 ROOM = 90  # of them for the name where a number follows it
 
 
-def case_ids(names: Sequence[str]) -> list[str]:
-    """An id for each file, in order, no two alike: its name without the ending where that is one file's alone."""
-    stems = [stem(name) for name in names]
-    counts, numbers, taken = Counter(stems), Counter[str](), set[str]()
+def case_ids(names: Sequence[str], *, given: Iterable[str] = ()) -> list[str]:
+    """An id for each file, in order, in Unicode's form NFC, no two alike and none as one that is `given` to another
+    case: the file's name without the ending where that is one file's alone.
+    """
+    names = [normalize("NFC", name) for name in names]
+    stems, taken = [stem(name) for name in names], {normalize("NFC", name) for name in given}
+    counts, numbers = Counter([*stems, *taken]), Counter[str]()
     ids = []
     for name, short in zip(names, stems, strict=True):
         wanted = short if counts[short] == 1 else name

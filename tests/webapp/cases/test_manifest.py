@@ -173,7 +173,7 @@ def test_rows_of_one_case_are_its_images() -> None:
         ("", (1, "", "table_empty")),
         ("\ufeff\r\n", (1, "", "table_empty")),
         ("case_id,patient_id,images\r\n\r\n,,\r\n", (1, "", "rows_missing")),
-        ("images\n" + '"' + "x" * 200_000 + '"\n', (1, "", "not_csv")),
+        ("images\n" + '"' + "x" * 200_000 + '"\n', (2, "", "not_csv")),
     ],
 )
 def test_a_table_with_a_mistake_says_where(table: str, error: tuple[int, str, str]) -> None:

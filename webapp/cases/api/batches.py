@@ -253,8 +253,9 @@ def _manifest(request: Request, *, capture: str = "", default: Any = None) -> ma
     """The manifest in a request's body, a table or JSON."""
     body: Any = request.data
     if is_table(request):
-        return manifest.from_csv(body or b"", capture=capture)
-    return manifest.from_json(body.get("cases", default) if isinstance(body, dict) else default, capture=capture)
+        return manifest.of_request(manifest.from_csv(body or b"", capture=capture))
+    rows = body.get("cases", default) if isinstance(body, dict) else default
+    return manifest.of_request(manifest.from_json(rows, capture=capture))
 
 
 def _refusal(request: Request, found: manifest.Manifest) -> HttpResponse | None:

@@ -41,7 +41,7 @@ class CasesOptions(Body):
 class CasesRequest(CasesOptions):
     """Further cases of an open batch."""
 
-    cases = CaseRequest(many=True, help_text="Up to 10,000 in a request")
+    cases = CaseRequest(many=True, help_text="Up to 10,000, of 20,000 images, in a request")
 
 
 class BatchOptions(Body):
@@ -66,7 +66,7 @@ class BatchOptions(Body):
 class BatchRequest(BatchOptions):
     """A batch and its cases."""
 
-    cases = CaseRequest(many=True, required=False, help_text="Up to 10,000 in a request")
+    cases = CaseRequest(many=True, required=False, help_text="Up to 10,000, of 20,000 images, in a request")
 
 
 class SubmitRequest(Body):
