@@ -21,45 +21,47 @@ from webapp.queue import Task, ring_now
 from workers.task import task
 
 logger = structlog.get_logger(__name__)
-RUN_SECONDS = 60  # then another wake-up goes on, so that a stop never waits long
+RUN_SECONDS = 5  # then another wake-up goes on, so that other work gets its turn
 
 
-@task(Task.DELIVER, soft_limit=300, hard_limit=330)
+@task(Task.DELIVER, soft_limit=300, hard_limit=330, alone=True)
 def deliver() -> None:
-    """Send due messages until none is left."""
+    """Send due messages until none is left, or the mail server is away: the others then keep their attempts."""
     stop_at = time.monotonic() + RUN_SECONDS
     while time.monotonic() < stop_at:
         claimed = claim_message()
         if claimed is None:
             return
         token, message = claimed
-        send(message, token)
+        if not send(message, token):
+            return
     ring_now(Task.DELIVER)
 
 
-def send(message: Message, token: uuid.UUID) -> None:
-    """Send one leased message and write down what became of it."""
+def send(message: Message, token: uuid.UUID) -> bool:
+    """Send one leased message and write down what became of it. False where the mail server is away."""
     try:
         email = compose(message)
     except UndeliverableError as reason:
         give_up(message=message, token=token, error=str(reason))
-        return
+        return True
     except Exception as error:
         logger.exception("message_not_written", message=message.pk, error=type(error).__name__)
         put_off(message=message, token=token, error=f"The message could not be written ({type(error).__name__}).")
-        return
+        return True
     connection = get_connection()
     try:
         connection.open()
     except (OSError, smtplib.SMTPException) as error:
         logger.warning("mail_server_away", message=message.pk, error=type(error).__name__)
         put_off(message=message, token=token, error=f"The mail server could not be reached ({type(error).__name__}).")
-        return
+        return False
     try:
         _hand_over(connection, email, message, token)
     finally:
         with suppress(Exception):  # the server has taken the message; how it says goodbye changes nothing
             connection.close()
+    return True
 
 
 def _hand_over(connection: BaseEmailBackend, email: EmailMessage, message: Message, token: uuid.UUID) -> None:

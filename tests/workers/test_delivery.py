@@ -166,6 +166,27 @@ def test_a_server_that_is_away_costs_attempts_with_longer_pauses_and_then_fails(
     assert "could not be reached" in message.error
 
 
+def test_a_server_that_hangs_takes_one_process_and_one_attempt(settings: Settings) -> None:
+    MessageFactory.create_batch(3)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # it takes connections and never says a word
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = server.getsockname()
+        settings.EMAIL_TIMEOUT = 5
+        worker = _delivering_process()
+        try:
+            held, _ = server.accept()
+            deliver()  # somebody sends
+            assert list(Message.objects.order_by("attempt").values_list("attempt", flat=True)) == [0, 0, 1]
+        finally:
+            os.kill(worker.pid, signal.SIGKILL)
+            worker.wait()
+        held.close()
+        Message.objects.filter(attempt=1).delete()
+        settings.EMAIL_TIMEOUT = 0.3
+        _wait_for(lambda: bool(deliver() or Message.objects.filter(attempt=1)))  # Postgres misses the dead in a moment
+    assert list(Message.objects.order_by("attempt").values_list("attempt", "state")) == [(0, "pending"), (1, "pending")]
+
+
 def test_one_bad_address_does_not_hold_up_the_others(mailbox: Mailbox) -> None:
     MessageFactory.create_batch(4)
     mailbox.answers = ["250 OK"]  # accepted without a recipient: the server then refuses the message's content
