@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from unicodedata import normalize
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
@@ -115,5 +116,5 @@ def awaited_images(batch: Batch) -> "QuerySet[Image]":
 
 
 def _words(wanted: Mapping[str, str]) -> str:
-    """What is searched for; Postgres takes no NUL."""
-    return wanted.get("q", "").replace("\0", "").strip()
+    """What is searched for, in the form that ids are kept in; Postgres takes no NUL."""
+    return normalize("NFC", wanted.get("q", "").replace("\0", "").strip())

@@ -1,7 +1,11 @@
 """What lists can be narrowed to."""
 
+from typing import Any
+from unicodedata import normalize
+
 import django_filters as filters
 from django import forms
+from django.db.models import QuerySet
 
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import ADVICE_CHOICES, DX_CHOICES
@@ -23,6 +27,14 @@ class BooleanFilter(filters.BooleanFilter):  # type: ignore[misc]  # django-filt
     """Of what is so, or is not."""
 
     field_class = TrueOrFalse
+
+
+class IdFilter(filters.CharFilter):  # type: ignore[misc]
+    """By an id of the clinic's: in the form that ids are kept in, and as it was sent, for those that were before."""
+
+    def filter(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        ids = {value, normalize("NFC", value)}
+        return rows.filter(**{f"{self.field_name}__in": ids}) if value else rows
 
 
 class BatchFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
@@ -48,8 +60,8 @@ class CaseFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has 
     """Of cases, also by their current answer."""
 
     batch = filters.UUIDFilter(field_name="batch_id")
-    case_id = filters.CharFilter(field_name="external_id", label="Your id of the case")
-    patient_id = filters.CharFilter(field_name="patient__external_id", label="Your id of the patient")
+    case_id = IdFilter(field_name="external_id", label="Your id of the case")
+    patient_id = IdFilter(field_name="patient__external_id", label="Your id of the patient")
     released = BooleanFilter(field_name="released_at", lookup_expr="isnull", exclude=True)
     advice = filters.ChoiceFilter(choices=ADVICE_CHOICES)
     top_class = filters.ChoiceFilter(choices=DX_CHOICES)
