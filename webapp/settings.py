@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "webapp.accounts.middleware.SmallForStrangers",  # before what reads whole bodies
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -177,7 +178,7 @@ RETRAIN_EPOCHS = env.int("RETRAIN_EPOCHS", 3)
 RETRAIN_MEMBERS = env.list("RETRAIN_MEMBERS", default=[])  # empty: the bundle's first member
 TRAINING_SECONDS = env.int("TRAINING_SECONDS", 6 * 3600)  # a run that takes longer is stopped
 GATE_MARGIN = env.float("GATE_MARGIN", 0.05)  # the loss of sensitivity that a candidate may have
-GATE_MIN_LESIONS = env.int("GATE_MIN_LESIONS", 30)  # malignant and benign each; with fewer nothing is decided
+GATE_MIN_LESIONS = env.int("GATE_MIN_LESIONS", 30)  # malignant and benign each, or more where a margin needs more
 
 # Mail: a local folder, or SMTP
 
@@ -274,7 +275,6 @@ SPECTACULAR_SETTINGS = {
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 CSRF_FAILURE_VIEW = "webapp.pages.views.csrf_failure"
-SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 if SITE_URL.startswith("https://"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

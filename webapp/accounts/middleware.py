@@ -1,4 +1,4 @@
-"""Staff who must sign in with a second factor."""
+"""Who may go no further: strangers who send much, and staff without the second factor that they must have."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from webapp.accounts.models import User
@@ -16,6 +16,35 @@ from webapp.api.problems import problem_json
 from webapp.errors import Problem
 
 TOLD = "Your site asks staff for a second factor. Add an authenticator app, and go on."
+STRANGERS_BYTES = 64 * 1024  # a form to sign in, or to open a result
+
+
+class SmallForStrangers:
+    """Refuses a large body of somebody who has not signed in, before anybody reads it.
+
+    It stands before the check of forms' tokens, which reads the whole body of whoever sends it, files too. The API and
+    the doors for uploads are exempt from that check, and look at who sends before they read.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        """None where the view may answer, else the page that says what to do."""
+        if getattr(view, "csrf_exempt", False) or _length(request) <= STRANGERS_BYTES or request.user.is_authenticated:
+            return None
+        return render(request, "413.html", status=413)
+
+
+def _length(request: HttpRequest) -> int:
+    """What the client says of its body's length, as Django reads it."""
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
 
 
 def lacks_second_factor(user: User | AnonymousUser) -> bool:
