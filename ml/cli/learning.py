@@ -63,8 +63,9 @@ def add_commands(commands: "Commands[Any]") -> None:
     path(retrain, "--output", "receives bundle/ and gate.json")
     cache(retrain)
     _fitting(retrain, members="mobilenet_v2", epochs=3)
-    retrain.add_argument("--margin", type=float, default=0.05, help="loss of sensitivity allowed (default 0.05)")
-    retrain.add_argument("--min-lesions", type=int, default=30, help="malignant and benign each (default 30)")
+    retrain.add_argument("--margin", type=_share, default=0.05, help="loss of sensitivity allowed (default 0.05)")
+    text = "malignant and benign each, where the margin does not need more (default 30)"
+    retrain.add_argument("--min-lesions", type=int, default=30, help=text)
 
     text = "Draw synthetic lesions with a table in HAM10000's layout."
     synthesize = command(commands, "synthesize", _synthesize, text, SYNTHESIZE)
@@ -78,6 +79,13 @@ def _fitting(parser: argparse.ArgumentParser, members: str, epochs: int) -> None
     parser.add_argument("--epochs", type=int, default=epochs, help=f"passes over the images drawn (default {epochs})")
     parser.add_argument("--seed", type=int, default=0, help="of everything drawn by chance (default 0)")
     parser.add_argument("--progress", choices=("text", "json"), default="text", help="json: one object a line")
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share between 0 and 1, such as 0.05")
+    return value
 
 
 def _backbone(options: argparse.Namespace) -> None:

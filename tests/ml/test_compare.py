@@ -9,6 +9,7 @@ import pytest
 from ml import bundle
 from ml.cli import main
 from ml.data import examples, ham10000
+from ml.gate import SIDES
 from ml.imaging.preprocess import FRAME
 from ml.metrics import ALL_METRICS
 from ml.model_card import LABELS
@@ -86,7 +87,11 @@ def test_compare_shows_every_metric_of_both_with_the_interval_of_the_difference(
 
 def test_a_bundle_does_not_differ_from_itself(told: Any, tiny_bundle: Path) -> None:
     for row in told(tiny_bundle, tiny_bundle)["rows"]:
-        assert (row["difference"], row["low"], row["high"]) == (0, 0, 0)
+        assert row["difference"] == 0
+        if row["metric"] in SIDES:  # so few lesions would not show a difference that there is
+            assert row["low"] == -row["high"] < -0.3
+        else:
+            assert row["low"] == row["high"] == 0
 
 
 def test_what_either_has_seen_is_left_out_and_counted(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from ml import gate
+from ml.cli import main
 from ml.metrics import Scored
 
 
@@ -42,8 +43,8 @@ def test_lost_sensitivity_fails_and_says_so() -> None:
 
 
 def test_a_loss_that_cannot_be_ruled_out_fails_too() -> None:
-    """One of forty missed: the value lies within the margin of 0.05, and its interval does not."""
-    result = gate.compare(answers(40, 60, 0, 0), answers(40, 60, 1, 0), draws=500)
+    """One of eighty missed: the value lies within the margin of 0.05, and its interval does not."""
+    result = gate.compare(answers(80, 60, 0, 0), answers(80, 60, 1, 0), draws=500)
     assert result.verdict == "failed"
     row = next(row for row in result.rows if row.metric == "sensitivity")
     assert row.difference.low < -gate.MARGINS["sensitivity"] < row.difference.value
@@ -56,8 +57,9 @@ def test_referring_everybody_is_no_way_through() -> None:
     assert verdicts(result)["specificity"] == "failed"
 
 
-@pytest.mark.parametrize(("malignant", "benign"), [(gate.MIN_LESIONS - 1, 200), (200, gate.MIN_LESIONS - 1), (0, 50)])
+@pytest.mark.parametrize(("malignant", "benign"), [(72, 200), (200, 34), (0, 50)])
 def test_too_few_lesions_are_inconclusive_and_never_pass(malignant: int, benign: int) -> None:
+    """None of 72 missed anew is compatible with a loss of 0.0507, and the margin is 0.05."""
     active = answers(malignant, benign, 0, 0)
     result = gate.compare(active, active, draws=50)
     assert result.verdict == "inconclusive"
@@ -69,8 +71,20 @@ def test_too_few_lesions_are_inconclusive_and_never_pass(malignant: int, benign:
 
 
 def test_just_enough_lesions_decide() -> None:
-    active = answers(gate.MIN_LESIONS, gate.MIN_LESIONS, 0, 0)
-    assert gate.compare(active, active, draws=50).verdict == "passed"
+    active = answers(73, 35, 0, 0)
+    result = gate.compare(active, active, draws=50)
+    assert result.verdict == "passed"
+    assert result.lesions_needed == {"malignant": 73, "benign": 35}
+    sensitivity = next(row for row in result.rows if row.metric == "sensitivity")
+    assert sensitivity.difference.low == pytest.approx(-0.04999, abs=1e-5)
+    assert sensitivity.difference.high == pytest.approx(0.04999, abs=1e-5)
+
+
+def test_a_gain_elsewhere_makes_up_for_a_lesion_missed_anew() -> None:
+    """Four missed anew and ten found: exchanged lesions alone do not fail a candidate that finds more."""
+    active, candidate = answers(200, 200, 10, 0), answers(200, 200, 0, 0)
+    candidate.probabilities[10:14, :2] = 0.2, 0.8
+    assert gate.compare(active, candidate, draws=200).verdict == "passed"
 
 
 @pytest.mark.parametrize("crowded", [0, 1])
@@ -91,6 +105,14 @@ def test_different_images_are_not_compared() -> None:
     for other in (answers(40, 41, 0, 0), others, swapped):
         with pytest.raises(ValueError, match="same images"):
             gate.compare(one, other)
+
+
+@pytest.mark.parametrize("margin", ["0", "1", "-0.1"])
+def test_a_margin_that_lets_all_or_nothing_pass_is_refused(margin: str, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [word for name in ("bundle", "snapshot", "images", "output") for word in (f"--{name}", "nowhere")]
+    with pytest.raises(SystemExit):
+        main(["retrain", *paths, f"--margin={margin}"])
+    assert "no share between 0 and 1" in capsys.readouterr().err
 
 
 def test_an_operator_states_the_margin_and_how_many_lesions_decide() -> None:
