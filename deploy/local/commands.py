@@ -20,7 +20,7 @@ COMMANDS = {
     # Idle connections are kept for longer than clients and proxies keep them (Caddy: two minutes), so that none is
     # closed here at the moment when a request comes on it.
     "web": Command(
-        "gunicorn webapp.wsgi:application --worker-class gthread --threads 16 --keep-alive 150 --no-control-socket"
+        "gunicorn webapp.wsgi:application --worker-class gthread --threads 32 --keep-alive 150 --no-control-socket"
     ),
     # Intake, messages and the sweep: several, so that none waits for another; processes, so that a file that hangs or
     # crashes a decoder is ended by its time limit and takes nothing with it. One that has held 600 MB gives them back.

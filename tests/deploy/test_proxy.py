@@ -1,0 +1,39 @@
+"""The door to the internet lets in what the site takes, and keeps slow senders away from its threads."""
+
+import re
+import uuid
+
+import pytest
+from django.conf import settings
+from django.urls import resolve
+
+from tests.deploy.test_compose import ROOT
+
+CADDYFILE = (ROOT / "deploy" / "docker" / "Caddyfile").read_text()
+UNITS = {"KiB": 1024, "MB": 1000**2, "MiB": 1024**2}
+
+
+def size(text: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(\w+)", text).groups()  # type: ignore[union-attr]
+    return int(number) * UNITS[unit]
+
+
+PATHS = {name: paths.split() for name, paths in re.findall(r"@(\w+) (?:not )?path (.+)", CADDYFILE)}
+LIMITS = {name: size(limit) for name, limit in re.findall(r"request_body @(\w+) \{\s+max_size (\w+)", CADDYFILE)}
+
+
+def test_an_ordinary_body_has_come_whole_before_a_thread_is_asked() -> None:
+    [buffered] = re.findall(r"request_buffers (\w+)", CADDYFILE)
+    assert LIMITS["rest"] <= size(buffered)
+    assert PATHS["rest"] == [*PATHS["photos"], *PATHS["files"]]
+
+
+def test_what_the_site_takes_comes_through() -> None:
+    assert LIMITS["photos"] > 3 * settings.UPLOAD_MAX_BYTES
+    assert LIMITS["files"] > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+@pytest.mark.parametrize("path", [*PATHS["photos"], *PATHS["files"]])
+def test_what_may_be_large_is_a_page_that_takes_files_or_the_api(path: str) -> None:
+    found = resolve(path.replace("/*/", f"/{uuid.uuid4()}/").replace("/api/*", "/api/v1/batches"))
+    assert found.view_name in {"patient:photo", "cases:batch_new", "cases:batch_files", "api:batch-list"}
