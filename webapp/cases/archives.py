@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from webapp import storage
 from webapp.audit.services import Actor, record
+from webapp.cases.locks import locked
 from webapp.cases.models import Archive, Batch
 from webapp.cases.parts import arrived_size, give_up_parts, given_up_before
 from webapp.errors import Problem
@@ -35,7 +36,7 @@ def complete_archive(*, actor: Actor, batch: Batch, capture: str = "") -> Archiv
     awaited = Archive.objects.filter(batch=batch, batch__state=Batch.State.OPEN, state=Archive.State.AWAITING_UPLOAD)
     size = arrived_size(key_of(batch)) if awaited.exists() else None  # storage may be slow, so nothing is locked yet
     with transaction.atomic():
-        batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+        batch = locked(batch.pk)
         archive = Archive.objects.filter(batch=batch).first()
         if archive is not None and archive.state != Archive.State.AWAITING_UPLOAD:
             return archive

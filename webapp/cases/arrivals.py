@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from webapp import storage
 from webapp.audit.services import Actor, record
+from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Image, PartedUpload
 from webapp.cases.parts import arrived_size, given_up_before
 from webapp.errors import Problem
@@ -75,7 +76,7 @@ def await_again(*, actor: Actor, image: Image) -> Image:
 
     One that is awaited stays so. Raises Problem `not_awaited` where it was taken or given up, or the batch was sent.
     """
-    batch = Batch.objects.select_for_update(no_key=True).get(pk=image.batch_id)  # nobody sends it in this moment
+    batch = locked(image.batch_id)  # nobody sends it in this moment
     refused = Image.objects.filter(pk=image.pk, state=Image.State.REJECTED, created_at__gte=given_up_before())
     if batch.state == Batch.State.OPEN and refused.update(**AWAITED):
         record(actor=actor, action="image.awaited_again", object_id=image.pk, organisation=batch.organisation)
@@ -119,8 +120,8 @@ def complete_written(*, batch_id: uuid.UUID, sizes: Mapping[uuid.UUID, int]) -> 
     """
     if not sizes:
         return set()
-    if len(sizes) > 1:  # whoever changes several images of a batch locks it first, so that no two wait for each other
-        Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
+    if len(sizes) > 1:
+        locked(batch_id)
     with connection.cursor() as cursor:
         cursor.execute(STORED, [timezone.now(), [*sizes], [*sizes.values()]])
         stored = {pk for (pk,) in cursor.fetchall()}

@@ -16,6 +16,7 @@ from ml.imaging.refusal import SENTENCES
 from webapp import storage
 from webapp.audit.services import Actor, record
 from webapp.cases.arrivals import NEVER_UPLOADED
+from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.cases.retention import delete_files
 from webapp.errors import Problem
@@ -108,8 +109,7 @@ def settle(*, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Im
 
 @transaction.atomic
 def _settle(batch_id: uuid.UUID, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Image]:
-    # Locked, so that nobody else makes an image of this batch ready.
-    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
+    batch = locked(batch_id)  # so nobody else makes an image of it ready
     leased = Image.objects.filter(pk__in=[image.id for image, _ in found], state=Image.State.STORED, lease_token=token)
     held = set(leased.select_for_update().values_list("pk", flat=True))
     ready = batch.images.filter(state=Image.State.READY, sha256__in=[one.sha256 for _, one in found])
@@ -157,7 +157,7 @@ def override_quality(*, actor: Actor, image: Image) -> None:
 
     Raises Problem `not_overridable`, `duplicate`, and `case_released`: what a patient has read is not changed after.
     """
-    batch = Batch.objects.select_for_update(no_key=True).get(pk=image.batch_id)
+    batch = locked(image.batch_id)
     refused = Image.objects.filter(
         pk=image.pk, state=Image.State.REJECTED, width__gt=0, reason__in=_quality_codes(image)
     )

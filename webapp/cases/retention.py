@@ -20,6 +20,7 @@ from ml.classes import CLASSES
 from webapp import storage
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor, record
+from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, PartedUpload
 from webapp.cases.parts import give_up_parts
 from webapp.inference.completion import end_images
@@ -86,7 +87,7 @@ def _delete(*, actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detai
 @transaction.atomic
 def _purge(actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: str) -> Sequence[Image]:
     """Say that the images of a batch that are `wanted` are deleted, and end what is being done with them."""
-    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch_id)  # so nobody ends an image or a job of it
+    batch = locked(batch_id)  # so nobody ends an image or a job of it
     kept = wanted.filter(batch=batch).exclude(state=Image.State.PURGED).order_by("pk")
     images = list(kept.select_for_update(of=("self",)))
     names = [image.pk for image in images]

@@ -4,6 +4,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from webapp.audit.services import SYSTEM, Actor, record
+from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Batch, Case
 from webapp.errors import Problem
 from webapp.inference.selectors import is_unfinished
@@ -17,9 +18,7 @@ def release_case(*, actor: Actor, case: Case, note: str = "") -> Case:
 
     Raises Problem `no_result` while there is none, and `case_unfinished` while an image of it may still change it.
     """
-    Batch.objects.select_for_update(no_key=True).get(
-        pk=case.batch_id
-    )  # no image joins the case, and none ends, in this moment
+    locked(case.batch_id)  # no image joins the case, and none ends, in this moment
     if not Case.objects.filter(pk=case.pk, answer__isnull=False).exists():
         raise Problem("no_result", "This case has no result yet, so there is nothing to release.")
     if is_unfinished(case):

@@ -13,6 +13,7 @@ from django.utils import timezone
 from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
 from webapp.cases.arrivals import NEVER_UPLOADED
+from webapp.cases.locks import locked
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
 from webapp.cases.patients import patients_of
 from webapp.cases.quotas import require_room
@@ -211,7 +212,7 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
 
     Raises Problem `batch_finished`.
     """
-    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    batch = locked(batch.pk)
     if batch.state == Batch.State.CANCELLED:
         return batch
     if batch.state not in (Batch.State.OPEN, Batch.State.SUBMITTED):
@@ -232,5 +233,5 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
 
 
 def _lock_open(batch: Batch) -> None:
-    if Batch.objects.select_for_update(no_key=True).get(pk=batch.pk).state != Batch.State.OPEN:
+    if locked(batch.pk).state != Batch.State.OPEN:
         raise Problem("batch_not_open", "This batch was submitted. Put further cases in a new batch.")

@@ -22,9 +22,10 @@ from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
 from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
+from webapp.cases.locks import locked
 from webapp.cases.manifest import Manifest, from_csv
 from webapp.cases.matching import Files
-from webapp.cases.models import Archive, Batch, Case, Image
+from webapp.cases.models import Archive, Case, Image
 from webapp.cases.naming import case_ids
 from webapp.cases.services import INSERT_SIZE, CaseSpec, add_cases
 from webapp.errors import Problem
@@ -136,7 +137,7 @@ class _Unpacking:
                 case [_, _, *_] as several:
                     self.report.append(_line(image.filename, "image_ambiguous", _fits(image.filename, several)))
         with transaction.atomic():
-            Batch.objects.select_for_update(no_key=True).get(pk=self.batch.pk)  # as all who change several images
+            locked(self.batch.pk)
             Image.objects.bulk_update(renamed, ["filename"], batch_size=INSERT_SIZE)
 
     def _listed(self, manifest: Manifest, files: Files) -> list[CaseSpec]:

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from webapp.audit.services import Actor, record
+from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.errors import Problem
 from webapp.inference.models import CaseResult, Job, Result
@@ -71,7 +72,7 @@ def newer_release(batch: Batch) -> ModelRelease | None:
 
 
 def _lock_sent(batch: Batch) -> Batch:
-    batch = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    batch = locked(batch.pk)
     if batch.state == Batch.State.OPEN:
         raise Problem("batch_open", "This batch was not submitted yet. Submit it first.")
     if batch.state == Batch.State.CANCELLED:

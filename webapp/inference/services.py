@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from webapp.cases.locks import all_locked
 from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.inference.completion import end_images
 from webapp.inference.models import Job, Result, Worker
@@ -62,10 +63,7 @@ def finish(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
     Gives the ids of the jobs whose lease was still held: nothing is written for the others. An image that ends as
     NOT_A_LESION is rejected as by the quality check, so that people are told in the same way and a provider may insist.
     """
-    # Every transaction that ends images locks their batches first, in this order, so that no two wait for each other.
-    batches = list(
-        Batch.objects.select_for_update(no_key=True).filter(pk__in={job.batch_id for job, _ in ends}).order_by("pk")
-    )
+    batches = all_locked({job.batch_id for job, _ in ends})
     held = set(_running(ends, token).select_for_update().order_by("pk").values_list("pk", flat=True))
     answered = {job: end for job, end in ends if job.pk in held and isinstance(end, Outcome)}
     failed = {job: end for job, end in ends if job.pk in held and isinstance(end, str)}

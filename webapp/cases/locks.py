@@ -1,0 +1,20 @@
+"""The lock that orders whoever works on one batch."""
+
+import uuid
+from collections.abc import Collection
+
+from webapp.cases.models import Batch
+
+
+def locked(batch_id: uuid.UUID) -> Batch:
+    """The batch as it is now, which nobody else has locked until this transaction ends.
+
+    Who changes several rows of a batch, or ends one of its images or jobs, locks the batch first and its rows after, so
+    that no two wait for each other.
+    """
+    return Batch.objects.select_for_update(no_key=True).get(pk=batch_id)
+
+
+def all_locked(batch_ids: Collection[uuid.UUID]) -> list[Batch]:
+    """Several batches as `locked` gives one: always in the order of their ids, for the same reason."""
+    return list(Batch.objects.select_for_update(no_key=True).filter(pk__in=batch_ids).order_by("pk"))
