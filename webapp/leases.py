@@ -62,3 +62,8 @@ def extend(rows: "models.QuerySet[Row]", token: uuid.UUID, *, seconds: int | Non
     """Push the deadline of a lease that is still held; gives how many rows it still holds."""
     until = timezone.now() + timedelta(seconds=seconds or settings.LEASE_SECONDS)
     return rows.filter(lease_token=token).update(lease_until=until)
+
+
+def excuse(rows: "models.QuerySet[Row]", token: uuid.UUID, **changes: Any) -> int:
+    """Count no attempt against rows whose lease is still held, and set `changes` on them; gives how many."""
+    return rows.filter(lease_token=token, attempt__gt=0).update(attempt=F("attempt") - 1, **changes)

@@ -5,14 +5,13 @@ takes next, claim what comes after, and write what it has answered: the device w
 Postgres.
 """
 
-import hashlib
 import os
 import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -40,6 +39,7 @@ from webapp.registry.models import ModelRelease
 from webapp.registry.services import active_release
 from workers.bundles import fetch_bundle
 from workers.predicting import BatchSize
+from workers.reading import Prepared, Reading, put_off, read_ahead
 from workers.task import task
 
 logger = structlog.get_logger(__name__)
@@ -49,18 +49,6 @@ LEASED = 4  # batches of the model that are claimed and written at once: a dozen
 HEARTBEAT_SECONDS = 20
 WARM = Path(tempfile.gettempdir()) / "lesionlens-warm"  # touched at each heartbeat, for a probe that costs nothing
 RUN_SECONDS = 60  # then another wake-up goes on, so that a stop never waits long
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """One image as the model takes it, and the SHA-256 of the file that it came from."""
-
-    pixels: np.ndarray
-    sha256: str
-
-
-Reading = Sequence[tuple[Job, "Future[Prepared]"]]
-"""Jobs, and the images that are being read for them."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +65,11 @@ class Batch:
     def suspect(self) -> bool:
         """Whether this is the one job that workers died of, perhaps."""
         return any(job.attempt > BLAMELESS for job, _ in self.reading)
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether storage was away, so that some images of it were not read."""
+        return any(future.cancelled() for _, future in self.reading)
 
 
 _size = BatchSize(settings.INFERENCE_BATCH)
@@ -177,7 +170,9 @@ def drain() -> None:
                 if not reading or _of_people(now):
                     database.submit(_write, batch, ends)
                     ends = []
-            batch = (ahead and ahead.result()) or claim(suspects=True).result()
+            cut_short, batch = batch.cut_short, ahead.result() if ahead else None
+            if batch is None and not cut_short:
+                batch = claim(suspects=True).result()
     if time.monotonic() >= stop_at:
         ring_now(Task.DRAIN)
 
@@ -203,8 +198,7 @@ def _claim(readers: ThreadPoolExecutor, loaded: tuple[ModelRelease, Runtime] | N
         return None
     if len(jobs) == limit:
         ring_now(Task.DRAIN)  # there may be work for another worker too
-    reading = [(job, readers.submit(_prepare, runtime, job.image.clean_key)) for job in jobs]
-    return Batch(token, release, runtime, reading, time.monotonic())
+    return Batch(token, release, runtime, read_ahead(readers, runtime, jobs), time.monotonic())
 
 
 def _answer_people(bulk: Batch) -> None:
@@ -213,7 +207,7 @@ def _answer_people(bulk: Batch) -> None:
         return
     token, jobs = claim_jobs(limit=_size.images, people_only=True)
     with ThreadPoolExecutor(READERS) as readers:  # the others have the next batch to read
-        reading = [(job, readers.submit(_prepare, bulk.runtime, job.image.clean_key)) for job in jobs]
+        reading = read_ahead(readers, bulk.runtime, jobs)
         people = replace(bulk, token=token, reading=reading, claimed=time.monotonic())
         _write(people, _answer(people, reading))
 
@@ -221,11 +215,6 @@ def _answer_people(bulk: Batch) -> None:
 def _of_people(reading: Reading) -> bool:
     """Whether somebody waits for one of these."""
     return any(job.priority == Priority.INTERACTIVE for job, _ in reading)
-
-
-def _prepare(runtime: Runtime, key: str) -> Prepared:
-    data = storage.read(key)
-    return Prepared(runtime.prepare(data), hashlib.sha256(data).hexdigest())
 
 
 def _answer(batch: Batch, reading: Reading) -> list[tuple[Job, End]]:
@@ -244,7 +233,12 @@ def _answer(batch: Batch, reading: Reading) -> list[tuple[Job, End]]:
             ends.append((job, refusal.code))
         except FileNotFoundError:
             ends.append((job, "image_missing"))
-        except Exception as error:  # storage is away: the lease runs out, and a later attempt may find it back
+        except CancelledError:  # it is in the queue again
+            continue
+        except storage.StorageAway as error:
+            logger.warning("storage_away", job=job.pk, error=str(error))
+            put_off(job, batch.reading, batch.token)
+        except Exception as error:  # a fault of ours: the lease runs out, and attempts are counted
             logger.warning("image_not_read", job=job.pk, error=type(error).__name__)
     with _device:
         predictions = _size.predict(batch.runtime.predict, [image.pixels for image in prepared])

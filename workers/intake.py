@@ -20,8 +20,9 @@ from ml.imaging.refusal import ImageRefused
 from webapp import storage
 from webapp.cases.archives import claim_archive
 from webapp.cases.intake import Found, claim_images, settle, somebody_waits
-from webapp.cases.models import Image, Priority
+from webapp.cases.models import Archive, Image, Priority
 from webapp.cases.unpacking import expand
+from webapp.leases import UNLEASED, excuse
 from webapp.queue import Task, ring_now
 from workers.task import task
 
@@ -44,26 +45,38 @@ def inspect_waiting() -> None:
             return
         if len(images) == CLAIM_SIZE:
             ring_now(Task.INSPECT)  # there may be work for another thread or worker too
-        _inspect_all(images, token)
+        if not _inspect_all(images, token):
+            return
     ring_now(Task.INSPECT)
 
 
-def _inspect_all(images: Sequence[Image], token: uuid.UUID) -> None:
-    """Inspect leased images and end their intake together; but that of a person who waits at once."""
+def _inspect_all(images: Sequence[Image], token: uuid.UUID) -> bool:
+    """Inspect leased images and end their intake together; but that of a person who waits at once.
+
+    False where storage is away: that counts as no attempt, the image's lease paces the next, and the others wait again.
+    """
     found = []
     looked = time.monotonic()  # a claim takes people first
-    for image in images:
+    for place, image in enumerate(images):
         if time.monotonic() - looked > LOOK_SECONDS:
             _inspect_people(image)
             looked = time.monotonic()
         try:
             found.append((image, inspect(image)))
-        except Exception:  # storage is away, or a fault of ours: the lease runs out, and the others go on
+        except storage.StorageAway as error:
+            logger.warning("storage_away", image=str(image.pk), error=str(error))
+            excuse(Image.objects.filter(pk=image.pk), token)
+            others = [other.pk for other in images[place + 1 :]]
+            excuse(Image.objects.filter(pk__in=others), token, **UNLEASED)
+            _settle(found, token)
+            return False
+        except Exception:  # a fault of ours: the lease runs out, and the others go on
             logger.exception("inspection_failed", image=str(image.pk))
         if image.priority == Priority.INTERACTIVE:
             _settle(found, token)
             found = []
     _settle(found, token)
+    return True
 
 
 def _inspect_people(next_image: Image) -> None:
@@ -84,7 +97,7 @@ def _settle(found: Sequence[tuple[Image, Found]], token: uuid.UUID) -> None:
 
 
 def inspect(image: Image) -> Found:
-    """Look at one image, and store what is kept of it. Raises whatever storage does where it is away."""
+    """Look at one image, and store what is kept of it. Raises StorageAway."""
     try:
         data = storage.read(image.upload_key, limit=settings.UPLOAD_MAX_BYTES + 1)
         if len(data) > settings.UPLOAD_MAX_BYTES:
@@ -112,9 +125,17 @@ def expand_waiting() -> None:
     with _turn() as free:
         leased = claim_archive() if free else None
         if leased:
-            expand(*leased)
+            _expand(*leased)
     if leased:
         ring_now(Task.EXPAND)
+
+
+def _expand(token: uuid.UUID, archive: Archive) -> None:
+    try:
+        expand(token, archive)
+    except storage.StorageAway as error:  # which is no attempt; the lease paces the next
+        logger.warning("storage_away", archive=archive.pk, error=str(error))
+        excuse(Archive.objects.filter(pk=archive.pk), token)
 
 
 @contextmanager

@@ -1,0 +1,125 @@
+"""Storage that is away for longer than all attempts would last: what waits goes on when it is back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from tests.factories import ArchiveFactory, ImageFactory, ReleaseFactory
+from tests.ml.imaging.samples import encode, skin_photo
+from tests.workers.test_inference import Model, submitted
+from webapp import storage
+from webapp.cases.archives import sweep_archives
+from webapp.cases.intake import sweep_images
+from webapp.cases.models import Archive, Image
+from webapp.inference.models import Job
+from webapp.inference.services import sweep_jobs
+from webapp.leases import Leased
+from workers import inference, intake
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Stop = Callable[[str], None]
+
+
+@pytest.fixture
+def stop(monkeypatch: pytest.MonkeyPatch) -> Stop:
+    """Lets storage answer nothing of what is asked for a key that holds this; what holds nothing lets it answer."""
+    asked: list[str] = [""]
+
+    def away(ask: Callable[..., Any]) -> Callable[..., Any]:
+        def answer(key: str, *data: Any, **limit: Any) -> Any:
+            if asked[0] and asked[0] in key:
+                raise storage.StorageAway("ConnectTimeoutError")
+            return ask(key, *data, **limit)
+
+        return answer
+
+    for name in ("read", "write", "pieces"):
+        monkeypatch.setattr(storage, name, away(getattr(storage, name)))
+    return lambda key: asked.__setitem__(0, key)
+
+
+@pytest.fixture(autouse=True)
+def _model(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = ReleaseFactory(active=True)
+    monkeypatch.setattr(inference, "load_active", lambda: (release, Model()))
+
+
+def leases_run_out(model: type[Leased], sweep: Callable[[], int]) -> None:
+    model._default_manager.exclude(lease_token=None).update(lease_until=timezone.now())
+    sweep()
+
+
+def uploaded(*seeds: int) -> list[Image]:
+    images: list[Image] = ImageFactory.create_batch(len(seeds), stored=True)
+    for image, seed in zip(images, seeds, strict=True):
+        storage.write(image.upload_key, encode(skin_photo(seed=seed), "JPEG"))
+    return images
+
+
+@pytest.mark.parametrize("key", ["uploads/", "images/"])
+def test_good_pictures_are_not_refused(stop: Stop, key: str) -> None:
+    uploaded(1, 2)
+    stop(key)
+    for _ in range(settings.MAX_ATTEMPTS + 1):
+        intake.inspect_waiting()
+        assert Image.objects.exclude(lease_token=None).count() == 1  # the lease of one paces the next attempt
+        leases_run_out(Image, sweep_images)
+    stop("")
+    intake.inspect_waiting()
+    assert set(Image.objects.values_list("state", "attempt")) == {("ready", 1)}
+
+
+def test_a_picture_that_cannot_be_read_holds_up_no_other(stop: Stop) -> None:
+    first, *_ = uploaded(1, 2, 3)
+    stop(str(first.pk))
+    for _ in range(2):
+        intake.inspect_waiting()
+    assert sorted(Image.objects.values_list("state", flat=True)) == ["ready", "ready", "stored"]
+
+
+def test_what_waits_for_the_model_does_not_fail(stop: Stop) -> None:
+    batch = submitted(*[True] * 8)
+    stop("images/")
+    for _ in range(settings.MAX_ATTEMPTS + 1):
+        inference.drain()
+        leases_run_out(Job, sweep_jobs)
+    stop("")
+    inference.drain()
+    batch.refresh_from_db()
+    assert batch.state == "completed"
+    assert set(Job.objects.values_list("attempt", flat=True)) == {1}
+
+
+def test_an_image_that_cannot_be_read_holds_up_no_other(stop: Stop) -> None:
+    submitted(*[True] * 8)
+    stop(str(Image.objects.all()[0].pk))
+    for _ in range(2):
+        inference.drain()
+    assert sorted(Job.objects.values_list("state", "attempt")) == [("running", 0), *[("succeeded", 1)] * 7]
+
+
+def test_a_fault_of_ours_spends_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Model, data: bytes) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Model, "prepare", fail)
+    submitted(True)
+    for _ in range(settings.MAX_ATTEMPTS):
+        inference.drain()
+        leases_run_out(Job, sweep_jobs)
+    assert Job.objects.get().reason == "attempts_spent"
+
+
+def test_an_archive_is_not_given_up(stop: Stop) -> None:
+    ArchiveFactory(state=Archive.State.STORED)
+    stop("archives/")
+    for _ in range(settings.MAX_ATTEMPTS + 1):
+        intake.expand_waiting()
+        leases_run_out(Archive, sweep_archives)
+    assert Archive.objects.get().attempt == 0
+    stop("")
+    intake.expand_waiting()
+    assert Archive.objects.get().reason == "upload_missing"  # none was sent: storage could say so
