@@ -126,7 +126,9 @@ class WebhookViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderV
 
     @extend_schema(
         summary="Add a webhook",
-        description="The answer has the secret that signs its events. It is never shown again.",
+        description="The answer has the secret that signs its events. It is never shown again. 409 `webhook_exists` "
+        "where an enabled webhook has this URL, with its `webhook_id`: where the answer was lost, ask for a new secret "
+        "with `POST /api/v1/webhooks/{id}/rotate`.",
         request=EndpointRequest,
         responses={201: NewEndpointSerializer},
     )

@@ -1,5 +1,6 @@
 """What a clinic does with its webhooks."""
 
+import threading
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from django.utils import timezone
 from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
 from webapp.errors import Problem
+from webapp.places import a_place
 from webapp.queue import Task, ring
 from webapp.webhooks.addresses import TargetRefusedError, parse
 from webapp.webhooks.delivery import LEASE_SECONDS, drop_pending, finish, send
@@ -21,6 +23,7 @@ from webapp.webhooks.signing import new_secret, seal
 OVERLAP = timedelta(hours=24)  # in which the secret before the last rotation still signs
 MAX_ENDPOINTS = 20  # of one organisation
 TEST_SECONDS = 5.0  # a person waits for a test, and so does a thread of the site
+TESTS = threading.Semaphore(4)  # at once in each process of the site
 UNTROUBLED = {"failures": 0, "failing_since": None, "quiet_until": None}
 
 
@@ -28,11 +31,22 @@ UNTROUBLED = {"failures": 0, "failing_since": None, "quiet_until": None}
 def create_endpoint(
     *, actor: Actor, organisation: Organisation, url: str, event_types: Iterable[str], description: str = ""
 ) -> tuple[Endpoint, str]:
-    """A new endpoint and its secret, which is never shown again. Raises Problem `url_refused`, `too_many_webhooks`."""
+    """A new endpoint and its secret, which is never shown again.
+
+    Raises Problem `url_refused`, `too_many_webhooks`, and `webhook_exists` where events go to this address already: a
+    repeated request would have them sent twice.
+    """
     _check(url)
     # So that two requests cannot pass the limit.
     Organisation.objects.select_for_update(no_key=True).get(pk=organisation.pk)
-    if Endpoint.objects.filter(organisation=organisation).count() >= MAX_ENDPOINTS:
+    there = Endpoint.objects.filter(organisation=organisation)
+    if same := there.filter(url=url, state=Endpoint.State.ENABLED).first():
+        raise Problem(
+            "webhook_exists",
+            "Events go to this address already. Change that webhook, or make a new secret for it if none has arrived.",
+            webhook_id=str(same.pk),
+        )
+    if there.count() >= MAX_ENDPOINTS:
         raise Problem("too_many_webhooks", f"There are {MAX_ENDPOINTS} webhooks already. Remove one that is not used.")
     secret = new_secret()
     endpoint = Endpoint.objects.create(
@@ -107,8 +121,13 @@ def rotate_secret(*, actor: Actor, endpoint: Endpoint) -> str:
 def send_test(*, actor: Actor, endpoint: Endpoint) -> Delivery:
     """Send a `webhook.test` event now, once, whether or not the endpoint is enabled; gives its delivery.
 
-    Fails after TEST_SECONDS without an answer.
+    Fails after TEST_SECONDS without an answer. Raises Problem `busy` where too many tests wait for theirs.
     """
+    with a_place(TESTS):
+        return _send_test(actor, endpoint)
+
+
+def _send_test(actor: Actor, endpoint: Endpoint) -> Delivery:
     now, token = timezone.now(), uuid.uuid4()
     with transaction.atomic():
         delivery = Delivery.objects.create(

@@ -69,6 +69,19 @@ def test_from_adding_a_webhook_to_what_became_of_its_event(clinic: Clinic, recei
     assert [attempt["status"] for attempt in last["attempts"]] == [500, 200]
 
 
+def test_a_repeated_request_sends_no_event_twice(clinic: Clinic) -> None:
+    wanted = {"url": "https://clinic.example/hook", "event_types": ["case.released"]}
+    made = good(clinic.post("/webhooks", wanted), 201)
+
+    again = problem(clinic.post("/webhooks", wanted), 409)
+
+    assert (again["code"], again["webhook_id"]) == ("webhook_exists", made["id"])
+    assert good(clinic.post(f"/webhooks/{again['webhook_id']}/rotate"))["secret"] != made["secret"]
+    good(Clinic().post("/webhooks", wanted), 201)  # another clinic's own
+    good(change(clinic, f"/webhooks/{made['id']}", {"enabled": False}))
+    good(clinic.post("/webhooks", wanted), 201)
+
+
 def test_a_webhook_is_changed_in_part_rotated_and_removed(clinic: Clinic) -> None:
     endpoint = EndpointFactory(organisation=clinic.organisation)
     path = f"/webhooks/{endpoint.pk}"
