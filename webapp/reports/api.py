@@ -1,6 +1,6 @@
 """Results to take away: PDF and tables for people, FHIR for their systems."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
@@ -17,7 +17,7 @@ from webapp.inference.selectors import with_answers
 from webapp.reports import exports, fhir
 from webapp.reports.batch_report import batch_report
 from webapp.reports.case_report import case_report
-from webapp.reports.typesetting import Document, as_pdf
+from webapp.reports.typesetting import Document, as_pdf, in_turn
 
 PDF = "application/pdf"
 FHIR_JSON = "application/fhir+json"
@@ -40,10 +40,13 @@ class ReportViewSet(ProviderViewSet[M]):
             detail=form,
         )
 
-    def _pdf(self, pk: str, document: Document) -> HttpResponse:
-        self._taken(pk, "PDF")
+    def _pdf(self, pk: str, document: Callable[[M], Document]) -> HttpResponse:
+        found = self.get_object()
         disposition = f'inline; filename="{self.kind}-{pk}.pdf"'
-        return HttpResponse(as_pdf(document), content_type=PDF, headers={"Content-Disposition": disposition})
+        with in_turn():
+            self._taken(pk, "PDF")
+            pdf = as_pdf(document(found))
+        return HttpResponse(pdf, content_type=PDF, headers={"Content-Disposition": disposition})
 
     def _stream(
         self, pk: str, form: str, pieces: Iterator[str], *, ending: str, content_type: str
@@ -69,7 +72,7 @@ class CaseReportViewSet(ReportViewSet[Case]):
     @extend_schema(summary="A case as a PDF report", responses={(200, PDF): OpenApiTypes.BINARY})
     @action(detail=True, url_path="report.pdf")
     def pdf(self, request: Request, pk: str) -> HttpResponseBase:
-        return self._pdf(pk, case_report(self.get_object()))
+        return self._pdf(pk, case_report)
 
     @extend_schema(
         summary="A case as a FHIR Bundle", description=BUNDLE, responses={(200, FHIR_JSON): OpenApiTypes.OBJECT}
@@ -89,7 +92,7 @@ class BatchReportViewSet(ReportViewSet[Batch]):
     @extend_schema(summary="A batch as a PDF report", responses={(200, PDF): OpenApiTypes.BINARY})
     @action(detail=True, url_path="report.pdf")
     def pdf(self, request: Request, pk: str) -> HttpResponseBase:
-        return self._pdf(pk, batch_report(self.get_object()))
+        return self._pdf(pk, batch_report)
 
     @extend_schema(
         summary="A batch as a FHIR Bundle", description=BUNDLE, responses={(200, FHIR_JSON): OpenApiTypes.OBJECT}

@@ -118,7 +118,11 @@ def remove(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
 def test(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     """Send a test event now, and say what was answered."""
     found = _endpoint(request, endpoint_id)
-    delivery = services.send_test(actor=actor_of(request), endpoint=found)
+    try:
+        delivery = services.send_test(actor=actor_of(request), endpoint=found)
+    except Problem as problem:
+        messages.error(request, problem.message)
+        return _back(found)
     if delivery.state == Delivery.State.DELIVERED:
         last = delivery.log[-1]
         messages.success(request, f"The test was taken: {last.status} after {last.milliseconds} ms.")
