@@ -39,7 +39,6 @@ from webapp.registry.training import (
     give_back_run,
     keep_run,
     report_progress,
-    start_run_if_due,
 )
 from workers.bundles import fetch_bundle
 from workers.program import Program
@@ -74,8 +73,7 @@ class RunFailed(Exception):
 
 @task(Task.TRAIN, soft_limit=settings.TRAINING_SECONDS + 600, hard_limit=settings.TRAINING_SECONDS + 660)
 def train() -> None:
-    """Train what is queued; first start a run without being asked, if enough labels have come."""
-    start_run_if_due()
+    """Train what is queued."""
     claimed = claim_run()
     if claimed is None:
         return

@@ -26,12 +26,12 @@ SWEEPS = {
     "jobs": sweep_jobs,
     "messages": sweep_messages,
     "webhooks": sweep_webhooks,
-    "training_runs": sweep_training,
     # These ask storage, which may hang.
     "archives": sweep_archives,
     "originals": forget_originals,
     "half_written": storage.forget_broken_off,
     "parts": sweep_parts,
+    "training_runs": sweep_training,
 }
 
 

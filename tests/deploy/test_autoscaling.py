@@ -10,11 +10,13 @@ import yaml
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from tests.deploy.test_kubernetes import FOLDER, SCALED
-from tests.factories import ImageFactory, JobFactory, ReleaseFactory, RunFactory
+from tests.factories import ConsensusFactory, ImageFactory, JobFactory, ReleaseFactory, RunFactory
 from webapp.cases.models import Image
 from webapp.inference.models import Job
+from workers.upkeep import SWEEPS
 
 RULES = [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"] for rule in group["rules"]]
 
@@ -48,6 +50,18 @@ def test_autoscalers_ask_for_the_age_that_metrics_publish(client: Client) -> Non
     assert ask("worker-inference") == pytest.approx(oldest, abs=5)
     assert ask("worker-cpu") == pytest.approx(published(client, "lesionlens_oldest_seconds", "image", "stored"), abs=5)
     assert ask("worker-training") == published(client, "lesionlens_rows", "training_run", "queued") == 1
+
+
+@pytest.mark.django_db
+def test_enough_labels_ask_for_a_trainer_while_there_is_none(settings: Settings) -> None:
+    """The autoscaler counts runs, so a run must come before the worker that trains it."""
+    settings.RETRAIN_AFTER_LABELS = 2
+    ReleaseFactory(active=True)
+    ConsensusFactory.create_batch(2, dx="MEL")
+    assert ask("worker-training") == 0
+    assert SWEEPS["training_runs"]() == 1
+    assert ask("worker-training") == 1
+    assert SWEEPS["training_runs"]() == 0  # one is enough
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])

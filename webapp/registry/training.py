@@ -144,9 +144,9 @@ def give_back_run(*, run: TrainingRun, token: uuid.UUID) -> bool:
 
 
 def sweep_training() -> int:
-    """Queue a run whose worker died again, or fail it when its attempts are spent; ring while there is work.
+    """Queue a run whose worker died again, or fail it when its attempts are spent; start one where enough labels came.
 
-    Gives how many runs changed.
+    Rings while one is queued, every half minute at most: nobody may listen before. Gives how many runs changed.
     """
     lost = TrainingRun.objects.filter(expired(), state=State.RUNNING)
     swept = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).update(state=State.QUEUED, **UNLEASED)
@@ -156,8 +156,9 @@ def sweep_training() -> int:
         finished_at=timezone.now(),
         **UNLEASED,
     )
-    if TrainingRun.objects.filter(state=State.QUEUED).exists() or retraining_is_due():
-        ring_now(Task.TRAIN, again=True)
+    swept += start_run_if_due() is not None
+    if TrainingRun.objects.filter(state=State.QUEUED).exists():
+        ring_now(Task.TRAIN)
     return swept
 
 
