@@ -194,7 +194,9 @@ def sweep_images() -> int:
     An image whose inspection keeps dying is refused as `inspection_failed`: one image must not stop the rest.
     """
     lost = Image.objects.filter(expired(), state=Image.State.STORED)
-    changed = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).update(**UNLEASED)
+    with transaction.atomic():  # a worker that is late after all holds its rows: they are for the next sweep
+        again = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).select_for_update(skip_locked=True)
+        changed = Image.objects.filter(pk__in=list(again.values_list("pk", flat=True))).update(**UNLEASED)
     for image in lost.filter(attempt__gte=settings.MAX_ATTEMPTS):
         if image.lease_token is not None:
             changed += len(settle(token=image.lease_token, found=[(image, UNCHECKED)]))

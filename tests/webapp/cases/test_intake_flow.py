@@ -1,9 +1,11 @@
 """From an uploaded file to an image that is ready or refused, by the worker's own functions."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
@@ -128,6 +130,23 @@ def test_a_file_that_killed_its_worker_is_checked_alone() -> None:
     assert sweep_images() == 4
     assert settle(token=token, found=[(together[0], Found("a" * 64, 600, 450))]) == []
     assert [len(claim_images(limit=4)[1]) for _ in range(5)] == [1, 1, 1, 1, 0]
+
+
+def test_a_worker_that_is_late_holds_up_no_sweep() -> None:
+    late, lost = ImageFactory.create_batch(2, stored=True)
+    claim_images(limit=2)
+    Image.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+    def sweep() -> int:
+        try:
+            return sweep_images()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as sweeper, transaction.atomic():
+        Image.objects.select_for_update().get(pk=late.pk)
+        assert sweeper.submit(sweep).result(timeout=20) == 1
+    assert list(Image.objects.filter(lease_token=None)) == [lost]
 
 
 def test_bulk_work_can_be_left_where_it_is() -> None:
