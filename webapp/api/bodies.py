@@ -13,6 +13,13 @@ class Body(serializers.Serializer[None]):
 
     also: ClassVar[tuple[str, ...]] = ()  # names whose values are read elsewhere
 
+    @classmethod
+    def read(cls, data: Any, *, partial: bool = False) -> dict[str, Any]:
+        """The values in a request's data, of which some may be left out if `partial`. Raises ValidationError."""
+        body = cls(data=data, partial=partial)
+        body.is_valid(raise_exception=True)
+        return dict(body.validated_data)
+
     def to_internal_value(self, data: Any) -> Any:
         known = [*self.fields, *self.also]
         if isinstance(data, Mapping) and (unknown := sorted(data.keys() - {*known})):

@@ -133,14 +133,14 @@ class WebhookViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderV
         responses={201: NewEndpointSerializer},
     )
     def create(self, request: Request) -> Response:
-        wanted = _valid(EndpointRequest(data=request.data))
+        wanted = EndpointRequest.read(request.data)
         endpoint, secret = services.create_endpoint(actor=actor_of(request), organisation=self.organisation, **wanted)
         return Response({**EndpointSerializer(endpoint).data, "secret": secret}, status=201)
 
     @extend_schema(summary="Change a webhook", request=EndpointChange, responses=EndpointSerializer)
     def partial_update(self, request: Request, pk: str) -> Response:
         endpoint, actor = self.get_object(), actor_of(request)
-        wanted = _valid(EndpointChange(data=request.data, partial=True))
+        wanted = EndpointChange.read(request.data, partial=True)
         enabled = wanted.pop("enabled", None)
         if wanted:
             services.change_endpoint(actor=actor, endpoint=endpoint, **wanted)
@@ -200,11 +200,6 @@ class WebhookViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderV
     @action(detail=True, methods=["post"], url_path="replay-failed")
     def replay_failed(self, request: Request, pk: str) -> Response:
         endpoint = self.get_object()
-        since = _valid(ReplayRequest(data=request.data))["since"]
+        since = ReplayRequest.read(request.data)["since"]
         count = services.replay_failed(actor=actor_of(request), endpoint=endpoint, since=since)
         return Response({"replayed": count}, status=202)
-
-
-def _valid(serializer: serializers.Serializer[None]) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)

@@ -89,7 +89,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def create(self, request: Request) -> Response | HttpResponse:
         body = request.body  # before it is parsed
         in_query = is_table(request)
-        options = _valid(BatchOptions, request.query_params.dict() if in_query else request.data)
+        options = BatchOptions.read(request.query_params.dict() if in_query else request.data)
         found = _manifest(request, capture=options["capture"], default=[] if options["archive"] else None)
         if refusal := _refusal(request, found):
             return refusal
@@ -134,7 +134,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def cases(self, request: Request, pk: str) -> Response | HttpResponse:
         batch = self.get_object()
         if not is_table(request):
-            _valid(CasesOptions, request.data)
+            CasesOptions.read(request.data)
         found = _manifest(request)
         if refusal := _refusal(request, found):
             return refusal
@@ -157,7 +157,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, pk: str) -> Response:
         batch = self.get_object()
-        ids = dict.fromkeys(_valid(CompleteRequest, request.data)["images"])
+        ids = dict.fromkeys(CompleteRequest.read(request.data)["images"])
         images = batch.images.only("state", "batch", "organisation").in_bulk(ids)
         if unknown := [str(image) for image in ids if image not in images]:
             raise Problem("images_unknown", "Send ids of images of this batch only.", status=422, image_ids=unknown)
@@ -167,7 +167,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     @extend_schema(summary="Send a batch to the model", request=SubmitRequest, responses=BatchDetailSerializer)
     @action(detail=True, methods=["post"])
     def submit(self, request: Request, pk: str) -> Response:
-        options = _valid(SubmitRequest, request.data)
+        options = SubmitRequest.read(request.data)
         batch = services.submit_batch(
             actor=actor_of(request), batch=self.get_object(), allow_missing=options["allow_missing"]
         )
@@ -208,7 +208,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"], url_path="archive/complete")
     def complete_archive(self, request: Request, pk: str) -> Response:
-        options = _valid(ArchiveRequest, request.data)
+        options = ArchiveRequest.read(request.data)
         archive = archives.complete_archive(
             actor=actor_of(request), batch=self.get_object(), capture=options["capture"]
         )
@@ -224,7 +224,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     @action(detail=True, methods=["post"], url_path="archive/parts")
     def archive_parts(self, request: Request, pk: str) -> Response:
         batch = self.get_object()
-        size = _valid(PartsRequest, request.data)["size"]
+        size = PartsRequest.read(request.data)["size"]
         return Response(parts_of(batch_id=batch.pk, key=archives.key_of(batch), size=size))
 
     @extend_schema(summary="Forget the parts of the archive that have arrived", responses={204: None})
@@ -241,12 +241,6 @@ def _detail(batch: Batch) -> Mapping[str, Any]:
         "progress": ProgressSerializer(progress(batch)).data,
         "archive": ArchiveSerializer(archive).data if archive else None,
     }
-
-
-def _valid(serializer_class: type[serializers.Serializer[None]], data: Any) -> dict[str, Any]:
-    serializer = serializer_class(data=data)
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
 
 
 def _manifest(request: Request, *, capture: str = "", default: Any = None) -> manifest.Manifest:

@@ -55,9 +55,8 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
     )
     @action(detail=True, methods=["post"])
     def release(self, request: Request, pk: str) -> Response:
-        options = ReleaseRequest(data=request.data)
-        options.is_valid(raise_exception=True)
-        release_case(actor=actor_of(request), case=self.get_object(), note=options.validated_data["note"])
+        note = ReleaseRequest.read(request.data)["note"]
+        release_case(actor=actor_of(request), case=self.get_object(), note=note)
         return Response(self.get_serializer(self.get_object()).data)
 
     @extend_schema(

@@ -56,10 +56,9 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     )
     @action(detail=True, methods=["post"], url_path="upload-url")
     def upload_url(self, request: Request, pk: str) -> Response:
-        options = UploadUrlRequest(data=request.data)
-        options.is_valid(raise_exception=True)
+        size = UploadUrlRequest.read(request.data).get("size")
         image = await_again(actor=actor_of(request), image=self.get_object())
-        return Response(upload_of(image, size=options.validated_data.get("size")))
+        return Response(upload_of(image, size=size))
 
     @extend_schema(
         summary="Where the parts of a large file go",
@@ -71,9 +70,7 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     @action(detail=True, methods=["post"])
     def parts(self, request: Request, pk: str) -> Response:
         image = self.get_object()
-        options = PartsRequest(data=request.data)
-        options.is_valid(raise_exception=True)
-        size = options.validated_data["size"]
+        size = PartsRequest.read(request.data)["size"]
         return Response(parts_of(batch_id=image.batch_id, key=image.upload_key, size=size))
 
     @extend_schema(summary="Forget the parts that have arrived", responses={204: None})
