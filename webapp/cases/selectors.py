@@ -111,8 +111,17 @@ def unusable_images(batch: Batch) -> "QuerySet[Image]":
 
 def awaited_images(batch: Batch) -> "QuerySet[Image]":
     """The images of an open batch that have not arrived."""
-    awaited = batch.images.filter(state=Image.State.AWAITING_UPLOAD, batch__state=Batch.State.OPEN)
-    return awaited.select_related("case").order_by(F("created_at"), "pk")
+    return _missing(batch, Image.State.AWAITING_UPLOAD)
+
+
+def late_images(batch: Batch) -> "QuerySet[Image]":
+    """The images of an open batch that have not arrived in time, and are not taken any more."""
+    return _missing(batch, Image.State.EXPIRED)
+
+
+def _missing(batch: Batch, state: str) -> "QuerySet[Image]":
+    missing = batch.images.filter(state=state, batch__state=Batch.State.OPEN)
+    return missing.select_related("case").order_by(F("created_at"), "pk")
 
 
 def _words(wanted: Mapping[str, str]) -> str:

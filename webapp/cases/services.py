@@ -24,6 +24,7 @@ from webapp.webhooks.events import batch_cancelled
 
 INSERT_SIZE = 1000
 MAX_CASES = 20_000  # in a batch: all of HAM10000 fits
+MISSING = {Image.State.AWAITING_UPLOAD, Image.State.EXPIRED}  # in an open batch
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,9 @@ def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[
 def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> Batch:
     """Send a batch to the model. Submitting twice changes nothing.
 
-    Raises Problem `uploads_incomplete` while images are awaited, and `archive_incomplete` where an archive's report
-    lists what was left out, unless `allow_missing` gives them up; `batch_empty`; `archive_pending` while an archive is
-    being unpacked; `batch_cancelled`.
+    Raises Problem `uploads_incomplete` where images are awaited, or came too late, and `archive_incomplete` where an
+    archive's report lists what was left out, unless `allow_missing` gives them up; `batch_empty`; `archive_pending`
+    while an archive is being unpacked; `batch_cancelled`.
     """
     rows = Batch.objects.select_for_update(no_key=True, of=("self",)).select_related("organisation")
     batch = rows.get(pk=batch.pk)
@@ -177,16 +178,15 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
         raise Problem("archive_pending", "The archive is still being unpacked. Submit again in a moment.")
     counts = dict(batch.images.order_by().values_list("state").annotate(Count("pk")))
     now = timezone.now()
+    if counts.keys() & MISSING and not allow_missing:
+        raise Problem(
+            "uploads_incomplete",
+            "Some images have not been uploaded. Upload and complete them, or submit with allow_missing. Those that "
+            "have expired come too late: put them in a new batch, with a new Idempotency-Key.",
+            image_ids=[str(pk) for pk in batch.images.filter(state__in=MISSING).values_list("pk", flat=True)[:100]],
+        )
     if counts.get(Image.State.AWAITING_UPLOAD):
-        awaited = batch.images.filter(state=Image.State.AWAITING_UPLOAD)
-        missing = [str(pk) for pk in awaited.values_list("pk", flat=True)[:100]]
-        if missing and not allow_missing:
-            raise Problem(
-                "uploads_incomplete",
-                "Some images have not been uploaded. Upload and complete them, or submit with allow_missing.",
-                image_ids=missing,
-            )
-        awaited.update(ended_at=now, **NEVER_UPLOADED)
+        batch.images.filter(state=Image.State.AWAITING_UPLOAD).update(ended_at=now, **NEVER_UPLOADED)
     if not counts:
         raise Problem("batch_empty", "This batch has no images. Add at least one case with an image.", status=422)
     if archive and archive.report and not allow_missing:

@@ -15,7 +15,7 @@ from webapp.cases import selectors
 from webapp.cases.arrivals import await_again
 from webapp.cases.intake import override_quality
 from webapp.cases.models import Archive, Batch, Image
-from webapp.cases.services import cancel_batch, submit_batch
+from webapp.cases.services import MISSING, cancel_batch, submit_batch
 from webapp.errors import Problem
 from webapp.inference.again import failed_images, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress
@@ -65,6 +65,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "reviews": [(code, STATES[code].word) for code in selectors.REVIEWS],
         "rejected": selectors.unusable_images(found)[:REJECTED_SHOWN],
         "awaited": selectors.awaited_images(found)[:REJECTED_SHOWN],
+        "late": selectors.late_images(found)[:REJECTED_SHOWN],
     }
     return render(request, "cases/batch.html", context)
 
@@ -91,13 +92,14 @@ def _progress(found: Batch) -> dict[str, object]:
     It begins with `buttons`, which change only when they must: one that is replaced while it is pressed does nothing.
     """
     state: Progress = progress(found)
-    checking, awaited = state.images[Image.State.STORED], state.images[Image.State.AWAITING_UPLOAD]
+    checking, missing = state.images[Image.State.STORED], sum(state.images[name] for name in MISSING)
     archive = Archive.objects.filter(batch=found).first()
-    buttons = f"{found.state}-{awaited > 0}-{state.total > 0}-{bool(archive and archive.report)}"
+    buttons = f"{found.state}-{missing > 0}-{state.total > 0}-{bool(archive and archive.report)}"
     return {
         "batch": found,
         "progress": state,
         "checking": checking,
+        "missing": missing,
         "archive": archive,
         "advice_counts": [(code, state.advice[code]) for code in ADVICE],
         "answered": any(state.advice.values()),

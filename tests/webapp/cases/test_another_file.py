@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
@@ -110,6 +111,26 @@ def test_an_image_that_never_came_says_why_and_what_to_do(end: str, reason: str)
     told = good(clinic.get(f"/images/{made['id']}"))
     assert (told["state"], told["reason"]) == ("expired", reason)
     assert told["what_to_do"].endswith("in a new batch.")
+
+
+def test_what_came_too_late_is_not_given_up_unasked(client: Client) -> None:
+    clinic = Clinic()
+    batch = clinic.create(case("left"), case("right"))
+    path, (first, second) = f"/batches/{batch['id']}", batch["images"]
+    clinic.upload(first, b"one picture")
+    Image.objects.update(created_at=timezone.now() - timedelta(hours=settings.UPLOAD_EXPIRES_HOURS + 1))
+    sweep_images()
+
+    told = problem(clinic.post(f"{path}/submit"), 409)
+    assert (told["code"], told["image_ids"]) == ("uploads_incomplete", [second["id"]])
+    assert "new Idempotency-Key" in told["detail"]
+    client.force_login(MembershipFactory(organisation=clinic.organisation).user)
+    page = client.get(reverse("cases:batch", args=[batch["id"]])).content.decode()
+    assert "Files that came too late" in page
+    assert second["filename"] in page.partition("Files that came too late")[2].partition("</section>")[0]
+    assert "Submit without the missing files" in page
+    assert 'name="allow_missing"' in page
+    assert good(clinic.post(f"{path}/submit", {"allow_missing": True}))["state"] == "submitted"
 
 
 def test_a_picture_in_two_cases_is_refused_with_the_name_of_the_other() -> None:
