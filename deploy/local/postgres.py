@@ -27,6 +27,8 @@ SETTINGS = {
     "shared_buffers": "128MB",
     "unix_socket_permissions": "0700",
 }
+# An error's own line is enough: statements, and the rows that a constraint refuses, hold names, dates and addresses.
+DISCREET = {"log_min_error_statement": "panic", "log_error_verbosity": "terse"}
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -39,7 +41,9 @@ class Postgres:
         self.socket_folder = socket_folder
         self.log = log
         self.user = UNPRIVILEGED if os.geteuid() == 0 else None
-        settings = SETTINGS | {"unix_socket_directories": str(socket_folder)} | ({} if durable else NOT_DURABLE)
+        settings = (
+            SETTINGS | DISCREET | {"unix_socket_directories": str(socket_folder)} | ({} if durable else NOT_DURABLE)
+        )
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self._process = Process(
             "postgres",

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from deploy.local.commands import COMMANDS
+from deploy.local.postgres import DISCREET
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER_COMPOSE = Path(compose.__file__).parent / "docker-compose"
@@ -153,3 +154,8 @@ def test_the_image_runs_as_an_unprivileged_user() -> None:
     base = next(stage for stage in stages if " AS base\n" in stage)
     assert "\nUSER lesionlens" in base
     assert all(" AS build" in stage or "USER" not in stage for stage in stages if stage != base)
+
+
+def test_no_personal_data_reach_the_log_of_the_database(services: dict[str, Any]) -> None:
+    for name, value in DISCREET.items():
+        assert f"{name}={value}" in services["postgres"]["command"]

@@ -45,6 +45,24 @@ def test_postgres_admits_at_least_a_hundred_connections(state_folder: Path) -> N
         connection.close()
 
 
+def test_postgres_writes_no_row_and_no_statement_into_its_log(state_folder: Path) -> None:
+    with embedded_postgres(state_folder / "postgres", log=state_folder / "log", durable=False) as server:
+        connection = connect(server.url)
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TABLE people (email text PRIMARY KEY CHECK (email <> 'b@home.example'))")
+            cursor.execute("INSERT INTO people VALUES ('a@home.example')")
+        connection.commit()
+        for email in ("a@home.example", "b@home.example"):
+            with pytest.raises(psycopg2.IntegrityError), connection.cursor() as cursor:
+                cursor.execute("INSERT INTO people VALUES (%s)", [email])
+            connection.rollback()
+        connection.close()
+    written = (state_folder / "log").read_text()
+    assert "people_pkey" in written
+    assert "people_email_check" in written
+    assert "home.example" not in written
+
+
 def test_postgres_survives_sigkill(state_folder: Path) -> None:
     with embedded_postgres(state_folder / "postgres", log=state_folder / "log") as server:
         with connect(server.url) as connection, connection.cursor() as cursor:
