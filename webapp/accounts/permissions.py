@@ -25,7 +25,11 @@ class Guarded(Protocol):
 
 
 def for_roles(*roles: str) -> Callable[[View], View]:
-    """A page for signed-in people with one of these roles (`User.role`)."""
+    """A page for signed-in people with one of these roles (`User.role`).
+
+    Who is not signed in is sent to do so; to a page of patients with a code, because they have no password.
+    """
+    door = "account_request_login_code" if roles == ("patient",) else None
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -35,7 +39,7 @@ def for_roles(*roles: str) -> Callable[[View], View]:
             return view(request, *args, **kwargs)
 
         cast(Guarded, guarded).entry = roles
-        return cast(View, login_required(guarded))
+        return cast(View, login_required(guarded, login_url=door))
 
     return decorate
 

@@ -9,13 +9,16 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 
 from ml.imaging.refusal import SENTENCES
 from webapp.accounts.date_of_birth import DateOfBirthForm
-from webapp.accounts.models import Patient, User
+from webapp.accounts.models import Organisation, Patient, User
 from webapp.accounts.services import account_for
-from webapp.patients.photos import BODY_SITES, MAX_PHOTOS
+from webapp.patients.photos import BODY_SITES, MAX_PHOTOS, age_on
+
+ADULT = 18  # years: photos that people send of themselves are for adults
 
 
 class JoinForm(RequestLoginCodeForm):  # type: ignore[misc]
@@ -36,6 +39,18 @@ class ConsentForm(DateOfBirthForm):
     agree = forms.BooleanField(
         label="I have read this and I agree.", error_messages={"required": "Tick the box if you agree."}
     )
+
+    def __init__(self, *args: Any, organisation: Organisation, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._organisation = organisation
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        if age_on(cleaned["date_of_birth"], timezone.localdate()) < ADULT:
+            phone = self._organisation.help_phone
+            call = f"{self._organisation.name}: {phone}" if phone else f"{self._organisation.name} or your doctor"
+            raise ValidationError(f"You must be {ADULT} or older to send photos here. Please call {call}.")
+        return cleaned
 
 
 class PhotoInput(forms.FileInput):

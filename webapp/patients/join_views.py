@@ -45,7 +45,7 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
         return render(request, "patients/join_staff.html", {"organisation": organisation})
     if request.user.patients.filter(organisation=organisation).exists():
         return redirect("patient:home")
-    form = ConsentForm(request.POST or None)
+    form = ConsentForm(request.POST or None, organisation=organisation)
     if request.method == "POST" and form.is_valid():
         join_as_patient(user=request.user, organisation=organisation, date_of_birth=form.cleaned_data["date_of_birth"])
         return redirect("patient:photo")

@@ -58,12 +58,13 @@ ADVICE_WORDS = {
     Advice.SELF_MONITOR: Words(
         "eye",
         "green",
-        "Keep an eye on this spot. You do not need to see a doctor about it now.",
+        "We saw no strong signs of skin cancer in this photo. Keep an eye on the spot.",
         [
-            "Our computer saw no strong signs of skin cancer in your photo.",
-            "It can be wrong, and spots can change. So please check the spot yourself.",
+            "A computer looked at your photo. It can be wrong, and a photo does not show everything.",
+            "Spots can change. So please check the spot yourself.",
         ],
         [
+            "If it already bleeds, itches, hurts or has not healed in 4 weeks, see a doctor.",
             "Look at the spot once a month, in good light. Take a photo each time, so that you can compare.",
             "See a doctor if it changes in one of the ways below.",
             "See a doctor at any time if the spot worries you. You know your skin best.",
@@ -77,8 +78,9 @@ CHANGES = (
     "It gets a new colour, or more than one colour.",
     "It becomes wider than 6 mm. That is about as wide as a pencil.",
     "It grows, itches, hurts, bleeds or gets a crust.",
+    "It becomes a sore that does not heal.",
 )
-"""The ABCDE of melanoma (asymmetry, border, colour, diameter, evolving), in plain words."""
+"""The ABCDE of melanoma (asymmetry, border, colour, diameter, evolving) and the sore of a carcinoma, in plain words."""
 
 NOT_A_DIAGNOSIS = "This is not a diagnosis. It is help from a computer. Only a doctor can say what the spot is."
 HELP_NOW = (

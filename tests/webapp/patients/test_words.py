@@ -71,6 +71,16 @@ def test_a_result_says_what_to_do_and_that_it_is_no_diagnosis(advice: Advice) ->
     assert re.search("2 weeks" if advice == Advice.URGENT_REFERRAL else "4 to 6 weeks|once a month", text)
     assert explanation.words.steps
     assert not re.search(r"%|0\.\d|percent|you have (?:skin )?cancer|you do not have|nothing to worry", text)
+    assert not re.search("(?:not need|no need) to see", text)
+
+
+def test_reassurance_comes_with_what_would_make_it_wrong() -> None:
+    """A computer has seen a photo, and not the bleeding or the sore that tells of a carcinoma."""
+    result = result_with(Advice.SELF_MONITOR)
+    explanation = explain(result.case, result)
+    assert explanation.words.answer.startswith("We saw no strong signs of skin cancer in this photo.")
+    assert explanation.words.steps[0].startswith("If it already bleeds, itches, hurts or has not healed in 4 weeks")
+    assert "It becomes a sore that does not heal." in explanation.sentences()
 
 
 def test_a_phone_photo_is_said_to_be_untested() -> None:
