@@ -100,3 +100,24 @@ def test_a_blank_photo_is_turned_away_with_advice(site: Site, open_page: Callabl
     page.wait_for_url("**/my/cases/**")
     expect(page.locator("main")).to_contain_text("Take the photo again", timeout=30_000)
     assert_accessible(page)
+
+
+def test_what_did_not_arrive_is_kept_and_sent_again(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    """The server is away for a moment; the second press sends what was chosen before the first."""
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    photo = {"name": "IMG_2.jpg", "mimeType": "image/jpeg", "buffer": photos[1].data}
+    page.set_input_files("input[type=file][multiple]", photo)  # type: ignore[arg-type]
+    page.fill("textarea", "It itches.")
+    page.route("**/my/photo/", lambda route: route.abort(), times=1)
+    page.route("**/my/photo/", lambda route: route.fulfill(status=503, body="away"), times=1)
+    for _ in range(2):
+        page.click("button:has-text('Send to be checked')")
+        expect(page.locator("#errors")).to_contain_text("Wait a minute and press “Send to be checked” again.")
+        page.locator("#errors").evaluate("errors => errors.querySelector('ul').replaceChildren()")
+        expect(page.locator("#photo-count")).to_have_text("1 of 3 photos chosen")
+    page.click("button:has-text('Send to be checked')")
+    page.wait_for_url("**/my/cases/**")
+    expect(page.locator("main")).to_contain_text("checking your photo")

@@ -1,5 +1,6 @@
 """A patient sends photos of one spot: a batch of one case that goes to the model ahead of bulk work."""
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -35,7 +36,8 @@ def send_photos(
 ) -> Case:
     """Take in up to three photos of one spot and send them to the model. Gives the case.
 
-    The same `key` gives the case that it made before, and goes on where a lost connection cut it off.
+    The same photos and words under the same `key` give the case that they made before, and go on where a lost
+    connection cut them off. What differs is another case: nobody reads the answer to a photo that they had replaced.
     Raises Problem `too_many_photos` after twenty in a day.
     """
     lately = Batch.objects.filter(
@@ -53,13 +55,25 @@ def send_photos(
         capture=Case.Capture.PHONE,
         notes=notes,
     )
-    submission = Submission(source=Batch.Source.PATIENT, idempotency_key=f"{patient.pk}:{key}")
+    sent = f"{patient.pk}:{key}:{_digest(photos, anatom_site, notes)}"
+    submission = Submission(source=Batch.Source.PATIENT, idempotency_key=sent)
     batch, _ = create_batch(actor=actor, organisation=patient.organisation, submission=submission, cases=[spec])
     case = batch.cases.get()
     for image in case.images.filter(state=Image.State.AWAITING_UPLOAD, filename__in=named):
         receive(image=image, file=named[image.filename])
     submit_batch(actor=actor, batch=batch, allow_missing=True)
     return case
+
+
+def _digest(photos: Sequence[IO[bytes]], *words: str) -> str:
+    digest = hashlib.sha256()
+    for photo in photos:
+        photo.seek(0)
+        digest.update(hashlib.file_digest(photo, "sha256").digest())  # type: ignore[arg-type]
+        photo.seek(0)
+    for each in words:
+        digest.update(hashlib.sha256(each.encode()).digest())
+    return digest.hexdigest()
 
 
 def age_on(born: date, day: date) -> int:

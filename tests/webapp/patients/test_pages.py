@@ -1,14 +1,11 @@
 """The patient's way: join with a code, send a photo, wait, read the result. And nobody else's."""
 
-import re
 import uuid
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core import mail
-from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
@@ -19,13 +16,11 @@ from tests.factories import (
     CaseResultFactory,
     ImageFactory,
     MembershipFactory,
-    OrganisationFactory,
     PatientFactory,
     UserFactory,
 )
 from webapp import storage
-from webapp.accounts.models import Patient, User
-from webapp.accounts.services import join_as_patient
+from webapp.accounts.models import Patient
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.models import Batch, Case, Image, Priority
@@ -33,7 +28,6 @@ from webapp.cases.review import release_case
 from webapp.patients.photos import MAX_A_DAY, age_on, send_photos
 
 pytestmark = pytest.mark.django_db
-BORN = {"day": "27", "month": "3", "year": "1964"}
 
 
 @pytest.fixture(autouse=True)
@@ -74,52 +68,6 @@ def case_of(patient: Patient) -> Case:
     return made
 
 
-@pytest.mark.parametrize("known", [False, True])
-def test_joining_needs_a_code_a_date_of_birth_and_agreement(client: Client, known: bool) -> None:
-    cache.clear()  # the limits of how often a code may be asked for
-    clinic = OrganisationFactory(slug="skin-clinic")
-    if known:
-        UserFactory(email="new@home.example")
-    assert clinic.name in client.get("/join/skin-clinic/").content.decode()
-    client.post("/join/skin-clinic/", {"email": "New@home.example"})
-    assert User.objects.filter(email__iexact="new@home.example").count() == 1
-    assert "_auth_user_id" not in client.session
-    code = re.search(r"^\s*([A-Z0-9]{3,}(?:-?[A-Z0-9]+)*)\s*$", str(mail.outbox[-1].body), re.MULTILINE)
-    assert code is not None, mail.outbox[-1].body
-    page = client.post("/account/login/code/confirm/?next=/join/skin-clinic/", {"code": code.group(1)})
-    assert page["Location"] == "/join/skin-clinic/"
-    assert "What is your date of birth?" in client.get("/join/skin-clinic/").content.decode()
-    refused = client.post("/join/skin-clinic/", BORN).content.decode()
-    assert "Tick the box if you agree." in refused
-    assert not Patient.objects.exists()
-    assert client.post("/join/skin-clinic/", {**BORN, "agree": "on"})["Location"] == "/my/photo/"
-    patient = Patient.objects.get()
-    assert (patient.organisation, patient.date_of_birth) == (clinic, date(1964, 3, 27))
-    assert patient.consented_at is not None
-    assert client.get("/join/skin-clinic/")["Location"] == "/my/"
-
-
-def test_joining_finds_what_the_clinic_has_by_address_and_date_and_asks_once() -> None:
-    clinic = OrganisationFactory()
-    born = date(1964, 3, 27)
-    known = PatientFactory(organisation=clinic, email="me@home.example", date_of_birth=born)
-    PatientFactory(email="me@home.example", date_of_birth=born)  # of another clinic
-    wrong, right = UserFactory(email="ME@home.example"), UserFactory(email="x@home.example")
-    first = join_as_patient(user=wrong, organisation=clinic, date_of_birth=date(1999, 1, 1))
-    assert first != known
-    assert join_as_patient(user=wrong, organisation=clinic, date_of_birth=born) == first
-    assert join_as_patient(user=right, organisation=clinic, date_of_birth=born) not in (known, first)
-    first.delete()
-    assert join_as_patient(user=wrong, organisation=clinic, date_of_birth=born) == known
-
-
-def test_staff_are_told_that_the_page_is_for_patients(client: Client) -> None:
-    member = MembershipFactory()
-    client.force_login(member.user)
-    assert "member of staff" in client.get(f"/join/{member.organisation.slug}/").content.decode()
-    assert client.get("/my/").status_code == 403
-
-
 @pytest.mark.parametrize("path", ["/my/", "/my/photo/"])
 def test_a_person_without_a_clinic_is_told_how_to_find_it(client: Client, path: str) -> None:
     client.force_login(UserFactory())
@@ -145,6 +93,20 @@ def test_a_form_sent_twice_makes_one_case(signed_in: Client, patient: Patient) -
     first = send(signed_in, patient, photo(), key=key)
     assert send(signed_in, patient, photo(), key=key)["Location"] == first["Location"]
     assert Case.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "changed", [{"photos": [photo(b"a sharper photo")]}, {"anatom_site": "palms/soles"}, {"notes": "It bleeds"}]
+)
+def test_what_was_changed_before_it_was_sent_again_is_another_case(patient: Patient, changed: dict[str, Any]) -> None:
+    """The answer to a photo that was lost on the way is not shown as that to the photo in its place."""
+    sent: dict[str, Any] = {"actor": Actor(user=patient.user), "patient": patient, "key": "k", "photos": [photo()]}
+    first = send_photos(**sent)
+    assert send_photos(**sent) == first
+    sent |= changed
+    second = send_photos(**sent)
+    assert second != first
+    assert storage.read(second.images.get().upload_key) == sent["photos"][0].open().read()
 
 
 def test_a_sending_that_was_cut_off_goes_on(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> None:

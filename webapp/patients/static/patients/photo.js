@@ -11,6 +11,7 @@
   const button = form.querySelector("button[type=submit]");
   const inputs = [...form.querySelectorAll("input[type=file]")];
   const most = Number(list.dataset.max);
+  const later = `Your photo did not arrive. Wait a minute and press “${button.textContent.trim()}” again. Everything that you chose is still here.`;
   let photos = [];
 
   const complain = (sentences) => {
@@ -79,9 +80,10 @@
     });
     request.addEventListener("load", () => {
       if (request.response && request.response.next) window.location.assign(request.response.next);
+      else if (request.status >= 500) finish([later]);
       else finish((request.response && request.response.errors) || ["That did not work. Load this page again and send the photo once more."]);
     });
-    request.addEventListener("error", () => finish(["The connection was lost. Check your internet and send the photo again."]));
+    request.addEventListener("error", () => finish([later]));
     complain([]);
     words.textContent = "Sending your photo";
     bar.value = 0;
