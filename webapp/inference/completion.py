@@ -67,7 +67,7 @@ def _combine(cases: QuerySet[Case]) -> None:
     for case in ended.values():
         if case.pk in results:
             combined += _combined(case, results[case.pk], releases)
-        elif not case.images.exclude(state=Image.State.REJECTED).exists():
+        elif case.images.exclude(state=Image.State.PURGED).exists():
             tell_patient_to_retake(case=case)
     if not combined:
         return

@@ -16,9 +16,11 @@ from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.intake import override_quality
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
+from webapp.cases.retention import delete_photos
 from webapp.cases.review import release_case
 from webapp.cases.services import submit_batch
 from webapp.errors import Problem
+from webapp.inference.again import rerun_failed
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
 from webapp.inference.services import finish, sweep_jobs
@@ -98,6 +100,26 @@ def test_a_patient_is_asked_for_another_photo_and_does_not_wait(release: ModelRe
     turn_one_away()
     assert stage(case) == Stage.RETAKE
     assert kinds(case) == ["image_unusable"]
+
+
+def test_a_patient_whose_photo_failed_at_the_model_is_told_once(release: ModelRelease) -> None:
+    case = photos_of_a_patient(2)
+    turn_one_away()
+    assert kinds(case) == []
+    for _ in range(2):
+        token, [job] = claim_jobs(limit=1)
+        assert finish(token=token, ends=[(job, "model_error")])
+        assert stage(case) == Stage.FAILED
+        assert kinds(case) == ["image_unusable"]
+        rerun_failed(actor=SYSTEM, batch=case.batch)
+
+
+def test_who_deleted_all_photos_is_asked_for_none(release: ModelRelease) -> None:
+    case = photos_of_a_patient(2)
+    turn_one_away()
+    delete_photos(actor=SYSTEM, case=case)
+    assert stage(case) == Stage.DELETED
+    assert kinds(case) == []
 
 
 def test_with_one_good_photo_the_case_is_answered_from_it(release: ModelRelease) -> None:
