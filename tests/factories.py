@@ -131,6 +131,9 @@ class ArchiveFactory(factory.django.DjangoModelFactory[Archive]):
     class Meta:
         model = Archive
 
+    class Params:
+        stored = factory.Trait(state=Archive.State.STORED, stored_at=factory.LazyFunction(timezone.now))
+
     batch = factory.SubFactory(BatchFactory)
 
 

@@ -13,8 +13,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from tests.deploy.test_kubernetes import FOLDER, SCALED
-from tests.factories import ConsensusFactory, ImageFactory, JobFactory, ReleaseFactory, RunFactory
-from webapp.cases.models import Image
+from tests.factories import ArchiveFactory, ConsensusFactory, ImageFactory, JobFactory, ReleaseFactory, RunFactory
+from webapp.cases.models import Archive, Image
 from webapp.inference.models import Job
 from workers.upkeep import SWEEPS
 
@@ -50,6 +50,18 @@ def test_autoscalers_ask_for_the_age_that_metrics_publish(client: Client) -> Non
     assert ask("worker-inference") == pytest.approx(oldest, abs=5)
     assert ask("worker-cpu") == pytest.approx(published(client, "lesionlens_oldest_seconds", "image", "stored"), abs=5)
     assert ask("worker-training") == published(client, "lesionlens_rows", "training_run", "queued") == 1
+
+
+@pytest.mark.django_db
+def test_a_zip_waits_from_when_it_is_there_not_from_when_it_was_announced(client: Client) -> None:
+    """One of two gigabytes may take an hour to come, and no worker could have begun."""
+    archive = ArchiveFactory(stored=True)
+    now = timezone.now()
+    Archive.objects.filter(pk=archive.pk).update(created_at=now - timedelta(hours=1))
+    assert ask("worker-cpu") == pytest.approx(0, abs=30)
+    Archive.objects.filter(pk=archive.pk).update(stored_at=now - timedelta(minutes=10))
+    assert ask("worker-cpu") == pytest.approx(600, abs=30)
+    assert published(client, "lesionlens_oldest_seconds", "archive", "stored") == pytest.approx(600, abs=30)
 
 
 @pytest.mark.django_db

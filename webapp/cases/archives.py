@@ -49,8 +49,8 @@ def complete_archive(*, actor: Actor, batch: Batch, capture: str = "") -> Archiv
             message = f"The archive is larger than {limit} MB. Split it into several."
             raise Problem("archive_too_large", message, status=413)
         archive.state, archive.listed = Archive.State.STORED, batch.cases.exists()
-        archive.capture = capture or archive.capture
-        archive.save(update_fields=["state", "listed", "capture"])
+        archive.capture, archive.stored_at = capture or archive.capture, timezone.now()
+        archive.save(update_fields=["state", "listed", "capture", "stored_at"])
         record(actor=actor, action="archive.stored", object_id=batch.pk, organisation=batch.organisation)
         ring(Task.EXPAND)
         return archive
@@ -58,7 +58,7 @@ def complete_archive(*, actor: Actor, batch: Batch, capture: str = "") -> Archiv
 
 def waiting_archives() -> QuerySet[Archive]:
     """Archives that nobody is unpacking."""
-    return Archive.objects.filter(state=Archive.State.STORED, lease_token=None).order_by("created_at")
+    return Archive.objects.filter(state=Archive.State.STORED, lease_token=None).order_by("stored_at")
 
 
 def claim_archive() -> tuple[uuid.UUID, Archive] | None:

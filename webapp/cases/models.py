@@ -255,6 +255,7 @@ class Archive(Leased):
     report = models.JSONField(default=list, help_text="Every entry or row that was refused: name, code, sentence")
     capture = models.CharField(max_length=12, choices=Case.Capture, default=Case.Capture.UNKNOWN)
     created_at = models.DateTimeField(auto_now_add=True)
+    stored_at = models.DateTimeField(null=True, blank=True)
     forget_at = models.DateTimeField(
         null=True, blank=True, help_text="When the ZIP is deleted again, as no URL for it is valid any more; then empty"
     )

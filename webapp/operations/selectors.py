@@ -20,7 +20,7 @@ WINDOW = timedelta(minutes=5)
 WAITING = """
 SELECT 'image', 'awaiting_upload', count(*), min(created_at) FROM cases_image WHERE state = 'awaiting_upload'
 UNION ALL SELECT 'image', 'stored', count(*), min(stored_at) FROM cases_image WHERE state = 'stored'
-UNION ALL SELECT 'archive', 'stored', count(*), min(created_at) FROM cases_archive WHERE state = 'stored'
+UNION ALL SELECT 'archive', 'stored', count(*), min(stored_at) FROM cases_archive WHERE state = 'stored'
 UNION ALL SELECT 'job', 'queued', queued.jobs, (SELECT created_at FROM inference_job WHERE id = queued.oldest)
     FROM (SELECT count(*) AS jobs, min(id + 0) AS oldest FROM inference_job WHERE state = 'queued') queued
 UNION ALL SELECT 'job', 'running', count(*), min(created_at) FROM inference_job WHERE state = 'running'
