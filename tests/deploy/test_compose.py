@@ -159,3 +159,8 @@ def test_the_image_runs_as_an_unprivileged_user() -> None:
 def test_no_personal_data_reach_the_log_of_the_database(services: dict[str, Any]) -> None:
     for name, value in DISCREET.items():
         assert f"{name}={value}" in services["postgres"]["command"]
+
+
+def test_the_file_of_secrets_that_the_documents_ask_for_is_never_committed() -> None:
+    assert "cp deploy/env.example .env " in (ROOT / "docker-compose.yml").read_text()
+    assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
