@@ -12,9 +12,6 @@ from typing import Final
 CLASSES: Final[tuple[str, ...]] = ("MEL", "NV", "BCC", "AKIEC", "BKL", "DF", "VASC")
 MALIGNANT: Final[tuple[str, ...]] = ("MEL", "BCC", "AKIEC")
 
-INDEX: Final[dict[str, int]] = {code: index for index, code in enumerate(CLASSES)}
-MALIGNANT_INDICES: Final[tuple[int, ...]] = tuple(INDEX[code] for code in MALIGNANT)
-
 DISPLAY_NAMES: Final[dict[str, str]] = {
     "MEL": "Melanoma",
     "NV": "Melanocytic naevus",

@@ -33,11 +33,6 @@ class Decision:
         return np.asarray(_balanced(calibrated, self.bias).argmax(axis=1))
 
 
-def unbiased(classes: int) -> Decision:
-    """The decision that names the most probable class."""
-    return Decision(np.zeros(classes), 1.0)
-
-
 def fit(calibrated: np.ndarray, labels: np.ndarray) -> Decision:
     """The decision for the frequencies of `labels` int (n,), which must hold every class, from calibrated
     probabilities (n, k) of images that nothing was trained on.

@@ -50,20 +50,14 @@ Backend = Callable[[np.ndarray], list[Said]]
 class Ensemble:
     """The members of a bundle, loaded. Their networks must be in `cache`: see `ml.convert.warm`.
 
-    `threads` 0 takes every core. `precision` is that of the convolutions on a CPU: `native_precision` unless it is
+    `precision` is that of the convolutions on a CPU, of which it takes every core: `native_precision` unless it is
     given; a GPU computes in float32. One thread may use it at a time.
     """
 
     def __init__(
-        self,
-        members: Sequence[Member],
-        frame: Size,
-        cache: Path,
-        threads: int = 0,
-        *,
-        precision: Precision | None = None,
+        self, members: Sequence[Member], frame: Size, cache: Path, *, precision: Precision | None = None
     ) -> None:
-        self._answer = _on_gpu(members, frame) or OpenVinoMembers(members, frame, cache, threads, precision)
+        self._answer = _on_gpu(members, frame) or OpenVinoMembers(members, frame, cache, precision)
 
     def __call__(self, frames: np.ndarray) -> Answers:
         """The answers to frames, uint8 (n, height, width, 3), taken at once."""
@@ -116,13 +110,11 @@ class OpenVinoMembers:
     any number, and a small one keeps a layer's values in the core's cache.
     """
 
-    def __init__(
-        self, members: Sequence[Member], frame: Size, cache: Path, threads: int = 0, precision: Precision | None = None
-    ) -> None:
+    def __init__(self, members: Sequence[Member], frame: Size, cache: Path, precision: Precision | None = None) -> None:
         import openvino
 
         paths = [network_path(member, frame, cache) for member in members]
-        cores = threads or len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0))
         streams = min(cores, BATCH // CHUNK)
         options = {
             "INFERENCE_PRECISION_HINT": precision or native_precision(),

@@ -59,7 +59,7 @@ class Runtime:
     calls.
     """
 
-    def __init__(self, bundle: Path, cache: Path, threads: int = 0) -> None:
+    def __init__(self, bundle: Path, cache: Path) -> None:
         self.bundle = bundles.load(Path(bundle))
         self.name = self.bundle.name
         self.preprocessing_version = VERSION
@@ -73,7 +73,7 @@ class Runtime:
             _warm_elsewhere(self.bundle, cache)
         # Threads of NumPy's that wait for the next small product would take the cores from the networks.
         self._blas = ThreadpoolController()
-        self._ensemble = Ensemble(self.bundle.members, self._frame, cache, threads)
+        self._ensemble = Ensemble(self.bundle.members, self._frame, cache)
 
     def prepare(self, data: bytes) -> np.ndarray:
         """Decodes one image file to the size of the frame, in its own shape: uint8 RGB (rows, columns, 3); see

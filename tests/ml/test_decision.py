@@ -3,6 +3,7 @@ import pytest
 
 from ml import decision
 from ml.stack import softmax
+from tests.ml.tiny_bundle import unbiased
 
 
 def rare_and_common(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -44,4 +45,4 @@ def test_the_named_class_is_the_largest_and_as_confident_as_it_is_right(
 
 def test_without_bias_the_most_probable_is_named(rng: np.random.Generator) -> None:
     probabilities, _ = rare_and_common(rng, 100)
-    np.testing.assert_allclose(decision.unbiased(3).probabilities(probabilities), probabilities)
+    np.testing.assert_allclose(unbiased(3).probabilities(probabilities), probabilities)

@@ -93,7 +93,7 @@ def test_a_processor_without_half_precision_answers_in_full(
 
 @pytest.mark.parametrize("count", [1, CHUNK, 2 * CHUNK + 3])
 def test_any_number_of_frames_is_answered_in_order(members: list[Member], networks: Path, count: int) -> None:
-    ready, frames = Ensemble(members, FRAME, networks, 1), lesions(count)
+    ready, frames = Ensemble(members, FRAME, networks), lesions(count)
     together = ready(frames)
     assert together.logits.shape == (count, 2, 7)
     assert heat(together.maps, np.zeros(count, int)).shape == (count, 9, 12)
