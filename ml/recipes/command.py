@@ -33,6 +33,7 @@ def run(options: argparse.Namespace) -> None:
     from ml import bundle
     from ml.data.errors import DataError
     from ml.recipes import named, trainer
+    from ml.recipes.given import Run
 
     chosen = named(options.recipe)
     members = options.members.split(",") if options.members else ()
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> None:
     if unknown := sorted(set(keep) - started):
         raise DataError("unknown_member", f"--start gives no {', '.join(unknown)} that could be kept.")
     trainer.train(
-        trainer.Run(
+        Run(
             recipe=chosen.reduced(members, options.epochs, options.samples, options.seed, keep),
             data=options.data,
             work=options.work,

@@ -11,15 +11,13 @@ import keras
 import numpy as np
 
 from ml import calibration, evaluate, members, training, weights
-from ml.bundle import Bundle, Member
+from ml.bundle import Member
 from ml.calibration import Calibration
 from ml.classes import Taxonomy
 from ml.data.examples import Examples
 from ml.ensemble import Ensemble
 from ml.metrics import Scored
-from ml.progress import Progress
-from ml.recipes.recipe import Part, Recipe
-from ml.recipes.sides import Sides
+from ml.recipes.recipe import Lesson, Part
 from ml.stack import average
 from ml.training import Settings
 
@@ -44,22 +42,14 @@ class Fitted:
         return Scored(stack.probabilities(logits), test.labels, test.lesions, 0.5, taxonomy)
 
 
-def fit(
-    recipe: Recipe,
-    sides: Sides,
-    taxonomy: Taxonomy,
-    *,
-    work: Path,
-    backbones: Path | None,
-    start: Bundle | None,
-    soft_labels: np.ndarray | None,
-    progress: Progress,
-) -> Fitted:
-    """Fits each member and leaves `<work>/<name>.npz`: one that is there is kept, an interrupted one goes on.
+def fit(lesson: Lesson, soft_labels: np.ndarray | None) -> Fitted:
+    """Fits each member to the labels of the train side, or to soft ones, float (n, classes), and leaves
+    `<work>/<name>.npz`: one that is there is kept, an interrupted one goes on.
 
     A member starts from the bundle `start` where that has it, else as the recipe says. Raises FileNotFoundError for
     missing ImageNet weights, StackError for a validation side that is too small.
     """
+    recipe, sides, work, progress = lesson.recipe, lesson.sides, lesson.work, lesson.progress
     work.mkdir(parents=True, exist_ok=True)
     for part in recipe.members:
         finished = work / f"{part.name}.npz"
@@ -67,8 +57,8 @@ def fit(
             continue
         progress.stage(f"training {part.name}")
         keras.utils.set_random_seed(part.settings.seed)
-        model = members.build(part.name, part.size, len(taxonomy.codes))
-        before = model.get_weights() if _begin(model, part, backbones, start) else None
+        model = members.build(part.name, part.size, len(lesson.taxonomy.codes))
+        before = model.get_weights() if _begin(model, part, lesson) else None
         if before is None or part.keeps < 1:
             training.fit(
                 model,
@@ -95,7 +85,9 @@ def fit(
     ensemble = evaluate.ready(fitted, work / "networks")
     answers = ensemble.in_batches(sides.validation.pixels)
     seed = recipe.members[0].settings.seed
-    calibrated = calibration.fit(answers.logits, sides.validation.labels, sides.validation.lesions, seed, taxonomy)
+    calibrated = calibration.fit(
+        answers.logits, sides.validation.labels, sides.validation.lesions, seed, lesson.taxonomy
+    )
     return Fitted(fitted, ensemble, calibrated, answers.features)
 
 
@@ -126,12 +118,12 @@ def imagenet(part: Part, backbones: Path | None) -> Path | None:
     return backbones if part.imagenet else None
 
 
-def _begin(model: keras.Model, part: Part, backbones: Path | None, start: Bundle | None) -> bool:
+def _begin(model: keras.Model, part: Part, lesson: Lesson) -> bool:
     """Gives a member its first weights; says whether they are a bundle's."""
-    known = {member.name: member for member in start.members} if start else {}
+    known = {member.name: member for member in lesson.start.members} if lesson.start else {}
     if part.name in known:
         weights.load(model, known[part.name].weights)
-    elif folder := imagenet(part, backbones):
+    elif folder := imagenet(part, lesson.backbones):
         members.load_imagenet(model, folder)
     return part.name in known
 

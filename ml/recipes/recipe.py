@@ -42,9 +42,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a teacher is given: the recipe that it teaches for, the sides of a split, the taxonomy of the labels, and a
-    folder of its own for what an interrupted run goes on from; the folder with ImageNet weights, and the bundle that
-    members start from, where there are any.
+    """What the members of a recipe and their teacher are fitted with: the recipe, the sides of a split, the taxonomy of
+    the labels, and a folder of its own for what an interrupted run goes on from; the folder with ImageNet weights, and
+    the bundle that members start from, where there are any.
     """
 
     recipe: "Recipe"

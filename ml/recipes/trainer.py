@@ -2,65 +2,18 @@
 bundle that says what both measured.
 """
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
-import numpy as np
-import pandas as pd
-
-import ml.data
-from ml import bundle as bundles
 from ml.bundle import Bundle
-from ml.data.table import Dataset
-from ml.imaging.fingerprint import WORDS, matches
-from ml.metrics import DRAWS
-from ml.preparation import Preparation
+from ml.imaging.fingerprint import matches
 from ml.progress import Progress
-from ml.recipes import distillation, fitting, sides, writing
+from ml.recipes import fitting, given, sides, writing
 from ml.recipes.comparison import AsAuthors, as_authors
 from ml.recipes.fitting import Fitted
-from ml.recipes.recipe import Lesson, Recipe, Teach
+from ml.recipes.given import Given, Run
+from ml.recipes.recipe import Lesson
 from ml.recipes.sides import Sides
-
-NO_IMAGES: Final = np.zeros((0, WORDS), dtype=np.uint64)
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a training is given.
-
-    `recipe`, reduced where the machine asks for it; `data`, a folder that `ml.data.read` knows; `work` keeps what an
-    interrupted run goes on from; the bundle goes to `output`, which is made. `backbones` holds the ImageNet weights;
-    `teacher` is a bundle whose answers become soft labels; `start` is a bundle whose members go on learning;
-    `as_authors` False leaves out the authors' split. `draws` are those of every bootstrap.
-    """
-
-    recipe: Recipe
-    data: Path
-    work: Path
-    output: Path
-    backbones: Path | None = None
-    teacher: Path | None = None
-    start: Path | None = None
-    as_authors: bool = True
-    draws: int = DRAWS
-
-
-@dataclass(frozen=True)
-class Given:
-    """What a run starts from, read: the data in the taxonomy of the answers, the side of each image id in the split by
-    lesion, what is done to frames, the bundle to start from, the bundle that teaches, what gives soft labels, and the
-    fingerprints of what all of these have seen, uint64 (n, 4).
-    """
-
-    dataset: Dataset
-    by_lesion: pd.Series
-    preparation: Preparation
-    start: Bundle | None
-    teacher: Bundle | None
-    teach: Teach | None
-    seen: np.ndarray
 
 
 def train(run: Run, progress: Progress) -> Bundle:
@@ -70,84 +23,32 @@ def train(run: Run, progress: Progress) -> Bundle:
     segmenter, StackError for too few lesions, BundleError for a teacher or start that is none.
     """
     progress.stage("reading")
-    given = _read(run)
-    examples = sides.load(given.dataset, given.preparation)
+    read = given.read(run)
+    examples = sides.load(read.dataset, read.preparation)
     compared: AsAuthors | None = None
     if run.recipe.authors_split and run.as_authors:
         progress.stage("the authors' split, by image")
-        side = sides.by_image(given.dataset.table.set_index("image_id"), run.recipe.authors_split)
+        side = sides.by_image(read.dataset.table.set_index("image_id"), run.recipe.authors_split)
         work = run.work / run.recipe.name / "by-image"
-        divided, fitted = _follow(run, given, sides.divide(examples, side), work, progress)
-        leaked = divided.leaked | matches(divided.test.fingerprints, given.seen)
-        compared = as_authors(fitted, divided, given.dataset.taxonomy, leaked, run.draws)
+        divided, fitted = _follow(run, read, sides.divide(examples, side), work, progress)
+        leaked = divided.leaked | matches(divided.test.fingerprints, read.seen)
+        compared = as_authors(fitted, divided, read.dataset.taxonomy, leaked, run.draws)
         del divided  # a gigabyte of pixels
     progress.stage("the split by lesion")
     work = run.work / run.recipe.name / "by-lesion"
-    divided, fitted = _follow(run, given, sides.divide(examples, given.by_lesion), work, progress)
+    divided, fitted = _follow(run, read, sides.divide(examples, read.by_lesion), work, progress)
     progress.stage("evaluating")
     made = writing.write(
-        writing.Source(
-            recipe=run.recipe,
-            folder=run.data,
-            dataset=given.dataset,
-            preparation=given.preparation,
-            seen=given.seen,
-            refused=examples.refused,
-            start=given.start,
-            teacher=given.teacher,
-        ),
-        divided,
-        fitted,
-        compared=compared,
-        output=run.output,
-        work=work,
-        draws=run.draws,
-        progress=progress,
+        run, read, divided, fitted, compared=compared, refused=examples.refused, work=work, progress=progress
     )
     progress.done(bundle=str(run.output), hash=made.hash, metrics=made.manifest["metrics"]["metrics"])
     return made
 
 
-def _read(run: Run) -> Given:
-    published = ml.data.read(run.data)
-    # Divided before it is relabelled, so that every recipe has the test side that the project has.
-    by_lesion = sides.by_lesion(published.table).set_axis(published.table["image_id"])
-    segmenter, seen = _segmenter() if run.recipe.mask else ("", NO_IMAGES)
-    known = {path: bundles.load(path) for path in (run.start, run.teacher) if path}
-    dataset = sides.relabelled(published, run.recipe.taxonomy or published.taxonomy)
-    return Given(
-        dataset=sides.thinned(dataset, run.recipe.benign_per_malignant) if run.recipe.benign_per_malignant else dataset,
-        by_lesion=by_lesion,
-        preparation=Preparation(run.recipe.remove_hair, segmenter),
-        start=known[run.start] if run.start else None,
-        teacher=known[run.teacher] if run.teacher else None,
-        teach=distillation.by_bundle(known[run.teacher]) if run.teacher else run.recipe.teach,
-        seen=np.concatenate([seen, *(bundle.seen for bundle in known.values())]),
-    )
-
-
-def _segmenter() -> tuple[str, np.ndarray]:
-    """The name of the one that ships, and the fingerprints of what it has seen."""
-    from ml.segmentation.segmenter import Segmenter, shipped
-
-    folder = shipped()
-    return folder.name, Segmenter(folder).seen
-
-
-def _follow(run: Run, given: Given, divided: Sides, work: Path, progress: Progress) -> tuple[Sides, Fitted]:
+def _follow(run: Run, read: Given, divided: Sides, work: Path, progress: Progress) -> tuple[Sides, Fitted]:
     """Fits the recipe to one split."""
-    taxonomy = given.dataset.taxonomy
     if run.recipe.sharp_copies:
-        divided = sides.sharpened(divided, given.dataset, given.preparation)
-    lesson = Lesson(run.recipe, divided, taxonomy, work / "teacher", run.backbones, given.start, progress)
-    soft_labels = given.teach(lesson) if given.teach else None
-    return divided, fitting.fit(
-        run.recipe,
-        divided,
-        taxonomy,
-        work=work,
-        backbones=run.backbones,
-        start=given.start,
-        soft_labels=soft_labels,
-        progress=progress,
-    )
+        divided = sides.sharpened(divided, read.dataset, read.preparation)
+    lesson = Lesson(run.recipe, divided, read.dataset.taxonomy, work, run.backbones, read.start, progress)
+    soft_labels = read.teach(replace(lesson, work=work / "teacher")) if read.teach else None
+    return divided, fitting.fit(lesson, soft_labels)

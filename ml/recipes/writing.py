@@ -1,6 +1,6 @@
 """From fitted members to a bundle's folder: calibration, what tells no lesion, measurements, figures and the card."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,54 +15,38 @@ from ml.assess.novelty import Novelty
 from ml.augment import augment
 from ml.bundle import Bundle
 from ml.data import ham10000, reading
-from ml.data.table import Dataset
 from ml.preparation import Preparation
 from ml.progress import Progress
 from ml.recipes import comparison, distillation, fitting, measures
 from ml.recipes.comparison import AsAuthors
 from ml.recipes.fitting import Fitted
-from ml.recipes.recipe import FIGURES, Made, Recipe
+from ml.recipes.given import Given, Run
+from ml.recipes.recipe import FIGURES, Made, Part
 from ml.recipes.sides import Sides
 from ml.version import code_version
 
 NOVELTY_IMAGES: Final = 2000
 
 
-@dataclass(frozen=True)
-class Source:
-    """What a bundle is made of: the recipe, the folder of the data and what was read from it, in the taxonomy of the
-    answers, what is done to frames, fingerprints, uint64 (n, 4), of what a teacher, a start or a segmenter has seen,
-    the images that could not be read, with the reason, and the bundles that members went on from and were taught by,
-    if any.
-    """
-
-    recipe: Recipe
-    folder: Path
-    dataset: Dataset
-    preparation: Preparation
-    seen: np.ndarray
-    refused: dict[str, str]
-    start: Bundle | None
-    teacher: Bundle | None
-
-
 def write(
-    source: Source,
+    run: Run,
+    given: Given,
     sides: Sides,
     fitted: Fitted,
     *,
     compared: AsAuthors | None,
-    output: Path,
+    refused: Mapping[str, str],
     work: Path,
-    draws: int,
     progress: Progress,
 ) -> Bundle:
-    """Measures what was fitted to a split by lesion on its test side and writes the bundle to `output`, which is made:
-    with `figures/`, a card, and in the manifest the comparison with the authors' figures.
+    """Measures what was fitted to a split by lesion on its test side and writes the bundle to the run's output, which
+    is made: with `figures/`, a card, and in the manifest the comparison with the authors' figures. `refused` are the
+    images that could not be read, with the reason.
     """
-    taxonomy, calibrated = source.dataset.taxonomy, fitted.calibration
+    recipe, output, draws = run.recipe, run.output, run.draws
+    taxonomy, calibrated = given.dataset.taxonomy, fitted.calibration
     members = fitting.moved(fitted.members, output)
-    seen = np.concatenate([sides.fingerprints, source.seen])
+    seen = np.concatenate([sides.fingerprints, given.seen])
     test, dropped = evaluate.measurable(sides.test, seen)
     logits = fitted.ensemble.in_batches(test.pixels).logits
     scored = evaluate.score(logits, test, calibrated, taxonomy)
@@ -72,29 +56,29 @@ def write(
     assessed = report.assess(scored, output.name, table=test.rows, quantiles=calibrated.conformal, draws=draws)
     epochs = {member.name: fitting.history(work, member.name) for member in members}
     report.write(assessed, scored, output / FIGURES, {name: told for name, told in epochs.items() if told})
-    made = Made(source.recipe, output, work, members, calibrated, taxonomy, sides, scored, test, draws, progress)
-    extras = [sentence for extra in source.recipe.extras for sentence in extra(made)]
+    made = Made(recipe, output, work, members, calibrated, taxonomy, sides, scored, test, draws, progress)
+    extras = [sentence for extra in recipe.extras for sentence in extra(made)]
 
-    origin = [*_origin(source, sides, work), *extras]
-    licence = _licence(source.folder)
+    origin = [*_origin(run, given, sides, refused, work), *extras]
+    licence = _licence(run.data)
     return bundles.save(
         output,
         name=output.name,
         members=members,
         calibration=calibrated,
-        novelty=_novelty(fitted, sides, source.recipe.members[0].settings.seed),
+        novelty=_novelty(fitted, sides, recipe.members[0].settings.seed),
         seen=seen,
         taxonomy=taxonomy,
-        preparation=source.preparation,
+        preparation=given.preparation,
         facts={
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "recipe": source.recipe.name,
-            "data_hash": sha256(source.dataset.table.to_csv(index=False).encode()).hexdigest(),
+            "recipe": recipe.name,
+            "data_hash": sha256(given.dataset.table.to_csv(index=False).encode()).hexdigest(),
             "code_version": code_version(),
-            "seed": source.recipe.members[0].settings.seed,
+            "seed": recipe.members[0].settings.seed,
             "origin": origin,
             "licence": licence,
-            "comparison": comparison.facts(source.recipe.reported, compared, honest),
+            "comparison": comparison.facts(recipe.reported, compared, honest),
         },
         metrics=metrics,
         card=model_card.write(
@@ -105,7 +89,7 @@ def write(
             evaluation=metrics,
             licence=licence,
             taxonomy=taxonomy,
-            comparison=comparison.section(source.recipe.reported, compared, honest),
+            comparison=comparison.section(recipe.reported, compared, honest),
             figures=f"{FIGURES}/assessment.md",
         ),
     )
@@ -125,39 +109,38 @@ def _novelty(fitted: Fitted, sides: Sides, seed: int) -> Novelty:
     return novelty.fit(fitted.ensemble.in_batches(sides.train.pixels[rows]).features, held_out, components)
 
 
-def _origin(source: Source, sides: Sides, work: Path) -> list[str]:
+def _origin(run: Run, given: Given, sides: Sides, refused: Mapping[str, str], work: Path) -> list[str]:
     """Sentences for the card and the manifest."""
-    recipe, problems = source.recipe, dict(source.dataset.problems)
+    recipe, problems = run.recipe, dict(given.dataset.problems)
     parts = {"train": sides.train, "validation": sides.validation, "test": sides.test}
-    if source.refused:
-        problems["refused"] = len(source.refused)
+    if refused:
+        problems["refused"] = len(refused)
     counts = ", ".join(f"{len(part)} images for {name}" for name, part in parts.items())
     return [
         f"Recipe {recipe.name}: {recipe.title}.",
-        f"{_layout(source.folder)}, split by lesion: {counts}.",
-        *(_member(source, index, work, len(sides.train)) for index in range(len(recipe.members))),
+        f"{_layout(run.data)}, split by lesion: {counts}.",
+        *(_member(part, given.start, work, len(sides.train)) for part in recipe.members),
         *(
-            [f"{source.start.name}: {sentence}" for sentence in source.start.manifest.get("origin", [])]
-            if source.start
+            [f"{given.start.name}: {sentence}" for sentence in given.start.manifest.get("origin", [])]
+            if given.start
             else []
         ),
-        *_taught(source.teacher),
-        *_prepared(source.preparation),
+        *_taught(given.teacher),
+        *_prepared(given.preparation),
         *recipe.differs,
         "The stack and the thresholds are fitted to the validation side. Nothing was chosen on the test side.",
         "Problems in the data: " + (", ".join(f"{name} {count}" for name, count in problems.items()) or "none") + ".",
     ]
 
 
-def _member(source: Source, index: int, work: Path, images: int) -> str:
-    part = source.recipe.members[index]
+def _member(part: Part, begun: Bundle | None, work: Path, images: int) -> str:
     used, (width, height) = fitting.settings(work, part.name), part.size
     start = "ImageNet weights" if part.imagenet else "random weights"
-    if source.start and part.name in [member.name for member in source.start.members]:
+    if begun and part.name in [member.name for member in begun.members]:
         if part.keeps == 1:
-            return f"{part.name} at {width} x {height} pixels is that of {source.start.name}."
+            return f"{part.name} at {width} x {height} pixels is that of {begun.name}."
         kept = f", of which it keeps {part.keeps:.0%} in an average of weights" if part.keeps else ""
-        start = f"{source.start.name}{kept}"
+        start = f"{begun.name}{kept}"
     mixed = f", mixup {used.mixup:g}" if used.mixup else ""
     frozen = ", its backbone frozen" if used.freeze_backbone else ""
     return (

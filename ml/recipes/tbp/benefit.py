@@ -24,17 +24,7 @@ METADATA, IMAGE, TEACHER, STUDENT = "metadata alone", "image alone", "teacher, i
 
 def image_alone(lesson: Lesson) -> Fitted:
     """The student's twin: the same network, start, settings and seed, fitted to the labels alone."""
-    twin = replace(lesson, work=lesson.work / "image-alone")
-    return fitting.fit(
-        twin.recipe,
-        twin.sides,
-        twin.taxonomy,
-        work=twin.work,
-        backbones=twin.backbones,
-        start=twin.start,
-        soft_labels=None,
-        progress=twin.progress,
-    )
+    return fitting.fit(replace(lesson, work=lesson.work / "image-alone"), soft_labels=None)
 
 
 def sentences(made: Made) -> list[str]:

@@ -14,9 +14,9 @@ from ml.members import Architecture
 from ml.progress import JsonProgress
 from ml.quantisation import tflite
 from ml.recipes import trainer
+from ml.recipes.given import Run
 from ml.recipes.mobilenetv2_edge import RECIPE
 from ml.recipes.recipe import Part
-from ml.recipes.trainer import Run
 from ml.runtime import Runtime
 from ml.synthetic import draw
 from tests.ml.conftest import jpeg

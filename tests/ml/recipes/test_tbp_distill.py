@@ -17,13 +17,13 @@ from ml.imaging.preprocess import FRAME
 from ml.metrics import Scored
 from ml.progress import JsonProgress
 from ml.recipes import measures, sides, trainer
+from ml.recipes.given import Run
 from ml.recipes.recipe import Lesson, Part
 from ml.recipes.sides import Sides
 from ml.recipes.tbp import benefit
 from ml.recipes.tbp.metadata import classifier, learnt
 from ml.recipes.tbp.teacher import Teacher
 from ml.recipes.tbp_distill import RECIPE, teach
-from ml.recipes.trainer import Run
 from ml.runtime import Runtime
 from ml.synthetic import draw
 from ml.training import Settings

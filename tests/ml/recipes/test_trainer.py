@@ -14,9 +14,9 @@ from ml.preparation import Preparation
 from ml.progress import JsonProgress
 from ml.recipes import trainer
 from ml.recipes.contact_sheet import of_test_images
+from ml.recipes.given import Run
 from ml.recipes.recipe import Part, Recipe
 from ml.recipes.sides import ByImage
-from ml.recipes.trainer import Run
 from ml.runtime import Runtime
 from ml.synthetic import draw
 from ml.training import Settings

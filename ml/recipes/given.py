@@ -1,0 +1,86 @@
+"""What a training is given, and what it reads of that before it starts."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+import ml.data
+from ml import bundle as bundles
+from ml.bundle import Bundle
+from ml.data.table import Dataset
+from ml.imaging.fingerprint import WORDS
+from ml.metrics import DRAWS
+from ml.preparation import Preparation
+from ml.recipes import distillation, sides
+from ml.recipes.recipe import Recipe, Teach
+
+NO_IMAGES: Final = np.zeros((0, WORDS), dtype=np.uint64)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training is given.
+
+    `recipe`, reduced where the machine asks for it; `data`, a folder that `ml.data.read` knows; `work` keeps what an
+    interrupted run goes on from; the bundle goes to `output`, which is made. `backbones` holds the ImageNet weights;
+    `teacher` is a bundle whose answers become soft labels; `start` is a bundle whose members go on learning;
+    `as_authors` False leaves out the authors' split. `draws` are those of every bootstrap.
+    """
+
+    recipe: Recipe
+    data: Path
+    work: Path
+    output: Path
+    backbones: Path | None = None
+    teacher: Path | None = None
+    start: Path | None = None
+    as_authors: bool = True
+    draws: int = DRAWS
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a run starts from, read: the data in the taxonomy of the answers, the side of each image id in the split by
+    lesion, what is done to frames, the bundle to start from, the bundle that teaches, what gives soft labels, and the
+    fingerprints of what all of these have seen, uint64 (n, 4).
+    """
+
+    dataset: Dataset
+    by_lesion: pd.Series
+    preparation: Preparation
+    start: Bundle | None
+    teacher: Bundle | None
+    teach: Teach | None
+    seen: np.ndarray
+
+
+def read(run: Run) -> Given:
+    """Reads what the run names. Raises DataError for data that cannot be used, BundleError for a teacher or start that
+    is none, and FileNotFoundError for a missing segmenter.
+    """
+    published = ml.data.read(run.data)
+    # Divided before it is relabelled, so that every recipe has the test side that the project has.
+    by_lesion = sides.by_lesion(published.table).set_axis(published.table["image_id"])
+    segmenter, seen = _segmenter() if run.recipe.mask else ("", NO_IMAGES)
+    known = {path: bundles.load(path) for path in (run.start, run.teacher) if path}
+    dataset = sides.relabelled(published, run.recipe.taxonomy or published.taxonomy)
+    return Given(
+        dataset=sides.thinned(dataset, run.recipe.benign_per_malignant) if run.recipe.benign_per_malignant else dataset,
+        by_lesion=by_lesion,
+        preparation=Preparation(run.recipe.remove_hair, segmenter),
+        start=known[run.start] if run.start else None,
+        teacher=known[run.teacher] if run.teacher else None,
+        teach=distillation.by_bundle(known[run.teacher]) if run.teacher else run.recipe.teach,
+        seen=np.concatenate([seen, *(bundle.seen for bundle in known.values())]),
+    )
+
+
+def _segmenter() -> tuple[str, np.ndarray]:
+    """The name of the one that ships, and the fingerprints of what it has seen."""
+    from ml.segmentation.segmenter import Segmenter, shipped
+
+    folder = shipped()
+    return folder.name, Segmenter(folder).seen
