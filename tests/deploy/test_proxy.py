@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from django.conf import settings
-from django.urls import resolve
+from django.urls import resolve, reverse
 
 from tests.deploy.test_compose import ROOT
 
@@ -37,3 +37,20 @@ def test_what_the_site_takes_comes_through() -> None:
 def test_what_may_be_large_is_a_page_that_takes_files_or_the_api(path: str) -> None:
     found = resolve(path.replace("/*/", f"/{uuid.uuid4()}/").replace("/api/*", "/api/v1/batches"))
     assert found.view_name in {"patient:photo", "cases:batch_new", "cases:batch_files", "api:batch-list"}
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        reverse("patient:link", args=["secret"]),
+        reverse("account_reset_password_from_key", args=["0", "secret"]),
+        reverse("cases:put_upload", args=["secret"]),
+        "/lesionlens-images/uploads/secret?X-Amz-Signature=secret",
+        "/?next=secret",
+    ],
+)
+def test_no_secret_of_an_address_is_logged(secret: str) -> None:
+    """Caddy logs the address of each request that it cannot pass on, and its headers, the referring page among them."""
+    [(pattern, kept)] = re.findall(r'request>uri regexp "(.+)" "(.+)"', CADDYFILE)
+    assert re.fullmatch(r"/[a-z-]*", re.sub(pattern, kept.replace("$", "\\"), secret))
+    assert "request>headers delete" in CADDYFILE
