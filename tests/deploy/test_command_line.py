@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.test_process import eventually
+from tests.deploy.processes import eventually, left_over
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,20 +21,6 @@ def start(state: Path, *command: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-
-
-def left_over(state: Path) -> list[str]:
-    """The processes that still work on this folder: it stands in their command or in their settings."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            settings = (process / "environ").read_bytes().decode(errors="replace")
-        except OSError:  # it has ended
-            continue
-        if str(state) in command + settings:
-            found.append(command)
-    return found
 
 
 def test_a_command_finds_the_databases_in_its_environment(state_folder: Path) -> None:

@@ -13,8 +13,7 @@ import pytest
 from deploy.local.process import ProcessDied
 from deploy.local.redis import free_port
 from deploy.local.stack import ROOT, running_stack
-from tests.deploy.test_command_line import left_over
-from tests.deploy.test_process import alive, eventually
+from tests.deploy.processes import alive, eventually, left_over
 from tests.ml.tiny_bundle import make_tiny_bundle
 from tests.servers import HEAVY
 

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local.process import Process, ProcessDied
 from deploy.local.supervisor import Supervisor
-from tests.deploy.test_process import SLEEP, alive, eventually
+from tests.deploy.processes import SLEEP, alive, eventually
 
 DIES = [sys.executable, "-c", "print('no such table: cases'); raise SystemExit(1)"]
 

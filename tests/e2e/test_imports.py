@@ -1,10 +1,8 @@
 """Imports that break: a connection lost in the middle, a page reloaded, a worker killed while it unpacks."""
 
 import csv
-import io
 import time
-import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -13,17 +11,10 @@ from playwright.sync_api import FilePayload, Page, Route, expect
 from deploy.local.clinic import Photo
 from tests.e2e.clinics import new_clinic
 from tests.e2e.conftest import PHONE, Site, assert_accessible
-from tests.e2e.test_provider import DONE_MS, as_file
+from tests.e2e.provider import DONE_MS, as_file
+from tests.ml.imaging.samples import zipped
 
 MB = 1024**2
-
-
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return packed.getvalue()
 
 
 def test_a_large_zip_goes_on_where_the_connection_broke(

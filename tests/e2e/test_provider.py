@@ -9,27 +9,8 @@ from playwright.sync_api import FilePayload, Page, expect
 
 from deploy.local.clinic import Clinic, Photo
 from tests.e2e.conftest import DESKTOP, PHONE, Site, assert_accessible
+from tests.e2e.provider import DONE_MS, as_file, submit, upload
 from tests.ml.imaging.samples import dicom, encode
-
-DONE_MS = 60_000
-
-
-def as_file(photo: Photo) -> FilePayload:
-    return {"name": photo.filename, "mimeType": "image/jpeg", "buffer": photo.data}
-
-
-def upload(page: Page, files: list[FilePayload]) -> None:
-    """Send files as a new batch, and wait for the batch's page."""
-    page.goto("/batches/new/")
-    page.set_input_files("#files", files)
-    page.click("main button:has-text('Upload')")
-    expect(page.locator("#progress")).to_be_visible()
-
-
-def submit(page: Page) -> None:
-    """Submit the batch on the screen, and wait until it has ended."""
-    page.click("main button:has-text('Submit')")
-    expect(page.locator("main")).to_contain_text("Completed", timeout=DONE_MS)
 
 
 def test_a_batch_from_upload_to_release(site: Site, photos: list[Photo], open_page: Callable[..., Page]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -101,3 +103,23 @@ def every_format(image: Image.Image) -> dict[str, bytes]:
     """`image` as a JPEG, PNG, WebP, TIFF, HEIF and DICOM file, by kind."""
     files = {kind: encode(image, name) for kind, name in PILLOW_FORMATS.items()}
     return files | {"dicom": dicom(image)}
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """A ZIP file of `files` by their names."""
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def markers(jpeg: bytes) -> list[int]:
+    """The marker codes of a JPEG file up to its first scan."""
+    found, at = [], 2
+    while True:
+        assert jpeg[at] == 0xFF
+        found.append(jpeg[at + 1])
+        if jpeg[at + 1] == 0xDA:
+            return found
+        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")

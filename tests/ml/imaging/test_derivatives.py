@@ -13,7 +13,7 @@ from pydicom.uid import JPEGBaseline8Bit
 
 from ml.imaging.decode import decode
 from ml.imaging.derivatives import clean, thumbnail
-from tests.ml.imaging.samples import dicom, dicom_jpeg, encode, skin_photo
+from tests.ml.imaging.samples import dicom, dicom_jpeg, encode, markers, skin_photo
 
 SECRET = "Zebedee-Quillfeather-1961"
 XMP = f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><dc:creator>{SECRET}</dc:creator></x:xmpmeta>".encode()
@@ -72,17 +72,6 @@ LADEN = {
     "dicom": dicom(PHOTO, **PEOPLE),
     "dicom jpeg": dicom_jpeg(PHOTO, JPEGBaseline8Bit, "JPEG", PhotometricInterpretation="YBR_FULL_422", **PEOPLE),
 }
-
-
-def markers(jpeg: bytes) -> list[int]:
-    """The marker codes of a JPEG file up to its first scan."""
-    found, at = [], 2
-    while True:
-        assert jpeg[at] == 0xFF
-        found.append(jpeg[at + 1])
-        if jpeg[at + 1] == 0xDA:
-            return found
-        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
 
 
 @pytest.mark.parametrize("name", LADEN)

@@ -13,8 +13,7 @@ from ml.imaging.decode import Decoded, decode
 from ml.imaging.derivatives import clean, thumbnail
 from ml.imaging.refusal import SENTENCES, ImageRefused
 from tests.ml.imaging.hostile import DISGUISED, NAMES, PHOTO, SCRIPT, hostile_files, truncated
-from tests.ml.imaging.samples import every_format
-from tests.ml.imaging.test_derivatives import markers
+from tests.ml.imaging.samples import every_format, markers
 
 LIMIT_SECONDS = 5.0
 LIMIT_GROWTH_MB = 150.0

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 
 from tests.factories import BatchFactory, CaseFactory, ImageFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
-from tests.webapp.cases.test_parts import is_free
+from tests.webapp.elsewhere import is_free
 from webapp import storage
 from webapp.cases.models import Batch, Image
 

@@ -15,8 +15,8 @@ from ml.classes import CLASSES
 from ml.imaging.overlay import render_heatmap, unpack
 from tests.factories import HEATMAP, PROBABILITIES, ReleaseFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
+from tests.webapp.inference.scenes import inspect_all
 from tests.webapp.reports.scenes import jpeg
-from webapp import storage
 from webapp.audit.models import Event
 from webapp.cases.intake import Found, claim_images, settle
 from webapp.cases.models import Batch, Image
@@ -26,14 +26,6 @@ from webapp.notify.models import Message
 from webapp.registry.models import ModelRelease
 
 pytestmark = pytest.mark.django_db
-
-
-def inspect_all() -> None:
-    """What intake does with pictures that are fit."""
-    token, images = claim_images(limit=1000)
-    for image in images:
-        storage.write(image.clean_key, jpeg())
-        assert settle(token=token, found=[(image, Found(sha256=uuid.uuid4().hex * 2, width=600, height=450))])
 
 
 def answer_all(release: ModelRelease) -> None:
@@ -198,7 +190,8 @@ def test_further_cases_join_an_open_batch_only() -> None:
     url = f"/batches/{batch['id']}"
     added = good(clinic.post(f"{url}/cases", {"cases": [case("b")]}), 201)
     assert [(i["case_id"], bool(i["upload"])) for i in added] == [("b", True)]
-    assert problem(clinic.post(f"{url}/cases", {"cases": [case("b")]}), 422)["case_ids"] == ["b"]
+    assert good(clinic.post(f"{url}/cases", {"cases": [case("b")]})) == added
+    assert problem(clinic.post(f"{url}/cases", {"cases": [case("b", age=40)]}), 422)["case_ids"] == ["b"]
     good(clinic.post(f"{url}/submit", {"allow_missing": True}))
     assert problem(clinic.post(f"{url}/cases", {"cases": [case("c")]}), 409)["code"] == "batch_not_open"
     assert problem(clinic.post(f"{url}/cancel"), 409)["code"] == "batch_finished"

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from deploy.local.ceph import S3Server
-from tests.ml.imaging.samples import encode, skin_photo
+from tests.ml.imaging.samples import encode, skin_photo, zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
-from tests.webapp.cases.test_archives import expand_next, zipped
+from tests.webapp.cases.zips import expand_next
 from webapp import leases, storage
 from webapp.cases import unpacking
 from webapp.cases.models import Image, PartedUpload

@@ -12,7 +12,7 @@ from django.utils import timezone
 from ml.imaging.refusal import SENTENCES
 from tests.factories import MembershipFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
-from tests.webapp.api.test_flow import inspect_all
+from tests.webapp.inference.scenes import inspect_all
 from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM

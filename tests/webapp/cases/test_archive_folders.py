@@ -3,8 +3,9 @@
 import pytest
 from urllib3.util import parse_url
 
+from tests.ml.imaging.samples import zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
-from tests.webapp.cases.test_archives import codes, expand_next, images, photo, sent, zipped
+from tests.webapp.cases.zips import codes, expand_next, images, photo, sent
 from webapp import storage
 from webapp.cases.matching import TOLD_APART, Files
 from webapp.cases.models import Batch

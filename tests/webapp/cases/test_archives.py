@@ -1,8 +1,5 @@
 """A ZIP of images becomes the images of a batch, whatever else it holds and whoever dies on the way."""
 
-import io
-import zipfile
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -14,8 +11,9 @@ from django.utils import timezone
 from urllib3.util import parse_url
 
 from tests.factories import OrganisationFactory
-from tests.ml.imaging.samples import encode, skin_photo
+from tests.ml.imaging.samples import zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
+from tests.webapp.cases.zips import codes, expand_next, images, photo, sent
 from webapp import storage
 from webapp.cases import unpacking
 from webapp.cases.archives import claim_archive, sweep_archives
@@ -30,46 +28,6 @@ HAM_1,ISIC_2,mel,histo,80.0,male,scalp,vidir_modern
 HAM_2,ISIC_3,nv,follow_up,,unknown,unknown,rosendahl
 HAM_9,ISIC_9,nv,follow_up,30.0,female,back,rosendahl
 """
-
-
-def photo(seed: int = 0) -> bytes:
-    return encode(skin_photo(160 + seed, 120), "JPEG")
-
-
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return file.getvalue()
-
-
-def sent(clinic: Clinic, data: bytes, **options: Any) -> Batch:
-    """A batch whose archive was uploaded and completed through the API."""
-    batch = good(clinic.post("/batches", {"archive": True}), 201)
-    path = batch["archive_upload"]["url"].removeprefix("http://127.0.0.1:8000")
-    assert clinic.http.put(path, data, "application/zip").status_code == 204
-    answer = good(clinic.post(f"/batches/{batch['id']}/archive/complete", options), 202)
-    assert answer["state"] == "stored"
-    assert problem(clinic.post(f"/batches/{batch['id']}/submit"), 409)["code"] == "archive_pending"
-    return Batch.objects.get(pk=batch["id"])
-
-
-def expand_next() -> Archive:
-    leased = claim_archive()
-    assert leased is not None
-    token, archive = leased
-    assert expand(token, archive)
-    archive.refresh_from_db()
-    return archive
-
-
-def codes(archive: Archive) -> list[tuple[str, str]]:
-    return [(line["name"], line["code"]) for line in archive.report]
-
-
-def images(batch: Batch) -> list[tuple[str, str, str]]:
-    return sorted(batch.images.values_list("case__external_id", "filename", "state"))
 
 
 def test_without_a_table_each_image_is_a_case() -> None:

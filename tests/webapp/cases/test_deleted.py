@@ -20,8 +20,8 @@ from tests.factories import (
     ReleaseFactory,
 )
 from tests.webapp.api.clinic import Clinic, good, problem
+from tests.webapp.reports.pdf import text
 from tests.webapp.reports.scenes import answered
-from tests.webapp.reports.test_case_report import text
 from webapp import storage
 from webapp.accounts.models import Membership
 from webapp.audit.models import Event

@@ -13,7 +13,7 @@ from ml.classes import CLASSES, DISPLAY_NAMES
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, MembershipFactory, ReleaseFactory, UserFactory
 from tests.webapp.api import clinic as software
 from tests.webapp.api.clinic import good
-from tests.webapp.inference.test_completion import answer_all
+from tests.webapp.inference.scenes import answer_all
 from webapp import storage
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image

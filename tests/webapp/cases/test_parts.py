@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 from urllib3.util import parse_url
 
 from tests.factories import ArchiveFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
+from tests.webapp.elsewhere import elsewhere, is_free
 from webapp import multipart, storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
@@ -53,27 +53,6 @@ def put(clinic: Clinic, part: dict[str, Any], data: bytes) -> Any:
 def piece(part: dict[str, Any]) -> bytes:
     begin = 1000 * (part["number"] - 1)
     return DATA[begin : begin + part["size"]]
-
-
-def elsewhere(ask: Callable[[], Any]) -> Any:
-    """What `ask` gives in a thread of its own, which leaves no connection behind."""
-    try:
-        return ask()
-    finally:
-        connection.close()
-
-
-def is_free(batch_id: str) -> bool:
-    """Whether another connection than this thread's may change the batch now."""
-
-    def lock() -> bool:
-        try:
-            with transaction.atomic():
-                return Batch.objects.select_for_update(nowait=True).filter(pk=batch_id).exists()
-        except DatabaseError:
-            return False
-
-    return bool(elsewhere(lock))
 
 
 def files(folder: Path) -> list[Path]:

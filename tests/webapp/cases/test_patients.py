@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tests.factories import CaseResultFactory, MembershipFactory, MessageFactory, PatientFactory, UserFactory
-from tests.ml.imaging.samples import encode, skin_photo
+from tests.ml.imaging.samples import encode, skin_photo, zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
-from tests.webapp.cases.test_archives import expand_next, sent, zipped
+from tests.webapp.cases.zips import expand_next, sent
 from webapp.accounts.models import Patient
 from webapp.accounts.services import correct_patient
 from webapp.audit.models import Event

@@ -13,8 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.factories import JobFactory, MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
+from tests.ml.imaging.samples import zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
-from tests.webapp.cases.test_archives import expand_next, sent, zipped
+from tests.webapp.cases.zips import expand_next, sent
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import unpacking

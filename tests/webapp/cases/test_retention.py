@@ -1,26 +1,21 @@
 """Photos are deleted: all files go, answers stay, and nothing comes back."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from tests.factories import (
-    BatchFactory,
     CaseFactory,
     CaseResultFactory,
     ImageFactory,
-    JobFactory,
     ReleaseFactory,
-    ResultFactory,
     UserFactory,
 )
-from tests.webapp.inference.test_completion import outcome
-from webapp import multipart, storage
-from webapp.accounts.models import Organisation
+from tests.webapp.cases.files import ago, answered, left_of, states, with_files
+from tests.webapp.inference.scenes import outcome
+from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import retention
@@ -36,38 +31,6 @@ from webapp.inference.services import finish, sweep_jobs
 from webapp.notify.models import Message
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def with_files(image: Image) -> list[str]:
-    """The keys of every file that an image may have, each of them written."""
-    ResultFactory(job=JobFactory(image=image, succeeded=True), release=ReleaseFactory())
-    parts = multipart.begin(image.upload_key)
-    PartedUpload.objects.create(batch=image.batch, key=image.upload_key, upload_id=parts, size=1)
-    keys = [image.upload_key, image.clean_key, f"{storage.PARTS}{parts}/1"]
-    for key in keys:
-        storage.write(key, b"skin")
-    return keys
-
-
-def answered(*, days: float = 0, organisation: Organisation | None = None) -> Image:
-    """An image with all its files, whose intake ended so many days ago, of a batch that is complete."""
-    batch = BatchFactory(completed=True, **({"organisation": organisation} if organisation else {}))
-    image: Image = ImageFactory(case=CaseFactory(batch=batch), ready=True, ended_at=ago(days))
-    with_files(image)
-    CaseResultFactory(case=image.case)
-    return image
-
-
-def ago(days: float) -> datetime:
-    return timezone.now() - timedelta(days=days)
-
-
-def left_of(keys: list[str]) -> list[str]:
-    return [key for key in keys if storage.size(key) is not None]
-
-
-def states() -> list[str]:
-    return list(Image.objects.order_by("created_at", "pk").values_list("state", flat=True))
 
 
 def an_hour_later() -> None:

@@ -10,7 +10,7 @@ from tests.factories import (
     LabelFactory,
     OrganisationFactory,
 )
-from tests.webapp.cases.test_retention import ago, answered, left_of, states
+from tests.webapp.cases.files import ago, answered, left_of, states
 from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor

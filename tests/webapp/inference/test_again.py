@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from tests.factories import CaseFactory, ImageFactory, ReleaseFactory
-from tests.webapp.inference.test_completion import answer_all, outcome, submitted_batch
+from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
@@ -132,16 +132,20 @@ def test_what_is_released_to_a_patient_stays_what_it_was(old: ModelRelease) -> N
     assert CaseResult.objects.get(release=new).case == case
 
 
-def test_a_worker_that_still_has_the_older_release_answers_nothing_twice(old: ModelRelease) -> None:
+def test_what_a_worker_answers_that_still_has_the_older_release_is_asked_again(old: ModelRelease) -> None:
     batch = answered_batch(old, 1)
-    newer()
+    new = newer()
     rescore(actor=SYSTEM, batch=batch)
 
-    answer_all(old)
+    token, [job] = claim_jobs(limit=1)
+    assert finish(token=token, ends=[(job, outcome(old))]) == {job.pk}
 
     batch.refresh_from_db()
-    assert (batch.state, Result.objects.count()) == (Batch.State.COMPLETED, 1)
-    assert rescore(actor=SYSTEM, batch=batch).remaining == 1
+    assert (batch.state, batch.remaining, Result.objects.count()) == (Batch.State.SUBMITTED, 1, 1)
+    assert list(Job.objects.order_by("pk").values_list("state", "attempt")) == [("succeeded", 1), ("queued", 0)]
+    answer_all(new)
+    batch.refresh_from_db()
+    assert (batch.state, set(Result.objects.values_list("release", flat=True))) == ("completed", {old.pk, new.pk})
 
 
 @pytest.mark.parametrize("reason", ["model_error", NOT_A_LESION])

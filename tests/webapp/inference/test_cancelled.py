@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from ml.advice import Advice
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, OrganisationFactory, ReleaseFactory
-from tests.webapp.inference.test_completion import answer_all, outcome, submitted_batch
+from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Case

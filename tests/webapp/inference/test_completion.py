@@ -9,16 +9,14 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from ml.advice import Advice
-from ml.classes import CLASSES
 from tests.factories import (
-    HEATMAP,
     BatchFactory,
     CaseFactory,
     ImageFactory,
     OrganisationFactory,
     ReleaseFactory,
 )
+from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import Found, claim_images, override_quality, settle, sweep_images
@@ -27,7 +25,7 @@ from webapp.cases.services import cancel_batch, submit_batch
 from webapp.errors import Problem
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
-from webapp.inference.services import Outcome, finish, sweep_jobs
+from webapp.inference.services import finish, sweep_jobs
 from webapp.notify.models import Message
 from webapp.registry.models import ModelRelease
 
@@ -37,31 +35,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def release() -> ModelRelease:
     return ReleaseFactory(active=True)
-
-
-def outcome(release: ModelRelease, malignant: float = 0.8) -> Outcome:
-    rest = (1 - malignant) / (len(CLASSES) - 1)
-    probabilities = {code: malignant if code == "MEL" else rest for code in CLASSES}
-    total = sum(probabilities[code] for code in ("MEL", "BCC", "AKIEC"))
-    return Outcome(release, probabilities, total, 0.1, Advice.URGENT_REFERRAL, "test", "0" * 64, HEATMAP)
-
-
-def submitted_batch(images_by_case: list[int], **batch: object) -> Batch:
-    """A submitted batch whose cases have that many ready images."""
-    made = BatchFactory(**batch)
-    for count in images_by_case:
-        case = CaseFactory(batch=made)
-        ImageFactory.create_batch(count, case=case, ready=True)
-    return submit_batch(actor=SYSTEM, batch=made)
-
-
-def answer_all(release: ModelRelease) -> None:
-    while True:
-        token, jobs = claim_jobs(limit=4)
-        if not jobs:
-            return
-        for job in jobs:
-            assert finish(token=token, ends=[(job, outcome(release))])
 
 
 def test_a_batch_runs_to_completion(release: ModelRelease) -> None:

@@ -14,7 +14,7 @@ from tests.factories import (
     ReleaseFactory,
     UserFactory,
 )
-from tests.webapp.inference.test_completion import outcome, submitted_batch
+from tests.webapp.inference.scenes import outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.intake import override_quality

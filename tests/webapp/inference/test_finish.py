@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import OrganisationFactory, ReleaseFactory
-from tests.webapp.inference.test_completion import outcome, submitted_batch
+from tests.webapp.inference.scenes import outcome, submitted_batch
 from webapp.cases.models import Batch, Case
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result

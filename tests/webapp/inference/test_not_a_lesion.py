@@ -11,7 +11,7 @@ from tests.factories import (
     ReleaseFactory,
     UserFactory,
 )
-from tests.webapp.inference.test_completion import answer_all, outcome
+from tests.webapp.inference.scenes import answer_all, outcome
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.intake import override_quality

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 )
 
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, ReleaseFactory
-from tests.webapp.inference.test_completion import outcome
+from tests.webapp.inference.scenes import outcome
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.arrivals import await_again, complete_written

@@ -7,8 +7,8 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.factories import BatchFactory
 from tests.webapp.api.clinic import Clinic
+from tests.webapp.reports.pdf import accessible, text
 from tests.webapp.reports.scenes import answered, refused, reviewed
-from tests.webapp.reports.test_case_report import accessible, text
 from webapp.audit.models import Event
 from webapp.cases.models import Batch
 from webapp.inference.models import CaseResult

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from tests.factories import BatchFactory, JobFactory, MembershipFactory, ReleaseFactory, ResultFactory, UserFactory
 from tests.webapp.api.clinic import Clinic, problem
+from tests.webapp.reports.pdf import accessible, text
 from tests.webapp.reports.scenes import answered, refused, reviewed
 from webapp import storage
 from webapp.accounts.models import Membership, Patient
@@ -28,16 +29,6 @@ def report(case: Case) -> Any:
     response = Clinic(case.organisation).get(f"/cases/{case.pk}/report.pdf")
     assert response.status_code == 200
     return response
-
-
-def text(pdf: bytes) -> str:
-    """All the text, in the order of the pages."""
-    return "\n".join(page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(pdf)).replace("\r\n", "\n")
-
-
-def accessible(pdf: bytes) -> bool:
-    """Whether the file was found to keep PDF/UA-1: tagged, with a title and a language, every character shown."""
-    return b"pdfuaid:part" in pdf
 
 
 def test_it_says_what_is_advised_first_and_where_the_answer_comes_from() -> None:
