@@ -60,6 +60,14 @@ def patients_of(*, organisation: Organisation, cases: Sequence["CaseSpec"]) -> l
     return [patients[name] for name in names]
 
 
+def is_of(spec: "CaseSpec", patient: Patient) -> bool:
+    """Whether a case that is there already, of this patient, is as it is said now."""
+    named = (
+        spec.patient_id == patient.external_id if spec.patient_id else patient.external_id.startswith(Patient.UNNAMED)
+    )
+    return named and not _differing(spec, patient.email, patient.date_of_birth)
+
+
 def _names(cases: Sequence["CaseSpec"]) -> list[str]:
     """Each case's patient: as the clinic names them, or by a name that nobody has.
 

@@ -1,8 +1,9 @@
 """What providers, patients and their software do with batches, up to the moment when every image is on its way."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Sequence, Set
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -15,7 +16,7 @@ from webapp.audit.services import Actor, record
 from webapp.cases.arrivals import NEVER_UPLOADED
 from webapp.cases.locks import locked
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
-from webapp.cases.patients import patients_of
+from webapp.cases.patients import is_of, patients_of
 from webapp.cases.quotas import require_room
 from webapp.errors import Problem
 from webapp.inference.completion import combine_answered, end_images
@@ -25,6 +26,8 @@ from webapp.webhooks.events import batch_cancelled
 INSERT_SIZE = 1000
 MAX_CASES = 20_000  # in a batch: all of HAM10000 fits
 MISSING = {Image.State.AWAITING_UPLOAD, Image.State.EXPIRED}  # in an open batch
+
+SAID = ("lesion_id", "age", "sex", "anatom_site", "capture", "notes")  # of a case, and kept as it was said
 
 
 @dataclass(frozen=True)
@@ -98,16 +101,35 @@ def create_batch(
 
 
 @transaction.atomic
-def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> None:
-    """Add cases, patients and images to an open batch.
+def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> bool:
+    """Add cases, patients and images to an open batch. Gives whether they are new: where each is there already as it is
+    said now, the request is a repeat, and changes nothing.
 
     Raises Problem `case_id_repeated`, `too_many_cases`, `batch_not_open`, and those of `require_room` and of
     `patients_of`.
     """
     _lock_open(batch)
-    there = batch.cases.count()
-    known = batch.cases.filter(external_id__in=[spec.external_id for spec in cases])
-    _add(batch, cases, there=there, known=set(known.values_list("external_id", flat=True)))
+    found = batch.cases.filter(external_id__in=[spec.external_id for spec in cases]).select_related("patient")
+    known = {case.external_id: case for case in found}
+    if len(known) == len(cases) and _as_said(known, cases):
+        return False
+    _add(batch, cases, there=batch.cases.count(), known=known.keys())
+    return True
+
+
+def _as_said(known: Mapping[str, Case], cases: Sequence[CaseSpec]) -> bool:
+    """Whether each of the cases is known by its id, with what is said of it and with its images."""
+    files = defaultdict[uuid.UUID, set[str]](set)
+    images = Image.objects.filter(case__in=[case.pk for case in known.values()])
+    for case_id, filename in images.values_list("case_id", "filename"):
+        files[case_id].add(filename)
+    return all(
+        all(getattr(case, name) == getattr(spec, name) for name in SAID)
+        and files[case.pk] == set(spec.filenames)
+        and is_of(spec, case.patient)
+        for spec in cases
+        for case in [known[spec.external_id]]
+    )
 
 
 def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[str] = frozenset()) -> None:
@@ -133,12 +155,7 @@ def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[
             organisation_id=batch.organisation_id,
             patient_id=patient,
             external_id=spec.external_id,
-            lesion_id=spec.lesion_id,
-            age=spec.age,
-            sex=spec.sex,
-            anatom_site=spec.anatom_site,
-            capture=spec.capture,
-            notes=spec.notes,
+            **{name: getattr(spec, name) for name in SAID},
         )
         for spec, patient in zip(cases, patients, strict=True)
     ]

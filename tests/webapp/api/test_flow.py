@@ -190,7 +190,7 @@ def test_further_cases_join_an_open_batch_only() -> None:
     url = f"/batches/{batch['id']}"
     added = good(clinic.post(f"{url}/cases", {"cases": [case("b")]}), 201)
     assert [(i["case_id"], bool(i["upload"])) for i in added] == [("b", True)]
-    assert good(clinic.post(f"{url}/cases", {"cases": [case("b")]})) == added
+    assert [i["id"] for i in good(clinic.post(f"{url}/cases", {"cases": [case("b")]}))] == [added[0]["id"]]
     assert problem(clinic.post(f"{url}/cases", {"cases": [case("b", age=40)]}), 422)["case_ids"] == ["b"]
     good(clinic.post(f"{url}/submit", {"allow_missing": True}))
     assert problem(clinic.post(f"{url}/cases", {"cases": [case("c")]}), 409)["code"] == "batch_not_open"

@@ -58,10 +58,11 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     description="Any text of yours, up to 200 characters: repeating the request with it makes no second batch.",
 )
 
+CAPTURE = OpenApiParameter("capture", OpenApiTypes.STR, description="With a CSV table: of the rows that do not say")
 TABLE_OPTIONS = [
     OpenApiParameter("name", OpenApiTypes.STR, description="With a CSV table: the batch's name"),
     OpenApiParameter("archive", OpenApiTypes.BOOL, description="With a CSV table: a ZIP will bring the images"),
-    OpenApiParameter("capture", OpenApiTypes.STR, description="With a CSV table: of the rows that do not say"),
+    CAPTURE,
 ]
 
 
@@ -88,8 +89,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     def create(self, request: Request) -> Response | HttpResponse:
         body = request.body  # before it is parsed
-        in_query = is_table(request)
-        options = BatchOptions.read(request.query_params.dict() if in_query else request.data)
+        options = BatchOptions.read(_options(request))
         found = _manifest(request, capture=options["capture"], default=[] if options["archive"] else None)
         if refusal := _refusal(request, found):
             return refusal
@@ -100,7 +100,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
                 source=Batch.Source.API,
                 **options,
                 idempotency_key=_idempotency_key(request),
-                manifest=request.META["QUERY_STRING"].encode() + b"\n" + body if in_query else body,
+                manifest=request.META["QUERY_STRING"].encode() + b"\n" + body if is_table(request) else body,
             ),
             cases=found.checked(),
         )
@@ -127,23 +127,29 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
 
     @extend_schema(
         summary="Add cases to an open batch",
+        description="201 for new cases; 200 where each of them is there already, with the same fields and files: a "
+        "request whose answer was lost can be repeated. Cases as for a new batch; with a CSV table `capture` stands in "
+        "the address.",
+        parameters=[CAPTURE],
         request={"application/json": CasesRequest, "text/csv": OpenApiTypes.STR},
-        responses={201: AwaitedImageSerializer(many=True), (422, "text/csv"): OpenApiTypes.STR},
+        responses={
+            201: AwaitedImageSerializer(many=True),
+            200: AwaitedImageSerializer(many=True),
+            (422, "text/csv"): OpenApiTypes.STR,
+        },
     )
     @action(detail=True, methods=["post"], pagination_class=None, filterset_class=None)
     def cases(self, request: Request, pk: str) -> Response | HttpResponse:
         batch = self.get_object()
-        if not is_table(request):
-            CasesOptions.read(request.data)
-        found = _manifest(request)
+        found = _manifest(request, capture=CasesOptions.read(_options(request))["capture"])
         if refusal := _refusal(request, found):
             return refusal
-        specs = found.checked()
-        services.add_cases(batch=batch, cases=specs)
-        record(actor=actor_of(request), action="batch.cases_added", object_id=batch.pk, organisation=batch.organisation)
+        specs, actor = found.checked(), actor_of(request)
+        if is_new := services.add_cases(batch=batch, cases=specs):
+            record(actor=actor, action="batch.cases_added", object_id=batch.pk, organisation=batch.organisation)
         return Response(
             awaited_images(batch, case__external_id__in=[spec.external_id for spec in specs]),
-            status=201,
+            status=201 if is_new else 200,
         )
 
     @extend_schema(
@@ -243,7 +249,12 @@ def _detail(batch: Batch) -> Mapping[str, Any]:
     }
 
 
-def _manifest(request: Request, *, capture: str = "", default: Any = None) -> manifest.Manifest:
+def _options(request: Request) -> Any:
+    """What is said beside the cases: in the body, or in the address where that is a table."""
+    return request.query_params.dict() if is_table(request) else request.data
+
+
+def _manifest(request: Request, *, capture: str, default: Any = None) -> manifest.Manifest:
     """The manifest in a request's body, a table or JSON."""
     body: Any = request.data
     if is_table(request):

@@ -36,6 +36,12 @@ class CasesOptions(Body):
     """Further cases, apart from the cases."""
 
     also = ("cases",)
+    capture = serializers.ChoiceField(
+        Case.Capture.choices,
+        required=False,
+        default=Case.Capture.UNKNOWN,
+        help_text="Of the cases that do not say",
+    )
 
 
 class CasesRequest(CasesOptions):
@@ -44,10 +50,9 @@ class CasesRequest(CasesOptions):
     cases = CaseRequest(many=True, help_text="Up to 10,000, of 20,000 images, in a request")
 
 
-class BatchOptions(Body):
+class BatchOptions(CasesOptions):
     """A batch, apart from its cases."""
 
-    also = ("cases",)
     name = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
     archive = serializers.BooleanField(
         required=False,
