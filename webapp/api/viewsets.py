@@ -1,13 +1,18 @@
 """What every viewset of the clinic's API shares: who may enter, and whose rows they meet."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 from django.shortcuts import get_object_or_404
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
 from rest_framework.viewsets import GenericViewSet
 
 from webapp.accounts.models import Organisation
 from webapp.accounts.permissions import organisation_of
+from webapp.api.pagination import LONGEST
+from webapp.api.parsers import is_table
+from webapp.errors import Problem
 
 M = TypeVar("M", bound=Model)
 
@@ -16,6 +21,16 @@ class ProviderViewSet(GenericViewSet[M]):
     """Only over the rows of one's own organisation: the rest is not found. Each viewset says whom it is for."""
 
     lookup_value_converter = "uuid"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Raises Problem `unknown_parameter` where the address of a change says something, which would be passed over:
+        only a table has its options there.
+        """
+        super().initial(request, *args, **kwargs)
+        if request.query_params and request.method not in SAFE_METHODS and not is_table(request):
+            names = ", ".join(sorted(request.query_params))[:LONGEST]
+            told = f"{names} stands in the address, where it says nothing. Send it as a field of the body."
+            raise Problem("unknown_parameter", told, status=400, allowed=[])
 
     @property
     def organisation(self) -> Organisation:
