@@ -14,9 +14,10 @@ from webapp.cases.locks import all_locked
 from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.inference.completion import end_images
 from webapp.inference.models import Job, Result, Worker
-from webapp.leases import UNLEASED, expired
+from webapp.leases import UNLEASED, excuse, expired
 from webapp.queue import Task, ring, ring_now
 from webapp.registry.models import ModelRelease
+from webapp.registry.services import active_release
 
 FORGOTTEN_AFTER = timedelta(hours=1)
 RETAKE = (  # read by patients and by providers
@@ -62,20 +63,22 @@ def finish(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
 
     Gives the ids of the jobs whose lease was still held: nothing is written for the others. An image that ends as
     NOT_A_LESION is rejected as by the quality check, so that people are told in the same way and a provider may insist.
+    What a worker answered that has not noticed a promotion goes back to the queue where it says nothing new.
     """
     batches = all_locked({job.batch_id for job, _ in ends})
     held = set(_running(ends, token).select_for_update().order_by("pk").values_list("pk", flat=True))
+    known = set(Result.objects.filter(image__in=[job.image_id for job, _ in ends]).values_list("image", "release"))
     answered = {job: end for job, end in ends if job.pk in held and isinstance(end, Outcome)}
+    repeated = {job: end.release for job, end in answered.items() if (job.image_id, end.release.pk) in known}
+    for job in _ask_again(repeated, token):
+        del answered[job]
     failed = {job: end for job, end in ends if job.pk in held and isinstance(end, str)}
     _end(answered, state=Job.State.SUCCEEDED)
     for reason in set(failed.values()):
         _end([job for job, code in failed.items() if code == reason], state=Job.State.FAILED, reason=reason)
     # An image that was answered before keeps that answer, whatever becomes of it now.
-    known = set(Result.objects.filter(image__in=[job.image_id for job, _ in ends]).values_list("image", "release"))
     before = {image for image, _ in known}
-    Result.objects.bulk_create(
-        _result(job, outcome) for job, outcome in answered.items() if (job.image_id, outcome.release.pk) not in known
-    )
+    Result.objects.bulk_create(_result(job, outcome) for job, outcome in answered.items() if job not in repeated)
     unanswered = {job for job in failed if job.image_id not in before}
     for job in unanswered:
         if failed[job] == NOT_A_LESION:
@@ -90,6 +93,17 @@ def finish(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
 def _running(ends: Sequence[tuple[Job, End]], token: uuid.UUID) -> QuerySet[Job]:
     # Without those whose lease ran out: another worker has the job now, or has finished it.
     return Job.objects.filter(pk__in=[job.pk for job, _ in ends], state=Job.State.RUNNING, lease_token=token)
+
+
+def _ask_again(repeated: Mapping[Job, ModelRelease], token: uuid.UUID) -> list[Job]:
+    """Queue those that the active release has not answered: it is what they wait for. Gives them."""
+    active = active_release() if repeated else None
+    older = [job for job, release in repeated.items() if active is not None and release.pk != active.pk]
+    if older:
+        rows = Job.objects.filter(pk__in=[job.pk for job in older])
+        excuse(rows, token, state=Job.State.QUEUED, **UNLEASED)
+        ring(Task.DRAIN)
+    return older
 
 
 def _end(jobs: Iterable[Job], *, state: str, reason: str = "") -> None:
