@@ -100,6 +100,12 @@ def test_alerts_watch_what_metrics_publish(client: Client) -> None:
     for name in watched - recorded:
         assert re.search(rf"^{name}[{{ ]", text, re.MULTILINE), name
     assert recorded <= watched
+    # Probes always succeed, so that they would hide the errors of a site that few people use.
+    [ratio] = [rule["expr"] for rule in RULES if "ratio_rate" in rule.get("record", "")]
+    for labels in re.findall(r"request_seconds_count\{(.*?)\}", ratio):
+        [left_out] = re.findall(r'route!~"(.+?)"', labels)
+        assert re.fullmatch(left_out, re.findall(r'_count\{.*route="([\w:]*healthz)"', text)[0])
+    assert ratio.count("request_seconds_count{") == ratio.count("request_seconds_count") == 2
     for label, value in re.findall(r'(kind|state)=~?"([\w|]+)"', " ".join(rule["expr"] for rule in RULES)):
         for one in value.split("|"):
             assert f'{label}="{one}"' in text, (label, one)
