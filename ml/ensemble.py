@@ -1,6 +1,5 @@
 """Several members answering the same images: OpenVINO on a CPU, Keras where there is a GPU."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from ml.bundle import Member
 from ml.convert import keras_model, network_path
+from ml.cores import cores
 from ml.imaging.preprocess import Size
 
 GRID: Final = (12, 9)
@@ -114,11 +114,11 @@ class OpenVinoMembers:
         import openvino
 
         paths = [network_path(member, frame, cache) for member in members]
-        cores = len(os.sched_getaffinity(0))
-        streams = min(cores, BATCH // CHUNK)
+        threads = cores()
+        streams = min(threads, BATCH // CHUNK)
         options = {
             "INFERENCE_PRECISION_HINT": precision or native_precision(),
-            "INFERENCE_NUM_THREADS": cores,
+            "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
         }
         core = openvino.Core()
