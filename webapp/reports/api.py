@@ -104,6 +104,8 @@ class BatchReportViewSet(ReportViewSet[Batch]):
     @extend_schema(
         operation_id="batches_results_csv",
         summary="Results as CSV, one row a case",
+        description="An id that begins with `=`, `+`, `-` or `@` has a `'` before it, so that no spreadsheet takes it "
+        "for a formula. Match rows by `case`, our id of the case, or take the JSON.",
         responses={(200, "text/csv"): OpenApiTypes.STR},
     )
     @action(detail=True, url_path="results.csv")
