@@ -12,6 +12,7 @@ from webapp.leases import Leased
 
 NOT_A_LESION = "not_a_lesion"  # the reason of an image that the model does not recognise as a lesion
 URGENCY = {advice.value: rank for rank, advice in enumerate(Advice)}  # 0 is the most urgent
+TO_REVIEW = Q(released_at=None) & ~Q(advice="")  # a result that nobody has given to the patient
 UNANSWERED = {"answer": None, "advice": "", "top_class": "", "risk": -1, "uncertainty": None}
 
 
@@ -128,7 +129,10 @@ class Case(models.Model):
             models.Index(fields=["batch", "created_at", "id"], name="case_in_batch"),
             models.Index(fields=["organisation", "-created_at"], name="case_newest"),
             models.Index(fields=["batch", "urgency", "-risk", "id"], include=["top_class"], name="case_by_urgency"),
-            models.Index(fields=["batch"], condition=Q(released_at=None) & ~Q(advice=""), name="case_to_review"),
+            models.Index(fields=["batch"], condition=TO_REVIEW, name="case_to_review"),
+            models.Index(
+                fields=["organisation", "urgency", "-risk", "id"], condition=TO_REVIEW, name="case_review_turn"
+            ),
         ]
         constraints = [
             models.CheckConstraint(

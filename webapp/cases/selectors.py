@@ -10,16 +10,16 @@ from django.db.models.functions import Coalesce
 
 from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, User
-from webapp.cases.models import URGENCY, Batch, Case, Image
+from webapp.cases.models import TO_REVIEW, URGENCY, Batch, Case, Image
 from webapp.pages.words import CLOSE, NEAR
 
 MOST_URGENT_FIRST = ("urgency", "-risk", "id")
 NEWEST_FIRST = ("-created_at", "id")
 UNCERTAINTIES = {"low": (0, CLOSE), "medium": (CLOSE, NEAR), "high": (NEAR, 1)}  # a deviation is at most 0.5
-FILTERS = ("q", "advice", "dx", "uncertainty", "review")
+FILTERS = ("q", "advice", "dx", "uncertainty", "review", "source")
+REVIEW_COUNTED = 99
 REVIEWS = ("to_review", "released", "waiting")
 COMPLETED = (Batch.State.COMPLETED, Batch.State.COMPLETED_WITH_FAILURES)
-TO_REVIEW = Q(released_at=None) & ~Q(advice="")
 
 
 def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QuerySet[Batch]":
@@ -46,7 +46,9 @@ def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QueryS
 
 
 def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
-    """The cases with this `advice`, class (`dx`), `uncertainty` and `review` state, and `q` in the clinic's own id."""
+    """The cases with this `advice`, class (`dx`), `uncertainty`, `review` state and `source` of their batch, and `q` in
+    the clinic's own id.
+    """
     if (advice := wanted.get("advice")) in URGENCY:
         cases = cases.filter(advice=advice)
     if (dx := wanted.get("dx")) in DISPLAY_NAMES:
@@ -54,6 +56,8 @@ def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
     if (band := wanted.get("uncertainty")) in UNCERTAINTIES:
         least, most = UNCERTAINTIES[band]
         cases = cases.filter(uncertainty__gte=least, uncertainty__lt=most)
+    if (source := wanted.get("source")) in Batch.Source.values:
+        cases = cases.filter(batch__source=source)
     if words := _words(wanted):
         cases = cases.filter(external_id__icontains=words)
     match wanted.get("review"):
@@ -64,6 +68,17 @@ def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
         case "waiting":
             cases = cases.filter(advice="")
     return cases
+
+
+def to_review(organisation: Organisation) -> "QuerySet[Case]":
+    """An organisation's cases whose result nobody has given to the patient, of all its batches."""
+    return Case.objects.filter(TO_REVIEW, organisation=organisation)
+
+
+def review_count(organisation: Organisation) -> str:
+    """How many cases wait for review, as the navigation says it: none as nothing, and many as more than 99."""
+    found = to_review(organisation).order_by()[: REVIEW_COUNTED + 1].count()
+    return f"{REVIEW_COUNTED}+" if found > REVIEW_COUNTED else str(found or "")
 
 
 def classes_named(batch: Batch) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from webapp.cases.models import Batch, Case
 from webapp.leases import Leased
@@ -34,13 +35,14 @@ class Message(Leased):
         BATCH_COMPLETED = "batch_completed", "A batch is complete"
         RESULT_READY = "result_ready", "A result can be read"
         IMAGE_UNUSABLE = "image_unusable", "A photo has to be taken again"
+        REVIEW_WAITING = "review_waiting", "A patient's photo waits for review"
 
     kind = models.CharField(max_length=20, choices=Kind)
     recipient = models.EmailField()
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="messages")
     case = models.ForeignKey(Case, models.CASCADE, null=True, blank=True, related_name="messages")
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
-    send_after = models.DateTimeField(auto_now_add=True)
+    send_after = models.DateTimeField(default=timezone.now)
     error = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     sent_at = models.DateTimeField(null=True, blank=True)
