@@ -1,6 +1,9 @@
 """Recording who viewed or changed what."""
 
 from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
 
 from webapp.accounts.models import ApiKey, Organisation, User
 from webapp.audit.models import Event
@@ -15,6 +18,7 @@ class Actor:
 
 
 SYSTEM = Actor()
+SAME_VIEW = timedelta(minutes=5)
 
 
 def record(
@@ -29,3 +33,10 @@ def record(
         object_id=str(object_id),
         detail=detail[:300],
     )
+
+
+def record_view(*, actor: Actor, action: str, object_id: object, organisation: Organisation) -> None:
+    """Add one event, unless the same actor's is of the last minutes: a page that is open renews itself."""
+    recent = Event.objects.filter(object_id=str(object_id), action=action, at__gt=timezone.now() - SAME_VIEW)
+    if not recent.filter(user=actor.user, api_key=actor.api_key).exists():
+        record(actor=actor, action=action, object_id=object_id, organisation=organisation)

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
-from webapp.audit.services import record
+from webapp.audit.services import record_view
 from webapp.cases import selectors
 from webapp.cases.arrivals import await_again
 from webapp.cases.intake import override_quality
@@ -50,8 +50,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         after=request.GET.get("after", ""),
         size=PAGE,
     )
-    if "HX-Request" not in request.headers:  # the page that is open renews its list by itself
-        record(actor=actor_of(request), action="batch.viewed", object_id=found.pk, organisation=found.organisation)
+    record_view(actor=actor_of(request), action="batch.viewed", object_id=found.pk, organisation=found.organisation)
     complete = found.state in selectors.COMPLETED
     context = {
         **_progress(found),

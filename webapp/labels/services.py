@@ -124,10 +124,11 @@ def undo(*, actor: Actor, label: Label) -> None:
 
 
 @transaction.atomic
-def compare(*, label: Label) -> None:
-    """Let the annotator see the model's answer beside theirs, which is final from then on."""
-    _lock(label.image)  # an undo that has begun comes first
-    Label.objects.filter(pk=label.pk, compared_at=None).update(compared_at=timezone.now())
+def compare(*, actor: Actor, label: Label) -> None:
+    """Let the annotator see the model's answer beside theirs, which is final from then on. Twice changes nothing."""
+    image = _lock(label.image)  # an undo that has begun comes first
+    if Label.objects.filter(pk=label.pk, compared_at=None).update(compared_at=timezone.now()):
+        record(actor=actor, action="label.compared", object_id=image.pk, organisation=image.organisation)
 
 
 def _lock(image: Image) -> Image:

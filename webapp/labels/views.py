@@ -80,7 +80,7 @@ def undo(request: HttpRequest, label_id: int) -> HttpResponse:
 def compare(request: HttpRequest, label_id: int) -> HttpResponse:
     """Show the model's answer beside the last one given, which is final from then on."""
     label = get_object_or_404(Label, pk=label_id, annotator=_user(request))
-    services.compare(label=label)
+    services.compare(actor=actor_of(request), label=label)
     return redirect("labels:queue")
 
 

@@ -64,7 +64,7 @@ class LabelMachine(RuleBasedStateMachine):
     @rule(who=someone)
     def look_at_the_model(self, who: int) -> None:
         if (label := newest_label(self.people[who])) is not None:
-            compare(label=label)
+            compare(actor=Actor(user=label.annotator), label=label)
 
     @rule(who=someone)
     def fall_asleep(self, who: int) -> None:

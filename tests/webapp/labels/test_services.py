@@ -232,7 +232,7 @@ def test_the_models_answer_is_hidden_until_ones_own_is_final(clinic: Organisatio
     assert given is not None
     assert given.can_undo
     assert given.result is None
-    compare(label=label)
+    compare(actor=Actor(user=label.annotator), label=label)
     given = last_given(people[0])
     assert given is not None
     assert given.result == result

@@ -1,0 +1,61 @@
+"""Whoever looks at findings is in the trail of the clinic, whatever they send along."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.factories import (
+    BatchFactory,
+    CaseFactory,
+    ImageFactory,
+    MembershipFactory,
+    ResultFactory,
+    UserFactory,
+)
+from webapp.audit.models import Event
+from webapp.audit.services import SAME_VIEW
+from webapp.labels.models import Label
+
+pytestmark = pytest.mark.django_db
+
+
+def test_no_header_hides_a_view_of_a_batch_and_a_page_that_renews_itself_adds_one_event(client: Client) -> None:
+    member = MembershipFactory()
+    batch = BatchFactory(organisation=member.organisation)
+    address = reverse("cases:batch", args=[batch.pk])
+    viewed = Event.objects.filter(action="batch.viewed", object_id=str(batch.pk))
+
+    client.force_login(member.user)
+    for _ in range(3):
+        client.get(address, headers={"HX-Request": "true"})
+    assert (viewed.get().user, viewed.get().organisation) == (member.user, member.organisation)
+    client.force_login(MembershipFactory(organisation=member.organisation).user)
+    client.get(address)
+    assert viewed.count() == 2
+    viewed.update(at=timezone.now() - SAME_VIEW)
+    client.get(address, headers={"HX-Request": "true"})
+    assert viewed.count() == 3
+
+
+def test_an_annotator_who_asks_for_the_models_answer_is_recorded_once(client: Client) -> None:
+    member = MembershipFactory(role="annotator")
+    image = ImageFactory(case=CaseFactory(batch__organisation=member.organisation), ready=True)
+    ResultFactory(job__image=image, top_class="NV")
+    label = Label.objects.create(image=image, annotator=member.user, dx="MEL", confidence=2)
+    client.force_login(member.user)
+    for _ in range(2):
+        client.post(reverse("labels:compare", args=[label.pk]))
+    event = Event.objects.get(action="label.compared")
+    assert (event.user, event.object_id, event.organisation) == (member.user, str(image.pk), member.organisation)
+
+
+def test_the_site_of_administrators_lists_no_finding(client: Client) -> None:
+    client.force_login(UserFactory(is_superuser=True, is_staff=True))
+    listed = {
+        f"{app['app_label']}.{model['object_name']}"
+        for app in client.get(reverse("admin:index")).context["app_list"]
+        for model in app["models"]
+    }
+    assert "labels.Assignment" in listed
+    assert not listed & {"labels.Label", "labels.Consensus", "inference.Result", "inference.CaseResult", "cases.Case"}
