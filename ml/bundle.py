@@ -23,6 +23,7 @@ from ml.stack import Stack
 FORMAT: Final = 2
 MANIFEST: Final = "manifest.json"
 SEEN: Final = "seen.npy"
+TRAINED: Final = "trained.npy"
 NOVELTY: Final = "novelty.npz"
 CARD: Final = "model_card.md"
 SHIPPED: Final = Path(__file__).parent / "bundles"
@@ -117,6 +118,14 @@ class Bundle:
     def seen(self) -> np.ndarray:
         """Fingerprints of every image that a member, the stack or a threshold was fitted to: uint64 (n, 4)."""
         return np.asarray(np.load(self.path / SEEN))
+
+    @property
+    def trained(self) -> np.ndarray:
+        """Fingerprints of the images that a member was fitted to, which calibrate nothing: uint64 (n, 4). All of `seen`
+        where the bundle does not keep them apart.
+        """
+        kept = self.path / TRAINED
+        return np.asarray(np.load(kept)) if kept.is_file() else self.seen
 
     @cached_property
     def hash(self) -> str:
@@ -219,11 +228,12 @@ def save(
     taxonomy: Taxonomy = SEVEN,
     frame: preprocess.Size = preprocess.FRAME,
     preparation: Preparation = NOTHING,
+    trained: np.ndarray | None = None,
 ) -> Bundle:
     """Completes a bundle in `path`, where the members' weights already lie, and loads it.
 
-    `facts` must hold `data_hash` and `code_version`, and may hold more about the origin. Raises BundleError as `load`
-    does.
+    `trained` are the fingerprints among `seen` that members were fitted to, where they are known apart. `facts` must
+    hold `data_hash` and `code_version`, and may hold more about the origin. Raises BundleError as `load` does.
     """
     manifest = {
         "format": FORMAT,
@@ -256,6 +266,8 @@ def save(
     }
     novelty.save(path / NOVELTY)
     np.save(path / SEEN, np.unique(seen.reshape(-1, WORDS), axis=0))
+    if trained is not None:
+        np.save(path / TRAINED, np.unique(trained, axis=0))
     (path / CARD).write_text(card)
     (path / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return load(path)

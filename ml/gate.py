@@ -85,16 +85,18 @@ def compare(
     draws: int = DRAWS,
     seed: int = 0,
     metrics: Mapping[str, Metric] = METRICS,
+    by_chance: bool = True,
 ) -> Gate:
     """Compares answers to the same images in the same order by each of `metrics`. Raises ValueError when they are not
     the same.
+
+    Images that were not chosen by chance (`by_chance`) decide nothing: where the first model's doubt chose them, the
+    second answers better whatever it knows.
     """
     if not (np.array_equal(active.labels, candidate.labels) and np.array_equal(active.lesions, candidate.lesions)):
         raise ValueError("The gate compares answers to the same images in the same order.")
-    malignant_lesions = len(set(active.lesions[active.is_malignant]))
-    benign_lesions = len(set(active.lesions[~active.is_malignant]))
-    needs = lesions_needed(margins, min_lesions)
-    enough = malignant_lesions >= needs["malignant"] and benign_lesions >= needs["benign"]
+    found, needs = lesions_of(active.is_malignant, active.lesions), lesions_needed(margins, min_lesions)
+    enough = by_chance and all(found[side] >= fewest for side, fewest in needs.items())
     weights = list(lesion_weights(active.lesions, draws, seed))
     rows = [
         _row(name, metric, active, candidate, weights=weights, margin=margins.get(name), enough=enough)
@@ -104,8 +106,9 @@ def compare(
     if not enough:
         verdict = "inconclusive"
         reason = (
-            f"{malignant_lesions} malignant and {benign_lesions} benign lesions of the test split are new to the "
-            f"model; {needs['malignant']} and {needs['benign']} are needed to tell."
+            f"{found['malignant']} malignant and {found['benign']} benign lesions of the test split are new to the "
+            f"model; {needs['malignant']} and {needs['benign']}{'' if by_chance else ' chosen by chance'} are needed "
+            "to tell."
         )
     elif failed:
         verdict = "failed"
@@ -121,11 +124,16 @@ def compare(
         reason=reason,
         images=len(active.labels),
         lesions=len(set(active.lesions)),
-        malignant_lesions=malignant_lesions,
+        malignant_lesions=found["malignant"],
         margins=dict(margins),
         lesions_needed=needs,
         rows=rows,
     )
+
+
+def lesions_of(is_malignant: np.ndarray, lesions: np.ndarray) -> dict[str, int]:
+    """How many lesions there are on each side, from bool (n,) and the lesion ids (n,) of images."""
+    return {"malignant": len(set(lesions[is_malignant])), "benign": len(set(lesions[~is_malignant]))}
 
 
 def lesions_needed(margins: Mapping[str, float], min_lesions: int) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +12,11 @@ import numpy as np
 
 from ml import bundle as bundles
 from ml import calibration, evaluate, gate, model_card
+from ml.advice import Advice
 from ml.assess.novelty import Novelty
 from ml.bundle import Bundle, Member
 from ml.calibration import Calibration
-from ml.classes import CLASSES
+from ml.classes import CLASSES, SEVEN
 from ml.data import examples as data
 from ml.data import snapshot
 from ml.data.errors import DataError
@@ -26,13 +27,16 @@ from ml.progress import Progress
 from ml.version import code_version
 
 LEARNING_RATE: Final = 1e-4
-"""A seventh of the first training's: what is known should be bent, not replaced."""
+"""A fifth of the first training's: what is known should be bent, not replaced."""
 
 STACK_LESIONS: Final = 200
 STACK_LESIONS_OF_A_CLASS: Final = 10
 """A validation split with so many lesions, in all and of each class, refits the stack and the thresholds; else they
 stay.
 """
+
+MOST_UNREFERRED: Final = 0.5
+"""No operating point lies above this P(malignant)."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +58,26 @@ class Run:
     margin: float = gate.MARGINS["sensitivity"]
     min_lesions: int = gate.MIN_LESIONS
 
+    @property
+    def margins(self) -> dict[str, float]:
+        """The loss of each metric that the gate allows."""
+        return {**gate.MARGINS, "sensitivity": self.margin}
+
 
 @dataclass(frozen=True)
 class Splits:
-    """What was loaded: `test` without the `dropped` images whose fingerprint is in `seen`."""
+    """What was loaded and may be used: `validation` without the images whose fingerprint is in `trained`, those that a
+    member is or was fitted to; `test` without those in `seen`, and without those that chance did not choose where that
+    leaves enough for the gate, which `by_chance` says. `dropped` counts the images that were seen, by side.
+    """
 
     train: Examples
     validation: Examples
     test: Examples
+    trained: np.ndarray
     seen: np.ndarray
-    dropped: int
+    dropped: dict[str, int]
+    by_chance: bool
 
 
 def retrain(run: Run, progress: Progress) -> gate.Gate:
@@ -71,7 +85,7 @@ def retrain(run: Run, progress: Progress) -> gate.Gate:
 
     Fine-tunes `run.members` on the train split alone and keeps the other members. A test split of which the model has
     seen every image measures nothing: the gate is inconclusive then. Raises BundleError, and DataError with the codes
-    of `ml.data.snapshot.read`, `unknown_member`, `no_train_images` and `no_test_images`.
+    of `ml.data.snapshot.read` and of `refitted`, `unknown_member`, `no_train_images` and `no_test_images`.
     """
     progress.stage("reading")
     active = bundles.load(run.bundle)
@@ -92,16 +106,47 @@ def retrain(run: Run, progress: Progress) -> gate.Gate:
 
     progress.stage("evaluating")
     answer, candidate = _judge(run, active, splits, folder)
-    facts = {"active": active.hash, "candidate": candidate.hash, "dropped_seen": splits.dropped}
+    facts = {
+        "active": active.hash,
+        "candidate": candidate.hash,
+        "dropped_seen": splits.dropped["test"],
+        "dropped_validation": splits.dropped["validation"],
+    }
     (run.output / "gate.json").write_text(json.dumps({**answer.as_dict(), **facts}, indent=1) + "\n")
     progress.done(verdict=answer.verdict, candidate=candidate.hash, bundle=str(folder))
     return answer
 
 
 def supports_stack(validation: Examples) -> bool:
-    """Whether a validation split is large enough to refit the stack and the thresholds; see STACK_LESIONS."""
+    """Whether validation images are enough to refit the stack and the thresholds; see STACK_LESIONS."""
     lesions = [len(set(validation.lesions[validation.labels == index])) for index in range(len(CLASSES))]
     return sum(lesions) >= STACK_LESIONS and min(lesions) >= STACK_LESIONS_OF_A_CLASS
+
+
+def to_measure(test: Examples, needs: Mapping[str, int]) -> tuple[Examples, bool]:
+    """The test images to measure on, and whether chance chose them all: those that it chose, where these have the
+    malignant and benign lesions that the gate `needs`, else all.
+    """
+    drawn = _drawn(test)
+    found = gate.lesions_of(np.isin(drawn.labels, SEVEN.malignant_indices), drawn.lesions)
+    measured = drawn if all(found[side] >= fewest for side, fewest in needs.items()) else test
+    return measured, len(measured) == len(drawn)
+
+
+def refitted(logits: np.ndarray, validation: Examples, seed: int) -> Calibration:
+    """The calibration fitted to the members' logits (n, members, k). Raises DataError `implausible_threshold` where it
+    would let lesions that are more likely malignant than not go without referral, as one that was fitted to images
+    which the members know by heart.
+    """
+    calibrated = calibration.fit(logits, validation.labels, validation.lesions, seed)
+    routine = calibrated.thresholds[Advice.ROUTINE_REFERRAL.value]
+    if routine > MOST_UNREFERRED:
+        raise DataError(
+            "implausible_threshold",
+            f"By the validation images, lesions with P(malignant) up to {routine:.2f} would need no referral. Look for "
+            "copies of training images and for wrong labels among them.",
+        )
+    return calibrated
 
 
 def _read(run: Run, active: Bundle) -> Splits:
@@ -111,9 +156,18 @@ def _read(run: Run, active: Bundle) -> Splits:
     for name, examples in (("train", train), ("test", test)):
         if len(examples) == 0:
             raise DataError(f"no_{name}_images", f"The snapshot has no readable image in its {name} split.")
-    seen = np.concatenate([active.seen, train.fingerprints, validation.fingerprints])
+    # Photos that the members learnt from come back under new names: public ones, or the same one sent twice.
+    trained = np.concatenate([active.trained, train.fingerprints])
+    validation, learnt = evaluate.unseen(validation, trained)
+    seen = np.concatenate([active.seen, trained, validation.fingerprints])
     test, dropped = evaluate.unseen(test, seen)
-    return Splits(train, validation, test, seen, dropped)
+    test, by_chance = to_measure(test, gate.lesions_needed(run.margins, run.min_lesions))
+    return Splits(train, validation, test, trained, seen, {"validation": learnt, "test": dropped}, by_chance)
+
+
+def _drawn(examples: Examples) -> Examples:
+    """Those that chance chose: labels of the others describe the choice."""
+    return examples.take(examples.rows["drawn"].to_numpy(dtype=bool))
 
 
 def _fine_tune(run: Run, splits: Splits, *, member: Member, folder: Path, progress: Progress) -> None:
@@ -131,10 +185,10 @@ def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate
     fine_tuned = [replace(member, weights=folder / member.weights.name) for member in active.members]
     ensemble = evaluate.ready(fine_tuned, run.cache, active.frame)
     calibrated = active.calibration
-    refit = supports_stack(splits.validation)
+    drawn = _drawn(splits.validation)
+    refit = supports_stack(drawn)
     if refit:
-        answers = ensemble.in_batches(splits.validation.pixels).logits
-        calibrated = calibration.fit(answers, splits.validation.labels, splits.validation.lesions, run.seed)
+        calibrated = refitted(ensemble.in_batches(drawn.pixels).logits, drawn, run.seed)
     after = evaluate.score(ensemble.in_batches(splits.test.pixels).logits, splits.test, calibrated)
     current = evaluate.ready(active.members, run.cache, active.frame)
     before = evaluate.score(current.in_batches(splits.test.pixels).logits, splits.test, active.calibration)
@@ -146,10 +200,17 @@ def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate
         calibrated=calibrated,
         novelty=_moved(run, active, current, ensemble, splits),
         refit=refit,
-        evaluation=evaluate.summarise(after, splits.dropped),
+        evaluation=evaluate.summarise(after, splits.dropped["test"]),
     )
-    margins = {**gate.MARGINS, "sensitivity": run.margin}
-    return gate.compare(before, after, margins=margins, min_lesions=run.min_lesions, seed=run.seed), candidate
+    answer = gate.compare(
+        before,
+        after,
+        margins=run.margins,
+        min_lesions=run.min_lesions,
+        seed=run.seed,
+        by_chance=splits.by_chance,
+    )
+    return answer, candidate
 
 
 def _moved(run: Run, active: Bundle, before: Ensemble, after: Ensemble, splits: Splits) -> Novelty:
@@ -179,9 +240,15 @@ def _save(
     name = f"{now:%Y%m%d-%H%M%S}-{snapshot_hash[:8]}"
     origin = [
         f"Fine-tuned {', '.join(run.members)} of {active.name} (bundle {active.hash[:12]}) for {run.epochs} epochs on "
-        f"{len(splits.train)} labelled images, with {len(splits.validation)} for validation.",
+        f"{len(splits.train)} labelled images, with {len(splits.validation)} for validation; "
+        f"{splits.dropped['validation']} more were left out there, since members may have learnt from them.",
         f"Snapshot {snapshot_hash}.",
-        "The stack and the thresholds " + ("were refitted on the validation split." if refit else "are unchanged."),
+        "The stack and the thresholds "
+        + ("were refitted on the validation images that chance chose." if refit else "are unchanged."),
+        "Measured on test images that chance chose."
+        if splits.by_chance
+        else "Measured on test images of which some were chosen where a model doubted, so the figures are theirs and "
+        "not those of everyday use.",
         *active.manifest.get("origin", []),
     ]
     licence = str(active.manifest.get("licence", ""))
@@ -195,6 +262,7 @@ def _save(
         calibration=calibrated,
         novelty=novelty,
         seen=splits.seen,
+        trained=splits.trained,
         facts={
             "created": now.isoformat(timespec="seconds"),
             "data_hash": snapshot_hash,

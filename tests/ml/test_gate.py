@@ -115,6 +115,14 @@ def test_a_margin_that_lets_all_or_nothing_pass_is_refused(margin: str, capsys: 
     assert "no share between 0 and 1" in capsys.readouterr().err
 
 
+def test_images_that_chance_did_not_choose_decide_nothing() -> None:
+    active = answers(100, 200, 5, 20)
+    result = gate.compare(active, active, draws=50, by_chance=False)
+    assert result.verdict == "inconclusive"
+    assert "passed" not in verdicts(result).values()
+    assert "73 and 35 chosen by chance are needed" in result.reason
+
+
 def test_an_operator_states_the_margin_and_how_many_lesions_decide() -> None:
     active, candidate = answers(100, 200, 5, 20), answers(100, 200, 15, 10)
     assert gate.compare(active, candidate, draws=200).verdict == "failed"

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from ml import bundle
 from ml.classes import CLASSES, HAM10000_DX
+from ml.data.errors import DataError
 from ml.data.examples import Examples, load
 from ml.data.snapshot import COLUMNS, read
 from ml.imaging.fingerprint import matches
-from ml.retrain import supports_stack
+from ml.retrain import refitted, supports_stack, to_measure
 from ml.synthetic import synthesize
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +26,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A snapshot of twenty synthetic images beside it, and one in the test split that copies a training image."""
+    """A snapshot of twenty synthetic images beside it. One training image is a test image as well, and another is saved
+    again as a validation image of another patient.
+    """
     folder = tmp_path_factory.mktemp("snapshot")
     frame = pd.read_csv(synthesize(20, folder))
     frame["dx"] = frame["dx"].map(HAM10000_DX)
@@ -33,6 +37,8 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / f"{frame['image_id'].iloc[19]}.jpg").write_bytes(
         (folder / f"{frame['image_id'].iloc[0]}.jpg").read_bytes()
     )
+    with Image.open(folder / f"{frame['image_id'].iloc[1]}.jpg") as image:
+        image.resize((400, 300)).save(folder / f"{frame['image_id'].iloc[14]}.jpg", quality=70)
     path = folder / "snapshot.csv"
     frame[list(COLUMNS)].to_csv(path, index=False)
     return path
@@ -71,17 +77,58 @@ def test_from_labels_to_a_candidate_with_its_gate(
         candidate.calibration.thresholds == active.calibration.thresholds
     )  # three validation images move no threshold
     np.testing.assert_array_equal(candidate.calibration.stack.coefficients, active.calibration.stack.coefficients)
-    assert candidate.seen.shape == (15, 4)
-    assert matches(candidate.seen, candidate.seen).all()
+    assert candidate.seen.shape == (14, 4)  # the validation image that is a training image is left out
+    assert candidate.trained.shape == (12, 4)
+    assert matches(candidate.trained, candidate.seen).all()
 
     gate = json.loads((tmp_path / "gate.json").read_text())
     assert gate["verdict"] == events[-1]["verdict"] == "inconclusive"
     assert gate["active"] == active.hash
     assert gate["candidate"] == candidate.hash
     assert gate["dropped_seen"] == 1  # the copy of a training image
+    assert gate["dropped_validation"] == 1
     assert gate["images"] == 4
     assert {"metric", "active", "candidate", "difference", "low", "high", "verdict"} == set(gate["rows"][0])
-    assert "unchanged" in (tmp_path / "bundle" / "model_card.md").read_text()
+    assert gate["reason"].endswith("73 and 35 chosen by chance are needed to tell.")
+    card = (tmp_path / "bundle" / "model_card.md").read_text()
+    assert "with 2 for validation; 1 more were left out" in card
+    assert "unchanged" in card
+    assert "chosen where a model doubted" in card
+
+    # What the first retraining only validated with, the second validates with again.
+    code, events = retrain(tmp_path / "bundle", snapshot, tmp_path / "second", cache)
+    assert code == 0, events
+    second = bundle.load(tmp_path / "second" / "bundle")
+    assert json.loads((tmp_path / "second" / "gate.json").read_text())["dropped_validation"] == 1
+    np.testing.assert_array_equal(second.trained, candidate.trained)
+
+
+def test_only_what_chance_chose_is_measured_where_that_is_enough() -> None:
+    labels = np.repeat([0, 1], [6, 8])
+    rows = pd.DataFrame({"drawn": [*([True] * 3 + [False] * 3), *([True] * 4 + [False] * 4)]})
+    prints, lesions = np.zeros((14, 4), np.uint64), np.arange(14).astype(str)
+    test = Examples(np.zeros((14, 1, 1, 3), np.uint8), labels, lesions, prints, rows=rows)
+    measured, by_chance = to_measure(test, {"malignant": 3, "benign": 4})
+    assert by_chance
+    assert measured.rows["drawn"].all()
+    assert len(measured) == 7
+    measured, by_chance = to_measure(test, {"malignant": 4, "benign": 4})
+    assert not by_chance
+    assert len(measured) == 14
+    assert to_measure(measured.take(rows["drawn"].to_numpy()), {"malignant": 4, "benign": 4})[1]
+
+
+def test_an_operating_point_that_sends_the_likely_sick_home_is_refused() -> None:
+    """As of images that the members know by heart: every malignant one is sure, and so nothing less is referred."""
+    labels = np.repeat(np.arange(7), 40)
+    empty = np.zeros((len(labels), 4), np.uint64)
+    validation = Examples(np.zeros((len(labels), 1, 1, 3), np.uint8), labels, np.arange(len(labels)).astype(str), empty)
+    by_heart = 20 * np.eye(7)[labels][:, None]
+    with pytest.raises(DataError) as refused:
+        refitted(by_heart, validation, seed=0)
+    assert refused.value.code == "implausible_threshold"
+    noise = np.random.default_rng(0).normal(0, 1, by_heart.shape)
+    assert refitted(by_heart / 20 + noise, validation, seed=0).thresholds["routine_referral"] < 0.5
 
 
 def test_a_test_split_that_the_model_has_seen_decides_nothing(
@@ -95,6 +142,7 @@ def test_a_test_split_that_the_model_has_seen_decides_nothing(
     gate = json.loads((tmp_path / "output" / "gate.json").read_text())
     assert (gate["verdict"], gate["images"], gate["dropped_seen"]) == ("inconclusive", 0, 5)
     assert {row["active"] for row in gate["rows"]} == {None}
+    assert gate["dropped_validation"] == 3  # which of them it was trained on, it does not say
     assert bundle.load(tmp_path / "output" / "bundle").manifest["metrics"]["images"] == 0
 
 
