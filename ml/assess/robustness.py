@@ -26,8 +26,8 @@ class Cost:
     switched: Measured
 
 
-def degradation_rows(clean: Scored, degraded: Mapping[str, Scored], draws: int = DRAWS, seed: int = 0) -> list[Cost]:
-    """The cost of each change, by its name, of a photo's quality or of an artefact drawn on it.
+def costs(clean: Scored, changed: Mapping[str, Scored], draws: int = DRAWS, seed: int = 0) -> list[Cost]:
+    """The cost of each change of the photos, by its name: `changed` are the answers after it.
 
     A draw of the bootstrap takes the same lesions before and after. Raises ValueError where the images or their order
     differ.
@@ -36,16 +36,16 @@ def degradation_rows(clean: Scored, degraded: Mapping[str, Scored], draws: int =
     ones = np.ones(len(clean.labels))
     before = {name: [METRICS[name](clean, weight) for weight in [ones, *weights]] for name in COMPARED}
     rows = []
-    for change, changed in degraded.items():
-        if not (np.array_equal(clean.labels, changed.labels) and np.array_equal(clean.lesions, changed.lesions)):
+    for change, answers in changed.items():
+        if not (np.array_equal(clean.labels, answers.labels) and np.array_equal(clean.lesions, answers.lesions)):
             raise ValueError(f"The answers after {change} are not to the same images in the same order.")
         after, difference = {}, {}
         for name in COMPARED:
-            values = np.array([METRICS[name](changed, weight) for weight in [ones, *weights]])
+            values = np.array([METRICS[name](answers, weight) for weight in [ones, *weights]])
             lost = values - np.array(before[name])
             after[name] = float(values[0])
             difference[name] = Measured(float(lost[0]), *interval(lost[1:]))
-        moved = measure_mean(np.abs(changed.p_malignant - clean.p_malignant), clean.lesions, draws, seed)
-        switched = measure_mean((changed.referred != clean.referred).astype(float), clean.lesions, draws, seed)
+        moved = measure_mean(np.abs(answers.p_malignant - clean.p_malignant), clean.lesions, draws, seed)
+        switched = measure_mean((answers.referred != clean.referred).astype(float), clean.lesions, draws, seed)
         rows.append(Cost(change, after, difference, moved, switched))
     return rows

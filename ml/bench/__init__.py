@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from ml.gate import compare
 from ml.measured import plain
 from ml.metrics import Scored
 from ml.prepare import prepare
+
+if TYPE_CHECKING:
+    from ml.data.images import ImageStore
 
 COUNT: Final = 256
 BATCH: Final = 32
@@ -138,11 +141,11 @@ def drawn(count: int) -> list[bytes]:
 
     with tempfile.TemporaryDirectory() as folder:
         synthesize(count, Path(folder))
-        return found(ImageStore(Path(folder)), count)
+        return encoded(ImageStore(Path(folder)), count)
 
 
-def found(store: Any, count: int) -> list[bytes]:
-    """The first `count` images of an `ml.data.images.ImageStore`."""
+def encoded(store: "ImageStore", count: int) -> list[bytes]:
+    """The first `count` image files of a store."""
     return [store.read(image_id) for image_id in islice(store.ids(), count)]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from ml.bench import BATCH, COUNT, Images, Report, Row, bench, drawn, found, of_data
+from ml.bench import BATCH, COUNT, Images, Report, Row, bench, drawn, encoded, of_data
 from ml.bench.ways import LOGITS, WHOLE
 from ml.bundle import load
 from ml.cli import options as shared
@@ -59,7 +59,7 @@ def _bench(options: argparse.Namespace) -> None:
     if options.data:
         images, truth, train = of_data(options.data)
     elif options.images:
-        images = found(ImageStore(options.images), options.count)
+        images = encoded(ImageStore(options.images), options.count)
     else:
         images = drawn(options.count)
     with bar("measuring", len(options.rows)) as advance:

@@ -23,6 +23,7 @@ from ml.data.examples import Examples
 from ml.data.table import Dataset
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import preprocess
+from ml.measured import words
 from ml.metrics import Scored
 from ml.preparation import Preparation
 from ml.prepare import prepare
@@ -58,14 +59,9 @@ def main() -> None:
     photos = {"as they are": held_out.pixels, "with drawn hair": _hairy(dataset, held_out, model.frame)}
     for photo, frames in photos.items():
         changed = {way: scored(prepare(frames, preparation)) for way, preparation in WAYS.items()}
-        for cost in robustness.degradation_rows(scored(frames), changed):
-            differences = (
-                f"{one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
-                for one in (
-                    cost.difference[name]
-                    for name in ("malignant_auc", "sensitivity", "specificity", "balanced_accuracy")
-                )
-            )
+        for cost in robustness.costs(scored(frames), changed):
+            names = ("malignant_auc", "sensitivity", "specificity", "balanced_accuracy")
+            differences = (words(vars(cost.difference[name]), sign="+") for name in names)
             print(f"| {photo} | {cost.change} | {' | '.join(differences)} |")
 
 

@@ -10,7 +10,7 @@ from tests.ml.assess.answers import answers
 
 def test_no_change_costs_nothing() -> None:
     clean = answers(1)
-    (row,) = robustness.degradation_rows(clean, {"blur": clean}, draws=50)
+    (row,) = robustness.costs(clean, {"blur": clean}, draws=50)
     assert row.change == "blur"
     assert all((lost.value, lost.low, lost.high) == (0, 0, 0) for lost in row.difference.values())
     assert row.moved.value == row.switched.value == 0
@@ -21,7 +21,7 @@ def test_a_change_costs_what_is_lost_and_its_interval_is_paired() -> None:
     rng = np.random.default_rng(0)
     worse = replace(clean, probabilities=0.6 * clean.probabilities + 0.4 * rng.dirichlet(np.ones(7), 600))
     same = replace(clean, probabilities=np.clip(clean.probabilities + 1e-9 * rng.normal(size=(600, 7)), 0, 1))
-    lost, kept = robustness.degradation_rows(clean, {"blur": worse, "jpeg_30": same}, draws=200)
+    lost, kept = robustness.costs(clean, {"blur": worse, "jpeg_30": same}, draws=200)
     area = lost.difference["malignant_auc"]
     ones = np.ones(600)
     assert lost.after["malignant_auc"] == pytest.approx(metrics.malignant_auc(worse, ones))
@@ -35,4 +35,4 @@ def test_a_change_costs_what_is_lost_and_its_interval_is_paired() -> None:
 
 def test_other_images_are_not_compared() -> None:
     with pytest.raises(ValueError, match="after blur"):
-        robustness.degradation_rows(answers(1), {"blur": answers(2)}, draws=5)
+        robustness.costs(answers(1), {"blur": answers(2)}, draws=5)
