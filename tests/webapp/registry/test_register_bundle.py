@@ -7,11 +7,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
+from ml import bundle
 from tests.factories import ReleaseFactory
 from tests.ml.tiny_bundle import make_tiny_bundle
 from webapp import storage
 from webapp.audit.services import SYSTEM
-from webapp.registry.management.commands import register_bundle
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import active_release, reject
 
@@ -67,7 +67,7 @@ def test_a_bundle_that_an_operator_rejected_is_not_brought_back(shipped: Path) -
 
 def test_the_newest_that_ships_is_taken(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.BUNDLE = ""
-    monkeypatch.setattr(register_bundle, "SHIPPED", tmp_path)
+    monkeypatch.setattr(bundle, "SHIPPED", tmp_path)
     with pytest.raises(CommandError, match="No bundle ships"):
         register()
     for name in ("2026-01", "2026-02"):

@@ -6,13 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ml.bundle import MANIFEST, BundleError
+from ml.bundle import BundleError, shipped
 from webapp.audit.services import SYSTEM
 from webapp.registry.bundles import store_bundle
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import active_release, promote, register_release
-
-SHIPPED = Path(settings.ROOT) / "ml" / "bundles"
 
 
 class Command(BaseCommand):
@@ -22,8 +20,8 @@ class Command(BaseCommand):
         parser.add_argument("folder", nargs="?", type=Path, help="empty: BUNDLE, or the newest that ships")
 
     def handle(self, *args: Any, folder: Path | None, **options: Any) -> None:
-        folder = folder or self._first()
         try:
+            folder = Path(folder or settings.BUNDLE or shipped())
             bundle = store_bundle(folder)
         except BundleError as error:
             raise CommandError(str(error)) from error
@@ -33,14 +31,3 @@ class Command(BaseCommand):
         if active_release() is None and release.state == ModelRelease.State.CANDIDATE:
             promote(actor=SYSTEM, release=release)
             self.stdout.write(f"Active: {release.name}")
-
-    def _first(self) -> Path:
-        """The bundle that is registered where none is named: names sort by age. Raises CommandError."""
-        if settings.BUNDLE:
-            return Path(settings.BUNDLE)
-        shipped = sorted(path.parent for path in SHIPPED.glob(f"*/{MANIFEST}"))
-        if not shipped:
-            raise CommandError(
-                f"No bundle ships in {SHIPPED}. Name one: manage.py register_bundle FOLDER, or BUNDLE=FOLDER."
-            )
-        return shipped[-1]
