@@ -8,12 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from email.message import Message as Email
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -26,6 +24,7 @@ from pytest_django.fixtures import Settings
 from ml.advice import Advice
 from ml.classes import CLASSES, DISPLAY_NAMES
 from tests.factories import BatchFactory, CaseResultFactory, MessageFactory, PatientFactory
+from tests.workers.waiting import wait_for
 from webapp.audit.services import SYSTEM
 from webapp.cases.review import release_case
 from webapp.notify.delivery import ATTEMPTS, UNKNOWN, claim_message, mark_sent, send_again, sweep_messages
@@ -183,7 +182,7 @@ def test_a_server_that_hangs_takes_one_process_and_one_attempt(settings: Setting
         held.close()
         Message.objects.filter(attempt=1).delete()
         settings.EMAIL_TIMEOUT = 0.3
-        _wait_for(lambda: bool(deliver() or Message.objects.filter(attempt=1)))  # Postgres misses the dead in a moment
+        wait_for(lambda: bool(deliver() or Message.objects.filter(attempt=1)))  # Postgres misses the dead in a moment
     assert list(Message.objects.order_by("attempt").values_list("attempt", "state")) == [(0, "pending"), (1, "pending")]
 
 
@@ -219,7 +218,7 @@ def test_a_worker_killed_while_sending_sends_nothing_twice(mailbox: Mailbox, set
     mailbox.seconds = 30
     worker = _delivering_process()
     try:
-        _wait_for(lambda: len(mailbox.letters) == 1)
+        wait_for(lambda: len(mailbox.letters) == 1)
         message.refresh_from_db()
         assert message.state == State.SENDING
     finally:
@@ -274,10 +273,3 @@ def _delivering_process() -> "subprocess.Popen[bytes]":
         "EMAIL_URL": f"smtp://127.0.0.1:{django_settings.EMAIL_PORT}",
     }
     return subprocess.Popen([sys.executable, "-c", "from workers.delivery import deliver; deliver()"], env=environment)
-
-
-def _wait_for(condition: Any, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.05)

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -16,6 +15,7 @@ from pytest_django.fixtures import Settings
 
 from tests.factories import DeliveryFactory, EndpointFactory, OrganisationFactory
 from tests.webapp.webhooks.receiver import Receiver, Reply, receiving
+from tests.workers.waiting import wait_for
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.webhooks import post
@@ -215,7 +215,7 @@ def test_a_worker_killed_while_sending_sends_again_with_the_same_id(receiver: Re
     receiver.reply = Reply(seconds=60)
     worker = _sending_process()
     try:
-        _wait_for(lambda: len(receiver.received) == 1)
+        wait_for(lambda: len(receiver.received) == 1)
         delivery.refresh_from_db()
         assert delivery.state == State.SENDING
     finally:
@@ -274,10 +274,3 @@ def _sending_process() -> "subprocess.Popen[bytes]":
     environment = {**os.environ, "DATABASE_URL": f"{server}/{connection.settings_dict['NAME']}"}
     program = "import workers; from workers.webhooks import send_webhooks; send_webhooks()"
     return subprocess.Popen([sys.executable, "-c", program], env=environment)
-
-
-def _wait_for(condition: Any, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.05)
