@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from webapp import storage
@@ -62,8 +63,14 @@ def waiting_archives() -> QuerySet[Archive]:
 
 
 def claim_archive() -> tuple[uuid.UUID, Archive] | None:
-    """Lease the oldest archive to unpack; None when none waits."""
-    token, archives = claim(waiting_archives().select_related("batch", "batch__organisation"), limit=1)
+    """Lease an archive to unpack: the oldest of the organisation that has fewest under lease, so that one with many
+    holds up no other's; None when none waits.
+    """
+    under_lease = Archive.objects.filter(state=Archive.State.STORED, lease_token__isnull=False)
+    theirs = under_lease.filter(batch__organisation=OuterRef("batch__organisation")).values("batch__organisation")
+    fewest = Coalesce(Subquery(theirs.annotate(count=Count("pk")).values("count")), 0)
+    waiting = waiting_archives().order_by(fewest, "stored_at")
+    token, archives = claim(waiting.select_related("batch", "batch__organisation"), limit=1)
     return (token, archives[0]) if archives else None
 
 

@@ -10,11 +10,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from urllib3.util import parse_url
 
-from tests.factories import OrganisationFactory
+from tests.factories import ArchiveFactory, OrganisationFactory
 from tests.ml.imaging.samples import zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.cases.zips import codes, expand_next, images, photo, sent
 from webapp import storage
+from webapp.accounts.models import Organisation
 from webapp.cases import unpacking
 from webapp.cases.archives import claim_archive, sweep_archives
 from webapp.cases.models import Archive, Batch, Image
@@ -172,6 +173,29 @@ def test_an_archive_for_cases_that_are_known_is_gone_on_with_too(monkeypatch: py
     ]
     repeat = good(clinic.get(f"/batches/{batch['id']}/images", state="awaiting_upload"))["results"]
     assert [image["filename"] for image in repeat] == ["3", "4"]
+
+
+def test_organisations_take_turns_with_their_archives() -> None:
+    came = iter(range(6))
+
+    def send(clinic: Organisation) -> Archive:
+        stored_at = timezone.now() + timedelta(seconds=next(came))
+        archive: Archive = ArchiveFactory(batch__organisation=clinic, state="stored", stored_at=stored_at)
+        return archive
+
+    large, small = OrganisationFactory(), OrganisationFactory()
+    many = [send(large) for _ in range(4)]
+    few = [send(small) for _ in range(2)]
+
+    def claimed() -> Archive:
+        leased = claim_archive()
+        assert leased is not None
+        return leased[1]
+
+    assert [claimed() for _ in range(3)] == [many[0], few[0], many[1]]
+    Archive.objects.filter(pk=few[0].pk).update(state="expanded", lease_token=None, lease_until=None)
+    assert [claimed(), claimed(), claimed()] == [few[1], many[2], many[3]]
+    assert claim_archive() is None
 
 
 def test_an_archive_that_kills_its_workers_is_given_up(settings: Any) -> None:
