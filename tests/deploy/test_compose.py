@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from deploy.local.postgres import DISCREET
 ROOT = Path(__file__).resolve().parents[2]
 DOCKER_COMPOSE = Path(compose.__file__).parent / "docker-compose"
 EXAMPLE = (ROOT / "deploy" / "env.example").read_text()
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 SECRETS = ["SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "METRICS_TOKEN"]
 
 
@@ -80,7 +82,7 @@ def test_each_image_is_built_once_and_never_looked_for_elsewhere(tmp_path: Path)
     """Compose builds all at once, and two that export one name meet as "already exists" on a machine without it."""
     services = with_a_second_gpu(tmp_path)
     built = sorted(service["image"] for service in services.values() if "build" in service)
-    assert built == ["lesionlens-gpu:latest", "lesionlens:latest"]
+    assert built == [f"lesionlens-gpu:{VERSION}", f"lesionlens:{VERSION}"]
     ours = [service for service in services.values() if service["image"] in built]
     assert len(ours) == len(COMMANDS) + len({"migrate", "worker-inference-gpu", "worker-inference-gpu-1"})
     assert {service.get("pull_policy") for service in ours} == {"never"}
@@ -105,6 +107,20 @@ def test_it_starts_on_two_cores_and_its_models_take_more_where_told(tmp_path: Pa
         "worker-training",
     }
     assert max(more.values()) == 16
+
+
+def test_a_model_that_is_trained_in_a_container_says_of_which_version(services: dict[str, Any]) -> None:
+    """There is no repository to ask; and a version without a name of its own would take the last one's images away."""
+    stages = (ROOT / "deploy" / "docker" / "Dockerfile").read_text().split("\nFROM ")
+    for service in ("migrate", "worker-inference-gpu"):
+        build = services[service]["build"]
+        assert build["args"] == {"VERSION": services[service]["image"].partition(":")[2]}
+        [stage] = [stage for stage in stages if stage.startswith(f"base AS {build['target']}\n")]
+        assert "\nARG VERSION" in stage
+        assert "\nENV LESIONLENS_CODE_VERSION=$VERSION" in stage
+    kubernetes = (ROOT / "docs" / "kubernetes.md").read_text()
+    named = re.findall(r"docker build .*--build-arg VERSION=(\S+) --tag \S+:(\S+)", kubernetes)
+    assert named == [(VERSION, VERSION)]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
