@@ -226,27 +226,6 @@ def test_the_warm_workers_are_probed_by_the_file_that_they_touch() -> None:
     assert all(f"find /tmp/{WARM.name} -mmin -5 " in probe for probe in probes)
 
 
-def test_a_new_version_leaves_the_site_and_the_model_where_they_are_until_it_is_ready() -> None:
-    """A lone GPU cannot be in two pods."""
-    rolling = {m["metadata"]["name"]: m["spec"]["strategy"].get("rollingUpdate", {}) for m in of_kind("Deployment")}
-    assert {name for name, update in rolling.items() if update.get("maxUnavailable") == 0} == {
-        "web",
-        "worker-inference",
-    }
-    # Ready is whose start was found to be good: of an inference worker, that a model is loaded.
-    [inference] = [m for m in of_kind("Deployment") if m["metadata"]["name"] == "worker-inference"]
-    [container] = template(inference)["spec"]["containers"]
-    assert container["startupProbe"]["exec"] == container["livenessProbe"]["exec"]
-
-
-def test_no_probe_gives_a_busy_container_the_usual_second() -> None:
-    for manifest in of_kind("Deployment"):
-        for container in template(manifest)["spec"]["containers"]:
-            for kind in ("startupProbe", "livenessProbe"):
-                if "exec" in container.get(kind, {}):
-                    assert container[kind]["timeoutSeconds"] >= 10, (manifest["metadata"]["name"], kind)
-
-
 def test_the_clock_is_one_and_the_rest_survives_a_drained_node() -> None:
     deployments = {manifest["metadata"]["name"]: manifest["spec"] for manifest in of_kind("Deployment")}
     assert deployments["scheduler"]["replicas"] == 1
