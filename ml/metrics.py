@@ -14,6 +14,7 @@ import numpy as np
 
 from ml.classes import SEVEN, Taxonomy
 from ml.measured import Measured
+from ml.stack import malignant
 
 DRAWS: Final = 1000
 BINS: Final = 15
@@ -43,7 +44,7 @@ class Scored:
     @cached_property
     def p_malignant(self) -> np.ndarray:
         """float64 (n,)."""
-        return np.asarray(self.probabilities[:, list(self.taxonomy.malignant_indices)].sum(axis=1))
+        return malignant(self.probabilities, self.taxonomy)
 
     @property
     def referred(self) -> np.ndarray:

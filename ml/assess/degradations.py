@@ -40,7 +40,7 @@ def colour_cast(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Under warm or cold light: red and blue change against each other, green a little."""
     warmth = CAST * rng.choice((-1.0, 1.0)) * rng.uniform(0.6, 1.0)
     gain = 1 + np.array([warmth, rng.uniform(-CAST, CAST) / 3, -warmth])
-    return _picture(np.asarray(image, dtype=np.float32) * gain)
+    return rounded(np.asarray(image, dtype=np.float32) * gain)
 
 
 def noise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -49,7 +49,7 @@ def noise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     width, height = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     grain = rng.normal(0, GRAIN, (height, width, 3)).astype(np.float32)
     layers = [Image.fromarray(layer).resize(image.size, Image.Resampling.NEAREST) for layer in np.moveaxis(grain, 2, 0)]
-    return _picture(np.asarray(image, dtype=np.float32) + np.stack([np.asarray(layer) for layer in layers], axis=2))
+    return rounded(np.asarray(image, dtype=np.float32) + np.stack([np.asarray(layer) for layer in layers], axis=2))
 
 
 def half_resolution(image: Image.Image, _: np.random.Generator) -> Image.Image:
@@ -67,5 +67,6 @@ DEGRADATIONS: Final[dict[str, Change]] = {
 }
 
 
-def _picture(pixels: np.ndarray) -> Image.Image:
+def rounded(pixels: np.ndarray) -> Image.Image:
+    """A picture of pixels (rows, columns, 3) that may lie between two whole numbers, or outside 0 to 255."""
     return Image.fromarray(np.clip(np.round(pixels), 0, 255).astype(np.uint8))

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from ml.assess.degradations import rounded
 from ml.imaging.preprocess import Size
 from ml.synthetic import SIZE, SKINS
 
@@ -88,7 +89,7 @@ def _white_noise(rng: np.random.Generator, size: Size) -> Image.Image:
 def _pink_noise(rng: np.random.Generator, size: Size) -> Image.Image:
     """Noise whose power falls with frequency, as in natural pictures."""
     layers = np.stack([_clouds(rng, size, 1.0) for _ in range(3)], axis=2)
-    return _picture(128 + 48 * layers)
+    return rounded(128 + 48 * layers)
 
 
 def _landscape(rng: np.random.Generator, size: Size) -> Image.Image:
@@ -106,7 +107,7 @@ def _landscape(rng: np.random.Generator, size: Size) -> Image.Image:
         green = np.array((60, 105, 55)) * rng.uniform(0.5, 1.1) * rng.uniform(0.8, 1.2, 3)
         texture = 14 * _clouds(rng, size, 0.8)[..., None]
         pixels = np.where((row > base + line)[..., None], green + texture, pixels)
-    return _picture(pixels)
+    return rounded(pixels)
 
 
 def _plain(rng: np.random.Generator, size: Size) -> Image.Image:
@@ -120,7 +121,7 @@ def _checkerboard(rng: np.random.Generator, size: Size) -> Image.Image:
     y, x = np.mgrid[0 : size[1], 0 : size[0]]
     odd = ((x + rng.integers(side)) // side + (y + rng.integers(side)) // side) % 2
     colours = np.array([_colour(rng), _colour(rng)] if rng.random() < 0.5 else [(15, 15, 15), (240, 240, 240)])
-    return _picture(colours[odd].astype(np.float32))
+    return rounded(colours[odd].astype(np.float32))
 
 
 def _document(rng: np.random.Generator, size: Size) -> Image.Image:
@@ -142,7 +143,7 @@ def _document(rng: np.random.Generator, size: Size) -> Image.Image:
     small = sheet.resize((round(width * 0.85), round(height * 0.85)))
     turned = small.rotate(rng.uniform(-25, 25), Image.Resampling.BICUBIC, expand=True)
     wood = np.array((120, 80, 50)) * rng.uniform(0.6, 1.4) * rng.uniform(0.8, 1.2, 3)
-    desk = _picture(wood + 18 * cv2.GaussianBlur(_clouds(rng, size, 0.6), (0, 0), sigmaX=30, sigmaY=1)[..., None])
+    desk = rounded(wood + 18 * cv2.GaussianBlur(_clouds(rng, size, 0.6), (0, 0), sigmaX=30, sigmaY=1)[..., None])
     desk.paste(turned, ((width - turned.width) // 2, (height - turned.height) // 2), turned)
     return _photographed(desk, rng)
 
@@ -153,7 +154,7 @@ def _bare_skin(rng: np.random.Generator, size: Size) -> Image.Image:
     fine = _clouds(rng, size, 0.3)
     lines = cv2.GaussianBlur(fine, (0, 0), sigmaX=4, sigmaY=0.8) - cv2.GaussianBlur(fine, (0, 0), sigmaX=12, sigmaY=2.4)
     pixels = tone + 7 * _clouds(rng, size, 1.5)[..., None] + 2 * fine[..., None] + 6 * lines[..., None]
-    picture = _picture(pixels)
+    picture = rounded(pixels)
     pen = ImageDraw.Draw(picture)
     for _ in range(rng.integers(0, 6)):
         x, y = rng.uniform((0, 0), size)
@@ -206,11 +207,7 @@ def _photographed(picture: Image.Image, rng: np.random.Generator) -> Image.Image
     angle = rng.uniform(0, 2 * np.pi)
     light = 1 + 0.12 * ((x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle))
     soft = np.asarray(picture.filter(ImageFilter.GaussianBlur(0.6)), dtype=np.float32)
-    return _picture(soft * light[..., None] + rng.normal(0, 2.5, (height, width, 1)))
-
-
-def _picture(pixels: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.clip(np.round(pixels), 0, 255).astype(np.uint8))
+    return rounded(soft * light[..., None] + rng.normal(0, 2.5, (height, width, 1)))
 
 
 def _colour(rng: np.random.Generator) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any, Final
 
-from ml.cli.options import Commands, cache, command, path
+from ml.cli.options import Commands, cache, command, path, progress
 from ml.progress import progress_for
 from ml.recipes import command as recipes
 
@@ -62,7 +62,11 @@ def add_commands(commands: "Commands[Any]") -> None:
     path(retrain, "--images", "folder with <image_id>.jpg")
     path(retrain, "--output", "receives bundle/ and gate.json")
     cache(retrain)
-    _fitting(retrain, members="mobilenet_v2", epochs=3)
+    text = "comma-separated networks (default mobilenet_v2)"
+    retrain.add_argument("--members", default="mobilenet_v2", help=text)
+    retrain.add_argument("--epochs", type=int, default=3, help="passes over the images drawn (default 3)")
+    retrain.add_argument("--seed", type=int, default=0, help="of everything drawn by chance (default 0)")
+    progress(retrain)
     retrain.add_argument("--margin", type=_share, default=0.05, help="loss of sensitivity allowed (default 0.05)")
     text = "malignant and benign each, where the margin does not need more (default 30)"
     retrain.add_argument("--min-lesions", type=int, default=30, help=text)
@@ -72,13 +76,6 @@ def add_commands(commands: "Commands[Any]") -> None:
     synthesize.add_argument("--count", type=int, required=True, help="how many pictures")
     path(synthesize, "--output", "folder to write")
     synthesize.add_argument("--seed", type=int, default=0, help="another seed draws others (default 0)")
-
-
-def _fitting(parser: argparse.ArgumentParser, members: str, epochs: int) -> None:
-    parser.add_argument("--members", default=members, help=f"comma-separated networks (default {members})")
-    parser.add_argument("--epochs", type=int, default=epochs, help=f"passes over the images drawn (default {epochs})")
-    parser.add_argument("--seed", type=int, default=0, help="of everything drawn by chance (default 0)")
-    parser.add_argument("--progress", choices=("text", "json"), default="text", help="json: one object a line")
 
 
 def _share(text: str) -> float:

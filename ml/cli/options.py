@@ -48,6 +48,11 @@ def cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help=text)
 
 
+def progress(parser: argparse.ArgumentParser) -> None:
+    """`--progress`; see `ml.progress.progress_for`."""
+    parser.add_argument("--progress", choices=("text", "json"), default="text", help="json: one object a line")
+
+
 def json_file(parser: argparse.ArgumentParser) -> None:
     """`--json`."""
     parser.add_argument("--json", type=Path, help="write the same numbers, and more digits, to this JSON file")

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=int, help="images drawn in an epoch (default: the recipe's)")
     parser.add_argument("--seed", type=int, default=0, help="default 0")
     parser.add_argument("--only-by-lesion", action="store_true", help="leave out the authors' own split")
-    parser.add_argument("--progress", choices=("text", "json"), default="text", help="json: one object a line")
+    shared.progress(parser)
 
 
 def run(options: argparse.Namespace) -> None:

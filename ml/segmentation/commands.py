@@ -39,7 +39,7 @@ def add_commands(commands: "Commands[Any]") -> None:
     train.add_argument("--epochs", type=int, default=8, help="default 8")
     train.add_argument("--samples", type=int, help="images drawn in an epoch (default all)")
     train.add_argument("--seed", type=int, default=0, help="default 0")
-    train.add_argument("--progress", choices=("text", "json"), default="text", help="json: one object a line")
+    shared.progress(train)
 
     text = "Measure a segmenter on images that it has never seen."
     evaluate = command(commands, "segment-evaluate", _evaluate, text, EVALUATE)
