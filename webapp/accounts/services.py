@@ -1,15 +1,16 @@
-"""Keys of clinics' software, and patients who sign in."""
+"""Clinics and who works for them, keys of their software, and patients who sign in."""
 
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from webapp.accounts.models import ApiKey, Organisation, Patient, User
+from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
 from webapp.audit.services import Actor, record
 from webapp.notify.links import close_links
 from webapp.notify.services import follow_patients, recall_letters
@@ -118,6 +119,61 @@ def change_settings(
         object_id=organisation.pk,
         organisation=organisation,
         detail=f"release_policy={release_policy}, retention_days={retention_days}",
+    )
+
+
+@transaction.atomic
+def save_organisation(*, actor: Actor, organisation: Organisation, changed: Sequence[str]) -> None:
+    """Write down an organisation, new or with these fields `changed`; its trail names the fields."""
+    action = "organisation.added" if organisation.pk is None else "organisation.changed"
+    organisation.save()
+    record(actor=actor, action=action, object_id=organisation.pk, organisation=organisation, detail=", ".join(changed))
+
+
+@transaction.atomic
+def save_member(*, actor: Actor, membership: Membership) -> None:
+    """Write down a membership. Both trails say so where somebody goes from one organisation to another."""
+    before = Membership.objects.select_for_update().filter(pk=membership.pk).first()
+    membership.save()
+    if before is None:
+        _note_member(actor, "membership.added", membership)
+    elif (before.user_id, before.organisation_id) != (membership.user_id, membership.organisation_id):
+        _note_member(actor, "membership.removed", before)
+        _note_member(actor, "membership.added", membership)
+    elif before.role != membership.role:
+        _note_member(actor, "membership.changed", membership)
+
+
+@transaction.atomic
+def remove_member(*, actor: Actor, membership: Membership) -> None:
+    """End a membership. Ending it twice changes nothing."""
+    if Membership.objects.filter(pk=membership.pk).delete()[0]:
+        _note_member(actor, "membership.removed", membership)
+
+
+@transaction.atomic
+def save_user(*, actor: Actor, user: User, changed: Sequence[str]) -> None:
+    """Write down a person with these fields `changed`: whether they may sign in, say. A member's is in the trail."""
+    user.save()
+    if (membership := Membership.objects.filter(user=user).first()) and changed:
+        _note_member(actor, "membership.changed", membership, detail=", ".join(changed))
+
+
+@transaction.atomic
+def remove_user(*, actor: Actor, user: User) -> None:
+    """Forget a person, who is no member of anything then."""
+    if membership := Membership.objects.filter(user=user).first():
+        remove_member(actor=actor, membership=membership)
+    user.delete()
+
+
+def _note_member(actor: Actor, action: str, membership: Membership, *, detail: str = "") -> None:
+    record(
+        actor=actor,
+        action=action,
+        object_id=membership.user_id,
+        organisation=membership.organisation,
+        detail=detail or f"role={membership.role}",
     )
 
 

@@ -16,6 +16,7 @@ SUBJECTS = {
     "case": "Cases",
     "image": "Images",
     "label": "Labels",
+    "membership": "Members",
     "message": "Messages",
     "organisation": "Organisation",
     "patient": "Patients",

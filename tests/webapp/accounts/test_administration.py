@@ -1,0 +1,116 @@
+"""What an administrator does to a clinic and its people is in the clinic's own audit trail."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import MembershipFactory, OrganisationFactory, UserFactory
+from webapp.accounts.models import Membership, Organisation, User
+from webapp.audit.models import Event
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def administrator(client: Client) -> User:
+    user: User = UserFactory(is_superuser=True, is_staff=True)
+    client.force_login(user)
+    return user
+
+
+def trail(organisation: Organisation) -> list[tuple[str, str, str]]:
+    events = Event.objects.filter(organisation=organisation).order_by("pk")
+    return [(event.action, event.object_id, event.detail) for event in events]
+
+
+def page(name: str, *args: object) -> str:
+    return reverse(f"admin:accounts_{name}", args=args)
+
+
+def fields_of(client: Client, address: str) -> dict[str, Any]:
+    """What the page of an organisation would send if nothing were changed."""
+    response = client.get(address)
+    formset = response.context["inline_admin_formsets"][0].formset
+    forms = [response.context["adminform"].form, formset.management_form, *formset.forms]
+    values = {form.add_prefix(name): form[name].value() for form in forms for name in form.fields}
+    return {name: "" if value is None else value for name, value in values.items() if value is not False}
+
+
+def saved(client: Client, address: str, **changes: Any) -> None:
+    assert client.post(address, fields_of(client, address) | changes).status_code == 302
+
+
+def test_a_clinic_that_is_made_and_changed_says_which_fields(client: Client, administrator: User) -> None:
+    saved(client, page("organisation_add"), name="Skin", slug="skin")
+    clinic = Organisation.objects.get()
+    address = page("organisation_change", clinic.pk)
+    saved(client, address)
+    saved(client, address, retention_days=90, contact_email="desk@clinic.example")
+
+    assert [action for action, _, _ in trail(clinic)] == ["organisation.added", "organisation.changed"]
+    detail = trail(clinic)[-1][2]
+    assert set(detail.split(", ")) == {"retention_days", "contact_email"}
+    clinic.refresh_from_db()
+    assert clinic.retention_days == 90
+    assert set(Event.objects.values_list("user", flat=True)) == {administrator.pk}
+
+
+def test_members_who_come_change_and_go_on_the_clinics_page(client: Client, administrator: User) -> None:
+    clinic, user = OrganisationFactory(), UserFactory()
+    address, row = page("organisation_change", clinic.pk), "memberships-0-"
+    saved(client, address, **{f"{row}user": user.pk, f"{row}role": "annotator"})
+    saved(client, address, **{f"{row}role": "provider"})
+    saved(client, address, **{f"{row}DELETE": "on"})
+
+    assert trail(clinic) == [
+        ("membership.added", str(user.pk), "role=annotator"),
+        ("membership.changed", str(user.pk), "role=provider"),
+        ("membership.removed", str(user.pk), "role=provider"),
+    ]
+    assert not Membership.objects.exists()
+
+
+def test_somebody_who_goes_to_another_clinic_is_in_both_trails(client: Client, administrator: User) -> None:
+    member, other = MembershipFactory(role="provider"), OrganisationFactory()
+    known = str(member.user_id)
+    values = {"user": member.user_id, "organisation": other.pk, "role": "provider"}
+    assert client.post(page("membership_change", member.pk), values).status_code == 302
+    assert trail(member.organisation) == [("membership.removed", known, "role=provider")]
+    assert trail(other) == [("membership.added", known, "role=provider")]
+
+
+@pytest.mark.parametrize("name", ["membership", "user"])
+@pytest.mark.parametrize("how", ["delete", "selected"])
+def test_a_member_who_is_deleted_is_in_the_trail(client: Client, administrator: User, name: str, how: str) -> None:
+    member = MembershipFactory(role="operator")
+    pk, known = (member.pk if name == "membership" else member.user_id), str(member.user_id)
+    if how == "delete":
+        client.post(page(f"{name}_delete", pk), {"post": "yes"})
+    else:
+        values = {"action": "delete_selected", "_selected_action": [pk], "post": "yes"}
+        client.post(page(f"{name}_changelist"), values)
+    assert not Membership.objects.exists()
+    assert User.objects.filter(pk=known).exists() == (name == "membership")
+    assert trail(member.organisation) == [("membership.removed", known, "role=operator")]
+
+
+def test_a_member_who_may_no_more_sign_in_is_in_the_trail(client: Client, administrator: User) -> None:
+    member = MembershipFactory()
+    for _ in range(2):
+        client.post(page("user_change", member.user_id), {"email": member.user.email})
+    assert trail(member.organisation) == [("membership.changed", str(member.user_id), "is_active")]
+    client.post(page("user_change", administrator.pk), {"email": "new@home.example", "is_active": "on"})
+    assert Event.objects.count() == 1
+
+
+def test_the_clinic_reads_of_its_members(client: Client) -> None:
+    administrator = UserFactory(is_superuser=True, is_staff=True)
+    client.force_login(administrator)
+    clinic, user = OrganisationFactory(), UserFactory()
+    address = page("membership_add")
+    client.post(address, {"user": user.pk, "organisation": clinic.pk, "role": "provider"})
+    client.force_login(user)
+    html = client.get(reverse("audit:events"), {"subject": "membership"}).content.decode()
+    assert "Membership added" in html
