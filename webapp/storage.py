@@ -133,8 +133,9 @@ def delete(key: str) -> None:
     default_storage.delete(key)
 
 
+@_asked()
 def size(key: str) -> int | None:
-    """The object's size in bytes, or None where there is none."""
+    """The object's size in bytes, or None where there is none. Raises StorageAway."""
     try:
         if not settings.STORAGE_BUCKET:
             return default_storage.size(key)

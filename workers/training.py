@@ -23,7 +23,7 @@ import structlog
 from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
 from ml.bundle import Bundle, BundleError
 from webapp import storage
@@ -46,6 +46,8 @@ from workers.task import task
 
 logger = structlog.get_logger(__name__)
 READERS = 8
+PAUSE = 10.0  # seconds between two tries to register a candidate
+REGISTERED_WITHIN = 1800  # seconds: longer than a restart of storage or the database takes
 TICK = 0.5  # how soon, in seconds, a lost lease or a stop is acted on
 VERDICTS = ("passed", "failed", "inconclusive")
 stopping = threading.Event()
@@ -141,14 +143,7 @@ class Attempt:
         self._collect_images()
         self._train(parent)
         self._report({"event": "stage", "name": "registering the candidate"})
-        bundle, gate = self._candidate()
-        finish_run(
-            run=self._run,
-            token=self._token,
-            gate=gate,
-            bundle_sha256=bundle.hash,
-            manifest=dict(bundle.manifest),
-        )
+        self._register()
 
     def _fetch_parent(self) -> Path:
         try:
@@ -225,6 +220,32 @@ class Attempt:
         if time.monotonic() > self._ends_at:
             raise RunFailed("training_too_slow", f"It was stopped after {settings.TRAINING_SECONDS // 60} minutes.")
 
+    def _register(self) -> None:
+        """Store the candidate and end the run. Hours of training hang on it, so it is tried until storage and the
+        database are there. Raises LeaseLost, Stopping or RunFailed, and in the end what they raise.
+        """
+        give_up_at = time.monotonic() + REGISTERED_WITHIN
+        while True:
+            close_old_connections()
+            try:
+                bundle, gate = self._candidate()
+                finish_run(
+                    run=self._run,
+                    token=self._token,
+                    gate=gate,
+                    bundle_sha256=bundle.hash,
+                    manifest=dict(bundle.manifest),
+                )
+                return
+            except (storage.StorageAway, OperationalError, InterfaceError) as error:
+                logger.warning("candidate_not_registered", run=str(self._run.pk), error=type(error).__name__)
+                if time.monotonic() > give_up_at:
+                    raise
+            if self._lost.wait(PAUSE):
+                raise LeaseLost
+            if stopping.is_set():
+                raise Stopping
+
     def _candidate(self) -> tuple[Bundle, dict[str, Any]]:
         """Store what the trainer made, and give it with its gate."""
         try:
@@ -232,5 +253,7 @@ class Attempt:
             if gate["verdict"] not in VERDICTS or not isinstance(gate["rows"], list):
                 raise RunFailed("candidate_unusable", "The gate's result makes no sense.")
             return store_bundle(self._output / "bundle"), gate
+        except storage.StorageAway:
+            raise
         except (BundleError, OSError, ValueError, LookupError) as error:
             raise RunFailed("candidate_unusable", f"The trainer's result cannot be used. {error}") from error

@@ -10,7 +10,7 @@ from webapp.registry.models import ModelRelease
 def store_bundle(folder: Path) -> bundle.Bundle:
     """Put a bundle's files under its hash, those that are not there yet; gives the bundle as loaded.
 
-    Raises `ml.bundle.BundleError` for a folder that is no usable bundle.
+    Raises `ml.bundle.BundleError` for a folder that is no usable bundle, StorageAway.
     """
     loaded = bundle.load(folder)
     key = ModelRelease(bundle_sha256=loaded.hash).key
