@@ -19,6 +19,7 @@ from webapp.cases.models import Case
 from webapp.cases.retention import delete_photos
 from webapp.cases.review import release_case
 from webapp.inference.selectors import with_answers
+from webapp.notify.services import why_not_told
 
 
 @extend_schema(tags=["cases"])
@@ -33,8 +34,7 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
         return with_answers(super().get_queryset(), images=self.action != "list")
 
     def get_serializer_class(self) -> type[serializers.BaseSerializer[Any]]:
-        by_action = {"list": CaseSerializer, "release": ReleasedCaseSerializer}
-        return by_action.get(self.action, CaseDetailSerializer)
+        return CaseSerializer if self.action == "list" else CaseDetailSerializer
 
     @extend_schema(summary="Your cases and their results, newest first")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -57,7 +57,10 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
     def release(self, request: Request, pk: str) -> Response:
         note = ReleaseRequest.read(request.data)["note"]
         release_case(actor=actor_of(request), case=self.get_object(), note=note)
-        return Response(self.get_serializer(self.get_object()).data)
+        case = self.get_object()
+        reason = why_not_told(case=case)
+        problem = {"code": reason.code, "detail": reason.message} if reason else None
+        return Response({**self.get_serializer(case).data, "notified": reason is None, "problem": problem})
 
     @extend_schema(
         summary="Delete the photos of a case, for good",

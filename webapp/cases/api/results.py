@@ -12,7 +12,6 @@ from webapp.cases.api.answers import REASON, DeletedAt
 from webapp.cases.models import Case, Image
 from webapp.inference.models import Answer, CaseResult, Result
 from webapp.inference.selectors import image_answer
-from webapp.notify.services import why_not_told
 from webapp.pages.words import NOTICE
 
 
@@ -196,16 +195,10 @@ class NotNotifiedSerializer(serializers.Serializer[Any]):
 class ReleasedCaseSerializer(CaseDetailSerializer):
     """A case whose result the patient may read, and whether they are told so."""
 
-    notified = serializers.SerializerMethodField(help_text="Whether the patient is told by e-mail")
-    problem = serializers.SerializerMethodField(help_text="Why not; null where the patient is told")
+    notified = serializers.BooleanField(read_only=True, help_text="Whether the patient is told by e-mail")
+    problem = NotNotifiedSerializer(
+        read_only=True, allow_null=True, help_text="Why not; null where the patient is told"
+    )
 
     class Meta(CaseDetailSerializer.Meta):
         fields = [*CaseDetailSerializer.Meta.fields, "notified", "problem"]
-
-    def get_notified(self, case: Case) -> bool:
-        return why_not_told(case=case) is None
-
-    @extend_schema_field(NotNotifiedSerializer(allow_null=True))
-    def get_problem(self, case: Case) -> Mapping[str, str] | None:
-        reason = why_not_told(case=case)
-        return {"code": reason.code, "detail": reason.message} if reason else None
