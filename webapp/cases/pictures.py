@@ -10,7 +10,8 @@ from ml.imaging.derivatives import thumbnail
 from ml.imaging.overlay import render_heatmap, unpack
 from webapp import storage
 from webapp.cases.models import Image
-from webapp.inference.models import NEWEST, Result
+from webapp.inference.models import Result
+from webapp.inference.selectors import answer_of
 
 KINDS = ("clean", "thumbnail", "heatmap")
 KEPT_SECONDS = 3600
@@ -32,7 +33,12 @@ def _drawn(image: Image, kind: str) -> IO[bytes]:
     """Only the clean picture is stored; the others are drawn when somebody looks: few look at each of thousands."""
     if kind == "clean":
         return default_storage.open(image.clean_key, "rb")
-    return BytesIO(heatmap_of(_answer(image)) if kind == "heatmap" else thumbnail(storage.read(image.clean_key)))
+    if kind == "thumbnail":
+        return BytesIO(thumbnail(storage.read(image.clean_key)))
+    answer = answer_of(image)
+    if answer is None:
+        raise Http404
+    return BytesIO(heatmap_of(answer))
 
 
 def heatmap_of(result: Result) -> bytes:
@@ -41,12 +47,3 @@ def heatmap_of(result: Result) -> bytes:
     Raises FileNotFoundError where the photo is gone.
     """
     return render_heatmap(storage.read(result.image.clean_key), unpack(result.heatmap))
-
-
-def _answer(image: Image) -> Result:
-    answers = Result.objects.filter(image=image).order_by(*NEWEST)
-    held = image.case.answer
-    result = (answers.filter(created_at__lte=held.created_at) if held else answers).first()
-    if result is None:
-        raise Http404
-    return result

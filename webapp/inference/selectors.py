@@ -86,6 +86,13 @@ def image_answer(image: Image, case: Case) -> Result | None:
     return next((row for row in image.results.all() if held is None or row.created_at <= held.created_at), None)
 
 
+def answer_of(image: Image) -> Result | None:
+    """The same of an image alone, with its heatmap."""
+    answers = Result.objects.filter(image=image).order_by(*NEWEST)
+    held = image.case.answer
+    return (answers.filter(created_at__lte=held.created_at) if held else answers).first()
+
+
 def is_unfinished(case: Case) -> bool:
     """Whether an image of the case may still change its answer."""
     return unfinished_images().filter(case=case).exists()
