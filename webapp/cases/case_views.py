@@ -29,13 +29,17 @@ HISTORY = 20
 @for_roles(Role.PROVIDER)
 @never_cache
 def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
-    """A case; its neighbours are those of the batch's list under the same filters, which the address carries."""
+    """A case; its neighbours are those of the list that it was opened from, which the address names with its filters:
+    of what is to review (`list=to_review`), or of its batch.
+    """
     batch = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request)).batch
     cases = with_answers(batch.cases.all())
     found = cases.select_related("organisation", "patient", "reviewed_by", "batch").get(pk=case_id)
     record(actor=actor_of(request), action="case.viewed", object_id=found.pk, organisation=found.organisation)
     wanted = {name: value for name in selectors.FILTERS if (value := request.GET.get(name))}
-    previous, following = neighbours(selectors.narrowed(batch.cases.all(), wanted), selectors.MOST_URGENT_FIRST, found)
+    reviewing = request.GET.get("list") == "to_review"
+    listed = selectors.to_review(found.organisation) if reviewing else batch.cases.all()
+    previous, following = neighbours(selectors.narrowed(listed, wanted), selectors.MOST_URGENT_FIRST, found)
     images = list(found.images.all())
     answers = {image: image_answer(image, found) for image in images}
     consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
@@ -51,6 +55,7 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         "others": [row for row in found.results.all() if row != found.answer],
         "untold": why_not_told(case=found) if found.released_at else None,
         "undeleted": sum(image.state != Image.State.PURGED for image in images),
+        "reviewing": reviewing,
         "previous": previous,
         "following": following,
         "history": Event.objects.filter(object_id__in=seen_as)

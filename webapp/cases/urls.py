@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from webapp.cases import case_views, image_views, new_batch_views, views
+from webapp.cases import case_views, image_views, new_batch_views, review_views, views
 from webapp.cases.upload_views import put_upload
 
 app_name = "cases"
 urlpatterns = [
+    path("review/", review_views.to_review, name="to_review"),
     path("batches/", views.batches, name="batches"),
     path("batches/new/", new_batch_views.batch_new, name="batch_new"),
     path("batches/<uuid:batch_id>/", views.batch, name="batch"),

@@ -16,6 +16,7 @@ SUBJECTS = {
     Message.Kind.RESULT_READY: "Your LesionLens result can be read",
     Message.Kind.IMAGE_UNUSABLE: "LesionLens needs a new photo from you",
     Message.Kind.BATCH_COMPLETED: "A LesionLens batch is complete",
+    Message.Kind.REVIEW_WAITING: "A photo waits for your review in LesionLens",
 }
 
 
@@ -64,6 +65,8 @@ def _path(message: Message) -> str:
             return reverse("patient:link", args=[_link(message, message.case)])
         case Message.Kind.IMAGE_UNUSABLE:
             return reverse("patient:case", args=[message.case_id])
+        case Message.Kind.REVIEW_WAITING:
+            return reverse("cases:to_review")
         case _:
             return reverse("cases:batch", args=[message.batch_id])
 

@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Collection
+from datetime import datetime, timedelta
 
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import F, Max, OuterRef, Subquery
 from django.utils import timezone
 
-from webapp.accounts.models import Patient
-from webapp.cases.models import Batch, Case
+from webapp.accounts.models import Organisation, Patient
+from webapp.cases.models import TO_REVIEW, Batch, Case
 from webapp.errors import Problem
 from webapp.leases import UNLEASED
 from webapp.notify.delivery import afresh
@@ -16,13 +17,30 @@ from webapp.notify.links import close_links
 from webapp.notify.models import Message
 from webapp.queue import Task, ring
 
+REVIEW_LETTERS_APART = timedelta(hours=1)
+
 
 def tell_provider(*, batch: Batch) -> None:
-    """Tell who sent a batch that it is complete. A patient's own photo has no such message."""
+    """Tell who sent a batch that it is complete; of a patient's photo the clinic, that a result waits for review."""
     if batch.source == Batch.Source.PATIENT:
+        _tell_of_review(batch)
         return
     recipient = batch.created_by.email if batch.created_by else batch.organisation.contact_email
     _post(kind=Message.Kind.BATCH_COMPLETED, recipient=recipient, batch=batch)
+
+
+def _tell_of_review(batch: Batch) -> None:
+    """Tell the clinic, an hour after the last letter of this kind at the soonest: of many photos once, of each."""
+    organisation = Organisation.objects.select_for_update(no_key=True).get(pk=batch.organisation_id)
+    if not batch.cases.filter(TO_REVIEW).exists():
+        return
+    recipient, kind = organisation.contact_email, Message.Kind.REVIEW_WAITING
+    told = Message.objects.filter(recipient=recipient, kind=kind, batch__organisation=organisation)
+    if told.filter(state__in=[Message.State.PENDING, Message.State.SENDING]).exists():
+        return
+    last = told.aggregate(last=Max("send_after"))["last"]
+    due = max(timezone.now(), last + REVIEW_LETTERS_APART) if last else timezone.now()
+    _post(kind=kind, recipient=recipient, batch=batch, send_after=due)
 
 
 def tell_patient(*, case: Case) -> None:
@@ -92,12 +110,14 @@ def tell_patient_to_retake(*, case: Case) -> None:
         _post(kind=Message.Kind.IMAGE_UNUSABLE, recipient=case.patient.email, batch=case.batch, case=case)
 
 
-def _post(*, kind: str, recipient: str, batch: Batch, case: Case | None = None) -> None:
+def _post(
+    *, kind: str, recipient: str, batch: Batch, case: Case | None = None, send_after: datetime | None = None
+) -> None:
     if not recipient:
         return
     # The constraint `message_sent_once` makes a repeat of the same news a no-op.
     Message.objects.bulk_create(
-        [Message(kind=kind, recipient=recipient, batch=batch, case=case, send_after=timezone.now())],
+        [Message(kind=kind, recipient=recipient, batch=batch, case=case, send_after=send_after or timezone.now())],
         ignore_conflicts=True,
     )
     ring(Task.DELIVER)

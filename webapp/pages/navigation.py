@@ -7,10 +7,12 @@ from django.urls import reverse
 from webapp.accounts.models import Membership
 
 Role = Membership.Role
+TO_REVIEW = "cases:to_review"
 
 # (name of the address, words, icon)
 ITEMS: dict[str, tuple[tuple[str, str, str], ...]] = {
     Role.PROVIDER.value: (
+        (TO_REVIEW, "To review", "stethoscope"),
         ("cases:batches", "Batches", "stack-2"),
         ("notify:messages", "Unsent messages", "mail"),
         ("accounts:api_keys", "API keys", "key"),
@@ -39,6 +41,7 @@ class Item:
     words: str
     icon: str
     current: bool
+    counted: bool  # it says how much waits there
 
 
 def home_of(role: str) -> str:
@@ -48,6 +51,6 @@ def home_of(role: str) -> str:
 
 def navigation(role: str | None, path: str) -> list[Item]:
     """The header's items for a role; none for somebody who is not signed in."""
-    items = [(reverse(name), words, icon) for name, words, icon in ITEMS.get(role or "", ())]
-    current = max((a for a, _, _ in items if path.startswith(a)), key=len, default=None)
-    return [Item(address, words, icon, address == current) for address, words, icon in items]
+    items = [(reverse(name), words, icon, name == TO_REVIEW) for name, words, icon in ITEMS.get(role or "", ())]
+    current = max((a for a, *_ in items if path.startswith(a)), key=len, default=None)
+    return [Item(address, words, icon, address == current, counted) for address, words, icon, counted in items]

@@ -1,0 +1,150 @@
+"""What waits for review, across all batches: its list, its count, and the way through it from case to case."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.factories import (
+    BatchFactory,
+    CaseFactory,
+    CaseResultFactory,
+    ImageFactory,
+    MembershipFactory,
+)
+from webapp.accounts.models import Membership, Organisation
+from webapp.audit.models import Event
+from webapp.cases import selectors
+from webapp.cases.models import Batch, Case
+
+pytestmark = pytest.mark.django_db
+LIST = reverse("cases:to_review")
+
+
+@pytest.fixture
+def clinic(client: Client) -> Organisation:
+    member: Membership = MembershipFactory(role="provider")
+    client.force_login(member.user)
+    return member.organisation
+
+
+def answered(
+    clinic: Organisation, name: str, *, source: str = "api", case: dict[str, Any] | None = None, **result: Any
+) -> Case:
+    """A case in a batch of its own, with a result."""
+    batch = BatchFactory(organisation=clinic, source=source, completed=True)
+    made: Case = CaseFactory(batch=batch, external_id=name, **case or {})
+    ImageFactory(case=made, ready=True)
+    CaseResultFactory(case=made, **result)
+    return made
+
+
+def listed(client: Client, **query: str) -> list[str]:
+    return [case.external_id for case in client.get(LIST, query).context["page"].rows]
+
+
+def following(html: str, key: str) -> str | None:
+    found = re.search(rf'data-key="{key}" href="([^"]+)"', html)
+    return found and found[1].replace("&amp;", "&")
+
+
+def test_a_provider_lands_on_what_waits_the_most_urgent_first(client: Client, clinic: Organisation) -> None:
+    answered(clinic, "watch", advice="self_monitor", malignant=0.01)
+    answered(clinic, "soon", advice="routine_referral", malignant=0.2)
+    answered(clinic, "photo", source=Batch.Source.PATIENT, malignant=0.7)
+    answered(clinic, "worst", malignant=0.9)
+    answered(clinic, "given", case={"released_at": timezone.now()})
+    answered(MembershipFactory().organisation, "theirs")
+    CaseFactory(batch__organisation=clinic, external_id="unanswered")
+    assert client.get("/", follow=True).redirect_chain == [(LIST, 302)]
+    assert listed(client) == ["worst", "photo", "soon", "watch"]
+    assert listed(client, source="patient") == ["photo"]
+    assert listed(client, advice="routine_referral") == ["soon"]
+    assert listed(client, q="WAT", uncertainty="medium", dx="MEL", source="\0") == ["watch"]
+    assert "No case is like that" in client.get(LIST, {"q": "none"}).content.decode()
+    assert Event.objects.filter(action="case.listed", organisation=clinic).exists()
+
+
+def test_an_empty_list_says_what_will_come(client: Client, clinic: Organisation) -> None:
+    html = client.get(LIST).content.decode()
+    assert "Nothing waits for review" in html
+    assert reverse("cases:batch_new") in html
+
+
+def test_each_case_is_on_one_page(client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.cases.review_views.PAGE", 2)
+    names = [answered(clinic, f"case {number}", malignant=0.9 - number / 10).external_id for number in range(5)]
+    seen: list[str] = []
+    after = ""
+    while True:
+        page = client.get(LIST, {"after": after}).context["page"]
+        seen += [case.external_id for case in page.rows]
+        after = page.next_cursor
+        if not after:
+            break
+    assert seen == names
+
+
+def test_j_and_k_go_through_the_list_across_batches(client: Client, clinic: Organisation) -> None:
+    first = answered(clinic, "a", source="patient", malignant=0.9)
+    second = answered(clinic, "b", source="patient", malignant=0.8)
+    third = answered(clinic, "c", source="patient", malignant=0.7)
+    answered(clinic, "of the clinic", malignant=0.85)
+    html = client.get(LIST, {"source": "patient"}).content.decode()
+    address = re.search(rf'id="case-{first.pk}" href="([^"]+)"', html)
+    assert address is not None
+    html = client.get(address[1].replace("&amp;", "&")).content.decode()
+    assert following(html, "k") is None
+    there = following(html, "j")
+    assert there == f"/cases/{second.pk}/?source=patient&list=to_review"
+    released = client.post(f"/cases/{second.pk}/release/?source=patient&list=to_review", follow=True).content.decode()
+    assert following(released, "k") == f"/cases/{first.pk}/?source=patient&list=to_review"
+    assert following(released, "j") == f"/cases/{third.pk}/?source=patient&list=to_review"
+    assert f'href="{LIST}?source=patient"' in released
+    assert following(client.get(f"/cases/{first.pk}/").content.decode(), "j") is None  # of its batch it is the only one
+
+
+@pytest.mark.parametrize(("waiting", "said"), [(0, None), (2, "2"), (3, "2+")])
+def test_the_navigation_counts_what_waits_up_to_a_limit(
+    client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch, waiting: int, said: str | None
+) -> None:
+    monkeypatch.setattr(selectors, "REVIEW_COUNTED", 2)
+    for number in range(waiting):
+        answered(clinic, f"case {number}")
+    html = client.get(reverse("cases:batches")).content.decode()
+    found = re.search(r'nav-link-title">To review</span><span class="badge[^>]*>([^<]*)<', html)
+    assert (found and found[1]) == said
+
+
+def test_many_cases_cost_no_more_queries_than_one(client: Client, clinic: Organisation) -> None:
+    def queries() -> Sequence[str]:
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(LIST).status_code == 200
+        return [query["sql"] for query in captured]
+
+    answered(clinic, "first")
+    client.get(LIST)
+    one = queries()
+    for number in range(20):
+        answered(clinic, f"case {number}")
+    many = queries()
+    assert len(many) == len(one)
+    assert len(many) <= 10
+
+
+def test_the_list_is_read_from_its_index(clinic: Organisation) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    for rows in (
+        selectors.to_review(clinic).order_by(*selectors.MOST_URGENT_FIRST)[:51],
+        selectors.to_review(clinic).order_by()[:100],
+    ):
+        plan = rows.explain()
+        assert "case_review_turn" in plan
+        assert "Sort" not in plan

@@ -1,0 +1,39 @@
+"""What waits for a provider: every result that nobody has released, of all batches, the most urgent first."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+
+from ml.classes import DISPLAY_NAMES
+from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
+from webapp.audit.services import record
+from webapp.cases import selectors
+from webapp.cases.models import Batch
+from webapp.pages.keyset import page_of
+from webapp.pages.words import ADVICE, uncertainty_in_words
+
+PAGE = 50
+
+
+@for_roles(Role.PROVIDER)
+@never_cache
+def to_review(request: HttpRequest) -> HttpResponse:
+    """The organisation's cases to review, under the filters that the address carries."""
+    organisation = organisation_of(request)
+    cases = selectors.narrowed(selectors.to_review(organisation), request.GET.dict())
+    page = page_of(
+        cases.select_related("patient", "batch").prefetch_related("images"),
+        selectors.MOST_URGENT_FIRST,
+        after=request.GET.get("after", ""),
+        size=PAGE,
+    )
+    record(actor=actor_of(request), action="case.listed", object_id="to review", organisation=organisation)
+    context = {
+        "page": page,
+        "filtered": any(request.GET.get(name) for name in selectors.FILTERS),
+        "sources": Batch.Source.choices,
+        "advices": [(code, words.word) for code, words in ADVICE.items()],
+        "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],
+        "classes": DISPLAY_NAMES.items(),
+    }
+    return render(request, "cases/review.html", context)
