@@ -48,7 +48,7 @@ def test_a_newcomer_uploads_a_photo_and_reads_the_result(
     page.click("button:has-text('Send to be checked')")
     page.wait_for_url("**/my/cases/**")
     assert_accessible(page)
-    expect(page.locator("main")).to_contain_text("clinic is looking", timeout=60_000)
+    expect(page.locator("main")).to_contain_text("Waiting for your clinic", timeout=60_000)
 
     clinic.release(page.url.rstrip("/").rpartition("/")[2], note="Come and see us on Monday.")
     page.reload()

@@ -40,7 +40,7 @@ PROGRESS = {
     Stage.FAILED: Progress("Could not be checked", "alert-triangle", "orange"),
     Stage.STOPPED: Progress("Stopped", "ban", "secondary"),
     Stage.DELETED: Progress("Your photo was deleted", "trash", "secondary"),
-    Stage.WITH_CLINIC: Progress("Your clinic is looking at it", "stethoscope", "blue", 60),
+    Stage.WITH_CLINIC: Progress("Waiting for your clinic", "clock", "blue", 60),
     Stage.READY: Progress("You can read your result", "circle-check", "green"),
 }
 

@@ -86,6 +86,7 @@ NOT_A_DIAGNOSIS = "This is not a diagnosis. It is help from a computer. Only a d
 HELP_NOW = (
     "Call 112 or 999, or the emergency number where you are, if you feel very ill or the spot bleeds and does not stop."
 )
+DAYS_TO_WAIT = 5  # for the clinic, before a patient asks
 SEEN_BY_CLINIC = "A person at your clinic looked at this result before we sent it to you."
 NOT_SEEN = "No doctor has looked at this result yet."
 

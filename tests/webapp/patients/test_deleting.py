@@ -71,7 +71,7 @@ def test_the_result_stays(client: Client, patient: Patient, released: bool) -> N
     assert "Your photo was deleted for good." in told.content.decode()
 
     html = page(client, case)
-    assert ("See a doctor about this spot" if released else "Your clinic is looking at it") in html
+    assert ("See a doctor about this spot" if released else "Waiting for your clinic") in html
     assert "Your photo was deleted on" in html
     assert "<img" not in html
     image = case.images.get()
