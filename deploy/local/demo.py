@@ -186,7 +186,7 @@ def retrain() -> Any:
         return None
     shown = 0
     with console.status("Waiting for the training worker …") as status:
-        while run.state in (TrainingRun.State.QUEUED, TrainingRun.State.RUNNING):
+        while run.state in TrainingRun.LIVE:
             for event in run.progress[shown:]:
                 status.update(_describe(event))
                 console.print(f"  {_describe(event)}")

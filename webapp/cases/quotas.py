@@ -94,9 +94,7 @@ def _awaited(organisation: Organisation) -> QuerySet[Image]:
 
 
 def _at_the_model(organisation: Organisation) -> QuerySet[Job]:
-    return Job.objects.filter(
-        organisation=organisation, priority=Priority.BULK, state__in=[Job.State.QUEUED, Job.State.RUNNING]
-    )
+    return Job.objects.filter(organisation=organisation, priority=Priority.BULK, state__in=Job.LIVE)
 
 
 def _seconds_until_room(organisation: Organisation, excess: int) -> int:

@@ -25,7 +25,6 @@ from webapp.cases.models import Batch, Case, Image, PartedUpload
 from webapp.cases.parts import give_up_parts
 from webapp.inference.completion import end_images
 from webapp.inference.models import Job, Result
-from webapp.inference.selectors import LIVE
 from webapp.labels.models import Consensus
 from webapp.leases import UNLEASED
 
@@ -91,7 +90,7 @@ def _purge(actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: s
     kept = wanted.filter(batch=batch).exclude(state=Image.State.PURGED).order_by("pk")
     images = list(kept.select_for_update(of=("self",)))
     names = [image.pk for image in images]
-    jobs = Job.objects.filter(image__in=names, state__in=LIVE)
+    jobs = Job.objects.filter(image__in=names, state__in=Job.LIVE)
     at_the_model = set(jobs.values_list("image_id", flat=True))
     now = timezone.now()
     jobs.update(state=Job.State.CANCELLED, finished_at=now, **UNLEASED)
@@ -119,5 +118,5 @@ def delete_files(images: Sequence[Image]) -> None:
     for key in in_parts.values_list("key", flat=True):
         give_up_parts(key=key)
     for image in images:
-        storage.delete(image.upload_key)
-        storage.delete(image.clean_key)
+        for key in (image.upload_key, image.clean_key, *image.former_keys):
+            storage.delete(key)

@@ -10,7 +10,6 @@ from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.errors import Problem
 from webapp.inference.models import CaseResult, Job, Result
-from webapp.inference.selectors import LIVE
 from webapp.inference.services import enqueue
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import active_release
@@ -42,7 +41,7 @@ def rescore(*, actor: Actor, batch: Batch) -> Batch:
     if release is None:
         raise Problem("no_active_release", "No release is active, so nothing can answer.")
     answers = Result.objects.filter(image=OuterRef("pk"))
-    waiting = Job.objects.filter(image=OuterRef("pk"), state__in=LIVE)
+    waiting = Job.objects.filter(image=OuterRef("pk"), state__in=Job.LIVE)
     answered = batch.images.filter(Exists(answers), ~Exists(waiting), state=Image.State.READY)
     images = list(answered.filter(~Exists(answers.filter(release=release))))
     if not images:

@@ -27,6 +27,8 @@ class Job(Leased):
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
 
+    LIVE = (State.QUEUED, State.RUNNING)
+
     image = models.ForeignKey(Image, models.CASCADE, related_name="jobs")
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="jobs")
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+")

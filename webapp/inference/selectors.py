@@ -16,7 +16,6 @@ from webapp.inference.models import NEWEST, CaseResult, Job, Result, Worker
 
 ALIVE = timedelta(minutes=2)
 PACE = timedelta(minutes=1)  # what is called the pace of now
-LIVE = (Job.State.QUEUED, Job.State.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def with_answers(cases: QuerySet[Case], *, images: bool = True) -> QuerySet[Case
 def unfinished_images() -> QuerySet[Image]:
     """The images that are still awaited, checked, or at the model; none follows the check in a cancelled batch."""
     arriving = Q(state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED]) & ~Q(batch__state=Batch.State.CANCELLED)
-    return Image.objects.filter(arriving | Q(jobs__state__in=LIVE))
+    return Image.objects.filter(arriving | Q(jobs__state__in=Job.LIVE))
 
 
 def image_answer(image: Image, case: Case) -> Result | None:
@@ -107,7 +106,7 @@ def workers_alive() -> QuerySet[Worker]:
 def _dropped_images(batch: Batch) -> QuerySet[Image]:
     """The images of a cancelled batch that were not answered, and neither refused nor missed nor failed before."""
     of_it = Job.objects.filter(image=OuterRef("pk"))
-    unended = ~Exists(of_it) | Exists(of_it.filter(state__in=[*LIVE, Job.State.CANCELLED]))
+    unended = ~Exists(of_it) | Exists(of_it.filter(state__in=[*Job.LIVE, Job.State.CANCELLED]))
     waiting = Q(state__in=[Image.State.STORED, Image.State.READY]) | Q(state=Image.State.EXPIRED, reason="cancelled")
     return batch.images.filter(waiting, unended, ~Exists(Result.objects.filter(image=OuterRef("pk"))))
 

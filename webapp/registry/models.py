@@ -123,6 +123,8 @@ class TrainingRun(Leased):
         EVALUATED = "evaluated", "Evaluated"
         FAILED = "failed", "Failed"
 
+    LIVE = (State.QUEUED, State.RUNNING)
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     snapshot = models.ForeignKey(DatasetSnapshot, models.PROTECT, related_name="runs")
     parent = models.ForeignKey(ModelRelease, models.PROTECT, related_name="+")

@@ -38,7 +38,7 @@ def retraining_is_due() -> bool:
     """Whether enough labels were accepted since the last run, none is active, and the active release can learn from
     them.
     """
-    if TrainingRun.objects.filter(state__in=[TrainingRun.State.QUEUED, TrainingRun.State.RUNNING]).exists():
+    if TrainingRun.objects.filter(state__in=TrainingRun.LIVE).exists():
         return False
     active = ModelRelease.objects.filter(state=ModelRelease.State.ACTIVE).first()
     if active is None or not active.learns_from_labels:

@@ -41,7 +41,7 @@ def start_run(*, actor: Actor, epochs: int | None = None, members: Sequence[str]
             f"Labels name seven classes and {parent.name} tells {len(parent.manifest['classes'])} apart, so they "
             "cannot train it further. Promote a release of the seven classes.",
         )
-    if TrainingRun.objects.filter(state__in=[State.QUEUED, State.RUNNING]).exists():
+    if TrainingRun.objects.filter(state__in=TrainingRun.LIVE).exists():
         raise _active_already()
     content = draw_up()
     images = {split.value: content.images(split) for split in Split}

@@ -25,7 +25,6 @@ from webapp.registry.training import start_run
 from webapp.registry.words import measured
 
 State = ModelRelease.State
-LIVE = (TrainingRun.State.QUEUED, TrainingRun.State.RUNNING)
 
 
 @for_roles(Role.OPERATOR)
@@ -139,7 +138,7 @@ def runs(request: HttpRequest) -> HttpResponse:
             "runs": everything,
             "labels": selectors.accepted_labels(),
             "active": active_release(),
-            "live": next((run for run in everything if run.state in LIVE), None),
+            "live": next((run for run in everything if run.state in TrainingRun.LIVE), None),
         },
     )
 
@@ -179,7 +178,7 @@ def _live(found: TrainingRun) -> dict[str, object]:
     total = max(1, found.epochs * len(found.members))
     return {
         "run": found,
-        "live": found.state in LIVE,
+        "live": found.state in TrainingRun.LIVE,
         "stages": stages,
         "charts": charts(found.progress),
         "percent": min(100, round(100 * len(epochs) / total)),
