@@ -1,7 +1,7 @@
 """Leases: how a worker takes rows so that no other worker has them, and loses them if it dies.
 
-One pattern for everything that is worked on in the background (images, archives, jobs, messages, training runs):
-a claim commits `attempt + 1`, a token and a deadline before any work starts; the work is finished `WHERE
+One pattern for everything that is worked on in the background (images, archives, jobs, letters, webhooks, training
+runs): a claim commits `attempt + 1`, a token and a deadline before any work starts; the work is finished `WHERE
 lease_token = token`, so a worker that lost its lease changes nothing.
 """
 
@@ -58,9 +58,9 @@ def claim(
     return token, rows
 
 
-def extend(rows: "models.QuerySet[Row]", token: uuid.UUID, *, seconds: int | None = None) -> int:
+def extend(rows: "models.QuerySet[Row]", token: uuid.UUID) -> int:
     """Push the deadline of a lease that is still held; gives how many rows it still holds."""
-    until = timezone.now() + timedelta(seconds=seconds or settings.LEASE_SECONDS)
+    until = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
     return rows.filter(lease_token=token).update(lease_until=until)
 
 

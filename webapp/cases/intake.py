@@ -1,4 +1,4 @@
-"""How an image's intake ends: fit for the model, refused, or never uploaded. Workers call these."""
+"""How an image's intake ends: fit for the model, refused, or never uploaded; and a provider who insists on it."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -230,5 +230,6 @@ def forget_originals() -> int:
     images = list(ended.order_by("ended_at")[:FORGOTTEN_AT_ONCE])
     delete_files([image for image in images if image.state in (Image.State.PURGED, Image.State.EXPIRED)])
     for image in images:
-        storage.delete(image.upload_key)
+        for key in (image.upload_key, *image.former_keys):
+            storage.delete(key)
     return ended.filter(pk__in=[image.pk for image in images]).update(original_forgotten=True)

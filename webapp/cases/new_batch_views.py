@@ -1,6 +1,7 @@
 """A provider makes a batch of files from their browser, and sends those that have not arrived."""
 
 import json
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -154,7 +155,7 @@ def _made(request: HttpRequest, name: str, cases: list[CaseSpec], chosen: Chosen
 
 @for_roles(Role.PROVIDER)
 @require_POST
-def batch_files(request: HttpRequest, batch_id: str) -> HttpResponse:
+def batch_files(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     """Take files for the images of an open batch that have not arrived, matched by name; and a ZIP that it awaits."""
     batch = get_object_or_404(Batch, pk=batch_id, organisation=organisation_of(request))
     chosen = chosen_files(request)

@@ -1,5 +1,6 @@
 """The annotator's pages: one image at a time, what they have said, and what they could not agree on."""
 
+import uuid
 from typing import cast
 
 from django.contrib import messages
@@ -31,7 +32,7 @@ def queue(request: HttpRequest) -> HttpResponse:
 
 @for_roles(Role.ANNOTATOR)
 @require_POST
-def answer(request: HttpRequest, image_id: str) -> HttpResponse:
+def answer(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     """Take an answer, then show the next image."""
     image = get_object_or_404(Image, pk=image_id, organisation=organisation_of(request))
     form = LabelForm(request.POST)
