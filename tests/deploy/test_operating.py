@@ -1,0 +1,47 @@
+"""The operator's commands name what the Compose file has."""
+
+import re
+from typing import Any
+
+import yaml
+
+from tests.deploy.test_compose import EXAMPLE, ROOT
+
+DOCUMENT = (ROOT / "docs" / "operating.md").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+COMMANDS = [
+    line.partition(" #")[0].strip()
+    for block in re.findall(r"```\n(.*?)```", DOCUMENT, re.DOTALL)
+    for line in block.splitlines()
+]
+# What stands before the services that a subcommand names, and whether a command follows the first.
+SERVICES_AFTER = {
+    "exec": r"exec(?: -T)? (\S+)",
+    "run": r"run --rm --no-deps (\S+)",
+    "restart": r"restart (.+)",
+    "logs": r"logs --since 1h (.+)",
+    "up": r"up --detach --wait ?([^-]*)",
+}
+
+
+def test_services_are_those_that_there_are() -> None:
+    named = set()
+    for command in COMMANDS:
+        found = re.match(r"docker compose (\w+)", command)
+        if found and found[1] in SERVICES_AFTER:
+            services = re.match(rf"docker compose {SERVICES_AFTER[found[1]]}", command)
+            assert services is not None, command
+            named |= set(services[1].split())
+    assert {"postgres", "s3", "migrate", "redis"} <= named <= COMPOSE["services"].keys()
+
+
+def test_network_volumes_and_settings_are_those_that_there_are() -> None:
+    assert set(re.findall(r"--network (\S+)", DOCUMENT)) == {f"{COMPOSE['name']}_default"}
+    volumes = re.findall(r"volumes? `(\w+)`(?: and `(\w+)`)?", DOCUMENT)
+    assert {"objects", "postgres"} <= {name for pair in volumes for name in pair if name} <= COMPOSE["volumes"].keys()
+    assert {f"--username {COMPOSE['services']['postgres']['environment']['POSTGRES_USER']}"} == set(
+        re.findall(r"--username \S+", DOCUMENT)
+    )
+    for setting in set(re.findall(r"\$\{?(S3_\w+)", DOCUMENT)) | {"VERSION", "SECRET_KEY"}:
+        assert f"\n{setting}=" in EXAMPLE
+    assert set(re.findall(r"--endpoint-url (\S+)", DOCUMENT)) == {COMPOSE["x-app"]["environment"]["S3_ENDPOINT_URL"]}
