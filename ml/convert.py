@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
+import pickle
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +30,10 @@ RECIPE: Final = "2"
 """Changes whenever the network that is built from the same weights would."""
 
 NETWORK: Final = "network.xml"
+
+
+class ConversionFailed(Exception):
+    """Weights of which no network can be made; the message says what failed."""
 
 
 def network_path(member: Member, frame: Size, cache: Path) -> Path:
@@ -46,11 +52,12 @@ def warm(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]:
     """Converts what is missing and gives it.
 
     Two processes may do so at the same time: a network appears whole or not at all. Where Keras runs on another backend
-    than TensorFlow, as a training may, this happens in a process of its own.
+    than TensorFlow, as a training may, this is `warm_elsewhere`.
     """
     todo = missing(members, frame, cache)
-    if todo and os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        return _warm_elsewhere(todo, frame, cache)
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        warm_elsewhere(todo, frame, cache)
+        return todo
     cache.mkdir(parents=True, exist_ok=True)
     for member in todo:
         target = network_path(member, frame, cache).parent
@@ -66,13 +73,19 @@ def warm(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]:
     return todo
 
 
-def _warm_elsewhere(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]:
-    backend, os.environ["KERAS_BACKEND"] = os.environ["KERAS_BACKEND"], "tensorflow"
-    try:
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            return pool.submit(warm, members, frame, cache).result()
-    finally:
-        os.environ["KERAS_BACKEND"] = backend
+def warm_elsewhere(members: Sequence[Member], frame: Size, cache: Path) -> None:
+    """As `warm`, in a process of its own: this one stays small and needs no TensorFlow. Raises ConversionFailed."""
+    todo = [replace(member, weights=member.weights.resolve()) for member in missing(members, frame, cache)]
+    if not todo:
+        return
+    asked = pickle.dumps((todo, frame, cache.resolve()))
+    command = [sys.executable, "-m", "ml.convert"]
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
+    root = Path(__file__).parents[1]
+    finished = subprocess.run(command, input=asked, capture_output=True, check=False, cwd=root, env=environment)  # noqa: S603
+    if finished.returncode != 0:
+        names, said = ", ".join(member.name for member in todo), finished.stderr.decode(errors="replace").strip()
+        raise ConversionFailed(f"Converting {names} failed: {said[-2000:]}")
 
 
 def quantise(members: Sequence[Member], frame: Size, cache: Path, target: Path, frames: np.ndarray) -> None:
@@ -118,3 +131,7 @@ def _convert(member: Member, frame: Size, target: Path) -> None:
     traced = tensorflow.function(lambda frame: model(frame, training=False), input_signature=[pixels])
     network = openvino.convert_model(traced.get_concrete_function())
     openvino.save_model(network, target, compress_to_fp16=False)
+
+
+if __name__ == "__main__":
+    warm(*pickle.load(sys.stdin.buffer))  # noqa: S301  # from `warm_elsewhere`

@@ -1,7 +1,5 @@
 """Encoded images in, predictions out."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -13,17 +11,12 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from ml import bundle as bundles
 from ml.advice import Advice, advise
 from ml.assess import conformal
-from ml.bundle import Bundle
-from ml.convert import missing
+from ml.convert import warm_elsewhere
 from ml.ensemble import Answers, Ensemble, heat
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import VERSION, fit, framed, unframed
 from ml.prepare import prepare
 from ml.stack import malignant, softmax
-
-
-class RuntimeFailed(Exception):
-    """A model that cannot be made ready; the message says what failed."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,7 @@ class Runtime:
 
     `cache` keeps converted networks: the first load of new weights converts them in a process of its own (seconds,
     needs TensorFlow); later loads take well under a second and never import it. Raises BundleError for an unusable
-    bundle and RuntimeFailed when conversion fails.
+    bundle and ConversionFailed when conversion fails.
 
     `prepare` may run in several threads at once; `predict` belongs to one thread. Neither keeps anything between
     calls.
@@ -69,8 +62,7 @@ class Runtime:
         self._taxonomy = self.bundle.taxonomy
         self._frame = self.bundle.frame
         cache = Path(cache)
-        if missing(self.bundle.members, self._frame, cache):
-            _warm_elsewhere(self.bundle, cache)
+        warm_elsewhere(self.bundle.members, self._frame, cache)
         # Threads of NumPy's that wait for the next small product would take the cores from the networks.
         self._blas = ThreadpoolController()
         self._ensemble = Ensemble(self.bundle.members, self._frame, cache)
@@ -117,21 +109,3 @@ class Runtime:
 
     def _by_class(self, values: np.ndarray) -> dict[str, float]:
         return {code: float(value) for code, value in zip(self._taxonomy.codes, values, strict=True)}
-
-
-def _warm_elsewhere(bundle: Bundle, cache: Path) -> None:
-    """Converts in another process, so that this one stays small."""
-    command = [
-        sys.executable,
-        "-m",
-        "ml",
-        "warm",
-        "--bundle",
-        str(bundle.path.resolve()),
-        "--cache",
-        str(cache.resolve()),
-    ]
-    root = Path(__file__).parents[1]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)  # noqa: S603
-    if finished.returncode != 0:
-        raise RuntimeFailed(f"Converting {bundle.name} failed: {finished.stderr.strip()[-2000:]}")

@@ -34,6 +34,13 @@ def test_a_warm_cache_is_left_alone(runtime: Runtime, cache: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
 
 
+def test_weights_of_no_network_fail_and_say_of_which(runtime: Runtime, tmp_path: Path) -> None:
+    unknown = replace(runtime.bundle.members[0], name="unknown")
+    with pytest.raises(convert.ConversionFailed, match=r"^Converting unknown failed: [\s\S]*KeyError"):
+        convert.warm_elsewhere([unknown], FRAME, tmp_path)
+    assert convert.missing([unknown], FRAME, tmp_path) == [unknown]
+
+
 def test_eight_bits_answer_almost_as_float32_does(runtime: Runtime, cache: Path, tmp_path: Path) -> None:
     pytest.importorskip("nncf")
     members = runtime.bundle.members
