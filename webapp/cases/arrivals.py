@@ -6,6 +6,7 @@ from typing import IO, Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from webapp import storage
@@ -29,6 +30,7 @@ AWAITED: dict[str, Any] = {
     **dict.fromkeys(["stored_at", "ended_at"]),
     "quality": [],
     "original_forgotten": False,
+    "tries": F("tries") + 1,
 }
 STORED = """
 UPDATE cases_image SET state = 'stored', size = arrived.size, stored_at = %s

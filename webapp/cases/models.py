@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q, Value, When
 
 from ml.advice import Advice
+from webapp.cases.filed import Filed
 from webapp.leases import Leased
 
 NOT_A_LESION = "not_a_lesion"  # the reason of an image that the model does not recognise as a lesion
@@ -151,7 +152,7 @@ class Case(models.Model):
         return f"case {self.id}"
 
 
-class Image(Leased):
+class Image(Filed, Leased):
     """One photograph of a case, from its upload to its fitness for the model."""
 
     class State(models.TextChoices):
@@ -162,10 +163,8 @@ class Image(Leased):
         EXPIRED = "expired", "Never uploaded"
         PURGED = "purged", "Deleted"
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     case = models.ForeignKey(Case, models.CASCADE, related_name="images")
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="images")
-    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="images")
     filename = models.CharField(max_length=255)
     priority = models.SmallIntegerField(choices=Priority, default=Priority.BULK)
     state = models.CharField(max_length=16, choices=State, default=State.AWAITING_UPLOAD)
@@ -231,16 +230,6 @@ class Image(Leased):
     def deleted_at(self) -> datetime | None:
         """When the photo was deleted; None while it was not."""
         return self.ended_at if self.state == self.State.PURGED else None
-
-    @property
-    def upload_key(self) -> str:
-        """Where the bytes lie as received, until intake has ended."""
-        return f"uploads/{self.organisation_id}/{self.id}"
-
-    @property
-    def clean_key(self) -> str:
-        """The full derivative, without metadata: what the model and the reader see."""
-        return f"images/{self.organisation_id}/{self.id}.jpg"
 
 
 class Archive(Leased):

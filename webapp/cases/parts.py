@@ -18,7 +18,7 @@ from webapp.storage import UploadTarget
 logger = structlog.get_logger(__name__)
 SWEPT_AT_ONCE = 100
 # Asked once for each file that arrives: the ORM takes longer to write such a query than Postgres to answer it.
-AWAITED = "SELECT 1 FROM cases_image WHERE id = %s AND state = 'awaiting_upload'"
+AWAITED = "SELECT 1 FROM cases_image WHERE id = %s AND tries = %s AND state = 'awaiting_upload'"
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,9 @@ def check_awaited(key: str, *, lock: bool = False) -> None:
         batch = (batches.select_for_update(no_key=True) if lock else batches).first()
         awaited = batch is not None and awaits_archive(batch)
     else:
+        image, _, tries = name.partition(".")
         with connection.cursor() as cursor:
-            cursor.execute(AWAITED + (" FOR UPDATE" if lock else ""), [name])
+            cursor.execute(AWAITED + (" FOR UPDATE" if lock else ""), [image, tries or 0])
             awaited = cursor.fetchone() is not None
     if not awaited:
         told = "This file was completed or given up already, so it cannot be replaced. Put another in a new batch."

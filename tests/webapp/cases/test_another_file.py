@@ -8,9 +8,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from urllib3.util import parse_url
 
 from ml.imaging.refusal import SENTENCES
 from tests.factories import MembershipFactory
+from tests.ml.imaging.samples import encode, skin_photo
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.inference.scenes import inspect_all
 from webapp import storage
@@ -19,6 +21,7 @@ from webapp.audit.services import SYSTEM
 from webapp.cases.intake import Found, claim_images, forget_originals, settle, sweep_images
 from webapp.cases.models import Image
 from webapp.cases.services import cancel_batch, submit_batch
+from workers.intake import inspect_waiting
 
 pytestmark = pytest.mark.django_db
 
@@ -44,6 +47,45 @@ def test_another_file_takes_the_place_of_one_that_was_refused() -> None:
     inspect_all()
     assert good(clinic.get(path))["state"] == "ready"
     assert Event.objects.filter(action="image.awaited_again", object_id=image["id"]).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_worker_that_refused_the_first_file_deletes_nothing_of_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clinic = Clinic()
+    made = clinic.create(case())["images"][0]
+    clinic.upload(made, b"no picture")
+    delete, deleted = storage.delete, list[str]()
+
+    def late(key: str) -> None:
+        if not deleted:
+            monkeypatch.setattr(storage, "delete", delete)
+            upload = good(clinic.post(f"/images/{made['id']}/upload-url"))
+            clinic.upload({"id": made["id"], "upload": upload}, encode(skin_photo(), "JPEG"))
+        deleted.append(key)
+        delete(key)
+
+    monkeypatch.setattr(storage, "delete", late)
+    inspect_waiting()
+
+    image = Image.objects.get()
+    assert (image.state, len(deleted)) == ("ready", 1)
+    assert storage.size(image.clean_key)
+    former = clinic.http.put(parse_url(made["upload"]["url"]).request_uri, b"late", "application/octet-stream")
+    assert problem(former, 409)["code"] == "not_awaited"
+
+
+def test_nothing_is_left_of_an_earlier_try() -> None:
+    path = refused(clinic := Clinic())
+    first = Image.objects.get()
+    clinic.post(f"{path}/upload-url")
+    keys = [first.upload_key, first.clean_key]
+    for key in keys:
+        storage.write(key, b"by a worker, or a URL that was still valid")
+    Image.objects.update(state="rejected", reason="blurred", ended_at=timezone.now() - timedelta(days=1))
+
+    assert forget_originals() == 1
+
+    assert [storage.size(key) for key in keys] == [None, None]
 
 
 def test_nothing_is_kept_of_a_refused_picture_whose_successor_never_came() -> None:
