@@ -8,6 +8,7 @@ from django.conf import settings
 from django.urls import resolve, reverse
 
 from tests.deploy.test_compose import ROOT
+from webapp import storage
 
 CADDYFILE = (ROOT / "deploy" / "docker" / "Caddyfile").read_text()
 UNITS = {"KiB": 1024, "MB": 1000**2, "MiB": 1024**2}
@@ -29,8 +30,15 @@ def test_an_ordinary_body_has_come_whole_before_a_thread_is_asked() -> None:
 
 
 def test_what_the_site_takes_comes_through() -> None:
+    assert LIMITS["images"] > settings.UPLOAD_MAX_BYTES
     assert LIMITS["photos"] > 3 * settings.UPLOAD_MAX_BYTES
     assert LIMITS["files"] > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def test_only_an_archive_may_be_as_large_as_an_archive() -> None:
+    assert PATHS["archives"] == PATHS["images"] == [f"/{{$S3_BUCKET}}/{storage.ARCHIVES}*"]
+    assert re.findall(r"request_body @(\w+) \{\s+max_size \{\$UPLOAD_MAX_SIZE\}", CADDYFILE) == ["archives"]
+    assert not re.findall(r"request_body \{", CADDYFILE)
 
 
 @pytest.mark.parametrize("path", [*PATHS["photos"], *PATHS["files"]])

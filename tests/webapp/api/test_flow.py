@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.db import connection
+from urllib3.util import parse_url
 
 from ml.classes import CLASSES
 from ml.imaging.overlay import render_heatmap, unpack
@@ -217,6 +219,23 @@ def test_a_fresh_upload_url_may_insist_on_a_size() -> None:
     assert sized["upload"]["headers"] == {"Content-Length": "5"}
     clinic.upload(sized, b"12345")
     assert problem(clinic.post(f"/images/{image['id']}/upload-url"), 409)["code"] == "not_awaited"
+    large = {"size": settings.UPLOAD_MAX_BYTES + 1}
+    assert problem(clinic.post(f"/images/{image['id']}/upload-url", large), 413)["code"] == "too_large_bytes"
+
+
+def test_the_url_of_an_archive_may_insist_on_a_size() -> None:
+    clinic = Clinic()
+    batch = good(clinic.post("/batches", {"archive": True, "archive_size": 5}), 201)
+    target = batch["archive_upload"]
+    assert target["headers"] == {"Content-Length": "5"}
+    path = parse_url(target["url"]).request_uri
+    assert problem(clinic.http.put(path, b"123456", "application/zip"), 403)["code"] == "wrong_size"
+    assert clinic.http.put(path, b"12345", "application/zip").status_code == 204
+    table = clinic.http.post("/api/v1/batches?archive=true&archive_size=7", "images\n1.jpg\n", "text/csv")
+    assert good(table, 201)["archive_upload"]["headers"] == {"Content-Length": "7"}
+    large = {"archive": True, "archive_size": settings.IMPORT_MAX_BYTES + 1}
+    assert problem(clinic.post("/batches", large), 413)["code"] == "too_large_bytes"
+    assert Batch.objects.count() == 2
 
 
 def test_completing_before_uploading_is_a_problem() -> None:

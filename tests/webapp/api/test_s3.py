@@ -78,6 +78,9 @@ def test_the_server_refuses_what_was_not_signed(settings: Any) -> None:
     assert put({**target, "method": "DELETE"}, b"") == 403
     sized = good(clinic.post(f"/images/{image['id']}/upload-url", {"size": 5}))
     assert put({**sized, "headers": {}}, b"123456") == 403
+    archive = good(clinic.post("/batches", {"archive": True, "archive_size": 5}), 201)["archive_upload"]
+    assert put({**archive, "headers": {}}, b"123456") == 403
+    assert put(archive, b"12345") == 200
     settings.UPLOAD_URL_SECONDS = -60
     assert put(good(clinic.post(f"/images/{image['id']}/upload-url")), b"x") == 403
     assert problem(clinic.post(f"/images/{image['id']}/complete"), 409)["code"] == "upload_missing"

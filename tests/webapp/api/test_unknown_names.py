@@ -43,7 +43,7 @@ def test_the_address_of_a_next_page_is_known(clinic: Clinic) -> None:
 def test_a_field_without_a_meaning_is_refused_before_anything_is_stored(clinic: Clinic) -> None:
     told = problem(clinic.post("/batches", {"nme": "Monday", "cases": [case()]}), 400)
     assert [(error["field"], error["code"]) for error in told["errors"]] == [("nme", "unknown_field")]
-    assert "Known are: capture, name, archive, cases" in told["errors"][0]["message"]
+    assert "Known are: capture, name, archive, archive_size, cases" in told["errors"][0]["message"]
     assert good(clinic.get("/batches"))["results"] == []
 
     row = problem(clinic.post("/batches", {"cases": [case(agee=40)]}), 422)["errors"][0]

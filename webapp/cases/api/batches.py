@@ -46,7 +46,7 @@ from webapp.cases.api.requests import (
 )
 from webapp.cases.arrivals import complete_uploads
 from webapp.cases.models import Archive, Batch
-from webapp.cases.parts import awaits_archive, give_up_parts
+from webapp.cases.parts import awaits_archive, check_size, give_up_parts
 from webapp.errors import Problem
 from webapp.inference import again
 from webapp.inference.selectors import progress
@@ -62,6 +62,7 @@ CAPTURE = OpenApiParameter("capture", OpenApiTypes.STR, description="With a CSV 
 TABLE_OPTIONS = [
     OpenApiParameter("name", OpenApiTypes.STR, description="With a CSV table: the batch's name"),
     OpenApiParameter("archive", OpenApiTypes.BOOL, description="With a CSV table: a ZIP will bring the images"),
+    OpenApiParameter("archive_size", OpenApiTypes.INT, description="With a CSV table: bytes of that ZIP"),
     CAPTURE,
 ]
 
@@ -90,6 +91,8 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def create(self, request: Request) -> Response | HttpResponse:
         body = request.body  # before it is parsed
         options = BatchOptions.read(_options(request))
+        if size := options.pop("archive_size", None):
+            check_size(storage.ARCHIVES, size)
         found = _manifest(request, capture=options["capture"], default=[] if options["archive"] else None)
         if refusal := _refusal(request, found):
             return refusal
@@ -105,7 +108,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
             cases=found.checked(),
         )
         awaited = options["archive"] and awaits_archive(batch)
-        upload = asdict(storage.upload_target(archives.key_of(batch))) if awaited else None
+        upload = asdict(storage.upload_target(archives.key_of(batch), size=size)) if awaited else None
         answer = {**BatchSerializer(batch).data, "images": awaited_images(batch), "archive_upload": upload}
         return Response(answer, status=201 if is_new else 200)
 

@@ -11,6 +11,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from webapp import storage
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
@@ -19,7 +20,7 @@ from webapp.cases.api.answers import ImageSerializer, PartsSerializer, UploadSer
 from webapp.cases.api.requests import PartsRequest, UploadUrlRequest
 from webapp.cases.arrivals import await_again, complete_upload
 from webapp.cases.models import Image
-from webapp.cases.parts import give_up_parts
+from webapp.cases.parts import check_size, give_up_parts
 from webapp.cases.pictures import picture
 
 JPEG = {(200, "image/jpeg"): OpenApiTypes.BINARY}
@@ -56,7 +57,8 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     )
     @action(detail=True, methods=["post"], url_path="upload-url")
     def upload_url(self, request: Request, pk: str) -> Response:
-        size = UploadUrlRequest.read(request.data).get("size")
+        if size := UploadUrlRequest.read(request.data).get("size"):
+            check_size(storage.UPLOADS, size)
         image = await_again(actor=actor_of(request), image=self.get_object())
         return Response(upload_of(image, size=size))
 

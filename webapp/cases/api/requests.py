@@ -60,6 +60,9 @@ class BatchOptions(CasesOptions):
         help_text="A ZIP will be uploaded. Without `cases`, its table or its files are the cases; with them it brings "
         "their images",
     )
+    archive_size = serializers.IntegerField(
+        min_value=1, required=False, help_text="Bytes of that ZIP. Its URL then takes a file of this size and no other"
+    )
     capture = serializers.ChoiceField(
         Case.Capture.choices,
         required=False,
