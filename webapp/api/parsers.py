@@ -1,6 +1,7 @@
 """Bodies of a bounded size: JSON, and tables as they come."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from typing import IO, Any
 
 from django.conf import settings
@@ -11,14 +12,17 @@ from rest_framework.request import Request
 
 
 class BoundedJSON(JSONParser):
-    """Refuses a body that is larger than the site takes, and one that is nested without end."""
+    """Refuses a body that is larger than the site takes, and one that is nested without end. An empty one says nothing,
+    as none does.
+    """
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         _check_length(parser_context)
         try:
-            return super().parse(stream, media_type, parser_context)
+            body = stream.read()
+            return super().parse(BytesIO(body), media_type, parser_context) if body else {}
         except RecursionError as error:
             raise ParseError("The JSON is nested too deeply.") from error
 

@@ -57,16 +57,29 @@ def test_a_body_in_chunks_is_read_whole_and_no_further_than_any_other(site: str)
 
         empty = api.post("batches", content=iter([b""]))
         assert (empty.status_code, empty.json()["errors"][0]["code"]) == (422, "not_a_list")
+        fitting = api.post("batches", content=iter([MEGABYTE] * 32))
+        assert (fitting.status_code, fitting.json()["code"]) == (400, "parse_error")
         large = api.post("batches", content=iter([MEGABYTE] * 33))
         assert (large.status_code, large.json()["code"]) == (413, "body_too_large")
         upload = httpx.put(made.json()["images"][0]["upload"]["url"], content=iter([b"x"]))
         assert (upload.status_code, upload.json()["code"]) == (411, "length_required")
 
 
+def answer(site: str, *lines: str, chunks: bytes) -> bytes:
+    """The first line of the answer to a request that is sent so far and goes no further."""
+    head = ["POST /api/v1/batches HTTP/1.1", "Host: 127.0.0.1", "Transfer-Encoding: chunked", *lines]
+    with socket.create_connection((LOOPBACK, int(site.rpartition(":")[2])), timeout=20) as connected:
+        connected.sendall("\r\n".join([*head, "", ""]).encode() + chunks)
+        return connected.recv(1000).partition(b"\r\n")[0]
+
+
 def test_what_is_no_chunk_is_a_bad_request(site: str) -> None:
-    head = b"POST /api/v1/batches HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
-    port = int(site.rpartition(":")[2])
-    with socket.create_connection((LOOPBACK, port), timeout=20) as connected:
-        connected.sendall(head)
-        assert connected.recv(100).startswith(b"HTTP/1.1 400 ")
+    _, secret = api_key()
+    lines = (f"Authorization: Bearer {secret}", "Content-Type: application/json")
+    assert answer(site, *lines, chunks=b"zz\r\n") == b"HTTP/1.1 400 Bad Request"
     assert httpx.get(f"{site}/healthz").is_success
+
+
+def test_nothing_is_read_of_a_body_before_its_client_is_let_in(site: str) -> None:
+    lines = ("Authorization: Bearer llk_0_x", "Content-Type: application/json")
+    assert answer(site, *lines, chunks=b"5\r\n{") == b"HTTP/1.1 401 Unauthorized"
