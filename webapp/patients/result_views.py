@@ -11,7 +11,7 @@ from webapp.cases.models import Case, Image
 from webapp.cases.pictures import picture
 from webapp.patients import words
 from webapp.patients.photos import BODY_SITES
-from webapp.patients.selectors import current_result, photos_to_delete
+from webapp.patients.selectors import photos_to_delete
 
 
 def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: str = "") -> HttpResponse:
@@ -26,7 +26,8 @@ def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: s
         organisation=case.organisation,
         detail=detail,
     )
-    result = current_result(case)
+    result = case.answer
+    assert result is not None  # noqa: S101 - it is released
     return render(
         request,
         "patients/result.html",

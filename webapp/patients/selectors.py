@@ -7,7 +7,6 @@ from django.db.models import Q, QuerySet
 
 from webapp.accounts.models import User
 from webapp.cases.models import Batch, Case, Image
-from webapp.inference.models import CaseResult
 
 
 class Stage(StrEnum):
@@ -82,9 +81,3 @@ def photos_to_delete(case: Case) -> int:
 
 def _photos_left(case: Case) -> int:
     return sum(image.state != Image.State.PURGED for image in case.images.all())
-
-
-def current_result(case: Case) -> CaseResult:
-    """The answer that holds for a case that has one."""
-    assert case.answer is not None, "the caller has seen that there is a result"  # noqa: S101
-    return case.answer

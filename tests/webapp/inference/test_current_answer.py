@@ -26,7 +26,6 @@ from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
 from webapp.inference.selectors import progress, with_answers
 from webapp.inference.services import finish
-from webapp.patients.selectors import current_result
 from webapp.registry.models import ModelRelease
 from webapp.reports import exports
 
@@ -82,7 +81,7 @@ def test_what_is_answered_after_a_rollback_holds_everywhere(older: ModelRelease,
     assert (CaseResult.objects.count(), holds.images) == (2, 2)
     assert holds.top_class == "MEL"
     case = with_answers(Case.objects.all()).get()
-    assert current_result(case) == holds
+    assert case.answer == holds
     assert (case.advice, case.top_class) == (holds.advice, "MEL")
     assert case.risk == pytest.approx(holds.malignant)
     assert progress(batch).advice[holds.advice] == 1
@@ -97,7 +96,8 @@ def test_an_answer_that_was_written_again_is_the_current_one(older: ModelRelease
     answer_one(older, 0.3)
 
     case.refresh_from_db()
-    assert current_result(case).release == older
+    assert case.answer is not None
+    assert case.answer.release == older
 
 
 def test_cases_that_were_answered_before_the_columns_were_there_are_filled(older: ModelRelease) -> None:
@@ -140,7 +140,8 @@ def test_a_result_that_the_patient_has_read_is_not_changed(older: ModelRelease) 
 
     assert not hold(results=[CaseResultFactory(case=case, advice="urgent_referral")])
     case.refresh_from_db()
-    assert (current_result(case).release, case.urgency > 0) == (older, True)
+    assert case.answer is not None
+    assert (case.answer.release, case.urgency > 0) == (older, True)
 
 
 def test_a_release_without_a_clinician_does_not_look_like_a_review(older: ModelRelease) -> None:
