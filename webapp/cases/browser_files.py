@@ -16,7 +16,7 @@ from webapp.cases.models import Batch, Image
 from webapp.cases.naming import case_ids, stem
 from webapp.cases.parts import awaits_archive
 from webapp.cases.selectors import awaited_images
-from webapp.cases.services import CaseSpec
+from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 
 

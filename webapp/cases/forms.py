@@ -6,7 +6,7 @@ from django import forms
 
 from webapp.cases.manifest import from_json
 from webapp.cases.models import Case
-from webapp.cases.services import CaseSpec
+from webapp.cases.spec import CaseSpec
 
 
 class BatchForm(forms.Form):

@@ -15,7 +15,7 @@ from typing import Any
 
 from webapp.cases.fields import IMAGES, READERS, FieldError, for_spreadsheet, read_images
 from webapp.cases.naming import case_ids
-from webapp.cases.services import CaseSpec
+from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 
 MAX_CASES = 10_000  # in one request

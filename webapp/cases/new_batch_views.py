@@ -23,7 +23,8 @@ from webapp.cases.forms import BatchForm, CaseForm
 from webapp.cases.manifest import MAX_CSV_BYTES, RowError, error_table, from_csv
 from webapp.cases.models import Batch
 from webapp.cases.quotas import usage
-from webapp.cases.services import CaseSpec, Submission, create_batch
+from webapp.cases.services import Submission, create_batch
+from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
 

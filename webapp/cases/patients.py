@@ -4,21 +4,18 @@ import secrets
 import uuid
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING
 
 from webapp.accounts.models import Organisation, Patient
+from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.notify.services import follow_patients
-
-if TYPE_CHECKING:
-    from webapp.cases.services import CaseSpec
 
 AT_ONCE = 1000
 MAX_LISTED = 100
 MAX_NAMED = 10  # of the cases, in the sentence: pages and the report of an archive show nothing else
 
 
-def patients_of(*, organisation: Organisation, cases: Sequence["CaseSpec"]) -> list[uuid.UUID]:
+def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> list[uuid.UUID]:
     """The patient of each case, in order, in the caller's transaction.
 
     A `patient_id` names one person for good: whom nobody has named before is made, and a known one gains what was
@@ -60,7 +57,7 @@ def patients_of(*, organisation: Organisation, cases: Sequence["CaseSpec"]) -> l
     return [patients[name] for name in names]
 
 
-def is_of(spec: "CaseSpec", patient: Patient) -> bool:
+def is_of(spec: CaseSpec, patient: Patient) -> bool:
     """Whether a case that is there already, of this patient, is as it is said now."""
     named = (
         spec.patient_id == patient.external_id if spec.patient_id else patient.external_id.startswith(Patient.UNNAMED)
@@ -68,7 +65,7 @@ def is_of(spec: "CaseSpec", patient: Patient) -> bool:
     return named and not _differing(spec, patient.email, patient.date_of_birth)
 
 
-def _names(cases: Sequence["CaseSpec"]) -> list[str]:
+def _names(cases: Sequence[CaseSpec]) -> list[str]:
     """Each case's patient: as the clinic names them, or by a name that nobody has.
 
     Clinics number their cases and lesions from 1 again, so neither id says who somebody is beyond this request.
@@ -82,7 +79,7 @@ def _names(cases: Sequence["CaseSpec"]) -> list[str]:
     return names
 
 
-def _differing(spec: "CaseSpec", email: str, born: date | None) -> list[str]:
+def _differing(spec: CaseSpec, email: str, born: date | None) -> list[str]:
     """The fields of a case that say something else of its patient. What is left out says nothing."""
     differs = {
         "patient_email": spec.patient_email and spec.patient_email.casefold() != email.casefold(),

@@ -5,7 +5,6 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import date
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count
@@ -18,6 +17,7 @@ from webapp.cases.locks import locked
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
 from webapp.cases.patients import is_of, patients_of
 from webapp.cases.quotas import require_room
+from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.inference.completion import combine_answered, end_images
 from webapp.inference.services import cancel_jobs, enqueue
@@ -28,23 +28,6 @@ MAX_CASES = 20_000  # in a batch: all of HAM10000 fits
 MISSING = {Image.State.AWAITING_UPLOAD, Image.State.EXPIRED}  # in an open batch
 
 SAID = ("lesion_id", "age", "sex", "anatom_site", "capture", "notes")  # of a case, and kept as it was said
-
-
-@dataclass(frozen=True)
-class CaseSpec:
-    """One case as a client describes it."""
-
-    external_id: str
-    filenames: Sequence[str]
-    patient_id: str = ""  # empty: of a patient whom no other request names
-    lesion_id: str = ""
-    age: int | None = None
-    sex: str = Case.Sex.UNKNOWN
-    anatom_site: str = ""
-    capture: str = Case.Capture.UNKNOWN
-    notes: str = ""
-    patient_email: str = ""
-    patient_date_of_birth: date | None = None
 
 
 @dataclass(frozen=True)

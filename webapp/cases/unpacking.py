@@ -27,7 +27,8 @@ from webapp.cases.manifest import Manifest, from_csv
 from webapp.cases.matching import Files
 from webapp.cases.models import Archive, Case, Image
 from webapp.cases.naming import case_ids
-from webapp.cases.services import INSERT_SIZE, CaseSpec, add_cases
+from webapp.cases.services import INSERT_SIZE, add_cases
+from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.leases import extend
 

@@ -12,7 +12,8 @@ from webapp.accounts.models import Patient
 from webapp.audit.services import Actor
 from webapp.cases.arrivals import receive
 from webapp.cases.models import Batch, Case, Image
-from webapp.cases.services import CaseSpec, Submission, create_batch, submit_batch
+from webapp.cases.services import Submission, create_batch, submit_batch
+from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 
 MAX_PHOTOS = 3

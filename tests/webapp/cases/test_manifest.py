@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webapp.cases.manifest import MAX_CASES, Manifest, from_csv, from_json
-from webapp.cases.services import CaseSpec
+from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.webapp.cases.test_manifest import codes, row
 from webapp.cases.manifest import MAX_CASES, Manifest, from_csv, from_json, of_request
-from webapp.cases.services import CaseSpec
+from webapp.cases.spec import CaseSpec
 
 
 @pytest.mark.parametrize(

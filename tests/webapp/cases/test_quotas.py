@@ -21,7 +21,8 @@ from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import unpacking
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.quotas import usage
-from webapp.cases.services import CaseSpec, add_cases, cancel_batch
+from webapp.cases.services import add_cases, cancel_batch
+from webapp.cases.spec import CaseSpec
 from webapp.patients.photos import send_photos
 
 pytestmark = pytest.mark.django_db
