@@ -2,9 +2,10 @@
 bundle that says what both measured.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
+from ml import work_folder
 from ml.bundle import Bundle
 from ml.imaging.fingerprint import matches
 from ml.progress import Progress
@@ -19,8 +20,9 @@ from ml.recipes.sides import Sides
 def train(run: Run, progress: Progress) -> Bundle:
     """Trains, measures and writes a bundle.
 
-    Raises DataError for data that cannot be used, FileNotFoundError for missing ImageNet weights or a missing
-    segmenter, StackError for too few lesions, BundleError for a teacher or start that is none.
+    Raises DataError for data that cannot be used, or other than those that `work` was filled from, FileNotFoundError
+    for missing ImageNet weights or a missing segmenter, StackError for too few lesions, BundleError for a teacher or
+    start that is none.
     """
     progress.stage("reading")
     read = given.read(run)
@@ -46,7 +48,17 @@ def train(run: Run, progress: Progress) -> Bundle:
 
 
 def _follow(run: Run, read: Given, divided: Sides, work: Path, progress: Progress) -> tuple[Sides, Fitted]:
-    """Fits the recipe to one split."""
+    """Fits the recipe to one split. Raises DataError `other_data` where `work` holds what was fitted to another."""
+    work_folder.claim(
+        work,
+        [
+            list(zip(side.rows["image_id"], side.rows["dx"], strict=True))
+            for side in (divided.train, divided.validation, divided.test)
+        ],
+        read.dataset.taxonomy.codes,
+        asdict(read.preparation),
+        [bundle.hash if bundle else None for bundle in (read.start, read.teacher)],
+    )
     if run.recipe.sharp_copies:
         divided = sides.sharpened(divided, read.dataset, read.preparation)
     lesson = Lesson(run.recipe, divided, read.dataset.taxonomy, work, run.backbones, read.start, progress)

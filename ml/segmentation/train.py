@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from ml import bundle as bundles
-from ml import weights
+from ml import weights, work_folder
 from ml.data import ham10000
 from ml.imaging.preprocess import VERSION, Size
 from ml.progress import Progress
@@ -44,10 +44,12 @@ class Run:
 def train(run: Run, progress: Progress) -> dict[str, Any]:
     """Fits, measures and writes a segmenter; gives its manifest. A finished fit in `work` is kept.
 
-    Raises DataError for data that cannot be used and FileNotFoundError for missing ImageNet weights.
+    Raises DataError for data that cannot be used, or other than those that `work` was filled from, and
+    FileNotFoundError for missing ImageNet weights.
     """
     progress.stage("reading")
     sides = masks.read(run.data, ("train", "validation", "test"))
+    work_folder.claim(run.work, [[*side.lesions.tolist(), *side.fingerprints.tolist()] for side in sides.values()])
     fitted, settings = run.work / WEIGHTS, run.work / "settings.json"
     if not fitted.exists():
         progress.stage("training")

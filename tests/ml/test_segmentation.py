@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -119,6 +120,12 @@ def test_one_command_makes_a_segmenter_and_another_measures_it(
     run("segment-train", *arguments, "--epochs", "50", "--output", str(again))
     assert (again / "segmenter.npz").read_bytes() == (output / "segmenter.npz").read_bytes()
     assert json.loads((again / "manifest.json").read_text())["settings"]["epochs_done"] == 1
+
+    fewer = Path(shutil.copytree(published, tmp_path / "fewer"))
+    table = (fewer / "small_metadata.csv").read_text().splitlines()
+    (fewer / "small_metadata.csv").write_text("\n".join(table[:-2]))
+    with pytest.raises(DataError, match="Say another --work"):
+        run("segment-train", *arguments, "--data", str(fewer), "--output", str(again))
 
 
 def test_what_ships_was_measured_on_the_frames_of_this_version() -> None:

@@ -20,6 +20,7 @@ from ml.recipes.sides import ByImage
 from ml.runtime import Runtime
 from ml.synthetic import draw
 from ml.training import Settings
+from ml.work_folder import MADE_FROM
 from tests.ml.conftest import jpeg
 
 LESIONS_OF_A_CLASS = 40
@@ -108,6 +109,34 @@ def test_an_interrupted_run_keeps_what_it_has(published: Path, tmp_path: Path) -
         trainer.train(run, Stopped("the split by lesion"))
     assert (tmp_path / "work" / "tiny" / "by-image" / "tiny.npz").exists()
     assert not (tmp_path / "work" / "tiny" / "by-lesion").exists()
+
+
+@pytest.mark.parametrize("change", ["a lesion less", "another class", "no note"])
+def test_members_that_learnt_from_other_data_are_refused(published: Path, tmp_path: Path, change: str) -> None:
+    """Whoever removes a lesion divides the others anew, and some that a finished member learnt from would test it."""
+    other = tmp_path / "other"
+    other.mkdir()
+    for picture in published.glob("*.jpg"):
+        (other / picture.name).symlink_to(picture)
+    table = pd.read_csv(published / "small_metadata.csv", keep_default_na=False)
+    table.to_csv(other / "small_metadata.csv", index=False)
+    run = run_of(replace(TINY, authors_split=None), other, tmp_path)
+    work = run.work / "tiny" / "by-lesion"
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(run, Stopped("training tiny"))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(run, Stopped("training tiny"))  # the same data go on
+    if change == "a lesion less":
+        table = table[table["lesion_id"] != "L_3"]
+    elif change == "another class":
+        table.loc[table["lesion_id"] == "L_3", "dx"] = "nv"
+    else:
+        (work / MADE_FROM).unlink()
+        (work / "tiny.npz").touch()
+    table.to_csv(other / "small_metadata.csv", index=False)
+    with pytest.raises(DataError, match="Say another --work") as refused:
+        trainer.train(run, Stopped("training tiny"))
+    assert refused.value.code == "other_data"
 
 
 def test_a_student_learns_malignancy_from_a_teacher_of_seven_classes(
