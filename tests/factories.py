@@ -23,6 +23,7 @@ from webapp.registry.models import DatasetSnapshot, ModelRelease, TrainingRun
 from webapp.webhooks.models import Delivery, Endpoint, EventType
 from webapp.webhooks.signing import new_secret, seal
 
+NOW = factory.LazyFunction(timezone.now)
 PASSWORD = "a-long-enough-password"
 PROBABILITIES = dict(zip(CLASSES, (0.6, 0.2, 0.1, 0.04, 0.03, 0.02, 0.01), strict=True))
 HEATMAP = bytes([1, 2, 0, 255])  # packed: one row of two cells
@@ -80,14 +81,8 @@ class BatchFactory(factory.django.DjangoModelFactory[Batch]):
     source = Batch.Source.API
 
     class Params:
-        submitted = factory.Trait(
-            state=Batch.State.SUBMITTED, submitted_at=factory.LazyFunction(timezone.now), remaining=1
-        )
-        completed = factory.Trait(
-            state=Batch.State.COMPLETED,
-            submitted_at=factory.LazyFunction(timezone.now),
-            finished_at=factory.LazyFunction(timezone.now),
-        )
+        submitted = factory.Trait(state=Batch.State.SUBMITTED, submitted_at=NOW, remaining=1)
+        completed = factory.Trait(state=Batch.State.COMPLETED, submitted_at=NOW, finished_at=NOW)
 
 
 class CaseFactory(factory.django.DjangoModelFactory[Case]):
@@ -114,11 +109,11 @@ class ImageFactory(factory.django.DjangoModelFactory[Image]):
     priority = factory.SelfAttribute("batch.priority")
 
     class Params:
-        stored = factory.Trait(state=Image.State.STORED, stored_at=factory.LazyFunction(timezone.now))
+        stored = factory.Trait(state=Image.State.STORED, stored_at=NOW)
         ready = factory.Trait(
             state=Image.State.READY,
-            stored_at=factory.LazyFunction(timezone.now),
-            ended_at=factory.LazyFunction(timezone.now),
+            stored_at=NOW,
+            ended_at=NOW,
             sha256=factory.LazyFunction(lambda: uuid.uuid4().hex * 2),
             width=600,
             height=450,
@@ -132,7 +127,7 @@ class ArchiveFactory(factory.django.DjangoModelFactory[Archive]):
         model = Archive
 
     class Params:
-        stored = factory.Trait(state=Archive.State.STORED, stored_at=factory.LazyFunction(timezone.now))
+        stored = factory.Trait(state=Archive.State.STORED, stored_at=NOW)
 
     batch = factory.SubFactory(BatchFactory)
 
@@ -154,7 +149,7 @@ class ReleaseFactory(factory.django.DjangoModelFactory[ModelRelease]):
     )
 
     class Params:
-        active = factory.Trait(state=ModelRelease.State.ACTIVE, decided_at=factory.LazyFunction(timezone.now))
+        active = factory.Trait(state=ModelRelease.State.ACTIVE, decided_at=NOW)
 
 
 class SnapshotFactory(factory.django.DjangoModelFactory[DatasetSnapshot]):
@@ -183,12 +178,12 @@ class RunFactory(factory.django.DjangoModelFactory[TrainingRun]):
             state=TrainingRun.State.EVALUATED,
             candidate=factory.SubFactory(ReleaseFactory),
             gate=factory.LazyAttribute(lambda o: gate(o.verdict)),
-            finished_at=factory.LazyFunction(timezone.now),
+            finished_at=NOW,
         )
         failed = factory.Trait(
             state=TrainingRun.State.FAILED,
             error="training_crashed: The trainer ended with code 1.",
-            finished_at=factory.LazyFunction(timezone.now),
+            finished_at=NOW,
         )
 
 
@@ -202,7 +197,7 @@ class JobFactory(factory.django.DjangoModelFactory[Job]):
     priority = factory.SelfAttribute("batch.priority")
 
     class Params:
-        succeeded = factory.Trait(state=Job.State.SUCCEEDED, finished_at=factory.LazyFunction(timezone.now))
+        succeeded = factory.Trait(state=Job.State.SUCCEEDED, finished_at=NOW)
 
 
 class ResultFactory(factory.django.DjangoModelFactory[Result]):
@@ -271,7 +266,7 @@ class MessageFactory(factory.django.DjangoModelFactory[Message]):
         model = Message
 
     kind = Message.Kind.RESULT_READY
-    case = factory.SubFactory(CaseFactory, released_at=factory.LazyFunction(timezone.now))
+    case = factory.SubFactory(CaseFactory, released_at=NOW)
     batch = factory.SelfAttribute("case.batch")
     recipient = factory.SelfAttribute("case.patient.email")
 
@@ -294,7 +289,7 @@ class DeliveryFactory(factory.django.DjangoModelFactory[Delivery]):
     type = EventType.BATCH_CANCELLED
     occasion = factory.LazyFunction(lambda: str(uuid.uuid4()))
     body = '{"type":"batch.cancelled","timestamp":"2026-11-21T12:00:00.000Z","data":{}}'
-    send_after = factory.LazyFunction(timezone.now)
+    send_after = NOW
 
 
 def api_key(**organisation: Any) -> tuple[ApiKey, str]:
