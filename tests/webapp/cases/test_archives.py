@@ -1,5 +1,6 @@
 """A ZIP of images becomes the images of a batch, whatever else it holds and whoever dies on the way."""
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -196,6 +197,16 @@ def test_organisations_take_turns_with_their_archives() -> None:
     Archive.objects.filter(pk=few[0].pk).update(state="expanded", lease_token=None, lease_until=None)
     assert [claimed(), claimed(), claimed()] == [few[1], many[2], many[3]]
     assert claim_archive() is None
+
+
+def test_an_archive_waits_from_when_it_has_come() -> None:
+    clinic = Clinic()
+    slow = good(clinic.post("/batches", {"archive": True}), 201)
+    quick = sent(clinic, zipped({"1.jpg": photo()}))
+    address = slow["archive_upload"]["url"].removeprefix("http://127.0.0.1:8000")
+    assert clinic.http.put(address, zipped({"2.jpg": photo()}), "application/zip").status_code == 204
+    good(clinic.post(f"/batches/{slow['id']}/archive/complete"), 202)
+    assert [expand_next().batch_id for _ in range(2)] == [quick.pk, uuid.UUID(slow["id"])]
 
 
 def test_an_archive_that_kills_its_workers_is_given_up(settings: Any) -> None:
