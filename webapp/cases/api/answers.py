@@ -134,7 +134,11 @@ def completed(image: Image, problem: Problem | None) -> dict[str, Any]:
 
 def awaited_images(batch: Batch, **only: Any) -> list[dict[str, Any]]:
     """The batch's images in the order of its manifest, as `AwaitedImageSerializer` has them. Quick for thousands."""
-    images = batch.images.filter(**only).only("filename", "state", "organisation", "batch").order_by("created_at", "id")
+    images = (
+        batch.images.filter(**only)
+        .only("filename", "state", "organisation", "tries", "batch")
+        .order_by("created_at", "id")
+    )
     return [
         {
             "id": str(image.pk),

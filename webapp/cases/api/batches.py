@@ -167,7 +167,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def complete(self, request: Request, pk: str) -> Response:
         batch = self.get_object()
         ids = dict.fromkeys(CompleteRequest.read(request.data)["images"])
-        images = batch.images.only("state", "batch", "organisation").in_bulk(ids)
+        images = batch.images.only("state", "batch", "organisation", "tries").in_bulk(ids)
         if unknown := [str(image) for image in ids if image not in images]:
             raise Problem("images_unknown", "Send ids of images of this batch only.", status=422, image_ids=unknown)
         problems = complete_uploads(images=list(images.values()))
