@@ -168,8 +168,8 @@ def test_what_came_too_late_is_not_given_up_unasked(client: Client) -> None:
     assert "new Idempotency-Key" in told["detail"]
     client.force_login(MembershipFactory(organisation=clinic.organisation).user)
     page = client.get(reverse("cases:batch", args=[batch["id"]])).content.decode()
-    assert "Files that came too late" in page
-    assert second["filename"] in page.partition("Files that came too late")[2].partition("</section>")[0]
+    assert "Files that did not arrive in time" in page
+    assert second["filename"] in page.partition("Files that did not arrive in time")[2].partition("</section>")[0]
     assert "Submit without the missing files" in page
     assert 'name="allow_missing"' in page
     assert good(clinic.post(f"{path}/submit", {"allow_missing": True}))["state"] == "submitted"
