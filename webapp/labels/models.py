@@ -77,7 +77,9 @@ class Consensus(models.Model):
     result = models.ForeignKey("inference.Result", models.SET_NULL, null=True, blank=True, related_name="+")
     differs = models.BooleanField(help_text="Whether this is a class, and the prediction's top class is another")
     drawn = models.BooleanField(
-        default=False, help_text="Whether chance chose the image for its annotators, not the model's doubt"
+        default=False,
+        db_default=False,
+        help_text="Whether chance chose the image for its annotators, not the model's doubt",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -13,6 +13,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='consensus',
             name='drawn',
-            field=models.BooleanField(default=False, help_text="Whether chance chose the image for its annotators, not the model's doubt"),
+            field=models.BooleanField(db_default=False, default=False, help_text="Whether chance chose the image for its annotators, not the model's doubt"),
         ),
     ]
