@@ -161,6 +161,13 @@ def test_archives_are_unpacked_on_disk(services: dict[str, Any]) -> None:
     assert worker["environment"]["DATABASE_URL"] == services["web"]["environment"]["DATABASE_URL"]
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_files_that_are_sent_at_once_do_not_take_the_memory_of_a_container(services: dict[str, Any], name: str) -> None:
+    [folder] = services[name]["tmpfs"]
+    assert folder == "/tmp:size=256m"  # noqa: S108 - as in Kubernetes
+    assert int(services[name]["deploy"]["resources"]["limits"]["memory"]) >= 2 * 256 * 1024**2
+
+
 def test_only_the_proxy_is_reachable_from_outside(services: dict[str, Any]) -> None:
     assert [name for name, service in services.items() if service.get("ports")] == ["proxy"]
 
