@@ -1,4 +1,4 @@
-"""What lies beside or over a lesion and says nothing about it: a surgeon's ink, a ruler, hair.
+"""What lies around or over a lesion and says nothing about it: a surgeon's ink, a ruler, hair, a dermatoscope's rim.
 
 Networks learn such things instead of the lesion: Winkler et al., Association Between Surgical Skin Markings in
 Dermoscopic Images and Diagnostic Performance of a Deep Learning Convolutional Neural Network for Melanoma Recognition,
@@ -61,7 +61,21 @@ def hair(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return _over(image, layer)
 
 
-ARTEFACTS: Final[dict[str, Change]] = {"ink": ink, "ruler": ruler, "hair": hair}
+def vignette(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """The round field of a dermatoscope, a little to one side, from one that touches all sides to one that leaves the
+    corners black.
+    """
+    longer, shorter = max(image.size), min(image.size)
+    radius = rng.uniform(0.48 * shorter, 0.52 * longer)
+    middle = np.array(image.size) / 2 + rng.uniform(-0.04, 0.04, 2) * shorter
+    y, x = np.mgrid[: image.height, : image.width] + 0.5
+    unsharp = rng.uniform(0.005, 0.03) * shorter
+    shown = np.clip((radius - np.hypot(x - middle[0], y - middle[1])) / unsharp + 0.5, 0, 1)[..., None]
+    black = rng.uniform(0, 25)
+    return Image.fromarray(np.round(np.asarray(image) * shown + black * (1 - shown)).astype(np.uint8))
+
+
+ARTEFACTS: Final[dict[str, Change]] = {"ink": ink, "ruler": ruler, "hair": hair, "vignette": vignette}
 
 
 def _layer(image: Image.Image) -> tuple[Image.Image, float]:

@@ -39,6 +39,11 @@ def render(numbers: Mapping[str, Any], plots: Sequence[str] = ()) -> str:
         _changes(
             "Artefacts", "The same images with something drawn on them that is no evidence.", numbers["artefacts"]
         ),
+        _changes(
+            "Sharper photos",
+            "Those of the images of which a sharper copy of the middle is known, with it in its place.",
+            numbers["sharper"],
+        ),
         _not_lesions(numbers),
         *(_subgroups(title, numbers["subgroups"], attribute) for attribute, title in ATTRIBUTES.items()),
         _heat(numbers),

@@ -18,6 +18,7 @@ from ml.measured import Measured, plain
 from ml.metrics import ALL_METRICS, DRAWS, Scored, class_metrics, confusion, measure, measure_mean
 
 FOREST: Final = "malignant_auc"
+SHARPER: Final = "sharper middle"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Assessment:
     coverage: list[Coverage]
     degradations: list[Cost]
     artefacts: list[Cost]
+    sharper: list[Cost]
     not_lesions: list[Rate]
     lesions_flagged: Measured | None
     subgroups: list[Subgroup]
@@ -75,6 +77,7 @@ def assess(
     quantiles: Sequence[float] = (),
     degraded: Mapping[str, Scored] | None = None,
     artefacts: Mapping[str, Scored] | None = None,
+    sharper: tuple[Scored, Scored] | None = None,
     flags: Mapping[str, np.ndarray] | None = None,
     lesions_flagged: np.ndarray | None = None,
     heat: Mapping[str, np.ndarray] | None = None,
@@ -84,7 +87,8 @@ def assess(
     """Measures all that is given, on n test images that nothing was fitted to.
 
     `table` are their rows, for the subgroups; `quantiles` what `conformal.fit` gave on validation images; `degraded`
-    and `artefacts` the answers to the same images changed, by the change's name; `flags` bool (m,) for each kind of
+    and `artefacts` the answers to the same images changed, by the change's name; `sharper` the answers to those
+    of them that a sharper copy is known of, without it and with it; `flags` bool (m,) for each kind of
     `not_lesions`, whether a picture was told as no lesion, and `lesions_flagged` bool (n,) the same of the test
     images; `heat` float (n,) by whose heatmap it is, the share of its mass inside the mask, NaN without heat or mask.
     Raises ValueError where the images of two of them differ.
@@ -113,6 +117,7 @@ def assess(
         coverage=coverage,
         degradations=robustness.costs(scored, degraded or {}, draws, seed),
         artefacts=robustness.costs(scored, artefacts or {}, draws, seed),
+        sharper=robustness.costs(sharper[0], {SHARPER: sharper[1]}, draws, seed) if sharper else [],
         not_lesions=not_lesions.rates(flags or {}),
         lesions_flagged=None if lesions_flagged is None else mean(lesions_flagged),
         subgroups=[] if table is None else subgroups.rows(scored, table, draws, seed),

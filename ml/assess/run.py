@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +16,12 @@ from ml.assess.artefacts import ARTEFACTS
 from ml.assess.degradations import DEGRADATIONS, Change
 from ml.assess.report import Assessment
 from ml.bundle import Bundle
+from ml.data.details import sharpen
 from ml.data.examples import Examples
 from ml.data.images import ImageStore
 from ml.ensemble import Answers, Ensemble, heat
 from ml.imaging.decode import decode
-from ml.imaging.preprocess import preprocess
+from ml.imaging.preprocess import fit, framed, preprocess, scaled
 from ml.metrics import Scored
 from ml.prepare import prepare
 from ml.segmentation import masks
@@ -68,11 +69,13 @@ def assess(
     stage: Stage = lambda name: None,
     *,
     outlines: ImageStore | None = None,
+    details: ImageStore | None = None,
     pictures: int = PICTURES,
 ) -> tuple[Assessment, Scored]:
     """Measures a bundle on test images that it has never seen (see `ml.evaluate.measurable`), which `images` holds as
-    published: its metrics, its sets, subgroups, poor photos, artefacts, pictures of no lesion and, where `outlines`
-    holds masks, where its heat lies. Gives with that the answers to the images as they are.
+    published: its metrics, its sets, subgroups, poor photos, artefacts, pictures of no lesion, the same photos sharper
+    where `details` has copies of their middle and, where `outlines` holds masks, where its heat lies. Gives with that
+    the answers to the images as they are.
 
     Raises DataError `missing_masks`.
     """
@@ -91,6 +94,7 @@ def assess(
         quantiles=bundle.calibration.conformal,
         degraded={name: scored for name, (scored, _) in degraded.items()},
         artefacts={name: scored for name, (scored, _) in spoilt.items()},
+        sharper=_sharper(subject, clean, details, stage),
         flags={
             **{kind: _strange(subject, kind, pictures, stage) for kind in not_lesions.KINDS},
             **{f"lesion, {name}": flags for name, (_, flags) in (degraded | spoilt).items()},
@@ -112,6 +116,27 @@ def _changed(subject: _Subject, change: Change, name: str, stage: Stage) -> tupl
     with ThreadPoolExecutor(2) as pool:
         frames = list(pool.map(frame, range(len(subject.test)), subject.test.rows["image_id"]))
     return subject.scored(subject.answers(np.stack(frames)))
+
+
+def _sharper(
+    subject: _Subject, clean: Scored, details: ImageStore | None, stage: Stage
+) -> tuple[Scored, Scored] | None:
+    """Of the images that `details` has sharper copies of: the answers to them as they are, and to their sharper frames,
+    which show what a photo of full size would. None where it has none.
+    """
+    known = subject.test.rows["image_id"].isin(details.ids() if details else []).to_numpy()
+    if details is None or not known.any():
+        return None
+    stage("sharper photos")
+    some, size = subject.test.take(known), subject.bundle.frame
+
+    def frame(image_id: str) -> np.ndarray:
+        pixels = fit(decode(subject.images.read(image_id)).image, size)
+        return framed(sharpen(pixels, decode(details.read(image_id)).image), size)
+
+    frames = np.stack([frame(image_id) for image_id in some.rows["image_id"]])
+    sharp, _ = replace(subject, test=some).scored(subject.answers(frames))
+    return clean.take(known), sharp
 
 
 def _strange(subject: _Subject, kind: str, pictures: int, stage: Stage) -> np.ndarray:
@@ -164,4 +189,4 @@ def _inside(grids: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
 def _framed(mask: np.ndarray, subject: _Subject) -> np.ndarray:
     """A mask over the whole image as a mask over its frame."""
     picture = Image.fromarray(mask.astype(np.uint8) * 255)
-    return np.asarray(preprocess(picture, subject.bundle.frame)[..., 0] > 127)
+    return framed(scaled(picture, subject.bundle.frame), subject.bundle.frame)[..., 0] > 127

@@ -18,7 +18,6 @@ from ml.progress import bar
 
 if TYPE_CHECKING:
     from ml.data.examples import Examples
-    from ml.data.images import ImageStore
     from ml.data.table import Dataset
     from ml.evaluate import Evaluation
     from ml.imaging.preprocess import Size
@@ -46,7 +45,7 @@ what is compared is the same patients. An interval without 0 is a difference tha
 what the gate of a promotion would say of the second.
 
 Example:
-  python -m ml compare ml/bundles/20261121-release-4 candidate/bundle --data HAM10000
+  python -m ml compare ml/bundles/20261121-release-5 candidate/bundle --data HAM10000
 """
 
 
@@ -75,10 +74,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     bundle = load(chosen(options))
     dataset = _read(options.data, bundle, whole=options.split == "all")
     test = _examples(dataset, bundle.frame)
-    if options.report:
-        evaluation = _assess(bundle, test, dataset.images, options)
-    else:
-        evaluation = evaluate(bundle, test, options.cache)
+    evaluation = _assess(bundle, test, dataset, options) if options.report else evaluate(bundle, test, options.cache)
     told = evaluation.as_dict()
     _show(
         f"{bundle.name}: {_counted(told, 'it')}",
@@ -88,7 +84,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     _write(options.json, {"release": bundle.name, "bundle": bundle.hash, **told})
 
 
-def _assess(bundle: Bundle, test: "Examples", images: "ImageStore", options: argparse.Namespace) -> "Evaluation":
+def _assess(bundle: Bundle, test: "Examples", dataset: "Dataset", options: argparse.Namespace) -> "Evaluation":
     """Writes the whole assessment, and gives what it says in short."""
     from ml.assess import report, run
     from ml.data.images import ImageStore
@@ -98,7 +94,9 @@ def _assess(bundle: Bundle, test: "Examples", images: "ImageStore", options: arg
     masks = ImageStore(options.masks) if options.masks else None
     kept, dropped = measurable(test, bundle.seen)
     with console.status("assessing") as status:
-        assessment, scored = run.assess(bundle, kept, images, options.cache, status.update, outlines=masks)
+        assessment, scored = run.assess(
+            bundle, kept, dataset.images, options.cache, status.update, outlines=masks, details=dataset.details
+        )
     report.write(assessment, scored, options.report)
     console.print(f"The whole assessment: {options.report / 'assessment.md'}", highlight=False)
     return summarise(scored, dropped)

@@ -93,8 +93,9 @@ It supports a professional's decision and never replaces one: it is not a medica
 1. **Make a frame of the photo**, uint8 RGB ({height} rows, {width} columns, 3), values 0 to 255, by preprocessing
    `{version}`: apply the EXIF orientation; resize the whole photo so that it just fits into {width} × {height}
    pixels (a portrait photo into {height} × {width}, then turn it a quarter anticlockwise), by the mean over each new
-   pixel's area where it becomes smaller and with bicubic interpolation where it becomes larger; complete what is
-   missing at the sides by the photo's own mirror image. Scaling and views are inside the networks.
+   pixel's area where it becomes smaller and with bicubic interpolation where it becomes larger; replace the
+   black around a dermatoscope's round field by the mirror image of the field's margin, and complete what is missing at
+   the sides by the photo's own. Scaling and views are inside the networks.
    `ml.imaging.preprocess` is the reference.
 {prepared}2. **Run every network** on the frames, input `frame`, uint8 (n, {height}, {width}, 3): {named}.
    Each gives `logits` (n, {count}); `maps` (n, rows, columns, {count}), class activation maps, whose softmax at a

@@ -1,7 +1,8 @@
 """The one road from a decoded photo to the pixels that a model sees, shared by training and serving.
 
 The whole photo is kept and never squeezed: HAM10000 is 4:3 landscape, so a portrait photo is turned a quarter, and a
-photo of another shape, such as a square crop, is completed to 4:3 by its own mirror image. Scaling to [-1, 1] happens
+photo of another shape, such as a square crop, is completed to 4:3 by its own mirror image, and so is the black around a
+dermatoscope's round field (see `ml.imaging.field`). Scaling to [-1, 1] happens
 inside the model, so that what travels is uint8.
 """
 
@@ -11,7 +12,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-VERSION: Final = "frame-4x3-v3"
+from ml.imaging.field import completed
+
+VERSION: Final = "frame-4x3-v4"
 """Stored with every bundle and every result; changes whenever the pixels that come out would."""
 
 Size = tuple[int, int]
@@ -27,12 +30,17 @@ border.
 
 
 def fit(image: Image.Image | np.ndarray, size: Size = FRAME) -> np.ndarray:
-    """The photo as large as it fits into the frame, in its own orientation and shape.
+    """The photo as large as it fits into the frame, in its own orientation and shape, without a black surround.
 
     `image` is RGB with its EXIF orientation already applied, a picture or its pixels. Gives uint8 RGB (rows, columns,
     3): (height, width) of the frame for a 4:3 landscape photo, (width, height) for a 3:4 portrait one, and less in one
     direction for any other, so that the shape still tells how the photo was held and what of the frame it fills.
     """
+    return completed(scaled(image, size))
+
+
+def scaled(image: Image.Image | np.ndarray, size: Size = FRAME) -> np.ndarray:
+    """As `fit`, with a surround: what a mask needs, whose black is no surround."""
     pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
     high, wide = pixels.shape[:2]
     width, height = size if wide >= high else size[::-1]

@@ -3,7 +3,8 @@
     python -m tests.bench.quality_false_alarms --data <folder> [--images 1500]
 
 `--data` holds `ham10000_images_224x224.zip`, `ham10000_images_200x150.zip` and `ham10000_masks_200x150.zip`: reduced
-copies of HAM10000 (the first squeezed square, stretched back to 4:3 here) and the published segmentations.
+copies of HAM10000 and the published segmentations. The first are the squares in the middle of 299 x 224 pixels; what
+lies beside them comes from the second.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from ml.assess.artefacts import vignette
+from ml.data.details import sharpen
 from ml.imaging.quality import check
 
 CODES = ("too_small", "too_dark", "too_bright", "low_contrast", "not_skin", "no_lesion", "blurred")
@@ -29,13 +32,16 @@ Pixels = NDArray[np.uint8]
 
 
 def images(path: Path, count: int) -> Iterator[tuple[str, Image.Image]]:
-    """`count` images of a zip in a fixed random order, as (id, 4:3 RGB image)."""
+    """`count` images of a zip in a fixed random order, as (id, RGB image)."""
     with zipfile.ZipFile(path) as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".jpg"))
         for name in random.Random(0).sample(names, min(count, len(names))):
-            image = Image.open(BytesIO(archive.read(name))).convert("RGB")
-            restored = image.resize((299, 224), Image.Resampling.BILINEAR) if image.width == image.height else image
-            yield Path(name).stem, restored
+            yield Path(name).stem, Image.open(BytesIO(archive.read(name))).convert("RGB")
+
+
+def widened(square: Image.Image, whole: Image.Image) -> Image.Image:
+    """The 299 x 224 pixels that a square is the middle of, with the less sharp sides of the `whole` image."""
+    return Image.fromarray(sharpen(np.asarray(whole.resize((299, 224), Image.Resampling.BICUBIC)), square))
 
 
 def scaled(image: Image.Image, factor: float, offset: float = 0.0) -> Image.Image:
@@ -115,10 +121,16 @@ def main() -> None:
         totals[kind] += 1
         found.setdefault(kind, Counter()).update([*codes, *(["any"] if codes else [])])
 
-    with zipfile.ZipFile(options.data / "ham10000_masks_200x150.zip") as masks:
-        for index, (name, image) in enumerate(images(options.data / "ham10000_images_224x224.zip", options.images)):
-            note("HAM10000, 224 pixels", image)
+    with (
+        zipfile.ZipFile(options.data / "ham10000_masks_200x150.zip") as masks,
+        zipfile.ZipFile(options.data / "ham10000_images_200x150.zip") as wholes,
+    ):
+        squares = images(options.data / "ham10000_images_224x224.zip", options.images)
+        for index, (name, square) in enumerate(squares):
+            image = widened(square, Image.open(BytesIO(wholes.read(f"images/{name}.jpg"))))
+            note("HAM10000, 299 x 224", image)
             note("the same, enlarged to 600 x 450", image.resize((600, 450), Image.Resampling.BICUBIC))
+            note("the same in a round field", vignette(image, np.random.default_rng(index)))
             if index % 5 == 0:
                 for kind, copy in spoilt(name, image, masks):
                     note(kind, copy)

@@ -28,6 +28,7 @@ def assessed(scored: Scored) -> Assessment:
         quantiles=conformal.fit(calibration.probabilities, calibration.labels),
         degraded={"jpeg_30": worse},
         artefacts={"ink": scored},
+        sharper=(scored.take(np.arange(200)), scored.take(np.arange(200))),
         flags={"text": np.ones(10, dtype=bool), "bare_skin": np.arange(10) < 3},
         lesions_flagged=np.zeros(count, dtype=bool),
         heat={"mobilenet": np.r_[np.nan, np.full(count - 1, 0.7)]},
@@ -53,6 +54,7 @@ def test_everything_reaches_the_folder(tmp_path: Path, taxonomy: Taxonomy) -> No
     lost = assessment.degradations[0].difference["malignant_auc"]
     assert f"| jpeg 30 | {area + lost.value:.3f} | {lost.value:+.3f} ({lost.low:+.3f} to {lost.high:+.3f}) |" in page
     assert "| ink | " in page
+    assert f"| sharper middle | {metrics.malignant_auc(scored.take(np.arange(200)), np.ones(200)):.3f} | +0.000" in page
     assert ("| AUC, melanoma against all others | not determined |" in page) == (taxonomy is BINARY)
 
 

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import ml.data
-from ml import bundle, evaluate
+from ml import bundle, evaluate, metrics
 from ml.assess import not_lesions, report, run
 from ml.assess.artefacts import ARTEFACTS
 from ml.assess.degradations import DEGRADATIONS
@@ -37,7 +38,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(LESIONS):
         draw(CLASSES[number % 7], number, (96, 72)).save(folder / "images" / f"S_{number}.jpg")
         mask = np.zeros((72, 96), np.uint8)
-        cv2.circle(mask, (48, 36), 20, 255, -1)
+        cv2.circle(mask, (48, 36), 26, 255, -1)
         cv2.imwrite(str(folder / "masks" / f"S_{number}_segmentation.png"), mask)
         rows.append(
             {"image_id": f"S_{number}", "lesion_id": f"L_{number}", "dx": CLASSES[number % 7].lower(), "age": 40}
@@ -66,7 +67,7 @@ def test_every_part_is_measured_on_the_test_split(
     knowing_nothing = {"another picture's", "an even one"}
     rows = {"tiny"} | {whose + where for whose in {"all members"} | knowing_nothing for where in ("", ", moved")}
     assert set(assessment.heat) == rows
-    assert assessment.heat["an even one"].value == pytest.approx(np.pi * 20**2 / (72 * 96), abs=0.02)
+    assert assessment.heat["an even one"].value == pytest.approx(np.pi * 26**2 / (72 * 96), abs=0.02)
     assert told[0] == "answering"
     report.write(assessment, scored, tmp_path / "report")
     assert "jpeg 30" in (tmp_path / "report" / "assessment.md").read_text()
@@ -96,6 +97,25 @@ def test_the_images_as_they_are_are_asked_about_once(
     mask = np.asarray(drawn, dtype=np.uint8) > 0
     shares = [heat_inside(grid, mask) for grid in heat(answers.maps, answers.logits[:, 0].argmax(axis=1))]
     assert assessment.heat["tiny"].value == pytest.approx(np.mean(shares), abs=5e-3)
+
+
+def test_sharper_copies_are_asked_about_beside_the_images_that_have_one(
+    published: Path, tiny_bundle: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for changes in ("DEGRADATIONS", "ARTEFACTS"):
+        monkeypatch.setattr(run, changes, {})
+    monkeypatch.setattr(not_lesions, "KINDS", {})
+    loaded, dataset = bundle.load(tiny_bundle), divided(published)
+    test = examples.load(dataset.split("test"), dataset.images, loaded.frame)
+    known = test.rows["image_id"][::2]
+    for image_id in known:
+        Image.new("RGB", (64, 64), (150, 90, 80)).save(tmp_path / f"{image_id}.jpg")
+    assessment, scored = run.assess(loaded, test, dataset.images, cache, details=ImageStore(tmp_path))
+    (cost,) = assessment.sharper
+    before = metrics.malignant_auc(scored.take(np.arange(0, len(test), 2)), np.ones(len(known)))
+    assert cost.after["malignant_auc"] - cost.difference["malignant_auc"].value == pytest.approx(before)
+    assert cost.moved.value > 0
+    assert not run.assess(loaded, test, dataset.images, cache)[0].sharper
 
 
 def test_the_report_says_what_the_table_says_and_leaves_out_what_was_seen(
