@@ -1,10 +1,14 @@
 """What all tests share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.test import override_settings
 from hypothesis import settings as drawing
+from pytest_django.fixtures import Settings
+
+from tests.webapp.webhooks.receiver import Receiver, receiving
 
 # A busy machine takes its time over an example; pytest ends a test that hangs.
 drawing.register_profile("busy", deadline=None)
@@ -19,3 +23,20 @@ def uncollected_static_files() -> Iterator[None]:
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}):
         yield
+
+
+@pytest.fixture
+def storage_folder(settings: Settings, tmp_path: Path) -> Path:
+    """Where files are stored: an empty folder."""
+    folder = tmp_path / "storage"
+    options = {"location": str(folder), "allow_overwrite": True}
+    local = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    settings.STORAGES = {**settings.STORAGES, "default": local}
+    return folder
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A clinic's software that is told things."""
+    with receiving() as running:
+        yield running

@@ -26,12 +26,9 @@ COPY = "import shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2])"
 
 
 @pytest.fixture
-def run(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
+def run(settings: Settings, tmp_path: Path, storage_folder: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
     """A queued run whose trainer has its candidate at once."""
     settings.BUNDLE_FOLDER = str(tmp_path / "bundles")
-    options = {"location": str(tmp_path / "storage"), "allow_overwrite": True}
-    local = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
-    settings.STORAGES = {**settings.STORAGES, "default": local}
     parent = store_bundle(make_tiny_bundle(tmp_path / "parent"))
     promote(actor=SYSTEM, release=register_release(bundle_sha256=parent.hash, manifest=dict(parent.manifest)))
     for number in range(10):

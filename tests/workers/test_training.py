@@ -43,15 +43,8 @@ def runtime_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _folders(settings: Settings, tmp_path: Path, runtime_cache: Path) -> None:
+def _folders(settings: Settings, tmp_path: Path, runtime_cache: Path, storage_folder: Path) -> None:
     settings.BUNDLE_FOLDER, settings.RUNTIME_CACHE = str(tmp_path / "bundles"), str(runtime_cache)
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": str(tmp_path / "storage"), "allow_overwrite": True},
-        },
-    }
 
 
 @pytest.fixture

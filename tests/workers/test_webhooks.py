@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -28,12 +27,6 @@ from workers.webhooks import send_webhooks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 State = Delivery.State
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as running:
-        yield running
 
 
 def endpoint_at(receiver: Receiver) -> tuple[Endpoint, str]:

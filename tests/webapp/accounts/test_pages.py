@@ -18,13 +18,6 @@ pytestmark = pytest.mark.django_db
 KEYS = reverse("accounts:api_keys")
 
 
-@pytest.fixture
-def provider(client: Client) -> Membership:
-    member: Membership = MembershipFactory(role="provider")
-    client.force_login(member.user)
-    return member
-
-
 def test_a_new_key_is_shown_once_and_works(client: Client, provider: Membership) -> None:
     page = client.post(KEYS, {"name": "Ward software"})
 

@@ -3,13 +3,11 @@
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from pytest_django.fixtures import Settings
 
 from tests.factories import BatchFactory, CaseFactory, ImageFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
@@ -17,16 +15,7 @@ from tests.webapp.elsewhere import is_free
 from webapp import storage
 from webapp.cases.models import Batch, Image
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _folder(settings: Settings, tmp_path: Path) -> None:
-    options = {"location": str(tmp_path), "allow_overwrite": True}
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options},
-    }
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage_folder")]
 
 
 def uploaded(clinic: Clinic, count: int) -> Batch:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.cache import cache
 from django.db import connection
 from urllib3.util import parse_url
 
@@ -256,8 +255,3 @@ def test_batches_are_listed_newest_first_and_filtered() -> None:
     assert [b["id"] for b in good(clinic.get("/batches", created_before=new["created_at"]))["results"]] == [old["id"]]
     assert good(clinic.get("/batches", source="web"))["results"] == []
     assert problem(clinic.get("/batches", created_after="yesterday"), 400)["code"] == "invalid"
-
-
-@pytest.fixture(autouse=True)
-def _fresh_allowance() -> None:
-    cache.delete("throttle:address:127.0.0.1")

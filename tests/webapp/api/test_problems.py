@@ -19,11 +19,6 @@ from webapp.audit.services import SYSTEM
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _fresh_allowance() -> None:
-    cache.delete("throttle:address:127.0.0.1")
-
-
 @pytest.mark.parametrize("path", ["/nothing", "/batches/1", "/batches/", "/images/x/complete", "/cases/%00"])
 def test_an_unknown_address_is_a_problem(path: str) -> None:
     for response in (Client().get(API + path), Clinic().post(path)):

@@ -17,11 +17,6 @@ pytestmark = pytest.mark.django_db
 WEBAPP = Path(__file__).resolve().parents[3] / "webapp"
 
 
-@pytest.fixture
-def provider(client: Client) -> Membership:
-    return enter(client, "provider")
-
-
 def enter(client: Client, role: str) -> Membership:
     member: Membership = MembershipFactory(role=role)
     client.force_login(member.user)

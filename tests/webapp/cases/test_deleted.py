@@ -32,13 +32,6 @@ from webapp.cases.retention import delete_photos
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def provider(client: Browser) -> Membership:
-    member: Membership = MembershipFactory(role="provider")
-    client.force_login(member.user)
-    return member
-
-
 def deleted(member: Membership, *, pictures: int = 1) -> Case:
     """A case with a result whose photos were deleted; of a file that could not be, nobody sees anything."""
     case = answered(BatchFactory(completed=True, organisation=member.organisation), pictures=pictures)

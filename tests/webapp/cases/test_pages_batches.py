@@ -13,11 +13,10 @@ from tests.factories import (
     CaseResultFactory,
     ImageFactory,
     JobFactory,
-    MembershipFactory,
     ReleaseFactory,
     ResultFactory,
 )
-from webapp.accounts.models import Membership, Organisation
+from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases import views
@@ -26,13 +25,6 @@ from webapp.cases.review import release_case
 
 pytestmark = pytest.mark.django_db
 NEW = reverse("cases:batch_new")
-
-
-@pytest.fixture
-def clinic(client: Client) -> Organisation:
-    member: Membership = MembershipFactory(role="provider")
-    client.force_login(member.user)
-    return member.organisation
 
 
 def page(client: Client, name: str, *args: object, **query: str) -> str:

@@ -21,20 +21,13 @@ from tests.factories import (
 )
 from tests.webapp.reports.scenes import jpeg
 from webapp import storage
-from webapp.accounts.models import Membership, Organisation
+from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
 from webapp.cases.models import Batch, Case, Image
 from webapp.labels.models import Consensus
 from webapp.notify.models import Message
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def clinic(client: Client) -> Organisation:
-    member: Membership = MembershipFactory(role="provider")
-    client.force_login(member.user)
-    return member.organisation
 
 
 def answered(organisation: Organisation, **case: Any) -> Case:

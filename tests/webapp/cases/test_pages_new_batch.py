@@ -11,22 +11,14 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import MembershipFactory
 from webapp import storage
-from webapp.accounts.models import Membership, Organisation
+from webapp.accounts.models import Organisation
 from webapp.cases.archives import claim_archive
 from webapp.cases.models import Archive, Batch, Case, Image
 from webapp.cases.unpacking import expand
 
 pytestmark = pytest.mark.django_db
 NEW = reverse("cases:batch_new")
-
-
-@pytest.fixture
-def clinic(client: Client) -> Organisation:
-    member: Membership = MembershipFactory(role="provider")
-    client.force_login(member.user)
-    return member.organisation
 
 
 def upload(client: Client, *files: tuple[str, bytes], **fields: str) -> Any:

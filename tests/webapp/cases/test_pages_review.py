@@ -18,20 +18,13 @@ from tests.factories import (
     ImageFactory,
     MembershipFactory,
 )
-from webapp.accounts.models import Membership, Organisation
+from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
 from webapp.cases import selectors
 from webapp.cases.models import Batch, Case
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("cases:to_review")
-
-
-@pytest.fixture
-def clinic(client: Client) -> Organisation:
-    member: Membership = MembershipFactory(role="provider")
-    client.force_login(member.user)
-    return member.organisation
 
 
 def answered(

@@ -30,15 +30,10 @@ DATA = random.Random(7).randbytes(2500)
 
 
 @pytest.fixture(autouse=True)
-def folder(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(storage_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty local storage, and parts small enough for a test."""
-    options = {"location": str(tmp_path), "allow_overwrite": True}
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options},
-    }
     monkeypatch.setattr(multipart, "PART_BYTES", 1000)
-    return tmp_path
+    return storage_folder
 
 
 def asked(clinic: Clinic, url: str, size: int = len(DATA)) -> list[dict[str, Any]]:

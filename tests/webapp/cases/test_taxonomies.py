@@ -14,7 +14,6 @@ from tests.factories import (
     CaseFactory,
     ImageFactory,
     LabelFactory,
-    MembershipFactory,
     ReleaseFactory,
     ResultFactory,
 )
@@ -30,14 +29,6 @@ from webapp.labels.selectors import compared_with_model
 from webapp.reports import exports
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def clinic(client: Client) -> Organisation:
-    member = MembershipFactory()
-    client.force_login(member.user)
-    clinic: Organisation = member.organisation
-    return clinic
 
 
 def answered(organisation: Organisation, *taxonomies: Taxonomy) -> Case:

@@ -10,24 +10,14 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from tests.factories import ArchiveFactory, BatchFactory, CaseFactory, ImageFactory
+from tests.webapp.api.clinic import problem
 from webapp import storage
 from webapp.audit.services import SYSTEM
 from webapp.cases.arrivals import complete_upload, receive
 from webapp.cases.models import Batch, Image
 from webapp.cases.services import cancel_batch, submit_batch
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _folder(settings: Settings, tmp_path: Path) -> None:
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
-            "OPTIONS": {"location": str(tmp_path), "allow_overwrite": True},
-        },
-    }
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage_folder")]
 
 
 def path_of(key: str, size: int | None = None) -> str:
@@ -36,15 +26,6 @@ def path_of(key: str, size: int | None = None) -> str:
 
 def put(client: Client, path: str, data: bytes) -> Any:
     return client.put(path, data, content_type="application/octet-stream")
-
-
-def problem(response: Any, status: int) -> str:
-    assert response.status_code == status, response.content
-    assert response.headers["Content-Type"] == "application/problem+json"
-    body = response.json()
-    assert body["status"] == status
-    assert body["detail"]
-    return str(body["code"])
 
 
 def test_the_bytes_arrive_and_a_second_upload_replaces_them() -> None:
@@ -62,18 +43,18 @@ def test_a_photo_takes_one_query(client: Client, django_assert_num_queries: Any)
         assert put(client, path, b"jpeg").status_code == 204
 
 
-def test_what_cannot_be_stored_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_what_cannot_be_stored_leaves_nothing_beside_it(storage_folder: Path) -> None:
     storage.write("images/1/whole", b"jpeg")
 
     with pytest.raises(storage.StorageAway, match="IsADirectoryError"):
         storage.write("images/1", b"jpeg")
 
-    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["whole"]
+    assert [file.name for file in storage_folder.rglob("*") if file.is_file()] == ["whole"]
 
 
-def test_what_a_process_that_died_left_half_written_is_forgotten(tmp_path: Path) -> None:
+def test_what_a_process_that_died_left_half_written_is_forgotten(storage_folder: Path) -> None:
     storage.write("images/1/whole", b"jpeg")
-    old, new = tmp_path / "incoming" / "old", tmp_path / "incoming" / "new"
+    old, new = storage_folder / "incoming" / "old", storage_folder / "incoming" / "new"
     for file in (old, new):
         file.write_bytes(b"jp")
     os.utime(old, (0, 0))
@@ -85,8 +66,10 @@ def test_what_a_process_that_died_left_half_written_is_forgotten(tmp_path: Path)
 def test_a_forged_url_is_refused(client: Client) -> None:
     image = ImageFactory()
     path = path_of(image.upload_key)
-    assert problem(put(client, path[:-1] + ("A" if path[-1] != "A" else "B"), b"x"), 403) == "upload_url_invalid"
-    assert problem(put(client, "/uploads/nonsense", b"x"), 403) == "upload_url_invalid"
+    assert (
+        problem(put(client, path[:-1] + ("A" if path[-1] != "A" else "B"), b"x"), 403)["code"] == "upload_url_invalid"
+    )
+    assert problem(put(client, "/uploads/nonsense", b"x"), 403)["code"] == "upload_url_invalid"
     assert storage.size(image.upload_key) is None
 
 
@@ -94,12 +77,12 @@ def test_an_expired_url_is_refused(client: Client, settings: Settings) -> None:
     image = ImageFactory()
     path = path_of(image.upload_key)
     settings.UPLOAD_URL_SECONDS = -1
-    assert problem(put(client, path, b"x"), 403) == "upload_url_expired"
+    assert problem(put(client, path, b"x"), 403)["code"] == "upload_url_expired"
 
 
 def test_a_completed_image_is_not_replaced(client: Client) -> None:
     image = ImageFactory(stored=True)
-    assert problem(put(client, path_of(image.upload_key), b"x"), 409) == "not_awaited"
+    assert problem(put(client, path_of(image.upload_key), b"x"), 409)["code"] == "not_awaited"
 
 
 def test_a_large_file_that_is_not_awaited_is_refused_before_it_has_come(client: Client, settings: Settings) -> None:
@@ -115,7 +98,7 @@ def test_a_large_file_that_is_not_awaited_is_refused_before_it_has_come(client: 
 def test_a_file_over_the_limit_is_refused(client: Client, settings: Settings) -> None:
     settings.UPLOAD_MAX_BYTES = 10
     image = ImageFactory()
-    assert problem(put(client, path_of(image.upload_key), b"x" * 11), 413) == "too_large_bytes"
+    assert problem(put(client, path_of(image.upload_key), b"x" * 11), 413)["code"] == "too_large_bytes"
     assert put(client, path_of(image.upload_key), b"x" * 10).status_code == 204
 
 
@@ -123,15 +106,15 @@ def test_an_archive_has_a_limit_of_its_own(client: Client, settings: Settings) -
     settings.UPLOAD_MAX_BYTES, settings.IMPORT_MAX_BYTES = 10, 20
     key = ArchiveFactory().key
     assert put(client, path_of(key), b"x" * 20).status_code == 204
-    assert problem(put(client, path_of(key), b"x" * 21), 413) == "too_large_bytes"
+    assert problem(put(client, path_of(key), b"x" * 21), 413)["code"] == "too_large_bytes"
     closed = ArchiveFactory(batch__submitted=True)
     assert closed.batch.state == Batch.State.SUBMITTED
-    assert problem(put(client, path_of(closed.key), b"x"), 409) == "not_awaited"
+    assert problem(put(client, path_of(closed.key), b"x"), 409)["code"] == "not_awaited"
 
 
 def test_a_url_made_for_a_size_takes_that_size_only(client: Client) -> None:
     image = ImageFactory()
-    assert problem(put(client, path_of(image.upload_key, size=3), b"four"), 403) == "wrong_size"
+    assert problem(put(client, path_of(image.upload_key, size=3), b"four"), 403)["code"] == "wrong_size"
     assert put(client, path_of(image.upload_key, size=4), b"four").status_code == 204
 
 
@@ -139,7 +122,7 @@ def test_a_body_that_breaks_off_leaves_nothing(client: Client) -> None:
     image = ImageFactory()
     broken: dict[str, Any] = {"wsgi.input": BytesIO(b"short"), "CONTENT_LENGTH": "50"}
     response = client.generic("PUT", path_of(image.upload_key), b"", **broken)
-    assert problem(response, 400) == "upload_incomplete"
+    assert problem(response, 400)["code"] == "upload_incomplete"
     assert storage.size(image.upload_key) is None
     assert Image.objects.get(pk=image.pk).state == Image.State.AWAITING_UPLOAD
 
@@ -148,12 +131,12 @@ def test_the_size_must_be_said(client: Client) -> None:
     image = ImageFactory()
     silent: dict[str, Any] = {"wsgi.input": BytesIO(), "CONTENT_LENGTH": ""}
     response = client.generic("PUT", path_of(image.upload_key), b"x", **silent)
-    assert problem(response, 411) == "length_required"
+    assert problem(response, 411)["code"] == "length_required"
 
 
 def test_only_put_is_taken(client: Client) -> None:
     response = client.get(path_of(ImageFactory().upload_key))
-    assert problem(response, 405) == "method_not_allowed"
+    assert problem(response, 405)["code"] == "method_not_allowed"
     assert response.headers["Allow"] == "PUT"
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from ml.advice import Advice
-from tests.factories import BatchFactory, CaseFactory, ImageFactory, OrganisationFactory, ReleaseFactory
+from tests.factories import BatchFactory, CaseFactory, ImageFactory, OrganisationFactory
 from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
@@ -20,11 +20,6 @@ from webapp.registry.models import ModelRelease
 from webapp.reports.exports import as_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def release() -> ModelRelease:
-    return ReleaseFactory(active=True)
 
 
 def test_a_cancelled_batch_shows_what_was_answered_before_and_by_who_was_at_it(release: ModelRelease) -> None:

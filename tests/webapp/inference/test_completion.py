@@ -14,7 +14,6 @@ from tests.factories import (
     CaseFactory,
     ImageFactory,
     OrganisationFactory,
-    ReleaseFactory,
 )
 from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from webapp.accounts.models import Organisation
@@ -30,11 +29,6 @@ from webapp.notify.models import Message
 from webapp.registry.models import ModelRelease
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def release() -> ModelRelease:
-    return ReleaseFactory(active=True)
 
 
 def test_a_batch_runs_to_completion(release: ModelRelease) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.factories import OrganisationFactory, ReleaseFactory
+from tests.factories import OrganisationFactory
 from tests.webapp.inference.scenes import outcome, submitted_batch
 from webapp.cases.models import Batch, Case
 from webapp.inference.claim import claim_jobs
@@ -15,11 +15,6 @@ from webapp.inference.services import End, finish
 from webapp.registry.models import ModelRelease
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def release() -> ModelRelease:
-    return ReleaseFactory(active=True)
 
 
 def queries_to_answer(release: ModelRelease, cases: int) -> int:

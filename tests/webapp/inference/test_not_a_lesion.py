@@ -8,7 +8,6 @@ from tests.factories import (
     ImageFactory,
     MembershipFactory,
     OrganisationFactory,
-    ReleaseFactory,
     UserFactory,
 )
 from tests.webapp.inference.scenes import answer_all, outcome
@@ -30,12 +29,6 @@ from webapp.patients.selectors import Stage, cases_of, stage_of
 from webapp.registry.models import ModelRelease
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def release() -> ModelRelease:
-    release: ModelRelease = ReleaseFactory(active=True)
-    return release
 
 
 def photos_of_a_patient(images: int, **organisation: object) -> Case:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
-from tests.factories import ImageFactory, JobFactory, ReleaseFactory, ResultFactory
+from tests.factories import ImageFactory, JobFactory, ResultFactory
 from webapp.inference.models import Worker
 from webapp.operations import readiness
 from webapp.operations.readiness import CHECKS
@@ -19,11 +19,6 @@ from webapp.registry.models import ModelRelease
 @pytest.fixture(autouse=True)
 def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "FRESH_SECONDS", -1.0)
-
-
-@pytest.fixture
-def release(db: None) -> ModelRelease:
-    return ReleaseFactory(active=True)
 
 
 @pytest.fixture

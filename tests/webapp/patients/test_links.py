@@ -4,14 +4,12 @@ import logging
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from pytest_django.fixtures import Settings
 
 from tests.factories import CaseResultFactory, ImageFactory, MessageFactory
 from webapp import storage
@@ -25,7 +23,7 @@ BORN = date(1964, 3, 27)
 RIGHT = {"day": "27", "month": "3", "year": "1964"}
 WRONG = {"day": "28", "month": "3", "year": "1964"}
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage_folder")]
 
 
 @pytest.fixture
@@ -237,10 +235,3 @@ def test_no_token_reaches_a_log(
 def test_the_token_is_not_kept(token: str) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", ResultLink.objects.get().token_sha256)
     assert token not in str(ResultLink.objects.values().get())
-
-
-@pytest.fixture(autouse=True)
-def _storage(settings: Settings, tmp_path: Path) -> None:
-    folder = {"BACKEND": "django.core.files.storage.FileSystemStorage"}
-    options = {"location": str(tmp_path), "allow_overwrite": True}
-    settings.STORAGES = {**settings.STORAGES, "default": {**folder, "OPTIONS": options}}

@@ -2,14 +2,12 @@
 
 import uuid
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
-from pytest_django.fixtures import Settings
 
 from tests.factories import (
     CaseFactory,
@@ -27,14 +25,7 @@ from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.cases.review import release_case
 from webapp.patients.photos import MAX_A_DAY, age_on, send_photos
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _storage(settings: Settings, tmp_path: Path) -> None:
-    options = {"location": str(tmp_path), "allow_overwrite": True}
-    folder = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
-    settings.STORAGES = {**settings.STORAGES, "default": folder}
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage_folder")]
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Webhooks by API: everything that the pages do."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,18 +7,12 @@ from django.utils import timezone
 
 from tests.factories import DeliveryFactory, EndpointFactory
 from tests.webapp.api.clinic import API, Clinic, good, problem
-from tests.webapp.webhooks.receiver import Receiver, Reply, receiving
+from tests.webapp.webhooks.receiver import Receiver, Reply
 from webapp.webhooks.api import WebhookViewSet
 from webapp.webhooks.models import Delivery, Endpoint
 from workers.webhooks import send_webhooks
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as running:
-        yield running
 
 
 @pytest.fixture

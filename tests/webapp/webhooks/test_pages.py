@@ -1,15 +1,14 @@
 """The pages of a clinic's webhooks: added, its secret shown once, tested, watched, replayed, removed."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.factories import DeliveryFactory, EndpointFactory, MembershipFactory
-from tests.webapp.webhooks.receiver import Receiver, Reply, receiving
+from tests.factories import DeliveryFactory, EndpointFactory
+from tests.webapp.webhooks.receiver import Receiver, Reply
 from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
 from webapp.webhooks import services
@@ -18,19 +17,6 @@ from webapp.webhooks.services import MAX_ENDPOINTS
 
 pytestmark = pytest.mark.django_db
 State = Delivery.State
-
-
-@pytest.fixture
-def clinic(client: Client) -> Organisation:
-    member = MembershipFactory()
-    client.force_login(member.user)
-    return member.organisation
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as running:
-        yield running
 
 
 def page(client: Client, address: str, **form: object) -> str:
