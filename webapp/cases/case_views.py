@@ -1,6 +1,7 @@
 """One case as a provider reads it: pictures, the model's answer, where that came from, its release, its deletion."""
 
 import uuid
+from datetime import datetime
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -13,7 +14,7 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.models import Event
 from webapp.audit.services import record
 from webapp.cases import selectors
-from webapp.cases.fields import FieldError, notes
+from webapp.cases.fields import MAX_NOTES, FieldError, notes
 from webapp.cases.models import Case, Image
 from webapp.cases.retention import delete_photos
 from webapp.cases.review import release_case
@@ -32,6 +33,11 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """A case; its neighbours are those of the list that it was opened from, which the address names with its filters:
     of what is to review (`list=to_review`), or of its batch.
     """
+    return _page(request, case_id)
+
+
+def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: int = 200) -> HttpResponse:
+    """The page of a case; `note` is one that was not sent."""
     batch = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request)).batch
     cases = with_answers(batch.cases.all())
     found = cases.select_related("organisation", "patient", "reviewed_by", "batch").get(pk=case_id)
@@ -55,6 +61,8 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         "others": [row for row in found.results.all() if row != found.answer],
         "untold": why_not_told(case=found) if found.released_at else None,
         "undeleted": sum(image.state != Image.State.PURGED for image in images),
+        "note": note,
+        "max_notes": MAX_NOTES,
         "reviewing": reviewing,
         "previous": previous,
         "following": following,
@@ -62,18 +70,25 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         .select_related("user", "api_key")
         .order_by("-at", "-pk")[:HISTORY],
     }
-    return render(request, "cases/case.html", context)
+    return render(request, "cases/case.html", context, status=status)
 
 
 @for_roles(Role.PROVIDER)
 @require_POST
+@never_cache
 def release(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
-    """Give the result to the patient, with a note."""
+    """Give the result that was read to the patient, with a note. A refusal keeps the note."""
     found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
     try:
-        release_case(actor=actor_of(request), case=found, note=notes(request.POST.get("note")))
+        release_case(
+            actor=actor_of(request),
+            case=found,
+            note=notes(request.POST.get("note")),
+            answered_at=_moment(request.POST.get("result", "")),
+        )
     except (Problem, FieldError) as problem:
         messages.error(request, problem.message)
+        return _page(request, case_id, note=request.POST.get("note", ""), status=409)
     else:
         if reason := why_not_told(case=found):
             messages.warning(request, f"The result was released. {reason.message}")
@@ -90,6 +105,14 @@ def delete(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     delete_photos(actor=actor_of(request), case=found)
     messages.success(request, "The photos of this case were deleted.")
     return _back(request, case_id)
+
+
+def _moment(written: str) -> datetime | None:
+    """The moment of a hidden field, which nobody types."""
+    try:
+        return datetime.fromisoformat(written)
+    except ValueError:
+        return None
 
 
 def _back(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:

@@ -1,5 +1,7 @@
 """A clinician reads a result and gives it to the patient."""
 
+from datetime import datetime
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -13,10 +15,12 @@ from webapp.webhooks.events import case_released
 
 
 @transaction.atomic
-def release_case(*, actor: Actor, case: Case, note: str = "") -> Case:
+def release_case(*, actor: Actor, case: Case, note: str = "", answered_at: datetime | None = None) -> Case:
     """Give the result to the patient, who is told by e-mail that it can be read. Twice changes nothing.
 
-    Raises Problem `no_result` while there is none, and `case_unfinished` while an image of it may still change it.
+    `answered_at` is when the answer was given that the clinician has read: no other one is released. Raises Problem
+    `no_result` while there is none, `case_unfinished` while an image of it may still change it, `answer_changed` where
+    another holds than was read, and `already_released` where the note could only be dropped.
     """
     locked(case.batch_id)  # no image joins the case, and none ends, in this moment
     if not Case.objects.filter(pk=case.pk, answer__isnull=False).exists():
@@ -24,7 +28,8 @@ def release_case(*, actor: Actor, case: Case, note: str = "") -> Case:
     if is_unfinished(case):
         raise Problem("case_unfinished", "An image of this case is still being worked on. Release the result after it.")
     now = timezone.now()
-    changed = Case.objects.filter(pk=case.pk, released_at=None).update(
+    read = {} if answered_at is None else {"answer__created_at": answered_at}
+    changed = Case.objects.filter(pk=case.pk, released_at=None, **read).update(
         released_at=now, reviewed_by=actor.user, reviewed_at=None if actor == SYSTEM else now, review_note=note
     )
     case.refresh_from_db()
@@ -32,6 +37,17 @@ def release_case(*, actor: Actor, case: Case, note: str = "") -> Case:
         record(actor=actor, action="case.released", object_id=case.id, organisation=case.organisation)
         tell_patient(case=case)
         case_released(case=case)
+    elif answered_at and case.answer and case.answer.created_at != answered_at:
+        raise Problem(
+            "answer_changed",
+            "Nothing was released: the answer has changed since you read it. Read it again, then release it.",
+        )
+    elif note and note != case.review_note:
+        raise Problem(
+            "already_released",
+            "This result has been released before, with another note or none. Your note was not sent: tell the patient "
+            "yourself.",
+        )
     return case
 
 

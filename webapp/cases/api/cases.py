@@ -50,13 +50,16 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
 
     @extend_schema(
         summary="Give the result to the patient, who is told by e-mail",
+        description="To repeat the call changes nothing; where it brings another `note`, which could only be dropped, "
+        "the answer is the problem `already_released`.",
         request=ReleaseRequest,
         responses=ReleasedCaseSerializer,
     )
     @action(detail=True, methods=["post"])
     def release(self, request: Request, pk: str) -> Response:
-        note = ReleaseRequest.read(request.data)["note"]
-        release_case(actor=actor_of(request), case=self.get_object(), note=note)
+        said = ReleaseRequest.read(request.data)
+        read = said["result"]
+        release_case(actor=actor_of(request), case=self.get_object(), note=said["note"], answered_at=read)
         case = self.get_object()
         reason = why_not_told(case=case)
         problem = {"code": reason.code, "detail": reason.message} if reason else None

@@ -126,3 +126,10 @@ class ReleaseRequest(Body):
     note = serializers.CharField(
         max_length=MAX_NOTES, required=False, allow_blank=True, default="", help_text="Shown to the patient"
     )
+    result = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="The `created_at` of the result that your clinician has read: with it no other one is released, and "
+        "where another holds by then the answer is the problem `answer_changed`",
+    )
