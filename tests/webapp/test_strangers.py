@@ -95,6 +95,7 @@ def clinic() -> Clinic:
             "models:release": release.pk,
             "models:promote": release.pk,
             "models:reject": release.pk,
+            "models:roll_back": release.pk,
             "models:run": RunFactory().pk,
             "notify:send_again": message.pk,
             "api:webhook": endpoint.pk,

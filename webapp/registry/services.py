@@ -70,15 +70,21 @@ def reject(*, actor: Actor, release: ModelRelease, note: str = "") -> ModelRelea
 
 
 @transaction.atomic
-def roll_back(*, actor: Actor) -> ModelRelease:
-    """Make the release that the active one replaced active again. Raises Problem `nothing_to_roll_back_to`.
+def roll_back(*, actor: Actor, to: ModelRelease | None = None) -> ModelRelease:
+    """Make the release that the active one replaced active again. `to` is the one that a person was asked about.
 
-    A second rollback goes one release further back; it never returns to what was rolled back from.
+    A second rollback goes one release further back; it never returns to what was rolled back from. Raises Problem
+    `nothing_to_roll_back_to`, and `not_the_previous_release` where `to` is not what the active one replaced.
     """
     _lock_releases()
     previous = previous_release()
     if previous is None:
         raise Problem("nothing_to_roll_back_to", "No release was active before this one.")
+    if to not in (None, previous):
+        raise Problem(
+            "not_the_previous_release",
+            f"Another release became active meanwhile, so nothing was changed. A rollback now goes to {previous.name}.",
+        )
     _activate(actor, previous, "Rolled back", "release.rolled_back")
     return previous
 

@@ -110,12 +110,12 @@ def reject_release(request: HttpRequest, pk: int) -> HttpResponse:
 
 @for_roles(Role.OPERATOR)
 @require_http_methods(["GET", "POST"])
-def roll_back_release(request: HttpRequest) -> HttpResponse:
-    """Makes the release before this one active again; asks first where no script has."""
-    active, previous = active_release(), previous_release()
+def roll_back_release(request: HttpRequest, pk: int) -> HttpResponse:
+    """Makes a release active again if it is the one before the active one; asks first where no script has."""
+    found = get_object_or_404(ModelRelease, pk=pk)
     if request.method == "POST" and request.POST.get("confirmed"):
         try:
-            again = roll_back(actor=actor_of(request))
+            again = roll_back(actor=actor_of(request), to=found)
         except Problem as problem:
             messages.error(request, problem.message)
         else:
@@ -123,7 +123,7 @@ def roll_back_release(request: HttpRequest) -> HttpResponse:
         if request.headers.get("HX-Request"):
             return HttpResponseClientRedirect(reverse("models:releases"))
         return redirect("models:releases")
-    return render(request, "registry/roll_back.html", {"active": active, "previous": previous})
+    return render(request, "registry/roll_back.html", {"active": active_release(), "release": found})
 
 
 @for_roles(Role.OPERATOR)

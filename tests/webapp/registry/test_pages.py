@@ -29,7 +29,7 @@ METRICS = {
     },
 }  # fmt: skip
 ADDRESSES = (
-    "", "releases/{release}/", "releases/{release}/promote/", "releases/{release}/reject/", "roll-back/",
+    "", "releases/{release}/", "releases/{release}/promote/", "releases/{release}/reject/", "roll-back/{release}/",
     "runs/", "runs/{run}/", "runs/{run}/live/", "trace/",
 )  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_others_are_refused(client: Client, run: TrainingRun, role: str | None) 
         response = client.get("/models/" + address.format(release=candidate_of(run).pk, run=run.pk))
         allowed = address == "trace/" and role == Role.PROVIDER
         assert response.status_code == (200 if allowed else 403), address
-    for address in ("releases/{release}/promote/", "roll-back/", "runs/start/"):
+    for address in ("releases/{release}/promote/", "roll-back/{release}/", "runs/start/"):
         assert client.post("/models/" + address.format(release=candidate_of(run).pk)).status_code == 403
     assert candidate_of(run).state == ModelRelease.State.CANDIDATE
 
@@ -86,7 +86,7 @@ def test_every_page_opens(operator: Client, run: TrainingRun, address: str) -> N
 
 
 def test_pages_open_before_anything_is_there(operator: Client) -> None:
-    for address in ("", "runs/", "trace/", "roll-back/"):
+    for address in ("", "runs/", "trace/"):
         assert operator.get("/models/" + address).status_code == 200
 
 
@@ -126,19 +126,32 @@ def test_a_rollback_is_one_click_with_a_script_and_two_without(operator: Client,
     active, candidate = run.parent, candidate_of(run)
     operator.post(f"/models/releases/{candidate.pk}/promote/", {"note": "Better."})
     assert f"Roll back to {active.name}" in operator.get("/models/").content.decode()
-    asked = operator.post("/models/roll-back/")
+    address = f"/models/roll-back/{active.pk}/"
+    asked = operator.post(address)
     assert f"Roll back to {active.name}?" in asked.content.decode()
     candidate.refresh_from_db()
     assert candidate.state == ModelRelease.State.ACTIVE
-    operator.post("/models/roll-back/", {"confirmed": "1"})
+    operator.post(address, {"confirmed": "1"})
     active.refresh_from_db()
     assert active.state == ModelRelease.State.ACTIVE
     assert "Roll back to" not in operator.get("/models/").content.decode()  # never forward again
     operator.post(f"/models/releases/{candidate.pk}/promote/", {"note": "Better all the same."})
-    scripted = operator.post("/models/roll-back/", {"confirmed": "1"}, headers={"HX-Request": "true"})
+    scripted = operator.post(address, {"confirmed": "1"}, headers={"HX-Request": "true"})
     assert scripted.headers["HX-Redirect"] == "/models/"
     active.refresh_from_db()
     assert active.state == ModelRelease.State.ACTIVE
+
+
+def test_a_rollback_goes_to_what_its_button_named_or_nowhere(operator: Client, active: ModelRelease) -> None:
+    second, third = ReleaseFactory(), ReleaseFactory()
+    operator.post(f"/models/releases/{second.pk}/promote/")
+    operator.post(
+        f"/models/releases/{third.pk}/promote/"
+    )  # a page may still offer a rollback to `active`
+    told = operator.post(f"/models/roll-back/{active.pk}/", {"confirmed": "1"}, follow=True)
+    assert f"A rollback now goes to {second.name}." in told.content.decode()
+    third.refresh_from_db()
+    assert third.state == ModelRelease.State.ACTIVE
 
 
 def test_a_rejected_candidate_is_listed_and_cannot_serve(operator: Client, run: TrainingRun) -> None:
