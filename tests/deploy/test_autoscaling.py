@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from tests.deploy.test_kubernetes import FOLDER, SCALED
+from tests.deploy.manifests import FOLDER, SCALED
 from tests.factories import ArchiveFactory, ConsensusFactory, ImageFactory, JobFactory, ReleaseFactory, RunFactory
 from webapp.cases.models import Archive, Image
 from webapp.inference.models import Job

@@ -3,9 +3,7 @@
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -13,50 +11,26 @@ import yaml
 from django.core.management import get_commands
 
 from deploy.local.commands import COMMANDS
+from tests.deploy.manifests import (
+    ALL,
+    BASE,
+    FOLDER,
+    ROOT,
+    SCALED,
+    WORKLOADS,
+    Manifest,
+    containers,
+    named,
+    of_kind,
+    resources,
+    template,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "deploy" / "kubernetes"
 SETTINGS = (ROOT / "webapp" / "settings.py").read_text()
 GUNICORN = {"GUNICORN_CMD_ARGS"}  # read by gunicorn itself
 OF_THE_MANIFESTS = {"SITE_HOST", "POD_IP"}  # only to make ALLOWED_HOSTS of
 VERSION = "1.37"
-
-Manifest = dict[str, Any]
-
-
-def resources(kustomization: Path) -> list[Manifest]:
-    """Every manifest that a kustomization lists in its own folder. Each is complete in its file."""
-    listed = yaml.safe_load((kustomization / "kustomization.yaml").read_text())["resources"]
-    files = [kustomization / name for name in listed if name.endswith(".yaml")]
-    return [manifest for file in files for manifest in yaml.safe_load_all(file.read_text())]
-
-
-BASE = resources(FOLDER / "base")
-ALL = [*BASE, *resources(FOLDER / "gpu")]
-
-
-def named(manifest: Manifest) -> str:
-    return f"{manifest['kind']}/{manifest['metadata']['name']}"
-
-
-def of_kind(*kinds: str, among: list[Manifest] = ALL) -> list[Manifest]:
-    return [manifest for manifest in among if manifest["kind"] in kinds]
-
-
-def template(manifest: Manifest) -> Manifest:
-    found: Manifest = manifest["spec"]["template"]
-    return found
-
-
-def containers(manifest: Manifest) -> Iterator[Manifest]:
-    """Every container of a Deployment or Job, those that run first included."""
-    spec = template(manifest)["spec"]
-    yield from (*spec.get("initContainers", []), *spec["containers"])
-
-
-WORKLOADS = of_kind("Deployment", "Job")
 OWN_ENVIRONMENT = {env["name"] for m in WORKLOADS for container in containers(m) for env in container.get("env", [])}
-SCALED = of_kind("ScaledObject")
 
 
 def keys(env_file: Path) -> list[str]:

@@ -5,7 +5,7 @@ import re
 from django.conf import settings
 
 from deploy.local.commands import COMMANDS
-from tests.deploy.test_kubernetes import BASE, ROOT, of_kind, template
+from tests.deploy.manifests import BASE, ROOT, of_kind, template
 
 
 def connections(name: str) -> int:
