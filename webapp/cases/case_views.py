@@ -23,6 +23,7 @@ from webapp.inference.selectors import image_answer, with_answers
 from webapp.labels.models import Consensus
 from webapp.notify.services import why_not_told
 from webapp.pages.keyset import neighbours
+from webapp.pages.words import ONE_IMAGE
 
 HISTORY = 20
 
@@ -58,6 +59,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
             answer and found.answer and answer.probabilities.keys() != found.answer.probabilities.keys()
             for answer in answers.values()
         ),
+        "one_image": ONE_IMAGE,
         "others": [row for row in found.results.all() if row != found.answer],
         "untold": why_not_told(case=found) if found.released_at else None,
         "undeleted": sum(image.state != Image.State.PURGED for image in images),

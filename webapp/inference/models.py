@@ -1,5 +1,7 @@
 """The work at the model (Job), what it answered for an image (Result) and for a case (CaseResult)."""
 
+from functools import lru_cache
+
 from django.db import models
 from django.db.models import Q
 
@@ -7,6 +9,7 @@ from ml.advice import Advice
 from ml.classes import DISPLAY_NAMES
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.leases import Leased
+from webapp.registry.models import ModelRelease
 
 DX_CHOICES = [(code, code) for code in DISPLAY_NAMES]
 NEWEST = ("-created_at", "-pk")  # what was answered last is what holds, also after a rollback to an older release
@@ -119,6 +122,20 @@ class CaseResult(Answer):
 
     def __str__(self) -> str:
         return f"result of case {self.case_id}"
+
+    @property
+    def follows_one_image(self) -> bool:
+        """Whether the advice is that of one image alone, and their mean would have given none to see a doctor."""
+        if self.images == 1 or self.advice != Advice.ROUTINE_REFERRAL:
+            return False
+        return self.malignant < routine_threshold(self.release_id)
+
+
+@lru_cache(maxsize=64)
+def routine_threshold(release_id: int) -> float:
+    """P(malignant) from which a release refers; it never changes, and a report asks for it of thousands of cases."""
+    manifests = ModelRelease.objects.filter(pk=release_id).values_list("manifest__thresholds", flat=True)
+    return float(manifests.get()[Advice.ROUTINE_REFERRAL])
 
 
 class Worker(models.Model):

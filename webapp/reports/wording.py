@@ -11,6 +11,7 @@ from webapp.inference.models import CaseResult
 from webapp.inference.selectors import image_answer
 from webapp.pages.words import (
     ADVICE,
+    ONE_IMAGE,
     STATES,
     class_name,
     malignant_classes,
@@ -40,6 +41,7 @@ def sentences(result: CaseResult) -> list[str]:
     of_what = f"{names} together" if names else "any malignant or pre-malignant lesion"
     return [
         ADVICE[result.advice].next_step,
+        *([ONE_IMAGE] if result.follows_one_image else []),
         f"P(malignant) is {percent(result.malignant)} ± {points(result.uncertainty)} percentage points: {of_what}. "
         f"{uncertainty_in_words(result.uncertainty).capitalize()}. Likeliest: {class_name(result.top_class)}.",
     ]

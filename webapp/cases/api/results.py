@@ -52,6 +52,12 @@ class CaseResultSerializer(AnswerSerializer):
     class Meta(AnswerSerializer.Meta):
         model = CaseResult
         fields = [*AnswerSerializer.Meta.fields, "images"]
+        extra_kwargs = {
+            "advice": {
+                "help_text": "By the mean P(malignant) of its images; at least `routine_referral` where one of them alone "
+                "would be referred"
+            }
+        }
 
 
 class ReviewSerializer(serializers.Serializer[Any]):
