@@ -26,6 +26,7 @@ METRICS = {
     "metrics": {
         "sensitivity": {"value": 0.951, "low": 0.9, "high": 0.98},
         "ece": {"value": None, "low": None, "high": None},
+        "malignant_auc": {"value": 1.0, "low": None, "high": None},
     },
 }  # fmt: skip
 ADDRESSES = (
@@ -95,6 +96,8 @@ def test_the_releases_say_how_good_they_are(operator: Client, run: TrainingRun) 
     assert "Answering now" in page
     assert "0.951" in page
     assert "0.900 to 0.980" in page
+    assert "1.000" in page
+    assert "– to" not in page  # an interval that is not determined
     assert "Inconclusive" in page
     assert "−0.010 to +0.050" in page
 
@@ -145,9 +148,7 @@ def test_a_rollback_is_one_click_with_a_script_and_two_without(operator: Client,
 def test_a_rollback_goes_to_what_its_button_named_or_nowhere(operator: Client, active: ModelRelease) -> None:
     second, third = ReleaseFactory(), ReleaseFactory()
     operator.post(f"/models/releases/{second.pk}/promote/")
-    operator.post(
-        f"/models/releases/{third.pk}/promote/"
-    )  # a page may still offer a rollback to `active`
+    operator.post(f"/models/releases/{third.pk}/promote/")  # a page may still offer a rollback to `active`
     told = operator.post(f"/models/roll-back/{active.pk}/", {"confirmed": "1"}, follow=True)
     assert f"A rollback now goes to {second.name}." in told.content.decode()
     third.refresh_from_db()
