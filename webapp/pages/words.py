@@ -9,9 +9,7 @@ from ml.advice import Advice
 from ml.classes import DISPLAY_NAMES, is_malignant
 
 NOTICE = "This supports a professional's decision and never replaces it. It is not a diagnosis."
-ONE_IMAGE = (
-    "One picture alone would be referred, so the case is, though the mean of its pictures is below the threshold."
-)
+ONE_IMAGE = "One picture alone would be referred, so the case is, though the mean of all is below the threshold."
 CLOSE, NEAR = 0.05, 0.15  # standard deviations of P(malignant): below these the models agree closely, differ somewhat
 
 

@@ -54,8 +54,8 @@ class CaseResultSerializer(AnswerSerializer):
         fields = [*AnswerSerializer.Meta.fields, "images"]
         extra_kwargs = {
             "advice": {
-                "help_text": "By the mean P(malignant) of its images; at least `routine_referral` where one of them alone "
-                "would be referred"
+                "help_text": "By the mean P(malignant) of its images; at least `routine_referral` where one of them "
+                "alone would be referred"
             }
         }
 
