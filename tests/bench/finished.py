@@ -122,6 +122,8 @@ class Rows:
         yield _get("batch page of the largest batch", person, "cases:batch", largest)
         wanted = {"q": "99", "review": "to_review", "uncertainty": "high"}
         yield _get("batch page, filtered", person, "cases:batch", largest, **wanted)
+        yield _get("cases to review", person, "cases:to_review")
+        yield _get("cases to review, of patients", person, "cases:to_review", source="patient")
         yield _get("progress", person, "cases:batch_progress", watched)
         yield _get("API: list of batches", software, "api:batch-list")
         yield _get("API: list of cases", software, "api:case-list")
