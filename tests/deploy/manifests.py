@@ -1,4 +1,4 @@
-"""What Kubernetes is told to run, as the tests read it."""
+"""What Kubernetes and Compose are told to run, as the tests read it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "kubernetes"
+EXAMPLE = (ROOT / "deploy" / "env.example").read_text()
 
 Manifest = dict[str, Any]
 

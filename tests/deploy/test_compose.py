@@ -13,10 +13,9 @@ import yaml
 
 from deploy.local.commands import COMMANDS
 from deploy.local.postgres import DISCREET
+from tests.deploy.manifests import EXAMPLE, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCKER_COMPOSE = Path(compose.__file__).parent / "docker-compose"
-EXAMPLE = (ROOT / "deploy" / "env.example").read_text()
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 SECRETS = ["SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "METRICS_TOKEN"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from tests.deploy.test_compose import EXAMPLE, ROOT
+from tests.deploy.manifests import EXAMPLE, ROOT
 
 DOCUMENT = (ROOT / "docs" / "operating.md").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 from django.urls import resolve, reverse
 
-from tests.deploy.test_compose import ROOT
+from tests.deploy.manifests import ROOT
 from webapp import storage
 
 CADDYFILE = (ROOT / "deploy" / "docker" / "Caddyfile").read_text()

@@ -111,6 +111,16 @@ def test_pages_and_api_change_nothing_themselves() -> None:
     assert offenders == []
 
 
+def test_what_tests_share_is_in_no_test_file() -> None:
+    offenders = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sources("tests")
+        for name in imports(path)
+        if name.startswith("tests.") and ".test_" in name
+    ]
+    assert offenders == []
+
+
 @pytest.mark.parametrize("package", [*OURS, "tests"])
 def test_a_file_is_one_room(package: str) -> None:
     long = {

@@ -17,14 +17,12 @@ from ml.advice import Advice
 from ml.classes import CLASSES, DISPLAY_NAMES
 from ml.imaging.overlay import unpack
 from ml.runtime import Prediction
-from tests.factories import PROBABILITIES, BatchFactory, CaseFactory, ImageFactory, ReleaseFactory
-from tests.ml.imaging.samples import encode, skin_photo
+from tests.factories import ReleaseFactory
+from tests.workers.scenes import Model, submitted
 from tests.workers.waiting import wait_for
-from webapp import storage
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import override_quality
 from webapp.cases.models import Batch, Image, Priority
-from webapp.cases.services import submit_batch
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job, Result
 from webapp.inference.services import End, finish, sweep_jobs
@@ -35,45 +33,11 @@ from workers.predicting import BatchSize
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Model:
-    """Recognises a file whose last byte is not zero."""
-
-    preprocessing_version = "test"
-
-    def prepare(self, data: bytes) -> np.ndarray:
-        return np.frombuffer(data[-1:], dtype=np.uint8)
-
-    def predict(self, batch: Sequence[np.ndarray]) -> list[Prediction]:
-        return [
-            Prediction(
-                probabilities=PROBABILITIES,
-                decision=PROBABILITIES,
-                malignant=0.74,
-                plausible=("MEL",),
-                recognised=bool(pixels[0]),
-                uncertainty=0.05,
-                advice=Advice.URGENT_REFERRAL,
-                heatmap=np.zeros((8, 8), np.float32),
-            )
-            for pixels in batch
-        ]
-
-
 @pytest.fixture
 def release(monkeypatch: pytest.MonkeyPatch) -> ModelRelease:
     release: ModelRelease = ReleaseFactory(active=True)
     monkeypatch.setattr(inference, "load_active", lambda: (release, Model()))
     return release
-
-
-def submitted(*recognised: bool, **fields: Any) -> Batch:
-    """A batch of one case whose pictures the model recognises or not: it looks at the last byte of the file."""
-    batch = BatchFactory(**fields)
-    case = CaseFactory(batch=batch)
-    for number, known in enumerate(recognised):
-        image = ImageFactory(case=case, ready=True, filename=f"{number}.jpg")
-        storage.write(image.clean_key, encode(skin_photo(), "JPEG") + bytes([known]))
-    return submit_batch(actor=SYSTEM, batch=batch)
 
 
 def heatmaps(release: ModelRelease) -> list[bool]:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from tests.factories import ArchiveFactory, ImageFactory, ReleaseFactory
 from tests.ml.imaging.samples import encode, skin_photo
-from tests.workers.test_inference import Model, submitted
+from tests.workers.scenes import Model, submitted
 from webapp import storage
 from webapp.cases.archives import sweep_archives
 from webapp.cases.intake import sweep_images

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.webapp.api.clinic import Clinic, case, good, problem
-from tests.webapp.api.test_tables import send
+from tests.webapp.api.clinic import Clinic, case, good, problem, send_table
 from webapp.audit.models import Event
 from webapp.cases.models import Case, Image
 
@@ -26,11 +25,11 @@ def path(clinic: Clinic) -> str:
 
 def test_further_cases_are_taken_as_the_request_says(clinic: Clinic, path: str) -> None:
     good(clinic.post(path, {"capture": "phone", "cases": [case("a"), case("b", capture="clinical")]}), 201)
-    good(send(clinic, "case_id,images\nc,c.jpg\n", f"{path}?capture=dermoscopic"), 201)
+    good(send_table(clinic, "case_id,images\nc,c.jpg\n", f"{path}?capture=dermoscopic"), 201)
     taken = dict(Case.objects.values_list("external_id", "capture"))
     assert taken == {"first": "unknown", "a": "phone", "b": "clinical", "c": "dermoscopic"}
     assert problem(clinic.post(path, {"capture": "xray", "cases": [case("d")]}), 400)["code"] == "invalid"
-    assert problem(send(clinic, "case_id,images\nd,d.jpg\n", f"{path}?name=Monday"), 400)["code"] == "invalid"
+    assert problem(send_table(clinic, "case_id,images\nd,d.jpg\n", f"{path}?name=Monday"), 400)["code"] == "invalid"
 
 
 def test_a_request_whose_answer_was_lost_is_repeated_and_changes_nothing(clinic: Clinic, path: str) -> None:

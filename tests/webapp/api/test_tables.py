@@ -2,25 +2,19 @@
 
 import csv
 import io
-from typing import Any
 
 import pytest
 
-from tests.webapp.api.clinic import API, Clinic, case, good, problem
+from tests.webapp.api.clinic import Clinic, case, good, problem, send_table
 from webapp.cases.models import Archive, Batch, Case
 
 pytestmark = pytest.mark.django_db
 TABLE = "case_id,patient_id,age,images\nc1,p1,61,a.jpg;b.jpg\nc2,p2,,c.jpg\n"
 
 
-def send(clinic: Clinic, table: str, path: str = "/batches?name=Monday&capture=phone", **headers: str) -> Any:
-    headers["Content-Type"] = "text/csv; charset=utf-8"  # the client leaves it out where the body is empty
-    return clinic.http.post(API + path, table.encode(), headers["Content-Type"], headers=headers)
-
-
 def test_a_table_makes_the_batch_that_json_makes() -> None:
     clinic = Clinic()
-    batch = good(send(clinic, TABLE, **{"Idempotency-Key": "monday"}), 201)
+    batch = good(send_table(clinic, TABLE, **{"Idempotency-Key": "monday"}), 201)
     assert [(i["case_id"], i["filename"]) for i in batch["images"]] == [
         ("c1", "a.jpg"),
         ("c1", "b.jpg"),
@@ -33,19 +27,19 @@ def test_a_table_makes_the_batch_that_json_makes() -> None:
     }
 
     clinic.upload(batch["images"][0], b"x")
-    again = good(send(clinic, TABLE, **{"Idempotency-Key": "monday"}), 200)
+    again = good(send_table(clinic, TABLE, **{"Idempotency-Key": "monday"}), 200)
     assert (again["id"], [bool(i["upload"]) for i in again["images"]]) == (batch["id"], [False, True, True])
-    other = send(clinic, TABLE, "/batches?name=Tuesday", **{"Idempotency-Key": "monday"})
+    other = send_table(clinic, TABLE, "/batches?name=Tuesday", **{"Idempotency-Key": "monday"})
     assert problem(other, 422)["code"] == "idempotency_key_reused"
     assert Batch.objects.count() == 1
 
-    added = good(send(clinic, "images\nd.jpg\n", f"/batches/{batch['id']}/cases"), 201)
+    added = good(send_table(clinic, "images\nd.jpg\n", f"/batches/{batch['id']}/cases"), 201)
     assert [(i["case_id"], i["filename"]) for i in added] == [("d", "d.jpg")]
 
 
 def test_a_table_names_the_cases_of_an_archive() -> None:
     clinic = Clinic()
-    batch = good(send(clinic, TABLE, "/batches?archive=true&capture=clinical"), 201)
+    batch = good(send_table(clinic, TABLE, "/batches?archive=true&capture=clinical"), 201)
     assert batch["archive_upload"]["method"] == "PUT"
     assert len(batch["images"]) == 3
     assert (Archive.objects.get().state, Archive.objects.get().capture) == ("awaiting_upload", "clinical")
@@ -54,12 +48,12 @@ def test_a_table_names_the_cases_of_an_archive() -> None:
 def test_every_mistake_is_listed_as_json_or_as_a_table() -> None:
     clinic = Clinic()
     wrong = "case_id,patient_id,age,images\n" + "".join(f"c{n},p,old,{n}.jpg\n" for n in range(1500))
-    answer = problem(send(clinic, wrong), 422)
+    answer = problem(send_table(clinic, wrong), 422)
     assert (answer["code"], answer["error_count"], len(answer["errors"])) == ("manifest_invalid", 1500, 1000)
     assert answer["errors"][0] == {**answer["errors"][0], "row": 2, "field": "age", "code": "age_invalid"}
 
     for response in (
-        send(clinic, wrong, Accept="text/csv"),
+        send_table(clinic, wrong, Accept="text/csv"),
         clinic.post("/batches", {"cases": [{"case_id": str(n)} for n in range(1500)]}, Accept="text/csv"),
     ):
         assert (response.status_code, response.headers["Content-Type"]) == (422, "text/csv; charset=utf-8")
@@ -74,24 +68,24 @@ def test_every_mistake_is_listed_as_json_or_as_a_table() -> None:
 def test_a_table_without_rows_is_refused_as_a_table(path: str, table: str, code: str) -> None:
     clinic = Clinic()
     batch = good(clinic.post("/batches", {"cases": [case("c1")]}), 201)
-    answer = problem(send(clinic, table, path.format(batch["id"])), 422)
+    answer = problem(send_table(clinic, table, path.format(batch["id"])), 422)
     assert [(error["code"], error["row"]) for error in answer["errors"]] == [(code, 1)]
     assert Batch.objects.count() == 1
 
 
 def test_a_column_is_checked_before_any_row_and_is_no_formula() -> None:
     clinic = Clinic()
-    response = send(clinic, "images,=1+1\n../a.jpg,2\n", Accept="text/csv")
+    response = send_table(clinic, "images,=1+1\n../a.jpg,2\n", Accept="text/csv")
     rows = list(csv.DictReader(io.StringIO(response.content.decode())))
     assert [(row["row"], row["field"], row["code"]) for row in rows] == [("1", "'=1+1", "unknown_column")]
 
 
 @pytest.mark.parametrize("query", ["?capture=xray", "?archive=perhaps", f"?name={'x' * 201}"])
 def test_options_in_the_address_are_checked(query: str) -> None:
-    assert problem(send(Clinic(), TABLE, f"/batches{query}"), 400)["code"] == "invalid"
+    assert problem(send_table(Clinic(), TABLE, f"/batches{query}"), 400)["code"] == "invalid"
 
 
 def test_a_table_is_no_answer_to_another_question() -> None:
     clinic = Clinic()
     batch = clinic.create({"case_id": "c", "patient_id": "p", "images": ["a.jpg"]})
-    assert problem(send(clinic, TABLE, f"/batches/{batch['id']}/submit"), 400)["code"] == "invalid"
+    assert problem(send_table(clinic, TABLE, f"/batches/{batch['id']}/submit"), 400)["code"] == "invalid"

@@ -10,17 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.webapp.cases.manifests import codes, row
 from webapp.cases.manifest import MAX_CASES, Manifest, from_csv, from_json
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
-
-
-def row(**fields: Any) -> dict[str, Any]:
-    return {"case_id": "c1", "patient_id": "p1", "images": ["a.jpg"], **fields}
-
-
-def codes(manifest: Manifest) -> list[tuple[int, str, str]]:
-    return [(error.row, error.field, error.code) for error in manifest.errors]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import CaseResultFactory, UserFactory
-from tests.webapp.notify.test_untold import go_out
+from tests.webapp.notify.post import go_out
 from webapp.accounts.models import Patient
 from webapp.accounts.services import correct_patient
 from webapp.audit.models import Event

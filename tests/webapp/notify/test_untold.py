@@ -9,20 +9,13 @@ from django.urls import reverse
 
 from tests.factories import CaseResultFactory, MembershipFactory, MessageFactory, PatientFactory
 from tests.webapp.api.clinic import Clinic, case, good
+from tests.webapp.notify.post import go_out
 from webapp.accounts.services import correct_patient
 from webapp.audit.services import SYSTEM
-from webapp.notify.delivery import UNKNOWN, claim_message
+from webapp.notify.delivery import UNKNOWN
 from webapp.notify.models import Message
-from workers.delivery import send
 
 pytestmark = pytest.mark.django_db
-
-
-def go_out() -> None:
-    """Send what is due, as the worker does."""
-    while claimed := claim_message():
-        token, message = claimed
-        send(message, token)
 
 
 def test_a_letter_that_failed_is_told_by_the_release_and_by_the_page_of_the_case(client: Client) -> None:
