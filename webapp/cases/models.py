@@ -34,6 +34,8 @@ class Batch(models.Model):
         COMPLETED_WITH_FAILURES = "completed_with_failures", "Completed with failures"
         CANCELLED = "cancelled", "Cancelled"
 
+    LIVE = (State.OPEN, State.SUBMITTED)
+
     class Source(models.TextChoices):
         API = "api", "API"
         WEB = "web", "Web"
@@ -162,6 +164,8 @@ class Image(Filed, Leased):
         REJECTED = "rejected", "Not usable"
         EXPIRED = "expired", "Never uploaded"
         PURGED = "purged", "Deleted"
+
+    UNENDED = (State.AWAITING_UPLOAD, State.STORED)
 
     case = models.ForeignKey(Case, models.CASCADE, related_name="images")
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="images")

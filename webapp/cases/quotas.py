@@ -88,8 +88,8 @@ def _awaited(organisation: Organisation) -> QuerySet[Image]:
     return Image.objects.filter(
         organisation=organisation,
         priority=Priority.BULK,
-        state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED],
-        batch__state__in=[Batch.State.OPEN, Batch.State.SUBMITTED],
+        state__in=Image.UNENDED,
+        batch__state__in=Batch.LIVE,
     )
 
 

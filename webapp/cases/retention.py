@@ -30,7 +30,6 @@ from webapp.leases import UNLEASED
 
 logger = structlog.get_logger(__name__)
 DELETED_AT_ONCE = 100
-UNENDED = (Image.State.AWAITING_UPLOAD, Image.State.STORED)
 
 
 def delete_photos(*, actor: Actor, case: Case) -> int:
@@ -99,7 +98,7 @@ def _purge(actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: s
     Image.objects.filter(pk__in=names).update(
         state=Image.State.PURGED, ended_at=now, advice="", width=0, height=0, original_forgotten=False, **UNLEASED
     )
-    if ended := [image for image in images if image.state in UNENDED or image.pk in at_the_model]:
+    if ended := [image for image in images if image.state in Image.UNENDED or image.pk in at_the_model]:
         end_images(batch=batch, ended=ended, failures=sum(image.pk not in answered for image in ended))
     for case_id, count in Counter(image.case_id for image in images).items():
         record(

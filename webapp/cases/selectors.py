@@ -91,7 +91,7 @@ def stage(case: Case) -> str:
     """Where a case without a result stands, as one of the states that have words."""
     states = [image.state for image in case.images.all()]
     if case.batch.state != Batch.State.CANCELLED:
-        for state in (Image.State.AWAITING_UPLOAD, Image.State.STORED):
+        for state in Image.UNENDED:
             if state in states:
                 return state
     if states and Image.State.READY not in states:

@@ -215,7 +215,7 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
     batch = locked(batch.pk)
     if batch.state == Batch.State.CANCELLED:
         return batch
-    if batch.state not in (Batch.State.OPEN, Batch.State.SUBMITTED):
+    if batch.state not in Batch.LIVE:
         raise Problem("batch_finished", "This batch is complete, so it cannot be cancelled.")
     batch.state, batch.finished_at, batch.remaining = Batch.State.CANCELLED, timezone.now(), 0
     batch.save(update_fields=["state", "finished_at", "remaining"])

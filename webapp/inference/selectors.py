@@ -73,7 +73,7 @@ def with_answers(cases: QuerySet[Case], *, images: bool = True) -> QuerySet[Case
 
 def unfinished_images() -> QuerySet[Image]:
     """The images that are still awaited, checked, or at the model; none follows the check in a cancelled batch."""
-    arriving = Q(state__in=[Image.State.AWAITING_UPLOAD, Image.State.STORED]) & ~Q(batch__state=Batch.State.CANCELLED)
+    arriving = Q(state__in=Image.UNENDED) & ~Q(batch__state=Batch.State.CANCELLED)
     return Image.objects.filter(arriving | Q(jobs__state__in=Job.LIVE))
 
 
