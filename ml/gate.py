@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml.intervals import most_lost, needed
+from ml.intervals import interval, most_lost, needed
 from ml.measured import Measured, plain
-from ml.metrics import DRAWS, METRICS, Metric, Scored, interval, lesion_weights
+from ml.metrics import DRAWS, METRICS, Metric, Scored, lesion_weights
 
 MARGINS: Final = {"sensitivity": 0.05, "specificity": 0.10, "malignant_auc": 0.03}
 """How much of each may at most be lost. Sensitivity is the rule; the other two stop a candidate that refers

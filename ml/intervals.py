@@ -7,7 +7,12 @@ the difference in proportions for the paired-sample design, Statistics in Medici
 """
 
 import math
+from collections.abc import Callable
 from typing import Final
+
+import numpy as np
+
+from ml.measured import Measured
 
 Z: Final = 1.959964
 """The 97.5th percentile of the normal distribution."""
@@ -16,6 +21,28 @@ Z: Final = 1.959964
 def of_none(lesions: int) -> float:
     """The largest share that is compatible with none of so many lesions (at least one): Wilson's upper end."""
     return Z**2 / (lesions + Z**2)
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """The 2.5th and 97.5th percentile of the draws that determine the metric; NaN when none does."""
+    known = values[~np.isnan(values)]
+    if len(known) == 0:
+        return np.nan, np.nan
+    low, high = np.percentile(known, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def around(value: float, draws: np.ndarray, lesions: Callable[[], int]) -> Measured:
+    """A value with the interval of its draws. Where all draws agree, they tell nothing: a share of `lesions()` lesions
+    that is 0 or 1 has Wilson's end then, and the ends of anything else, of 0 lesions, are not determined.
+    """
+    low, high = interval(draws)
+    if low != high:
+        return Measured(value, low, high)
+    count = lesions()
+    if not count or value not in (0, 1):
+        return Measured(value, np.nan, np.nan)
+    return Measured(value, 1 - of_none(count), 1.0) if value else Measured(value, 0.0, of_none(count))
 
 
 def needed(margin: float) -> int:

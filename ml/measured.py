@@ -38,3 +38,9 @@ def words(measured: Mapping[str, float | None], digits: int = 3, sign: str = "")
         return UNDETERMINED
     form = f"{sign}.{digits}f"
     return f"{value:{form}}" + ("" if np.isnan(low) else f" ({low:{form}} to {high:{form}})")
+
+
+def ends(measured: Mapping[str, float | None], digits: int = 3) -> str:
+    """The interval alone, as `0.871 to 0.950`."""
+    low, high = measured["low"], measured["high"]
+    return UNDETERMINED if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"

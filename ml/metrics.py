@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from ml.classes import SEVEN, Taxonomy
+from ml.intervals import around
 from ml.measured import Measured
 from ml.stack import malignant
 
@@ -175,6 +176,9 @@ def equal_mass_bins(scored: Scored, weight: np.ndarray) -> np.ndarray:
     return np.asarray(np.minimum(middle / max(mass.sum(), 1e-12) * BINS, BINS - 1).astype(int)[level])
 
 
+SHARES: Final = (accuracy, class_sensitivity, sensitivity, specificity)
+"""Metrics that are shares of images, each of which gives one alone."""
+
 METRICS: Final[dict[str, Metric]] = {
     "balanced_accuracy": balanced_accuracy,
     "malignant_auc": malignant_auc,
@@ -212,17 +216,28 @@ def measure(
     weights = list(lesion_weights(scored.lesions, draws, seed))
     result = {}
     for name, metric in metrics.items():
-        low, high = interval(np.array([metric(scored, weight) for weight in weights]))
-        result[name] = Measured(metric(scored, np.ones(len(scored.labels))), low, high)
+        value, drawn = metric(scored, np.ones(len(scored.labels))), [metric(scored, weight) for weight in weights]
+        result[name] = around(value, np.array(drawn), partial(_looked_at, metric, scored))
     return result
 
 
+def _looked_at(metric: Metric, scored: Scored) -> int:
+    """The lesions that a share is of, each of which gives one alone; 0 for what is no share."""
+    if getattr(metric, "func", metric) not in SHARES:
+        return 0
+    alone = ((scored.lesions == lesion).astype(np.float64) for lesion in np.unique(scored.lesions))
+    return sum(not np.isnan(metric(scored, weight)) for weight in alone)
+
+
 def measure_mean(values: np.ndarray, lesions: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Measured:
-    """The mean of values (n,) of images of `lesions` (n,), with its interval; values that are NaN are left out."""
+    """The mean of values (n,) of images of `lesions` (n,), with its interval; bool for a share. Values that are NaN are
+    left out.
+    """
     known = ~np.isnan(values)
     values, lesions = values[known], lesions[known]
-    low, high = interval(np.array([_share(values, weight) for weight in lesion_weights(lesions, draws, seed)]))
-    return Measured(_share(values, np.ones(len(values))), low, high)
+    drawn = np.array([_share(values, weight) for weight in lesion_weights(lesions, draws, seed)])
+    value = _share(values, np.ones(len(values)))
+    return around(value, drawn, lambda: len(set(lesions)) if values.dtype == bool else 0)
 
 
 def counts_above(level: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -249,15 +264,6 @@ def lesion_weights(lesions: np.ndarray, draws: int, seed: int) -> Iterator[np.nd
     rng = np.random.default_rng(seed)
     for _ in range(draws):
         yield np.bincount(rng.integers(0, count, count), minlength=count)[lesion].astype(np.float64)
-
-
-def interval(values: np.ndarray) -> tuple[float, float]:
-    """The 2.5th and 97.5th percentile of the draws that determine the metric; NaN when none does."""
-    known = values[~np.isnan(values)]
-    if len(known) == 0:
-        return np.nan, np.nan
-    low, high = np.percentile(known, (2.5, 97.5))
-    return float(low), float(high)
 
 
 def _share(hit: np.ndarray, weight: np.ndarray) -> float:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ml.bundle import Member
 from ml.classes import DISPLAY_NAMES, EIGHT, SEVEN, Taxonomy
+from ml.measured import ends
 
 LABELS: Final = {
     "balanced_accuracy": "Balanced accuracy",
@@ -106,4 +107,4 @@ def _missing(taxonomy: Taxonomy) -> list[str]:
 def _row(metric: str, measured: Mapping[str, float | None]) -> str:
     if measured["value"] is None:
         return f"| {LABELS[metric]} | not determined | |"
-    return f"| {LABELS[metric]} | {measured['value']:.3f} | {measured['low']:.3f} to {measured['high']:.3f} |"
+    return f"| {LABELS[metric]} | {measured['value']:.3f} | {ends(measured)} |"

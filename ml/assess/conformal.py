@@ -72,7 +72,7 @@ def coverage(scored: Scored, held: np.ndarray, draws: int = DRAWS, seed: int = 0
     rows = []
     for group, inside in groups.items():
         lesions = scored.lesions[inside]
-        covered = measure_mean(right[inside].astype(float), lesions, draws, seed)
+        covered = measure_mean(right[inside], lesions, draws, seed)
         size = measure_mean(held[inside].sum(axis=1).astype(float), lesions, draws, seed)
         rows.append(Coverage(group, len(lesions), len(set(lesions)), covered, size))
     return rows

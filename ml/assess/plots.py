@@ -144,7 +144,7 @@ def reliability(scored: Scored, path: Path) -> None:
             bins = [place == bin_ for bin_ in np.unique(place)]
             images = [inside.sum() for inside in bins]
             confidence = [stated[inside].mean() for inside in bins]
-            observed = [measure_mean(true[inside].astype(float), scored.lesions[inside]) for inside in bins]
+            observed = [measure_mean(true[inside], scored.lesions[inside]) for inside in bins]
             upper.plot([0, 1], [0, 1], color="#bbbbbb", lw=1)
             upper.vlines(confidence, [one.low for one in observed], [one.high for one in observed], COLOURS[0], lw=1)
             upper.plot(confidence, [one.value for one in observed], "o", color=COLOURS[0], ms=5)

@@ -95,7 +95,7 @@ def assess(
     """
 
     def mean(values: np.ndarray) -> Measured:
-        return measure_mean(values.astype(np.float64), scored.lesions, draws, seed)
+        return measure_mean(values, scored.lesions, draws, seed)
 
     coverage: list[Coverage] = []
     if len(quantiles):

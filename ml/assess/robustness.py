@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from ml.intervals import interval
 from ml.measured import Measured
-from ml.metrics import DRAWS, METRICS, Scored, interval, lesion_weights, measure_mean
+from ml.metrics import DRAWS, METRICS, Scored, lesion_weights, measure_mean
 
 COMPARED: Final = ("malignant_auc", "sensitivity", "specificity", "balanced_accuracy")
 
@@ -46,6 +47,6 @@ def costs(clean: Scored, changed: Mapping[str, Scored], draws: int = DRAWS, seed
             after[name] = float(values[0])
             difference[name] = Measured(float(lost[0]), *interval(lost[1:]))
         moved = measure_mean(np.abs(answers.p_malignant - clean.p_malignant), clean.lesions, draws, seed)
-        switched = measure_mean((answers.referred != clean.referred).astype(float), clean.lesions, draws, seed)
+        switched = measure_mean(answers.referred != clean.referred, clean.lesions, draws, seed)
         rows.append(Cost(change, after, difference, moved, switched))
     return rows

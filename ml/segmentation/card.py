@@ -6,6 +6,8 @@ Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ml.measured import ends
+
 LABELS: Final = {
     "mean_jaccard": "Mean Jaccard index",
     "failed_share": "Share of images with a Jaccard index below 0.65",
@@ -50,8 +52,7 @@ def write(manifest: Mapping[str, Any]) -> str:
         "| metric | value | 95 % interval |",
         "|---|---|---|",
         *(
-            f"| {label} | {test['metrics'][name]['value']:.3f} "
-            f"| {test['metrics'][name]['low']:.3f} to {test['metrics'][name]['high']:.3f} |"
+            f"| {label} | {test['metrics'][name]['value']:.3f} | {ends(test['metrics'][name])} |"
             for name, label in LABELS.items()
         ),
         "",

@@ -12,7 +12,7 @@ import numpy as np
 from ml.evaluate import SeenError
 from ml.imaging.preprocess import VERSION
 from ml.measured import Measured, plain
-from ml.metrics import DRAWS, interval, lesion_weights
+from ml.metrics import DRAWS, measure_mean
 from ml.segmentation.masks import Outlined
 from ml.segmentation.segmenter import Segmenter, outline
 
@@ -32,17 +32,9 @@ def measure(values: np.ndarray, lesions: np.ndarray, draws: int = DRAWS, seed: i
     """`mean_jaccard`, `failed_share` (below 0.65) and `threshold_jaccard` (the mean with failed ones counted as 0)
     of the values of `jaccards`, float64 (n,), each with its interval; `lesions` are ids (n,).
     """
-    columns = {
-        "mean_jaccard": values,
-        "failed_share": (values < FAILED).astype(np.float64),
-        "threshold_jaccard": np.where(values < FAILED, 0, values),
-    }
-    weights = list(lesion_weights(lesions, draws, seed))
-    result = {}
-    for name, column in columns.items():
-        low, high = interval(np.array([np.average(column, weights=weight) for weight in weights]))
-        result[name] = Measured(float(column.mean()), low, high)
-    return result
+    failed = values < FAILED
+    columns = {"mean_jaccard": values, "failed_share": failed, "threshold_jaccard": np.where(failed, 0, values)}
+    return {name: measure_mean(column, lesions, draws, seed) for name, column in columns.items()}
 
 
 def evaluate(segmenter: Segmenter, outlined: Outlined) -> dict[str, Any]:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,8 @@ from sklearn.metrics import (
 
 from ml import metrics
 from ml.classes import BINARY, EIGHT, SEVEN, Taxonomy
+from ml.intervals import interval
+from ml.measured import Measured
 from ml.metrics import Scored
 from ml.stack import softmax
 
@@ -126,8 +130,31 @@ def test_the_interval_holds_the_value_and_lesions_make_it_wider() -> None:
     assert by_lesion.high - by_lesion.low > 1.5 * (by_image.high - by_image.low)
 
 
+def ends(measured: Measured) -> tuple[float, float, float]:
+    return measured.value, measured.low, measured.high
+
+
+def test_a_share_of_all_keeps_an_interval_and_what_is_no_share_has_none() -> None:
+    """Twelve malignant lesions of two images, all referred: the share may still be as low as 0.757 (Wilson)."""
+    p = np.repeat([0.9, 0.1], [24, 20])
+    probabilities = np.zeros((44, 7))
+    probabilities[:, 0], probabilities[:, 1] = p, 1 - p
+    case = Scored(probabilities, np.repeat([0, 1], [24, 20]), np.arange(44) // 2, 0.5)
+    told = metrics.measure(case, draws=50, metrics={**metrics.ALL_METRICS, **metrics.class_metrics(1)})
+    for name, lesions in (("accuracy", 22), ("specificity", 10), ("sensitivity", 10)):  # the last of class 1 alone
+        assert ends(told[name]) == pytest.approx((1, lesions / (lesions + 1.96**2), 1), abs=1e-4), name
+    assert ends(metrics.measure(case, draws=50)["sensitivity"]) == pytest.approx((1, 0.7575, 1), abs=1e-4)
+    for name in ("malignant_auc", "balanced_accuracy", "auc"):
+        assert ends(told[name]) == pytest.approx((1, np.nan, np.nan), nan_ok=True), name
+    missed = metrics.measure(replace(case, operating_point=0.95), draws=50)["sensitivity"]
+    assert ends(missed) == pytest.approx((0, 0, 0.2425), abs=1e-4)
+    assert ends(metrics.measure_mean(np.zeros(12, bool), np.arange(12), 50)) == pytest.approx((0, 0, 0.2425), abs=1e-4)
+    sizes = metrics.measure_mean(np.ones(12), np.arange(12), draws=50)  # a mean that is no share
+    assert ends(sizes) == pytest.approx((1, np.nan, np.nan), nan_ok=True)
+
+
 def test_an_interval_holds_95_percent_of_the_draws_and_a_draw_as_many_lesions_as_there_are() -> None:
-    assert metrics.interval(np.array([*range(101), np.nan])) == (2.5, 97.5)
+    assert interval(np.array([*range(101), np.nan])) == (2.5, 97.5)
     weights = list(metrics.lesion_weights(np.array(["b", "a", "b", "c"]), 50, 0))
     assert {weight[[0, 1, 3]].sum() for weight in weights} == {3}
     assert all(weight[0] == weight[2] for weight in weights)
