@@ -41,12 +41,12 @@ class CaseAnswer:
     probabilities: dict[str, float]
     top_class: str
     malignant: float
-    uncertainty: float
+    uncertainty: float | None
     advice: Advice
 
 
 def combine(
-    probabilities: Sequence[Mapping[str, float]], uncertainties: Sequence[float], thresholds: Thresholds
+    probabilities: Sequence[Mapping[str, float]], uncertainties: Sequence[float | None], thresholds: Thresholds
 ) -> CaseAnswer:
     """The answer for a case from those for its images, in one order: mean probabilities, and the advice that their
     P(malignant) gives; never `self_monitor` where one image alone would be referred.
@@ -55,7 +55,8 @@ def combine(
     reaches them is not outvoted by others: by a mean of 0.20, 0.01 and 0.01 it would be.
 
     The uncertainty is a standard deviation by the law of total variance: the images' mean variance (their errors are
-    not independent, so it does not shrink with their number) plus the variance between the images.
+    not independent, so it does not shrink with their number) plus the variance between the images. None where an image
+    has none.
 
     Images that were answered in different taxonomies are combined as malignant or benign alone: a class that one of
     them could not name has no mean, and P(malignant) means the same in all. Raises ValueError without an image, or when
@@ -72,12 +73,19 @@ def combine(
     advice = advise(malignant, thresholds)
     if advice is Advice.SELF_MONITOR and advise(max(malignants), thresholds) is not advice:
         advice = Advice.ROUTINE_REFERRAL
-    within = math.fsum(value**2 for value in uncertainties) / count
-    between = math.fsum((share - malignant) ** 2 for share in malignants) / count
     return CaseAnswer(
         probabilities=mean,
         top_class=max(mean, key=mean.__getitem__),
         malignant=malignant,
-        uncertainty=math.sqrt(within + between),
+        uncertainty=_together(uncertainties, malignants),
         advice=advice,
     )
+
+
+def _together(uncertainties: Sequence[float | None], malignants: Sequence[float]) -> float | None:
+    variances = [value**2 for value in uncertainties if value is not None]
+    if len(variances) < len(malignants):
+        return None
+    mean = math.fsum(malignants) / len(malignants)
+    between = math.fsum((share - mean) ** 2 for share in malignants)
+    return math.sqrt((math.fsum(variances) + between) / len(malignants))

@@ -27,8 +27,9 @@ class Prediction:
     named when all classes count the same, the largest for that class (see `ml.decision`); `malignant` is P(malignant),
     from `probabilities`; `plausible` are the classes that a set which holds the true one nine times in ten cannot leave
     out; `recognised` is False for a picture so unlike a lesion that the rest means nothing; `uncertainty` is the
-    standard deviation of the members' own P(malignant), in the same unit; `heatmap` is float32 (rows, columns) in [0,
-    1], over the photo as it was held: what drew the members towards the most probable class (`ml.ensemble.heat`).
+    standard deviation of the members' own P(malignant), in the same unit, None where there is one member; `heatmap` is
+    float32 (rows, columns) in [0, 1], over the photo as it was held: what drew the members towards the most probable
+    class (`ml.ensemble.heat`).
     """
 
     probabilities: dict[str, float]
@@ -36,7 +37,7 @@ class Prediction:
     malignant: float
     plausible: tuple[str, ...]
     recognised: bool
-    uncertainty: float
+    uncertainty: float | None
     advice: Advice
     heatmap: np.ndarray
 
@@ -100,7 +101,7 @@ class Runtime:
                 malignant=float(p_malignant[index]),
                 plausible=tuple(compress(self._taxonomy.codes, plausible[index])),
                 recognised=not novel[index],
-                uncertainty=float(uncertainty[index]),
+                uncertainty=float(uncertainty[index]) if len(self.bundle.members) > 1 else None,
                 advice=advise(float(p_malignant[index]), self._calibration.thresholds),
                 heatmap=unframed(hot[index], pixels.shape, self._frame),
             )

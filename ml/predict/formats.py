@@ -42,9 +42,9 @@ def write_isic2018(file: TextIO, runtime: Runtime, answers: Answers) -> None:
 
 def write_csv(file: TextIO, runtime: Runtime, answers: Answers) -> None:
     """A row for each image: the calibrated probability of each class of the bundle, P(malignant), its uncertainty in
-    the same unit, the class named, the classes that cannot be left out (see `Prediction.plausible`), `yes` where the
-    picture was recognised as a lesion, the codes of the quality check, the advice, and the code of a refusal, whose row
-    is empty otherwise.
+    the same unit (empty of a bundle with one member), the class named, the classes that cannot be left out (see
+    `Prediction.plausible`), `yes` where the picture was recognised as a lesion, the codes of the quality check, the
+    advice, and the code of a refusal, whose row is empty otherwise.
 
     A picture that was not recognised, or that the quality check has a code for, has neither a diagnosis nor advice: its
     numbers mean nothing. An image's id that a spreadsheet would take for a formula is quoted for it.
@@ -63,7 +63,7 @@ def write_csv(file: TextIO, runtime: Runtime, answers: Answers) -> None:
         table.writerow(
             {
                 "image": _cell(image_id),
-                **{name: f"{value:.6f}" for name, value in numbers.items()},
+                **{name: "" if value is None else f"{value:.6f}" for name, value in numbers.items()},
                 "diagnosis": answer.diagnosis or "",
                 "plausible": " ".join(said.plausible),
                 "recognised": "yes" if said.recognised else "no",

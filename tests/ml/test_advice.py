@@ -59,9 +59,16 @@ def test_the_uncertainty_of_a_case_is_that_of_its_images_and_that_between_them()
     assert both.uncertainty == pytest.approx(0.5)
 
 
+def test_networks_that_are_alone_agree_with_nobody() -> None:
+    """Of a release with one member no spread is known, and that between pictures is another thing."""
+    assert combine([answer(0.1), answer(0.7)], [None, None], THRESHOLDS).uncertainty is None
+    assert combine([answer(0.1), answer(0.7)], [0.2, None], THRESHOLDS).uncertainty is None
+
+
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 0.5)), min_size=1, max_size=6))
 def test_a_case_is_never_surer_than_its_images_are_on_average(images: list[tuple[float, float]]) -> None:
     case = combine([answer(malignant) for malignant, _ in images], [spread for _, spread in images], THRESHOLDS)
+    assert case.uncertainty is not None
     assert case.uncertainty >= min(spread for _, spread in images) - 1e-9
     low, high = min(malignant for malignant, _ in images), max(malignant for malignant, _ in images)
     assert low - 1e-9 <= case.malignant <= high + 1e-9

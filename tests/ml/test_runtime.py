@@ -58,7 +58,7 @@ def test_a_prediction_is_whole(runtime: Runtime, rng: np.random.Generator) -> No
     assert list(prediction.probabilities) == list(CLASSES)
     assert sum(prediction.probabilities.values()) == pytest.approx(1)
     assert prediction.malignant == pytest.approx(sum(prediction.probabilities[code] for code in MALIGNANT))
-    assert prediction.uncertainty == 0  # one member agrees with itself
+    assert prediction.uncertainty is None  # that one member agrees with itself says nothing
     assert prediction.advice in ("urgent_referral", "routine_referral", "self_monitor")
     assert (prediction.malignant >= THRESHOLDS["routine_referral"]) == (prediction.advice != "self_monitor")
     assert prediction.heatmap.dtype == np.float32

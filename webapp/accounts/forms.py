@@ -37,11 +37,11 @@ class OrganisationForm(forms.ModelForm):
             "retention_days": "Days that photos are kept",
         }
         help_texts = {
-            "contact_email": "Told when a patient's photo waits for your review, at most once an hour, and when a batch "
-            "of the clinic's software is complete.",
+            "contact_email": "Told when a patient's photo waits for your review, at most once an hour, and when a "
+            "batch of the clinic's software is complete.",
             "retention_days": "Photos that were checked longer ago are deleted for good, whether or not their case was "
             "reviewed. Results stay, and so do photos that models are trained with. Empty: photos are kept until "
-            "somebody deletes them."
+            "somebody deletes them.",
         }
         widgets = {"release_policy": forms.RadioSelect(attrs={"class": "form-check-input"})}
 

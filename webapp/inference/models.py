@@ -75,7 +75,9 @@ class Answer(models.Model):
     probabilities = models.JSONField(help_text="P(class) by code, of the classes that were told apart; they sum to 1")
     top_class = models.CharField(max_length=10, choices=DX_CHOICES)
     malignant = models.FloatField(help_text="P(any malignant class)")
-    uncertainty = models.FloatField(help_text="Standard deviation of P(malignant) over the ensemble's members")
+    uncertainty = models.FloatField(
+        null=True, help_text="Standard deviation of P(malignant) over the ensemble's members; null where there is one"
+    )
     advice = models.CharField(max_length=20, choices=ADVICE_CHOICES)
     created_at = models.DateTimeField(auto_now_add=True)
 

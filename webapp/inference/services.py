@@ -33,7 +33,7 @@ class Outcome:
     release: ModelRelease
     probabilities: Mapping[str, float]
     malignant: float
-    uncertainty: float
+    uncertainty: float | None
     advice: str
     preprocessing: str
     input_sha256: str

@@ -61,8 +61,8 @@ LEFT JOIN threshold ON threshold.id = result.release_id
 ORDER BY coalesce(given.answers, 0) = 2 DESC,
     (image.id < %(drawn_below)s) = %(chance)s DESC,
     CASE WHEN image.id < %(drawn_below)s THEN image.id END,
-    least(abs(result.malignant - threshold.urgent), abs(result.malignant - threshold.routine)) - result.uncertainty
-        NULLS LAST,
+    least(abs(result.malignant - threshold.urgent), abs(result.malignant - threshold.routine))
+        - coalesce(result.uncertainty, 0) NULLS LAST,
     image.created_at, image.id
 LIMIT %(limit)s
 """,

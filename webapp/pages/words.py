@@ -95,8 +95,10 @@ STATES: dict[str, StateWords] = {
 }
 
 
-def uncertainty_in_words(uncertainty: float) -> str:
-    """How far the models agree, from the standard deviation of their P(malignant)."""
+def uncertainty_in_words(uncertainty: float | None) -> str:
+    """How far the models agree, from the standard deviation of their P(malignant); nothing of one that is alone."""
+    if uncertainty is None:
+        return ""
     if uncertainty < CLOSE:
         return "the models agree closely"
     if uncertainty < NEAR:
@@ -121,6 +123,11 @@ def percent(value: float) -> str:
 def points(value: float) -> str:
     """A standard deviation of a probability, in percentage points."""
     return "under 1" if value < 0.01 else f"{100 * value:.0f}"
+
+
+def spread(uncertainty: float | None) -> str:
+    """What follows a P(malignant): its uncertainty in percentage points, or nothing where there is none."""
+    return "" if uncertainty is None else f" ± {points(uncertainty)}"
 
 
 def malignant_classes(probabilities: dict[str, float]) -> str:

@@ -129,7 +129,7 @@ class Explanation:
 
     words: Words
     frequency: Frequency
-    sureness: str
+    sureness: str  # empty where the computer looked in one way only
     camera: str  # empty for a picture of the kind that the model was measured on
     seen: str
 
@@ -172,7 +172,9 @@ def _kind(place: int, count: int) -> str:
     return "half" if count == 0 and place == 0 else "empty"
 
 
-def _sureness(uncertainty: float) -> str:
+def _sureness(uncertainty: float | None) -> str:
+    if uncertainty is None:
+        return ""
     if uncertainty < CLOSE:
         return AGREED
     return DIFFERED if uncertainty < NEAR else FAR_APART

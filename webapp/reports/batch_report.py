@@ -9,7 +9,7 @@ from django.utils import timezone
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.selectors import MOST_URGENT_FIRST
 from webapp.inference.models import Job
-from webapp.pages.words import ADVICE, NOTICE, STATES, class_name, percent, points
+from webapp.pages.words import ADVICE, NOTICE, STATES, class_name, percent, spread
 from webapp.reports import wording
 from webapp.reports.typesetting import Document
 
@@ -81,7 +81,7 @@ def _row(case: Case) -> list[str]:
         case.patient.external_id if case.patient.is_named else "",
         ", ".join(part for part in person if part),
         class_name(case.top_class) if case.advice else _why(case),
-        "" if case.uncertainty is None else f"{percent(case.risk)} ± {points(case.uncertainty)}",
+        f"{percent(case.risk)}{spread(case.uncertainty)}" if case.advice else "",
         _review(case),
     ]
 

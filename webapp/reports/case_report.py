@@ -15,7 +15,7 @@ from webapp.cases.models import Case, Image
 from webapp.cases.pictures import heatmap_of
 from webapp.inference.models import Answer
 from webapp.inference.selectors import image_answer
-from webapp.pages.words import ADVICE, NOTICE, STATES, class_name, percent, points
+from webapp.pages.words import ADVICE, NOTICE, STATES, class_name, percent, spread
 from webapp.patients.words import frequency
 from webapp.reports import wording
 from webapp.reports.typesetting import Document
@@ -68,7 +68,7 @@ def _answer(result: Answer) -> dict[str, Any]:
     told = frequency(result.malignant)
     likeliest_first = sorted(result.probabilities.items(), key=lambda item: -item[1])
     return {
-        "malignant": f"P(malignant) {percent(result.malignant)} ± {points(result.uncertainty)}",
+        "malignant": f"P(malignant) {percent(result.malignant)}{spread(result.uncertainty)}",
         "classes": [
             {"name": class_name(code), "malignant": is_malignant(code), "value": value, "percent": percent(value)}
             for code, value in likeliest_first
@@ -106,7 +106,7 @@ def _notes(image: Image, answer: Answer | None) -> Iterator[str]:
     if answer:
         yield (
             f"On its own: {class_name(answer.top_class)}, "
-            f"P(malignant) {percent(answer.malignant)} ± {points(answer.uncertainty)}."
+            f"P(malignant) {percent(answer.malignant)}{spread(answer.uncertainty)}."
         )
 
 

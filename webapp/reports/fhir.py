@@ -104,7 +104,7 @@ def _observation(case: Case, result: CaseResult, device: str) -> Resource:
         "device": {"reference": f"urn:uuid:{device}"},
         "component": [
             _component(P_MALIGNANT, result.malignant),
-            _component(UNCERTAINTY, result.uncertainty, uncertainty_in_words(result.uncertainty)),
+            *_uncertainty(result.uncertainty),
             *(
                 _component({"system": CLASSES, "code": code, "display": name}, result.probabilities[code])
                 for code, name in DISPLAY_NAMES.items()
@@ -175,6 +175,11 @@ def _advice(result: CaseResult) -> Resource:
 
 def _concept(system: str, code: str, words: str) -> Resource:
     return {"coding": [{"system": system, "code": code, "display": words}], "text": words}
+
+
+def _uncertainty(uncertainty: float | None) -> list[Resource]:
+    """None of a release whose only network has no other to differ from."""
+    return [] if uncertainty is None else [_component(UNCERTAINTY, uncertainty, uncertainty_in_words(uncertainty))]
 
 
 def _component(code: Mapping[str, str], value: float, words: str = "") -> Resource:

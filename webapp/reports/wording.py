@@ -16,7 +16,7 @@ from webapp.pages.words import (
     class_name,
     malignant_classes,
     percent,
-    points,
+    spread,
     uncertainty_in_words,
 )
 
@@ -39,11 +39,13 @@ def sentences(result: CaseResult) -> list[str]:
     """What to do, how likely it is malignant, how sure the model is, and what is likeliest."""
     names = malignant_classes(result.probabilities)
     of_what = f"{names} together" if names else "any malignant or pre-malignant lesion"
+    how_sure = f": {of_what}."
+    if agreed := uncertainty_in_words(result.uncertainty):
+        how_sure = f"{spread(result.uncertainty)} percentage points: {of_what}. {agreed.capitalize()}."
     return [
         ADVICE[result.advice].next_step,
         *([ONE_IMAGE] if result.follows_one_image else []),
-        f"P(malignant) is {percent(result.malignant)} ± {points(result.uncertainty)} percentage points: {of_what}. "
-        f"{uncertainty_in_words(result.uncertainty).capitalize()}. Likeliest: {class_name(result.top_class)}.",
+        f"P(malignant) is {percent(result.malignant)}{how_sure} Likeliest: {class_name(result.top_class)}.",
     ]
 
 

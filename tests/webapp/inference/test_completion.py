@@ -54,6 +54,8 @@ def test_a_case_is_the_mean_of_its_images(release: ModelRelease) -> None:
     combined = CaseResult.objects.get(batch=batch)
     first, second = Result.objects.order_by("pk")
     assert combined.malignant == pytest.approx((first.malignant + second.malignant) / 2)
+    assert combined.uncertainty is not None
+    assert first.uncertainty is not None
     assert combined.uncertainty > first.uncertainty  # the images disagree
     assert sum(combined.probabilities.values()) == pytest.approx(1)
 

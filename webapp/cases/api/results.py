@@ -31,7 +31,11 @@ class AnswerSerializer(serializers.ModelSerializer[Answer]):
         "images were answered by releases that tell different classes apart: of BENIGN and MALIGNANT",
     )
     malignant = serializers.FloatField(help_text="P(any malignant class): MEL, BCC, AKIEC, SCC, MALIGNANT")
-    uncertainty = serializers.FloatField(help_text="Standard deviation of P(malignant)")
+    uncertainty = serializers.FloatField(
+        allow_null=True,
+        help_text="Standard deviation of P(malignant) over the release's networks; null where it has one, which has no "
+        "other to differ from",
+    )
     release = ReleaseSerializer()
 
     class Meta:
