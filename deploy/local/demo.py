@@ -237,7 +237,8 @@ def _show_cases(cases: Sequence[dict[str, Any]], refused: Mapping[str, str]) -> 
         result, name = case["result"], case["case_id"]
         shown = name if len(name) <= 18 else f"…{name[-17:]}"  # ids differ at their ends
         if result:
-            malignant = f"{result['malignant']:.2f} ± {result['uncertainty']:.2f}"
+            spread = "" if result["uncertainty"] is None else f" ± {result['uncertainty']:.2f}"
+            malignant = f"{result['malignant']:.2f}{spread}"
             table.add_row(shown, DISPLAY_NAMES[result["top_class"]], malignant, ADVICE[result["advice"]])
         else:
             table.add_row(shown, f"refused: {refused.get(name, 'failed')}", "–", "–")
