@@ -54,7 +54,10 @@ class Organisation(models.Model):
     slug = models.SlugField(unique=True, help_text="In the address that the clinic gives its patients: /join/<slug>/")
     release_policy = models.CharField(max_length=10, choices=ReleasePolicy, default=ReleasePolicy.MANUAL)
     help_phone = models.CharField(max_length=40, blank=True, help_text="Shown to patients who need help now")
-    contact_email = models.EmailField(blank=True, help_text="Told when a batch of the clinic's software is complete")
+    contact_email = models.EmailField(
+        blank=True,
+        help_text="Told when a patient's photo waits for review, and when a batch of the clinic's software is complete",
+    )
     weight = models.PositiveSmallIntegerField(
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(100)],
