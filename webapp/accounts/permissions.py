@@ -4,17 +4,19 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
+from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from webapp.accounts.models import ApiKey, Membership, Organisation, User
 from webapp.audit.services import Actor
+from webapp.pages.requests import asks_for_json
 
 Role = Membership.Role
+SIGNED_OUT = "You are signed out. Sign in in another tab, then send this again. What you chose is still here."
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
@@ -27,19 +29,24 @@ class Guarded(Protocol):
 def for_roles(*roles: str) -> Callable[[View], View]:
     """A page for signed-in people with one of these roles (`User.role`).
 
-    Who is not signed in is sent to do so; to a page of patients with a code, because they have no password.
+    Who is not signed in is sent to do so; to a page of patients with a code, because they have no password. A script
+    of a page is told instead (401), because it would take the page to sign in at for its answer.
     """
     door = "account_request_login_code" if roles == ("patient",) else None
 
     def decorate(view: View) -> View:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if request.user.role not in roles:  # type: ignore[union-attr]
+            if not request.user.is_authenticated:
+                if asks_for_json(request):
+                    return JsonResponse({"errors": [SIGNED_OUT]}, status=401)
+                return redirect_to_login(request.get_full_path(), door)
+            if request.user.role not in roles:
                 raise PermissionDenied
             return view(request, *args, **kwargs)
 
         cast(Guarded, guarded).entry = roles
-        return cast(View, login_required(guarded, login_url=door))
+        return cast(View, guarded)
 
     return decorate
 

@@ -16,6 +16,7 @@ from webapp.cases.models import Batch, Image
 from webapp.cases.naming import case_ids, stem
 from webapp.cases.parts import awaits_archive
 from webapp.cases.selectors import awaited_images
+from webapp.cases.services import MISSING
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 
@@ -52,9 +53,12 @@ def take_archive(*, actor: Actor, batch: Batch, file: UploadedFile) -> None:
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of files that arrived: how many found their image, and the names of those that nothing waited for."""
+    """What became of files that arrived: how many found their image, the names of those whose image had its file
+    before, and of those that nothing waited for.
+    """
 
     stored: int
+    before: list[str]
     unknown: list[str]
 
 
@@ -63,15 +67,18 @@ def take_files(*, batch: Batch, files: Iterable[UploadedFile]) -> Taken:
     if batch.state != Batch.State.OPEN:
         raise Problem("batch_not_open", "This batch was submitted. Put further files in a new batch.")
     files = list(files)
+    named = [file.name for file in files]
     waiting = defaultdict[str, list[Image]](list)
-    for image in awaited_images(batch).filter(filename__in=[file.name for file in files]):
+    for image in awaited_images(batch).filter(filename__in=named):
         waiting[image.filename].append(image)
-    stored, unknown = 0, []
+    there = batch.images.filter(filename__in=named).exclude(state__in=MISSING)
+    arrived = set(there.values_list("filename", flat=True))
+    stored, before, unknown = 0, list[str](), list[str]()
     for file in files:
         name = file.name or ""
         if waiting[name]:
             receive(image=waiting[name].pop(0), file=file)
             stored += 1
         else:
-            unknown.append(name)
-    return Taken(stored, unknown)
+            (before if name in arrived else unknown).append(name)
+    return Taken(stored, before, unknown)

@@ -1,5 +1,6 @@
 """What a provider fills in about cases."""
 
+import uuid
 from typing import Any
 
 from django import forms
@@ -14,6 +15,7 @@ class BatchForm(forms.Form):
 
     EACH, ONE = "each", "one"
 
+    key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)  # by which the same page sent again is known
     name = forms.CharField(max_length=200, required=False, label="Name of the batch", help_text="So that you find it.")
     grouping = forms.ChoiceField(
         choices=[

@@ -1,5 +1,6 @@
 """A provider makes a batch of files from their browser, and sends those that have not arrived."""
 
+import hashlib
 import json
 import uuid
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
 from webapp.cases.manifest import MAX_CSV_BYTES, RowError, error_table, from_csv
 from webapp.cases.models import Batch
+from webapp.cases.parts import awaits_archive
 from webapp.cases.quotas import usage
 from webapp.cases.services import Submission, create_batch
 from webapp.cases.spec import CaseSpec
@@ -37,7 +39,8 @@ Announced = TypeVar("Announced")
 class Chosen:
     """The files of a request by what they are.
 
-    A script sends only the pictures' names and the archives' sizes, in bytes, and the files themselves afterwards.
+    A script sends only the pictures' names and the archives' sizes, in bytes, and the files themselves afterwards, each
+    picture with its name.
     """
 
     pictures: list[UploadedFile] = field(default_factory=list)
@@ -53,7 +56,10 @@ def chosen_files(request: HttpRequest) -> Chosen:
     for file in request.FILES.getlist("files"):
         ending = (file.name or "").lower().rpartition(".")[2]
         {"csv": chosen.tables, "zip": chosen.archives}.get(ending, chosen.pictures).append(file)
-    chosen.names = [file.name or "" for file in chosen.pictures] + _announced(request, "names", filename)
+    announced = _announced(request, "names", filename)
+    for file, name in zip(chosen.pictures, announced, strict=False):
+        file.name = name  # as it is on the disk: what is not printable, such as a narrow space, was taken out of it
+    chosen.names = [file.name or "" for file in chosen.pictures] or announced
     chosen.archive_sizes = [file.size or 0 for file in chosen.archives] + _announced(request, "archives", int)
     return chosen
 
@@ -94,7 +100,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
             cases = one_case_each(chosen.names, capture=form.cleaned_data["capture"])
         if cases is not None:
             try:
-                return _made(request, form.cleaned_data["name"], cases, chosen, unlisted)
+                return _made(request, form.cleaned_data, cases, chosen, unlisted)
             except Problem as refused:
                 form.add_error(None, refused.message)
                 status, headers = refused.status, refused.headers
@@ -110,6 +116,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
         "row_error_count": len(row_errors),
         "error_table": _as_link(row_errors),
         "archive_limit": settings.IMPORT_MAX_BYTES,
+        "picture_limit": settings.UPLOAD_MAX_BYTES,
         "usage": usage(organisation_of(request)),
     }
     page = render_to_string("cases/batch_new.html", context, request)
@@ -135,19 +142,32 @@ def _problem_of(chosen: Chosen, grouping: str) -> str:
     return next((sentence for sentence, holds in problems.items() if holds), "")
 
 
-def _made(request: HttpRequest, name: str, cases: list[CaseSpec], chosen: Chosen, unlisted: list[str]) -> HttpResponse:
+def _made(
+    request: HttpRequest, said: dict[str, Any], cases: list[CaseSpec], chosen: Chosen, unlisted: list[str]
+) -> HttpResponse:
+    """Make the batch, or go on with the one that the same page has made of the same files before."""
     actor = actor_of(request)
+    content = repr((said["name"], said["capture"], chosen.archive_sizes, cases))
     submission = Submission(
-        source=Batch.Source.WEB, name=name, archive=bool(chosen.archive_sizes), capture=request.POST["capture"]
+        source=Batch.Source.WEB,
+        name=said["name"],
+        idempotency_key=f"web:{said['key']}:{hashlib.sha256(content.encode()).hexdigest()}",
+        archive=bool(chosen.archive_sizes),
+        capture=said["capture"],
     )
-    batch, _ = create_batch(actor=actor, organisation=organisation_of(request), submission=submission, cases=cases)
-    _say_left_out(request, "The table does not name", unlisted)
+    batch, new = create_batch(actor=actor, organisation=organisation_of(request), submission=submission, cases=cases)
+    if new:
+        _say_left_out(request, "The table does not name", unlisted)
     if asks_for_json(request):
         return JsonResponse(
             {name: reverse(f"cases:{name}", args=[batch.pk]) for name in ("batch", "batch_files")}
             | {name: reverse(f"api:batch-{name}", args=[batch.pk]) for name in ("archive-parts", "complete-archive")}
+            | {"unlisted": unlisted}
         )
-    for file in chosen.archives:
+    if not new and batch.state != Batch.State.OPEN:
+        messages.info(request, "These files were sent before, in this batch.")
+        return redirect("cases:batch", batch.pk)
+    for file in chosen.archives if new or awaits_archive(batch) else []:
         take_archive(actor=actor, batch=batch, file=file)
     listed = [file for file in chosen.pictures if file.name not in set(unlisted)]
     take_files(batch=batch, files=listed)
@@ -170,9 +190,10 @@ def batch_files(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         messages.error(request, problem.message)
         return redirect("cases:batch", batch.pk)
     if asks_for_json(request):
-        return JsonResponse({"stored": taken.stored, "unknown": taken.unknown})
+        return JsonResponse({"stored": taken.stored, "before": taken.before, "unknown": taken.unknown})
     if taken.stored:
         messages.success(request, f"{taken.stored} files have arrived.")
+    _say_left_out(request, "Of this batch no image waits any more for", taken.before)
     _say_left_out(request, "No image of this batch waits for", taken.unknown)
     return redirect("cases:batch", batch.pk)
 

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -65,6 +66,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "rejected": selectors.unusable_images(found)[:REJECTED_SHOWN],
         "awaited": selectors.awaited_images(found)[:REJECTED_SHOWN],
         "late": selectors.late_images(found)[:REJECTED_SHOWN],
+        "picture_limit": settings.UPLOAD_MAX_BYTES,
     }
     return render(request, "cases/batch.html", context)
 

@@ -5,6 +5,7 @@ import json
 import zipfile
 from typing import Any
 from urllib.parse import unquote
+from uuid import uuid4
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -23,7 +24,9 @@ NEW = reverse("cases:batch_new")
 
 def upload(client: Client, *files: tuple[str, bytes], **fields: str) -> Any:
     uploaded = [SimpleUploadedFile(name, data) for name, data in files]
-    return client.post(NEW, {"grouping": "each", "capture": "dermoscopic", "files": uploaded, **fields})
+    return client.post(
+        NEW, {"key": str(uuid4()), "grouping": "each", "capture": "dermoscopic", "files": uploaded, **fields}
+    )
 
 
 def test_each_file_becomes_a_case(client: Client, clinic: Organisation) -> None:
@@ -186,14 +189,14 @@ def test_a_zip_that_is_too_large_makes_no_batch(client: Client, clinic: Organisa
 
 
 def test_a_script_sends_names_first_and_pictures_one_by_one(client: Client, clinic: Organisation) -> None:
-    fields = {"grouping": "each", "capture": "phone", "names": json.dumps(["a.jpg", "b.jpg"])}
+    fields = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "names": json.dumps(["a.jpg", "b.jpg"])}
     made = client.post(NEW, fields, headers={"accept": "application/json"}).json()
 
     for name in ("a.jpg", "b.jpg"):
         answer = client.post(
             made["batch_files"], {"files": SimpleUploadedFile(name, b"x")}, headers={"accept": "application/json"}
         )
-        assert answer.json() == {"stored": 1, "unknown": []}
+        assert answer.json() == {"stored": 1, "before": [], "unknown": []}
 
     assert set(Image.objects.values_list("filename", "state")) == {("a.jpg", "stored"), ("b.jpg", "stored")}
     unknown = client.post(made["batch_files"], {"files": SimpleUploadedFile("c.jpg", b"x")}, follow=True)
@@ -201,7 +204,7 @@ def test_a_script_sends_names_first_and_pictures_one_by_one(client: Client, clin
 
 
 def test_a_script_announces_a_zip_and_is_told_where_its_parts_go(client: Client, clinic: Organisation) -> None:
-    fields = {"grouping": "each", "capture": "phone", "archives": json.dumps([50_000_000])}
+    fields = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "archives": json.dumps([50_000_000])}
     made = client.post(NEW, fields, headers={"accept": "application/json"}).json()
 
     archive = Archive.objects.get(batch__organisation=clinic)
@@ -220,7 +223,12 @@ def test_a_script_announces_a_zip_and_is_told_where_its_parts_go(client: Client,
 
 def test_a_script_gets_every_mistake_as_a_table_to_download(client: Client, clinic: Organisation) -> None:
     table = b"images,age\na.jpg\n" + b"a.jpg,old\n" * 250
-    fields = {"grouping": "each", "capture": "phone", "files": SimpleUploadedFile("cases.csv", table)}
+    fields = {
+        "key": str(uuid4()),
+        "grouping": "each",
+        "capture": "phone",
+        "files": SimpleUploadedFile("cases.csv", table),
+    }
     answer = client.post(NEW, fields, headers={"accept": "application/json"})
 
     assert answer.status_code == 422
@@ -233,6 +241,6 @@ def test_a_script_gets_every_mistake_as_a_table_to_download(client: Client, clin
 
 def test_what_a_script_announces_is_not_trusted(client: Client, clinic: Organisation) -> None:
     for archives in ('["x"]', "{}", "[null]", "[Infinity]", "nonsense"):
-        fields = {"grouping": "each", "capture": "phone", "archives": archives}
+        fields = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "archives": archives}
         assert client.post(NEW, fields, headers={"accept": "application/json"}).status_code == 422
     assert not Batch.objects.exists()

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
+from uuid import uuid4
 
 import pytest
 from django.core.cache import cache
@@ -136,7 +137,7 @@ def test_the_page_says_what_is_used_and_why_nothing_was_stored(client: Browser) 
     page = client.get("/batches/new/").content.decode()
     assert "0 of 1,500 images in the last 24 hours and has 0 of 0 in the queue" in page
 
-    form = {"name": "", "capture": "dermoscopic", "grouping": "each", "names": '["a.jpg"]'}
+    form = {"key": str(uuid4()), "name": "", "capture": "dermoscopic", "grouping": "each", "names": '["a.jpg"]'}
     answer = client.post("/batches/new/", form, headers={"Accept": "application/json"})
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "86400")
     assert any("0 images in the queue at once and has 0. Please ask" in error for error in answer.json()["errors"])

@@ -5,16 +5,23 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   const panel = document.getElementById("awaited-progress"); // apart from the form, which the page may renew meanwhile
   const files = [...form.elements.files.files];
-  const token = form.elements.csrfmiddlewaretoken.value;
   const meter = new Sending.Meter(panel, files.reduce((sum, file) => sum + file.size, 0));
+  const say = (words) => {
+    document.getElementById("awaited-error").textContent = words;
+  };
+  const isArchive = (file) => /\.zip$/i.test(file.name);
+  const pictures = files.filter((file) => !isArchive(file));
   const send = async () => {
     meter.say("Sending …");
-    const isArchive = (file) => /\.zip$/i.test(file.name);
-    await Sending.pictures(files.filter((file) => !isArchive(file)), form.action, token, meter);
-    for (const file of files.filter(isArchive)) await Sending.archive(file, form.dataset, token, meter);
-    return location.pathname;
+    const left = await Sending.pictures(pictures, form.action, meter);
+    for (const file of files.filter(isArchive)) await Sending.archive(file, form.dataset, meter);
+    const told = [];
+    if (left.unknown.length) told.push(`No picture of this batch has this name: ${Sending.named(left.unknown)}.`);
+    if (left.before.length) told.push(`Not sent, because a file of this name has arrived before: ${Sending.named(left.before)}.`);
+    say(told.join(" "));
+    return told.length ? "" : location.pathname;
   };
-  Sending.during(form, panel, send, (message) => {
-    document.getElementById("awaited-error").textContent = `${message} Try again.`;
-  });
+  const large = Sending.tooLarge(pictures, form.dataset);
+  say(large);
+  if (!large) Sending.during(form, panel, send, (message) => say(`${message} Press Send again: what has arrived is not sent twice.`));
 });

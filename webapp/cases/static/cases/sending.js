@@ -3,6 +3,8 @@ window.Sending = (() => {
   const AT_ONCE = 4;
   const TRIES = 9; // with the pauses between them about two minutes without a connection
   const LONGEST_PAUSE = 30_000; // milliseconds
+  const NAMES_SAID = 20;
+  const SIGNED_OUT = "You are signed out. Sign in in another tab, then send again.";
 
   class Meter {
     constructor(panel, total) {
@@ -43,7 +45,7 @@ window.Sending = (() => {
   const insist = async (...asked) => {
     for (let attempt = 1; ; attempt += 1) {
       const got = await request(...asked).catch((error) => ({ status: 0, error }));
-      if (got.status && got.status < 500 && got.status !== 429) return got;
+      if (got.status && got.status < 500 && got.status !== 429) return { ...got, repeated: attempt > 1 };
       if (attempt === TRIES) throw got.error ?? new Error("The server does not answer.");
       await pause(got.wait ? 1000 * got.wait : Math.min(LONGEST_PAUSE, 500 * 2 ** attempt) * (0.5 + Math.random() / 2));
     }
@@ -54,32 +56,72 @@ window.Sending = (() => {
     const next = async () => {
       while (waiting.length) await work(waiting.shift());
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, next));
+    try {
+      await Promise.all(Array.from({ length: AT_ONCE }, next));
+    } finally {
+      waiting.length = 0; // what ended one ends the others
+    }
   };
 
-  const json = { Accept: "application/json" };
+  // The token is read each time: who signs in again, in another tab, has another.
+  const json = () => ({
+    Accept: "application/json",
+    "X-CSRFToken": document.cookie.match(/(?:^|; )csrftoken=([^;]*)/)?.[1] ?? "",
+  });
+  // What to say where the answer is not the one that was asked for.
+  const refusal = ({ status, answer }) => {
+    if (answer.errors) return new Error(answer.errors.join(" "));
+    if (status === 401 || status === 403) return new Error(SIGNED_OUT);
+    return new Error(answer.detail ?? "The server did not take the files.");
+  };
 
-  // Each picture by itself. Those that do not arrive are listed on the batch's page.
-  const pictures = async (files, address, token, meter) => {
-    let done = 0;
-    await atOnce(files, async (file) => {
+  const named = (names) => {
+    const more = names.length - NAMES_SAID;
+    return names.slice(0, NAMES_SAID).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  };
+  // The files that the form says are too large, in a sentence; empty if there are none.
+  const tooLarge = (files, { most, tooLarge: told }) => {
+    const large = files.filter((file) => file.size > Number(most));
+    return large.length ? `${named(large.map((file) => file.name))}: ${told}` : "";
+  };
+
+  const arrived = new Map(); // the files that need not be sent again, by the address that has taken them
+
+  // Each picture by itself. Gives the names of those whose place was taken `before`, and of the `unknown`, for which there
+  // is none. Throws where any is not taken.
+  const pictures = async (files, address, meter) => {
+    if (!arrived.has(address)) arrived.set(address, new Set());
+    const there = arrived.get(address);
+    const missing = files.filter((file) => !there.has(file));
+    const left = { before: [], unknown: [] };
+    let stored = files.length - missing.length;
+    for (const file of there) meter.tell(file, file.size);
+    await atOnce(missing, async (file) => {
       const body = new FormData();
-      body.append("csrfmiddlewaretoken", token);
+      body.append("names", JSON.stringify([file.name])); // that of a part of a form is changed on its way
       body.append("files", file);
       const onProgress = (bytes) => meter.tell(file, Math.min(bytes, file.size));
-      await insist("POST", address, body, { headers: json, onProgress }).catch(() => null);
-      done += 1;
-      meter.tell(file, file.size);
-      meter.say(`${done} of ${files.length} pictures sent.`);
+      const got = await insist("POST", address, body, { headers: json(), onProgress });
+      if (!got.answer.unknown) throw refusal(got);
+      if (got.answer.stored || (got.repeated && got.answer.before.length)) {
+        there.add(file);
+        stored += 1;
+        meter.tell(file, file.size);
+      } else {
+        left.before.push(...got.answer.before);
+        left.unknown.push(...got.answer.unknown);
+      }
+      meter.say(`${stored} of ${files.length} pictures have arrived.`);
     });
+    return left;
   };
 
   // An archive in parts, straight to storage; what has arrived in an earlier attempt is not sent again.
-  const archive = async (file, { parts, complete }, token, meter) => {
+  const archive = async (file, { parts, complete }, meter) => {
     const ask = async (address, body) => {
-      const headers = { ...json, "Content-Type": "application/json", "X-CSRFToken": token };
+      const headers = { ...json(), "Content-Type": "application/json" };
       const got = await insist("POST", address, JSON.stringify(body), { headers });
-      if (got.status >= 400) throw new Error(got.answer.detail);
+      if (got.status >= 400) throw refusal(got);
       return got.answer;
     };
     for (let lost = 1, round = 1; lost; round += 1) {
@@ -126,5 +168,5 @@ window.Sending = (() => {
     }
   };
 
-  return { Meter, request, json, pictures, archive, during };
+  return { Meter, request, json, refusal, named, tooLarge, pictures, archive, during };
 })();

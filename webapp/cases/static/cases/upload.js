@@ -28,7 +28,11 @@
     tell();
   });
 
-  const show = (sentences, table = "") => {
+  const NOT_YET = "Nothing was stored yet. Correct this and upload again:";
+  const NO_ANSWER = "The server has not answered. Upload again; if it has made the batch, it makes no second one:";
+  const NOT_ALL = "The batch was made, but not every file has arrived. Upload again; what has arrived is not sent twice:";
+
+  const show = (heading, sentences, { table = "", batch = "" } = {}) => {
     errors.replaceChildren();
     if (!sentences.length) return;
     const box = document.createElement("div");
@@ -36,44 +40,56 @@
     const list = document.createElement("ul");
     list.className = "mt-2 mb-0";
     for (const sentence of sentences) list.append(Object.assign(document.createElement("li"), { textContent: sentence }));
-    const title = Object.assign(document.createElement("p"), { className: "fw-medium mb-1", textContent: "Nothing was stored yet. Correct this and upload again:" });
+    const title = Object.assign(document.createElement("p"), { className: "fw-medium mb-1", textContent: heading });
     const body = document.createElement("div");
     body.append(title);
     if (table) body.append(Object.assign(document.createElement("a"), { className: "btn btn-sm", href: table, download: "mistakes.csv", textContent: "Download every mistake as CSV" }));
     body.append(list);
+    if (batch) body.append(Object.assign(document.createElement("a"), { href: batch, textContent: "Go to the batch as it is" }));
     box.append(body);
     errors.append(box);
     errors.scrollIntoView({ block: "start" });
   };
 
+  let batch = ""; // its page, once it is made
   const send = async () => {
     const files = [...input.files];
     const archives = files.filter((file) => ending(file) === "zip");
     const tables = files.filter((file) => ending(file) === "csv");
     const pictures = files.filter((file) => !archives.includes(file) && !tables.includes(file));
     const meter = new Sending.Meter(panel, files.reduce((sum, file) => sum + file.size, 0));
+    const large = Sending.tooLarge(pictures, form.dataset);
+    if (large) {
+      show(NOT_YET, [large]);
+      return "";
+    }
     meter.say("Sending …");
     const first = new FormData(form);
     first.delete("files");
+    first.delete("csrfmiddlewaretoken"); // the header has the one that holds now
     for (const file of tables) first.append("files", file);
     first.append("names", JSON.stringify(pictures.map((file) => file.name)));
     first.append("archives", JSON.stringify(archives.map((file) => file.size)));
-    const made = await Sending.request("POST", form.action, first, { headers: Sending.json });
-    if (made.status >= 400) {
-      show(made.answer.errors ?? ["The server did not take the files. Try again in a moment."], made.answer.error_table);
+    const made = await Sending.request("POST", form.action, first, { headers: Sending.json() });
+    if (!made.answer.batch) {
+      const heading = made.status < 500 ? NOT_YET : NO_ANSWER;
+      show(heading, made.answer.errors ?? [Sending.refusal(made).message], { table: made.answer.error_table });
       return "";
     }
-    history.replaceState(null, "", made.answer.batch); // where a reload finds what is still awaited
-    const token = form.elements.csrfmiddlewaretoken.value;
-    await Sending.pictures(pictures, made.answer.batch_files, token, meter);
+    batch = made.answer.batch;
+    history.replaceState(null, "", batch); // where a reload finds what is still awaited
+    const listed = pictures.filter((file) => !made.answer.unlisted.includes(file.name));
+    const { unknown } = await Sending.pictures(listed, made.answer.batch_files, meter);
     const { "archive-parts": parts, "complete-archive": complete } = made.answer;
-    for (const file of archives) await Sending.archive(file, { parts, complete }, token, meter).catch(() => null);
-    return made.answer.batch;
+    for (const file of archives) await Sending.archive(file, { parts, complete }, meter);
+    if (unknown.length) throw new Error(`The batch has no picture of this name: ${Sending.named(unknown)}.`);
+    return batch;
   };
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    show([]);
-    Sending.during(form, panel, send, (message) => show([`${message} Try again.`]));
+    show("", []);
+    batch = "";
+    Sending.during(form, panel, send, (message) => show(batch ? NOT_ALL : NO_ANSWER, [message], { batch }));
   });
 })();

@@ -69,10 +69,12 @@
     event.preventDefault();
     const data = new FormData(form);
     data.delete("photos");
+    data.delete("csrfmiddlewaretoken"); // who signed in again, in another tab, has another: the header has the one that holds
     photos.forEach((photo) => data.append("photos", photo));
     const request = new XMLHttpRequest();
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "application/json");
+    request.setRequestHeader("X-CSRFToken", document.cookie.match(/(?:^|; )csrftoken=([^;]*)/)?.[1] ?? "");
     request.responseType = "json";
     request.upload.addEventListener("progress", (sent) => {
       if (sent.lengthComputable) bar.value = (100 * sent.loaded) / sent.total;

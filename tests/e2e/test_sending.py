@@ -1,0 +1,107 @@
+"""What a provider's browser does when a file, the session or the connection is lost on the way."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import FilePayload, Page, Route, expect
+
+from deploy.local.clinic import Clinic, Photo
+from tests.e2e.conftest import PHONE, Site
+from tests.e2e.provider import as_file
+
+FILES = re.compile(r"/batches/[-0-9a-f]+/files/$")
+
+
+def choose(page: Page, files: list[FilePayload]) -> None:
+    page.goto("/batches/new/")
+    page.set_input_files("#files", files)
+
+
+def sign_in_again(page: Page, site: Site, email: str) -> None:
+    """In another tab of the same browser."""
+    other = page.context.new_page()
+    other.goto("/account/login/")
+    other.fill("input[name=login]", email)
+    other.fill("input[name=password]", site.accounts["password"])
+    other.click("form:has(input[name=password]) button[type=submit]")
+    other.wait_for_url(lambda url: "/account/login" not in url)
+    other.close()
+
+
+def test_who_was_signed_out_keeps_the_files_and_sends_them_after_signing_in_again(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    choose(page, [as_file(photo) for photo in photos[:2]])
+    page.context.clear_cookies(name="sessionid")
+    page.click("main button:has-text('Upload')")
+    expect(page.locator("#upload-errors")).to_contain_text("Sign in in another tab")
+    sign_in_again(page, site, site.email("provider"))
+    page.click("main button:has-text('Upload')")
+    expect(page.locator("#progress")).to_contain_text("2 of 2 images ready")
+
+
+def test_what_a_broken_connection_lost_is_sent_again_into_the_same_batch(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    before = len([*clinic.pages("batches")])
+    narrow: FilePayload = {**as_file(photos[2]), "name": "Screenshot 9.41\u202fAM &amp; more.jpg"}
+    choose(page, [as_file(photos[0]), narrow])
+
+    def break_one(route: Route) -> None:
+        broken = photos[0].filename.encode() in (route.request.post_data_buffer or b"")
+        route.fulfill(status=503, headers={"Retry-After": "0.01"}) if broken else route.continue_()
+
+    page.route(FILES, break_one)
+    page.click("main button:has-text('Upload')")
+    expect(page.locator("#upload-errors")).to_contain_text("The batch was made, but not every file has arrived")
+    page.unroute(FILES)
+    page.click("main button:has-text('Upload')")
+    expect(page.locator("#progress")).to_contain_text("2 of 2 images ready", timeout=60_000)
+    assert len([*clinic.pages("batches")]) == before + 1
+
+
+def test_a_file_that_is_too_large_is_refused_before_anything_is_sent(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    choose(page, [as_file(photos[0])])
+    page.evaluate("document.getElementById('upload').dataset.most = 10")
+    page.click("main button:has-text('Upload')")
+    expect(page.locator("#upload-errors")).to_contain_text(f"{photos[0].filename}: larger than")
+    assert page.url.endswith("/batches/new/")
+
+
+@pytest.mark.parametrize("submitted", [False, True])
+def test_awaited_files_that_are_not_taken_are_named_and_the_page_stays(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page], submitted: bool
+) -> None:
+    batch = clinic.post("batches", {"cases": [photos[3].manifest()]})
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    other: FilePayload = {**as_file(photos[4]), "name": "other.jpg"}
+    page.set_input_files("#awaited input[type=file]", [as_file(photos[3]), other])
+    if submitted:
+        page.route("**/progress/**", lambda route: route.abort())  # this page does not hear of it
+        clinic.post(f"batches/{batch['id']}/cancel", {})
+    page.click("#awaited button")
+    told = "This batch was submitted" if submitted else "No picture of this batch has this name: other.jpg."
+    expect(page.locator("#awaited-error")).to_contain_text(told)
+
+
+def test_a_patient_who_was_signed_out_sends_the_same_photo_after_signing_in_again(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    email = site.email("patient")
+    page = open_page(email, PHONE)
+    page.goto("/my/photo/")
+    page.set_input_files("input[type=file][capture]", [as_file(photos[5])])
+    page.fill("#id_notes", "It itches.")
+    page.context.clear_cookies(name="sessionid")
+    page.click("button:has-text('Send to be checked')")
+    expect(page.locator("#errors")).to_contain_text("Sign in in another tab")
+    sign_in_again(page, site, email)
+    page.click("button:has-text('Send to be checked')")
+    page.wait_for_url("**/my/cases/**")

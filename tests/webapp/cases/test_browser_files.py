@@ -1,0 +1,79 @@
+"""Files that a script of a page sends: by their own names, each once, by who is signed in."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+
+from webapp.accounts.models import Organisation
+from webapp.audit.services import SYSTEM
+from webapp.cases.models import Batch, Image
+from webapp.cases.services import cancel_batch
+
+pytestmark = pytest.mark.django_db
+NEW = reverse("cases:batch_new")
+JSON = {"Accept": "application/json"}
+
+
+def announce(client: Client, *names: str, key: str, **fields: str) -> Any:
+    form = {"key": key, "grouping": "each", "capture": "phone", "names": json.dumps(names), **fields}
+    return client.post(NEW, form, headers=JSON)
+
+
+def send(client: Client, address: str, name: str) -> Any:
+    form = {"names": json.dumps([name]), "files": SimpleUploadedFile(name, b"x")}
+    return client.post(address, form, headers=JSON).json()
+
+
+@pytest.mark.parametrize("name", ["Screenshot 9.41\u202fAM.png", "a\u00a0b.jpg", "salt &amp; pepper.jpg"])
+def test_a_picture_arrives_whatever_its_name_holds(client: Client, clinic: Organisation, name: str) -> None:
+    made = announce(client, name, key=str(uuid4())).json()
+
+    assert send(client, made["batch_files"], name) == {"stored": 1, "before": [], "unknown": []}
+    assert set(Image.objects.values_list("filename", "state")) == {(name, "stored")}
+
+
+def test_a_name_that_came_before_is_told_from_one_that_nothing_waits_for(client: Client, clinic: Organisation) -> None:
+    made = announce(client, "a.jpg", key=str(uuid4())).json()
+
+    send(client, made["batch_files"], "a.jpg")
+    assert send(client, made["batch_files"], "a.jpg") == {"stored": 0, "before": ["a.jpg"], "unknown": []}
+    assert send(client, made["batch_files"], "b.jpg") == {"stored": 0, "before": [], "unknown": ["b.jpg"]}
+
+
+def test_the_same_page_makes_the_same_batch_of_the_same_files(client: Client, clinic: Organisation) -> None:
+    key = str(uuid4())
+    first = announce(client, "a.jpg", key=key).json()
+
+    assert announce(client, "a.jpg", key=key).json() == first
+    assert announce(client, "a.jpg", "b.jpg", key=key).json()["batch"] != first["batch"]
+    assert announce(client, "a.jpg", key=str(uuid4())).json()["batch"] != first["batch"]
+    assert Batch.objects.count() == 3
+
+
+def test_a_page_sent_twice_without_a_script_makes_one_batch(client: Client, clinic: Organisation) -> None:
+    form = {"key": str(uuid4()), "grouping": "each", "capture": "phone"}
+    answers = [client.post(NEW, {**form, "files": SimpleUploadedFile("all.zip", b"PK")}) for _ in range(2)]
+
+    assert {answer.headers["Location"] for answer in answers} == {reverse("cases:batch", args=[Batch.objects.get().pk])}
+    cancel_batch(actor=SYSTEM, batch=Batch.objects.get())
+    told = client.post(NEW, {**form, "files": SimpleUploadedFile("all.zip", b"PK")}, follow=True)
+    assert "These files were sent before" in told.content.decode()
+
+
+def test_a_script_is_told_which_files_the_table_leaves_out(client: Client, clinic: Organisation) -> None:
+    form = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "names": json.dumps(["a.jpg", "extra.jpg"])}
+    table = SimpleUploadedFile("cases.csv", b"case_id,images\nL1,a.jpg\n")
+    assert client.post(NEW, {**form, "files": table}, headers=JSON).json()["unlisted"] == ["extra.jpg"]
+
+
+def test_a_script_is_told_that_nobody_is_signed_in_any_more(client: Client) -> None:
+    for address in (NEW, reverse("cases:batch_files", args=[uuid4()]), reverse("patient:photo")):
+        answer = client.post(address, {}, headers=JSON)
+        assert answer.status_code == 401
+        assert "Sign in in another tab" in answer.json()["errors"][0]
+        assert client.post(address, {}).status_code == 302
