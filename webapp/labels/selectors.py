@@ -45,24 +45,26 @@ WHERE image.organisation_id = %(organisation)s AND image.state = 'ready'
         SELECT FROM labels_label mine JOIN cases_image seen ON seen.id = mine.image_id
         WHERE mine.annotator_id = %(annotator)s AND seen.sha256 = image.sha256
     )
-{order}
+{rest}
 """
-LEFT = OPEN.format(columns="count(*)", joins="", order="")
+LEFT = OPEN.format(columns="count(*)", joins="", rest="")
 # Disagreements first; then, when it is chance's turn, the images that it drew, in the order of their random ids,
-# whatever the model thinks of them; then where the model is least sure of its advice: P(malignant) near a threshold,
-# members that differ; then what the model has not seen, oldest first. One with two results appears twice, no harm.
+# whatever the model thinks of them; else the others: where the model is least sure of its advice, P(malignant) near a
+# threshold, members that differ; then what it has not seen, oldest first. One with two results appears twice, no harm.
 NEXT = OPEN.format(
     columns="image.id",
     joins="""
 LEFT JOIN inference_result result ON result.image_id = image.id
 LEFT JOIN threshold ON threshold.id = result.release_id
 """,
-    order="""
+    rest="""
+    AND (given.answers = 2 OR (image.id < %(drawn_below)s) = %(chance)s)
 ORDER BY coalesce(given.answers, 0) = 2 DESC,
-    (image.id < %(drawn_below)s) = %(chance)s DESC,
+    CASE WHEN image.id >= %(drawn_below)s THEN
+        least(abs(result.malignant - threshold.urgent), abs(result.malignant - threshold.routine))
+            - coalesce(result.uncertainty, 0)
+    END NULLS LAST,
     CASE WHEN image.id < %(drawn_below)s THEN image.id END,
-    least(abs(result.malignant - threshold.urgent), abs(result.malignant - threshold.routine))
-        - coalesce(result.uncertainty, 0) NULLS LAST,
     image.created_at, image.id
 LIMIT %(limit)s
 """,
@@ -73,7 +75,10 @@ def candidates(*, organisation: Organisation, annotator: User, limit: int) -> li
     """Images that may be shown to this annotator next, best first; another request may take them meanwhile."""
     lately = Label.objects.filter(annotator=annotator).order_by("-pk").values_list("image_id", flat=True)[: ONE_IN - 1]
     chance = not any(drawn(image_id) for image_id in lately)
-    rows = _fetch(NEXT, organisation, annotator, limit=limit, chance=chance, drawn_below=DRAWN_BELOW)
+    rows: list[tuple[Any, ...]] = []
+    for turn in (chance, not chance):  # to order both at once takes four times as long
+        if len(rows) < limit:
+            rows += _fetch(NEXT, organisation, annotator, limit=limit, chance=turn, drawn_below=DRAWN_BELOW)
     return list(dict.fromkeys(row[0] for row in rows))
 
 
