@@ -1,14 +1,18 @@
 """Every error of the API has one shape: RFC 9457, `application/problem+json`, with a stable `code`."""
 
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views import defaults
+from redis.exceptions import RedisError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -16,6 +20,8 @@ from rest_framework.views import exception_handler
 from webapp.errors import Problem
 
 CONTENT_TYPE = "application/problem+json"
+AWAY = (OperationalError, InterfaceError, RedisError)  # Postgres or Redis does not answer, or not in time
+AWAY_SECONDS = 10
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -50,9 +56,18 @@ def problem_json(problem: Problem) -> JsonResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler of our own faults: a problem where a program asked, a page elsewhere."""
+    """Django's handler of what nobody caught: a problem where a program asked, a page elsewhere.
+
+    503 with Retry-After while a database is away, which passes by itself; else 500, a fault of ours.
+    """
+    away = isinstance(sys.exc_info()[1], AWAY)
     if not request.path.startswith((reverse("api:root"), "/uploads/")):
+        if away:
+            return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": AWAY_SECONDS})
         return defaults.server_error(request)
+    if away:
+        told = "A part of the service does not answer just now. Ask again after the seconds in Retry-After."
+        return problem_json(Problem("unavailable", told, status=503, retry_after=AWAY_SECONDS))
     return problem_json(Problem("server_error", "Something went wrong here. Try again in a moment.", status=500))
 
 

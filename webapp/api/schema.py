@@ -33,6 +33,7 @@ COMMON = {
     "401": "No key, or one that is unknown or revoked.",
     "403": "Not for this client.",
     "429": "Too many requests: wait for the seconds in Retry-After.",
+    "503": "A part of the service is away or busy: wait for the seconds in Retry-After.",
     "4XX": "Any other error of the request.",
 }
 NOT_FOUND = "There is none, for this client."
@@ -45,15 +46,15 @@ def describe_errors(result: dict[str, Any], generator: Any, request: Any, public
         for operation in operations.values():
             errors = {**COMMON, **({"404": NOT_FOUND} if "{" in address else {})}
             for status, description in errors.items():
-                operation["responses"].setdefault(status, _response(description, throttled=status == "429"))
+                operation["responses"].setdefault(status, _response(description, wait=status in ("429", "503")))
     return result
 
 
-def _response(description: str, *, throttled: bool) -> dict[str, Any]:
+def _response(description: str, *, wait: bool) -> dict[str, Any]:
     response: dict[str, Any] = {
         "description": description,
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    if throttled:
+    if wait:
         response["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
     return response

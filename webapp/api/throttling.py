@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 logger = structlog.get_logger(__name__)
 A_MINUTE = 60
+REDIS_SECONDS = 1  # each request waits so long for a Redis that hangs
 
 
 class PerClient(BaseThrottle):
@@ -71,4 +72,4 @@ class PerClient(BaseThrottle):
 @lru_cache(maxsize=1)
 def _redis(address: str) -> Redis:
     """A client of the cache's Redis that is kept: the cache makes one for each call, and sends calls one by one."""
-    return Redis.from_url(address)
+    return Redis.from_url(address, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
