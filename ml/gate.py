@@ -163,6 +163,8 @@ def _row(
         verdict = "inconclusive"
     else:
         verdict = "passed" if low >= -margin else "failed"
+    if low == high and verdict in ("reported", "inconclusive"):  # no draw differs: that tells nothing
+        low = high = np.nan
     return Row(name, before, after, Measured(after - before, low, high), verdict)
 
 

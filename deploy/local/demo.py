@@ -261,7 +261,7 @@ def _show_gate(gate: dict[str, Any]) -> None:
     table = _table(("Test split", 17), ("Active", 6), ("New", 6), ("Change", 6), ("95 % interval", 15), ("Verdict", 12))
     for row in gate["rows"]:
         numbers = [_number(row[name]) for name in ("active", "candidate", "difference")]
-        interval = f"{_number(row['low'])} to {_number(row['high'])}"
+        interval = "–" if row["low"] is None else f"{_number(row['low'])} to {_number(row['high'])}"
         table.add_row(row["metric"].replace("_", " "), *numbers, interval, row["verdict"])
     console.print(table)
     console.print(f"Verdict of the gate: [bold]{gate['verdict']}[/]. {gate.get('reason', '')}")

@@ -170,7 +170,7 @@ def _signed(row: Mapping[str, float | None]) -> str:
 
 
 def _between(row: Mapping[str, float | None]) -> str:
-    return f"{_number(row['low'])} to {_number(row['high'])}"
+    return "–" if row["low"] is None else f"{_number(row['low'])} to {_number(row['high'])}"
 
 
 def _write(target: Path | None, told: Mapping[str, Any]) -> None:
