@@ -38,7 +38,7 @@ def for_roles(*roles: str) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                if asks_for_json(request):
+                if asks_for_json(request) or (request.method == "GET" and request.headers.get("HX-Request")):
                     return JsonResponse({"errors": [SIGNED_OUT]}, status=401)
                 return redirect_to_login(request.get_full_path(), door)
             if request.user.role not in roles:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from zlib import crc32
 
 from django.conf import settings
 from django.contrib import messages
@@ -74,12 +75,16 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
 @for_roles(Role.PROVIDER)
 @never_cache
 def batch_progress(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
-    """How far the batch is: a part of its page, which asks for it again and again until the batch has ended."""
+    """How far the batch is: a part of its page, which asks for it again and again until the batch has ended; 204 where
+    that is what it has `seen`.
+    """
     found = _own(request, batch_id)
     context = _progress(found)
-    response = render(request, "cases/_progress.html", context)
     seen = request.GET.get("seen", "")
-    if seen != context["stamp"]:
+    if seen == context["stamp"]:
+        return HttpResponse(status=204)
+    response = render(request, "cases/_progress.html", context)
+    if not seen.startswith(f"{context['buttons']}/{context['cases']}/"):
         same_buttons = seen.startswith(f"{context['buttons']}/")
         response["HX-Trigger"] = "batch-changed" if same_buttons else "batch-changed, actions-changed"
     if found.finished_at is not None:
@@ -88,14 +93,15 @@ def batch_progress(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
 
 
 def _progress(found: Batch) -> dict[str, object]:
-    """What the progress part shows. `stamp` changes whenever the list of cases may have.
+    """What the progress part shows. `stamp` changes whenever anything of it does.
 
-    It begins with `buttons`, which change only when they must: one that is replaced while it is pressed does nothing.
+    It begins with `buttons`, which change only when they must, and `cases`, which change when their list may have.
     """
     state: Progress = progress(found)
     checking, missing = state.images[Image.State.STORED], sum(state.images[name] for name in MISSING)
     archive = Archive.objects.filter(batch=found).first()
     buttons = f"{found.state}-{missing > 0}-{state.total > 0}-{bool(archive and archive.report)}"
+    cases = f"{state.total}-{state.done}-{checking}-{archive.state if archive else ''}"
     return {
         "batch": found,
         "progress": state,
@@ -105,7 +111,9 @@ def _progress(found: Batch) -> dict[str, object]:
         "advice_counts": [(code, state.advice[code]) for code in ADVICE],
         "answered": any(state.advice.values()),
         "buttons": buttons,
-        "stamp": f"{buttons}/{state.total}-{state.done}-{checking}-{archive.state if archive else ''}",
+        "cases": cases,
+        "stamp": f"{buttons}/{cases}/{crc32(repr((state, found.failures)).encode()):x}",
+        "tenth": state.percent // 10 * 10,
     }
 
 

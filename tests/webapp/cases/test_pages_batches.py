@@ -86,6 +86,7 @@ def test_progress_is_a_part_of_a_page_that_stops_when_the_batch_ends(client: Cli
     assert first.status_code == 200
     assert "0 of 1 image done" in first.content.decode()
     assert first["HX-Trigger"] == "batch-changed, actions-changed"
+    assert again.status_code == 204  # nothing of it has changed, so nothing is renewed
     assert "HX-Trigger" not in again
     assert further["HX-Trigger"] == "batch-changed"  # the buttons are the same, so they stay as they are
     assert client.get(reverse("cases:batch_progress", args=[ended.pk])).status_code == 286
@@ -152,7 +153,7 @@ def test_many_refused_images_of_a_batch_that_has_ended_do_not_hide_its_cases(
     for shown in (True, True, True, False):
         refused(batch)
         html = page(client, "cases:batch", batch.pk)
-        assert ('<details class="card mb-3" open>' in html) == shown
+        assert ('<details class="card mb-3" id="unusable" open>' in html) == shown
 
 
 def test_what_is_counted_by_advice_leads_to_those_cases(client: Client, clinic: Organisation) -> None:

@@ -1,0 +1,82 @@
+"""Pages that renew themselves leave what one is using as it is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from deploy.local.clinic import Clinic, Photo
+from tests.e2e.conftest import PHONE, Site
+
+RENEW = "htmx.trigger(document.body, 'batch-changed')"
+QUIET = ".htmx-request, .htmx-swapping, .htmx-settling"
+
+
+@pytest.fixture
+def batch(clinic: Clinic, photos: list[Photo]) -> dict[str, Any]:
+    """An open batch with one picture that was refused."""
+    made = clinic.post("batches", {"cases": [photo.manifest() for photo in photos[5:7]]})
+    broken = made["images"][0]
+    to = broken["upload"]
+    httpx.put(to["url"], headers=to["headers"], content=photos[5].data[:500]).raise_for_status()
+    clinic.complete(made["id"], [broken["id"]])
+    return made
+
+
+def test_a_batch_keeps_what_is_open_focused_or_pressed(
+    site: Site, batch: dict[str, Any], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    summary = page.locator("#unusable-summary")
+    expect(summary).to_be_visible(timeout=30_000)
+    expect(page.locator("#progress")).to_contain_text("0 of 2 images ready")
+    summary.click()
+    renew(page)
+    expect(page.locator("#unusable")).not_to_have_attribute("open", "")
+    expect(summary).to_be_focused()
+
+    summary.click()
+    page.locator("#unusable button").hover()
+    page.mouse.down()
+    with page.expect_response(lambda response: response.url.endswith(f"/{batch['id']}/")):
+        page.evaluate(RENEW)
+    page.mouse.up()
+    expect(page.locator("#messages")).to_contain_text("Choose another file below")
+
+
+def test_a_screen_reader_hears_of_a_batch_where_it_changes_and_not_at_each_look(
+    site: Site, clinic: Clinic, batch: dict[str, Any], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    expect(page.locator("#progress")).to_contain_text("0 of 2 images ready", timeout=30_000)
+    said = "document.getElementById('said')"
+    page.evaluate(f"heard = []; new MutationObserver(() => heard.push(1)).observe({said}, {{childList: true}})")
+    for _ in range(2):
+        with page.expect_response(lambda response: "seen=" in response.url) as looked:
+            pass
+        assert looked.value.status == 204
+    clinic.post(f"batches/{batch['id']}/cancel", {})
+    expect(page.locator("#said")).to_contain_text("Cancelled")
+    assert len(page.evaluate("heard")) == 1
+
+
+def test_the_queues_keep_the_focus(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("operator"), PHONE)
+    page.goto("/operations/")
+    table = page.locator("#waiting-table")
+    table.focus()
+    with page.expect_response("**/operations/"):
+        page.evaluate("htmx.trigger('main [hx-get]', 'renew')")
+    expect(page.locator(QUIET)).to_have_count(0)
+    expect(table).to_be_focused()
+
+
+def renew(page: Page) -> None:
+    """As the end of a check does."""
+    with page.expect_response(lambda response: response.url.endswith(page.url.removeprefix("http:"))):
+        page.evaluate(RENEW)
+    expect(page.locator(QUIET)).to_have_count(0)
