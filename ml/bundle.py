@@ -191,7 +191,10 @@ def _foreign(manifest: dict[str, Any]) -> str | None:
         return f"the classes are {manifest['classes']}, and this version knows {known}."
     wanted = manifest["preprocessing"].get("version")
     if wanted != preprocess.VERSION:
-        return f"it wants preprocessing {wanted}, and this version has {preprocess.VERSION}."
+        return (
+            f"it wants preprocessing {wanted}, and this version has {preprocess.VERSION}. "
+            "Run it with the version that made it, or train it anew: python -m ml train --help."
+        )
     return None
 
 

@@ -73,7 +73,7 @@ def add_commands(commands: "Commands[Any]") -> None:
 
     text = "Draw synthetic lesions with a table in HAM10000's layout."
     synthesize = command(commands, "synthesize", _synthesize, text, SYNTHESIZE)
-    synthesize.add_argument("--count", type=int, required=True, help="how many pictures")
+    synthesize.add_argument("--count", type=_one_or_more, required=True, help="how many pictures")
     path(synthesize, "--output", "folder to write")
     synthesize.add_argument("--seed", type=int, default=0, help="another seed draws others (default 0)")
 
@@ -107,6 +107,12 @@ def _retrain(options: argparse.Namespace) -> None:
         min_lesions=options.min_lesions,
     )
     retrain.retrain(run, progress_for(options.progress))
+
+
+def _one_or_more(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
+    return int(text)
 
 
 def _synthesize(options: argparse.Namespace) -> None:

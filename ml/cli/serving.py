@@ -98,7 +98,8 @@ def _predict(options: argparse.Namespace) -> None:
     with bar("predicting", count) as advance:
         outcome = predict(runtime, images, options.output, options.format, advance, picture=options.picture)
     for image_id, paths in repeated(options.images).items():
-        sys.stderr.write(f"{image_id}: {len(paths)} files have this id; {paths[0]} is answered, {paths[1:]} are not.\n")
+        unanswered = f"{', '.join(paths[1:])} {'is' if len(paths) == 2 else 'are'} not"
+        sys.stderr.write(f"{image_id}: {len(paths)} files have this id; {paths[0]} is answered, {unanswered}.\n")
     for image_id, refusal in outcome.refused.items():
         sys.stderr.write(f"{image_id}: {refusal.message} ({refusal.code})\n")
     sys.stderr.write(

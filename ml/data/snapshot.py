@@ -23,8 +23,11 @@ def read(path: Path, images: Path) -> Dataset:
     something else did, such as a model's doubt; the table has it as a bool, beside its schema.
 
     A snapshot is complete and consistent, or it is refused. Raises DataError: `missing_columns`, `unknown_class`,
-    `unknown_split`, `unknown_drawn`, `leaking_split` (a lesion or patient on two sides), `missing_images`, `no_images`.
+    `unknown_split`, `unknown_drawn`, `leaking_split` (a lesion or patient on two sides), `missing_images`, `no_images`,
+    `no_snapshot`.
     """
+    if not path.is_file():
+        raise DataError("no_snapshot", f"{path} is not a file: name a table with the columns {', '.join(COLUMNS)}.")
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
     if missing := sorted(set(COLUMNS) - set(frame.columns)):
         raise DataError("missing_columns", f"{path.name} lacks the columns {', '.join(missing)}.")

@@ -56,7 +56,10 @@ def lose(name: str) -> Callable[[Path], None]:
         (change("format", 99), "format is not 2"),
         (change("classes", ["MEL", "NV"]), "the classes are"),
         (change("members", []), "no members"),
-        (change("preprocessing", {"version": "other", "width": 1, "height": 1}), "wants preprocessing other"),
+        (
+            change("preprocessing", {"version": "other", "width": 1, "height": 1}),
+            "wants preprocessing other.* or train it anew",
+        ),
         (change("stack", {"coefficients": [[0.0]], "intercept": [0.0]}), "coefficients have shape"),
         (change("conformal", [0.1]), "do not fit 7 classes"),
         (change("decision", {"bias": [0.0], "temperature": 1.0}), "does not fit 7 classes"),

@@ -17,6 +17,31 @@ def test_synthesize_writes_pictures(tmp_path: Path) -> None:
     assert len(list((tmp_path / "drawn").glob("*.jpg"))) == 2
 
 
+@pytest.mark.parametrize("count", ["0", "-3", "x"])
+def test_no_pictures_are_none_to_draw(count: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["synthesize", "--count", count, "--output", str(tmp_path / "drawn")])
+    assert "not a number of 1 or more" in capsys.readouterr().err
+
+
+def test_retraining_asks_for_the_table_that_is_missing(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = (
+        "--bundle",
+        str(tiny_bundle),
+        "--images",
+        str(tmp_path),
+        "--output",
+        str(tmp_path / "next"),
+        "--members",
+        "tiny",
+    )
+    assert main(["retrain", *paths, "--snapshot", str(tmp_path / "none.csv")]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "is not a file: name a table with the columns image_id," in told
+
+
 def test_warm_says_when_there_is_nothing_to_do(
     tiny_bundle: Path, cache: Path, runtime: object, capsys: pytest.CaptureFixture[str]
 ) -> None:

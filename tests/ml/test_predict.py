@@ -184,7 +184,7 @@ def test_files_that_share_an_id_are_named(predict: Any, photos: Path, capsys: py
     (photos / "visit 1" / "a.png").write_bytes(picture(5))
     assert [row["image"] for row in rows(predict(photos, "csv"))] == ["a", "b", "broken", "c"]
     told = capsys.readouterr().err
-    assert "a: 2 files have this id; a.jpg is answered, ['visit 1/a.png'] are not." in told
+    assert "a: 2 files have this id; a.jpg is answered, visit 1/a.png is not." in told
     assert "b: 2 files" not in told
 
 
