@@ -14,7 +14,7 @@ from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.message import EmailMessage
 
-from webapp.notify.delivery import UNKNOWN, claim_message, give_up, mark_sent, put_off
+from webapp.notify.delivery import UNKNOWN, claim_message, give_up, mark_sent, put_off, withdraw_reviewed
 from webapp.notify.letters import UndeliverableError, compose
 from webapp.notify.models import Message
 from webapp.queue import Task, ring_now
@@ -40,6 +40,8 @@ def deliver() -> None:
 
 def send(message: Message, token: uuid.UUID) -> bool:
     """Send one leased message and write down what became of it. False where the mail server is away."""
+    if withdraw_reviewed(message=message, token=token):
+        return True
     try:
         email = compose(message)
     except UndeliverableError as reason:

@@ -12,9 +12,12 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
+from webapp.cases.models import TO_REVIEW, Batch, Case
 from webapp.errors import Problem
 from webapp.leases import UNLEASED, claim, expired
 from webapp.notify.models import Message
@@ -49,6 +52,21 @@ def give_up(*, message: Message, token: uuid.UUID, error: str) -> bool:
     return _finish(message, token, state=Message.State.FAILED, error=error)
 
 
+@transaction.atomic
+def withdraw_reviewed(*, message: Message, token: uuid.UUID) -> bool:
+    """Forget a leased letter that a patient's photo waits for review, where none does by now: those of an hour are
+    told of at once, and all may have been released meanwhile. False where there is something to tell.
+    """
+    if message.kind != Message.Kind.REVIEW_WAITING:
+        return False
+    clinic = message.batch.organisation_id
+    Organisation.objects.select_for_update(no_key=True).get(pk=clinic)  # as the writer does: no photo goes untold
+    if Case.objects.filter(TO_REVIEW, organisation=clinic, batch__source=Batch.Source.PATIENT).exists():
+        return False
+    _leased(message, token).delete()
+    return True
+
+
 def put_off(*, message: Message, token: uuid.UUID, error: str) -> bool:
     """The mail server has certainly not taken it: try again later, ever less often. False if the lease was lost."""
     if message.attempt >= ATTEMPTS:
@@ -64,9 +82,12 @@ def pause_after(attempt: int) -> timedelta:
 
 
 def _finish(message: Message, token: uuid.UUID, **changes: Any) -> bool:
+    return bool(_leased(message, token).update(**changes, **UNLEASED))
+
+
+def _leased(message: Message, token: uuid.UUID) -> QuerySet[Message]:
     # No row: the lease ran out, and the sweep has said already that nobody knows.
-    leased = Message.objects.filter(pk=message.pk, state=Message.State.SENDING, lease_token=token)
-    return bool(leased.update(**changes, **UNLEASED))
+    return Message.objects.filter(pk=message.pk, state=Message.State.SENDING, lease_token=token)
 
 
 def afresh() -> dict[str, Any]:

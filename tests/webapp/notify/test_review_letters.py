@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.utils import timezone
 
 from tests.factories import (
@@ -15,9 +16,11 @@ from tests.factories import (
     PatientFactory,
     ReleaseFactory,
 )
+from tests.webapp.notify.post import go_out
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch, Case
+from webapp.cases.review import release_case
 from webapp.cases.services import submit_batch
 from webapp.inference.claim import claim_jobs
 from webapp.inference.services import Outcome, finish
@@ -75,6 +78,26 @@ def test_many_photos_make_one_letter_an_hour_and_none_goes_untold() -> None:
     )
     photo_answered(clinic)
     assert letters()[2].send_after <= timezone.now()
+
+
+def test_a_letter_that_waited_its_hour_is_withdrawn_where_everything_was_reviewed_meanwhile() -> None:
+    clinic = OrganisationFactory()
+    first, second = photo_answered(clinic), photo_answered(clinic)
+    release_case(actor=SYSTEM, case=first)
+    go_out()
+    assert [letter.state for letter in letters()] == [Message.State.SENT]  # the second still waits
+
+    third = photo_answered(clinic)
+    for case in (second, third):
+        release_case(actor=SYSTEM, case=case)
+    clinics_own = BatchFactory(organisation=clinic, submitted=True, remaining=1)
+    CaseResultFactory(case=CaseFactory(batch=clinics_own))  # is no patient's photo
+    assert len(letters()) == 2  # the second is for in an hour
+    Message.objects.filter(state=Message.State.PENDING).update(send_after=timezone.now())
+    mail.outbox.clear()
+    go_out()
+    assert [letter.state for letter in letters()] == [Message.State.SENT]
+    assert not [one for one in mail.outbox if clinic.contact_email in one.to]
 
 
 def test_each_clinic_has_its_own_letters() -> None:
