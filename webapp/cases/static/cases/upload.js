@@ -37,6 +37,7 @@
     if (!sentences.length) return;
     const box = document.createElement("div");
     box.className = "alert alert-danger";
+    box.tabIndex = -1;
     const list = document.createElement("ul");
     list.className = "mt-2 mb-0";
     for (const sentence of sentences) list.append(Object.assign(document.createElement("li"), { textContent: sentence }));
@@ -49,6 +50,7 @@
     box.append(body);
     errors.append(box);
     errors.scrollIntoView({ block: "start" });
+    box.focus({ preventScroll: true });
   };
 
   let batch = ""; // its page, once it is made
