@@ -49,6 +49,7 @@ def test_a_batch_from_upload_to_release(site: Site, photos: list[Photo], open_pa
     for viewport in (PHONE, DESKTOP):
         page.set_viewport_size(viewport)  # type: ignore[arg-type]
         assert_accessible(page)
+        assert page.locator("header > div").evaluate("bar => bar.scrollWidth <= bar.clientWidth"), "the header is full"
 
 
 def test_a_zip_with_a_table_becomes_cases(site: Site, photos: list[Photo], open_page: Callable[..., Page]) -> None:
