@@ -125,6 +125,12 @@ def points(value: float) -> str:
     return "under 1" if value < 0.01 else f"{100 * value:.0f}"
 
 
+def percentage_points(value: float) -> str:
+    """The same with its unit, for a sentence."""
+    number = points(value)
+    return f"{number} percentage {'point' if number in {'1', 'under 1'} else 'points'}"
+
+
 def spread(uncertainty: float | None) -> str:
     """What follows a P(malignant): its uncertainty in percentage points, or nothing where there is none."""
     return "" if uncertainty is None else f" ± {points(uncertainty)}"

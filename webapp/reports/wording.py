@@ -16,7 +16,7 @@ from webapp.pages.words import (
     class_name,
     malignant_classes,
     percent,
-    spread,
+    percentage_points,
     uncertainty_in_words,
 )
 
@@ -40,8 +40,9 @@ def sentences(result: CaseResult) -> list[str]:
     names = malignant_classes(result.probabilities)
     of_what = f"{names} together" if names else "any malignant or pre-malignant lesion"
     how_sure = f": {of_what}."
-    if agreed := uncertainty_in_words(result.uncertainty):
-        how_sure = f"{spread(result.uncertainty)} percentage points: {of_what}. {agreed.capitalize()}."
+    if result.uncertainty is not None:
+        agreed = uncertainty_in_words(result.uncertainty).capitalize()
+        how_sure = f" ± {percentage_points(result.uncertainty)}: {of_what}. {agreed}."
     return [
         ADVICE[result.advice].next_step,
         *([ONE_IMAGE] if result.follows_one_image else []),

@@ -9,7 +9,7 @@ from webapp.inference.models import Job
 from webapp.notify.models import Message
 from webapp.pages.navigation import ITEMS
 from webapp.pages.templatetags.lens import duration, icon
-from webapp.pages.words import ADVICE, STATES, class_name, percent, points
+from webapp.pages.words import ADVICE, STATES, class_name, percent, percentage_points
 from webapp.registry.models import ModelRelease, TrainingRun
 
 
@@ -38,7 +38,11 @@ def test_a_probability_never_claims_certainty(value: float, said: str) -> None:
 
 
 def test_small_words() -> None:
-    assert [points(0.004), points(0.054)] == ["under 1", "5"]
+    assert [percentage_points(value) for value in (0.004, 0.01, 0.054)] == [
+        "under 1 percentage point",
+        "1 percentage point",
+        "5 percentage points",
+    ]
     assert [duration(1), duration(59), duration(60), duration(7200)] == [
         "1 second",
         "59 seconds",
