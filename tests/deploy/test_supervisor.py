@@ -27,6 +27,15 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
         yield supervisor
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python leaves SIGINT ignored where whoever started it, such as a shell in the background, had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_all_are_stopped_when_a_person_interrupts(tmp_path: Path) -> None:
     supervisor = Supervisor()
     for name in ("web", "worker"):

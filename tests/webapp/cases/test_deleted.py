@@ -177,11 +177,13 @@ def test_annotators_are_shown_none(client: Browser) -> None:
 def test_a_list_of_deleted_photos_costs_no_more_queries(client: Browser, provider: Membership) -> None:
     batch = BatchFactory(completed=True, organisation=provider.organisation)
     ReleaseFactory(active=True)
+    page = reverse("cases:batch", args=[batch.pk])
+    client.get(page)  # the first look is recorded, those of the next minutes are not
     counts = []
     for _ in range(2):
         for _ in range(3):
             delete_photos(actor=SYSTEM, case=answered(batch))
         with CaptureQueriesContext(connection) as queries:
-            assert client.get(reverse("cases:batch", args=[batch.pk])).status_code == 200
+            assert client.get(page).status_code == 200
         counts.append(len(queries))
     assert counts[0] == counts[1]
