@@ -131,7 +131,11 @@ def _read(folder: Path, bundle: Bundle, whole: bool = False) -> "Dataset":
     dataset = data.read(folder)
     if dataset.taxonomy != bundle.taxonomy:
         told = [", ".join(taxonomy.codes) for taxonomy in (dataset.taxonomy, bundle.taxonomy)]
-        raise DataError("other_classes", f"{folder} is labelled {told[0]}, and {bundle.name} answers {told[1]}.")
+        raise DataError(
+            "other_classes",
+            f"{folder} is labelled {told[0]}, and {bundle.name} answers {told[1]}. "
+            "Name data with the bundle's classes: a folder for each, named as they are, will do.",
+        )
     if dataset.problems:
         counts = ", ".join(f"{count} {problem}" for problem, count in sorted(dataset.problems.items()))
         Console(stderr=True).print(f"{folder}: {counts}", highlight=False)

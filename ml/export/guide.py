@@ -93,15 +93,17 @@ It supports a professional's decision and never replaces one: it is not a medica
 1. **Make a frame of the photo**, uint8 RGB ({height} rows, {width} columns, 3), values 0 to 255, by preprocessing
    `{version}`: apply the EXIF orientation; resize the whole photo so that it just fits into {width} × {height}
    pixels (a portrait photo into {height} × {width}, then turn it a quarter anticlockwise), by the mean over each new
-   pixel's area where it becomes smaller and with bicubic interpolation where it becomes larger; replace the
-   black around a dermatoscope's round field by the mirror image of the field's margin, and complete what is missing at
-   the sides by the photo's own. Scaling and views are inside the networks.
+   pixel's area where it becomes smaller and with bicubic interpolation where it becomes larger (OpenCV's `INTER_AREA`
+   and `INTER_CUBIC`; others' bicubic filters differ); replace the black around a dermatoscope's round field by the
+   mirror image of the field's margin, and complete what is missing at the sides by the photo's own. Scaling and views
+   are inside the networks.
    `ml.imaging.preprocess` is the reference.
 {prepared}2. **Run every network** on the frames, input `frame`, uint8 (n, {height}, {width}, 3): {named}.
    Each gives `logits` (n, {count}); `maps` (n, rows, columns, {count}), class activation maps, whose softmax at a
    place is the answer if the whole photo looked like it; and `features` (n, channels). Of photos they differ from
    another runtime's by some hundredths, and probabilities by some thousandths: a pixel of a view halfway between two
-   grey levels may be rounded either way.
+   grey levels may be rounded either way. The service, and OpenVINO unless `INFERENCE_PRECISION_HINT` is `f32`, compute
+   in bfloat16 where the processor can: that may move a probability by a hundredth.
 3. **Make one answer of their logits** with the numbers of `{NUMBERS}`:
 
 ```python
