@@ -26,6 +26,10 @@ class JoinForm(RequestLoginCodeForm):  # type: ignore[misc]
 
     _user: User | None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].error_messages["required"] = "Enter your e-mail address."
+
     def clean_email(self) -> str:
         email: str = super().clean_email()  # keeps to the limits of how often a code can be asked for
         if self._user is None or self._user.email.lower() == email.lower():

@@ -25,6 +25,7 @@ def test_joining_needs_a_code_a_date_of_birth_and_agreement(client: Client, know
     if known:
         UserFactory(email="new@home.example")
     assert clinic.name in client.get("/join/skin-clinic/").content.decode()
+    assert "Enter your e-mail address." in client.post("/join/skin-clinic/", {"email": ""}).content.decode()
     client.post("/join/skin-clinic/", {"email": "New@home.example"})
     assert User.objects.filter(email__iexact="new@home.example").count() == 1
     assert "_auth_user_id" not in client.session
