@@ -113,7 +113,7 @@ def retrain(run: Run, progress: Progress) -> gate.Gate:
         "dropped_validation": splits.dropped["validation"],
     }
     (run.output / "gate.json").write_text(json.dumps({**answer.as_dict(), **facts}, indent=1) + "\n")
-    progress.done(verdict=answer.verdict, candidate=candidate.hash, bundle=str(folder))
+    progress.done(verdict=answer.verdict, reason=answer.reason, candidate=candidate.hash, bundle=str(folder))
     return answer
 
 

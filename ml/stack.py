@@ -52,6 +52,16 @@ def average(members: int, classes: int = len(SEVEN.codes)) -> Stack:
     return Stack(np.tile(np.eye(classes), (members, 1)) / members, np.zeros(classes))
 
 
+def require_lesions(labels: np.ndarray, lesions: np.ndarray, taxonomy: Taxonomy = SEVEN) -> None:
+    """Raises StackError unless each class has five lesions: labels int (n,) and lesion ids (n,) of the validation
+    split.
+    """
+    lesion_counts = [len(set(lesions[labels == index])) for index in range(len(taxonomy.codes))]
+    if min(lesion_counts) < 5:
+        counts = ", ".join(f"{code} {count}" for code, count in zip(taxonomy.codes, lesion_counts, strict=True))
+        raise StackError(f"A stack needs five lesions of each class in the validation split; there are {counts}.")
+
+
 def fit(
     logits: np.ndarray, labels: np.ndarray, lesions: np.ndarray, seed: int = 0, taxonomy: Taxonomy = SEVEN
 ) -> tuple[Stack, np.ndarray]:
@@ -66,10 +76,7 @@ def fit(
     from sklearn.model_selection import StratifiedGroupKFold
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    lesion_counts = [len(set(lesions[labels == index])) for index in range(len(taxonomy.codes))]
-    if min(lesion_counts) < 5:
-        counts = ", ".join(f"{code} {count}" for code, count in zip(taxonomy.codes, lesion_counts, strict=True))
-        raise StackError(f"A stack needs five lesions of each class in the validation split; there are {counts}.")
+    require_lesions(labels, lesions, taxonomy)
     classes = len(taxonomy.codes)
     features = _features(logits)
     folds = list(StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(features, labels, lesions))

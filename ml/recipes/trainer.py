@@ -5,7 +5,7 @@ bundle that says what both measured.
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ml import work_folder
+from ml import stack, work_folder
 from ml.bundle import Bundle
 from ml.imaging.fingerprint import matches
 from ml.progress import Progress
@@ -27,6 +27,8 @@ def train(run: Run, progress: Progress) -> Bundle:
     progress.stage("reading")
     read = given.read(run)
     examples = sides.load(read.dataset, read.preparation)
+    kept = (read.by_lesion[examples.rows["image_id"]] == "validation").to_numpy()
+    stack.require_lesions(examples.labels[kept], examples.lesions[kept], read.dataset.taxonomy)
     compared: AsAuthors | None = None
     if run.recipe.authors_split and run.as_authors:
         progress.stage("the authors' split, by image")

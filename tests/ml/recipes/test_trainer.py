@@ -18,6 +18,7 @@ from ml.recipes.given import Run
 from ml.recipes.recipe import Part, Recipe
 from ml.recipes.sides import ByImage
 from ml.runtime import Runtime
+from ml.stack import StackError
 from ml.synthetic import draw
 from ml.training import Settings
 from ml.work_folder import MADE_FROM
@@ -199,3 +200,14 @@ def test_data_of_other_classes_are_refused_before_training(published: Path, tmp_
     with pytest.raises(DataError) as refused:
         trainer.train(run_of(replace(TINY, taxonomy=SEVEN), benign, tmp_path), JsonProgress())
     assert refused.value.code == "wrong_classes"
+
+
+def test_too_few_lesions_are_refused_before_training(published: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    table = pd.read_csv(published / "small_metadata.csv", keep_default_na=False)[: 2 * 7 * 20]
+    table.to_csv(few / "small_metadata.csv", index=False)
+    for name in table["image_id"]:
+        (few / f"{name}.jpg").symlink_to(published / f"{name}.jpg")
+    with pytest.raises(StackError, match="five lesions of each class"):
+        trainer.train(run_of(TINY, few, tmp_path), Stopped("the authors' split, by image"))
