@@ -20,15 +20,15 @@ LOADS: Final = (1_000_000, 100_000_000)
 class Measured:
     """One image, as the bench found it: milliseconds of a core, kilobytes, counts."""
 
-    web: float = 1.66
-    worker_cpu: float = 3.39
-    worker_inference: float = 13.1
-    postgres: float = 0.98
+    web: float = 2.49
+    worker_cpu: float = 4.13
+    worker_inference: float = 13.3
+    postgres: float = 1.2
     redis: float = 0.04
     kept_kb: float = 47.6  # images/
-    rows_kb: float = 4.31
-    log_kb: float = 11.7
-    transactions: float = 2.9
+    rows_kb: float = 4.42
+    log_kb: float = 11.8
+    transactions: float = 3
     commands: float = 0.4
 
     @property
