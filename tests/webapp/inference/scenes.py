@@ -1,6 +1,7 @@
 """Batches at the model, and what workers do with them."""
 
 import uuid
+from collections.abc import Sequence
 
 from ml.advice import Advice
 from ml.classes import CLASSES
@@ -9,12 +10,13 @@ from tests.factories import (
     BatchFactory,
     CaseFactory,
     ImageFactory,
+    ReleaseFactory,
 )
 from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import Found, claim_images, settle
-from webapp.cases.models import Batch
+from webapp.cases.models import Batch, Case
 from webapp.cases.services import submit_batch
 from webapp.inference.claim import claim_jobs
 from webapp.inference.services import Outcome, finish
@@ -46,6 +48,22 @@ def answer_all(release: ModelRelease) -> None:
             return
         for job in jobs:
             assert finish(token=token, ends=[(job, outcome(release))])
+
+
+def answered_case(malignant: Sequence[float], *, advice: str, uncertainty: float | None) -> Case:
+    """A case with a picture for each of these P(malignant): melanoma or naevus, each with this advice."""
+    case: Case = CaseFactory(batch=BatchFactory())
+    ImageFactory.create_batch(len(malignant), case=case, ready=True)
+    submit_batch(actor=SYSTEM, batch=case.batch)
+    release = ReleaseFactory()
+    token, jobs = claim_jobs(limit=len(malignant))
+    ends = [
+        (job, Outcome(release, {"MEL": share, "NV": 1 - share}, share, uncertainty, advice, "test", "0" * 64, b""))
+        for job, share in zip(jobs, malignant, strict=True)
+    ]
+    assert finish(token=token, ends=ends)
+    case.refresh_from_db()
+    return case
 
 
 def inspect_all() -> None:

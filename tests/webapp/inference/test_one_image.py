@@ -9,18 +9,13 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.factories import (
     BatchFactory,
-    CaseFactory,
     CaseResultFactory,
-    ImageFactory,
     MembershipFactory,
     ReleaseFactory,
 )
-from webapp.audit.services import SYSTEM
+from tests.webapp.inference.scenes import answered_case
 from webapp.cases.models import Case
-from webapp.cases.services import submit_batch
-from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
-from webapp.inference.services import Outcome, finish
 from webapp.pages.words import ONE_IMAGE
 from webapp.reports import fhir, wording
 
@@ -28,19 +23,7 @@ pytestmark = pytest.mark.django_db
 
 
 def answered(*malignant: float) -> Case:
-    """A case with a picture for each of these P(malignant)."""
-    case: Case = CaseFactory(batch=BatchFactory())
-    ImageFactory.create_batch(len(malignant), case=case, ready=True)
-    submit_batch(actor=SYSTEM, batch=case.batch)
-    release = ReleaseFactory()
-    token, jobs = claim_jobs(limit=len(malignant))
-    ends = [
-        (job, Outcome(release, {"MEL": share, "NV": 1 - share}, share, 0.01, "self_monitor", "test", "0" * 64, b""))
-        for job, share in zip(jobs, malignant, strict=True)
-    ]
-    assert finish(token=token, ends=ends)
-    case.refresh_from_db()
-    return case
+    return answered_case(malignant, advice="self_monitor", uncertainty=0.01)
 
 
 @pytest.mark.parametrize(

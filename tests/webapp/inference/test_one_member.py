@@ -7,19 +7,12 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import (
-    BatchFactory,
-    CaseFactory,
     CaseResultFactory,
-    ImageFactory,
     MembershipFactory,
-    ReleaseFactory,
 )
 from tests.webapp.api.clinic import Clinic, good
-from webapp.audit.services import SYSTEM
+from tests.webapp.inference.scenes import answered_case
 from webapp.cases.models import Case
-from webapp.cases.services import submit_batch
-from webapp.inference.claim import claim_jobs
-from webapp.inference.services import Outcome, finish
 from webapp.patients.words import explain
 from webapp.reports import exports, fhir, wording
 
@@ -29,18 +22,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def case() -> Case:
     """A case of two pictures that differ, answered by such a release."""
-    made: Case = CaseFactory(batch=BatchFactory())
-    ImageFactory.create_batch(2, case=made, ready=True)
-    submit_batch(actor=SYSTEM, batch=made.batch)
-    release = ReleaseFactory()
-    token, jobs = claim_jobs(limit=2)
-    ends = [
-        (job, Outcome(release, {"MEL": share, "NV": 1 - share}, share, None, "urgent_referral", "test", "0" * 64, b""))
-        for job, share in zip(jobs, (0.9, 0.6), strict=True)
-    ]
-    assert finish(token=token, ends=ends)
-    made.refresh_from_db()
-    return made
+    return answered_case([0.9, 0.6], advice="urgent_referral", uncertainty=None)
 
 
 def test_no_page_speaks_of_models_that_agree(client: Client, case: Case) -> None:
