@@ -16,12 +16,11 @@ from ml.assess.artefacts import ARTEFACTS
 from ml.assess.degradations import DEGRADATIONS, Change
 from ml.assess.report import Assessment
 from ml.bundle import Bundle
-from ml.data.details import sharpen
-from ml.data.examples import Examples
+from ml.data.examples import Examples, load
 from ml.data.images import ImageStore
 from ml.ensemble import Answers, Ensemble, heat
 from ml.imaging.decode import decode
-from ml.imaging.preprocess import fit, framed, preprocess, scaled
+from ml.imaging.preprocess import framed, preprocess, scaled
 from ml.metrics import Scored
 from ml.prepare import prepare
 from ml.segmentation import masks
@@ -128,15 +127,11 @@ def _sharper(
     if details is None or not known.any():
         return None
     stage("sharper photos")
-    some, size = subject.test.take(known), subject.bundle.frame
-
-    def frame(image_id: str) -> np.ndarray:
-        pixels = fit(decode(subject.images.read(image_id)).image, size)
-        return framed(sharpen(pixels, decode(details.read(image_id)).image), size)
-
-    frames = np.stack([frame(image_id) for image_id in some.rows["image_id"]])
-    sharp, _ = replace(subject, test=some).scored(subject.answers(frames))
-    return clean.take(known), sharp
+    rows, taxonomy = subject.test.rows[known], subject.bundle.taxonomy
+    # Where every row has a copy, every frame uses its own.
+    sharp = load(rows, subject.images, subject.bundle.frame, taxonomy=taxonomy, details=details)
+    scored, _ = replace(subject, test=sharp).scored(subject.answers(sharp.pixels))
+    return clean.take(subject.test.rows["image_id"].isin(sharp.rows["image_id"]).to_numpy()), scored
 
 
 def _strange(subject: _Subject, kind: str, pictures: int, stage: Stage) -> np.ndarray:

@@ -61,7 +61,7 @@ def load(
     """Reads, decodes and preprocesses the rows of a table in `ml.data.table`'s schema; `advance` is called once for
     each. Labels index the codes of `taxonomy`, that of the data set.
 
-    `details` are the data set's sharper copies, for a train split alone: in some images, drawn by `seed` at one rate
+    `details` are the data set's sharper copies, for a train split or to see what they change: in some images, drawn by `seed` at one rate
     in every class, one replaces the middle of the frame. Fingerprints are those of the photos themselves.
 
     An image that cannot be read, or whose copy cannot, is named in `refused`, never an end. Raises KeyError for an id
