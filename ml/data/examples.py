@@ -61,8 +61,9 @@ def load(
     """Reads, decodes and preprocesses the rows of a table in `ml.data.table`'s schema; `advance` is called once for
     each. Labels index the codes of `taxonomy`, that of the data set.
 
-    `details` are the data set's sharper copies, for a train split or to see what they change: in some images, drawn by `seed` at one rate
-    in every class, one replaces the middle of the frame. Fingerprints are those of the photos themselves.
+    `details` are the data set's sharper copies, for a train split or to see what they change: in some images, drawn by
+    `seed` at one rate in every class, one replaces the middle of the frame. Fingerprints are those of the photos
+    themselves.
 
     An image that cannot be read, or whose copy cannot, is named in `refused`, never an end. Raises KeyError for an id
     that the store does not have, or a class that the taxonomy does not have.
