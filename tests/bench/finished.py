@@ -21,7 +21,7 @@ from tests.factories import (
     ResultFactory,
     api_key,
 )
-from webapp.cases.models import Batch, Case, Image
+from webapp.cases.models import UNANSWERED, Batch, Case, Image
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
 from webapp.leases import UNLEASED
@@ -97,6 +97,8 @@ class Rows:
         self._watched = self._largest = self._add(0, min(LARGEST, smallest // 2))
         for _ in range(SMALL):
             self._add(0, smallest // 4 // SMALL)
+        self._unanswered = self._add(0, smallest // 4)
+        Case.objects.filter(batch=self._unanswered).update(**UNANSWERED)
         self._queue()
 
     def grow(self, size: int) -> None:
@@ -121,6 +123,7 @@ class Rows:
         yield _get("batch page", person, "cases:batch", watched)
         yield _get("batch page of the largest batch", person, "cases:batch", largest)
         wanted = {"q": "99", "review": "to_review", "uncertainty": "high"}
+        yield _get("batch page without results", person, "cases:batch", self._unanswered.pk)
         yield _get("batch page, filtered", person, "cases:batch", largest, **wanted)
         yield _get("cases to review", person, "cases:to_review")
         yield _get("cases to review, of patients", person, "cases:to_review", source="patient")

@@ -131,10 +131,14 @@ class Case(models.Model):
         indexes = [
             models.Index(fields=["batch", "created_at", "id"], name="case_in_batch"),
             models.Index(fields=["organisation", "-created_at"], name="case_newest"),
-            models.Index(fields=["batch", "urgency", "-risk", "id"], include=["top_class"], name="case_by_urgency"),
+            models.Index(
+                fields=["batch", "urgency", "-risk", "created_at", "id"], include=["top_class"], name="case_most_urgent"
+            ),
             models.Index(fields=["batch"], condition=TO_REVIEW, name="case_to_review"),
             models.Index(
-                fields=["organisation", "urgency", "-risk", "id"], condition=TO_REVIEW, name="case_review_turn"
+                fields=["organisation", "urgency", "-risk", "created_at", "id"],
+                condition=TO_REVIEW,
+                name="case_review_order",
             ),
         ]
         constraints = [

@@ -13,7 +13,7 @@ from webapp.accounts.models import Membership, Organisation, User
 from webapp.cases.models import TO_REVIEW, URGENCY, Batch, Case, Image
 from webapp.pages.words import CLOSE, NEAR
 
-MOST_URGENT_FIRST = ("urgency", "-risk", "id")
+MOST_URGENT_FIRST = ("urgency", "-risk", "created_at", "id")  # without an answer: as the manifest lists them
 NEWEST_FIRST = ("-created_at", "id")
 UNCERTAINTIES = {"low": (0, CLOSE), "medium": (CLOSE, NEAR), "high": (NEAR, 1)}  # a deviation is at most 0.5
 FILTERS = ("q", "advice", "dx", "uncertainty", "review", "source")

@@ -139,5 +139,5 @@ def test_the_list_is_read_from_its_index(clinic: Organisation) -> None:
         selectors.to_review(clinic).order_by()[:100],
     ):
         plan = rows.explain()
-        assert "case_review_turn" in plan
+        assert "case_review_order" in plan
         assert "Sort" not in plan
