@@ -46,6 +46,6 @@ def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: s
     )
 
 
-def photo_of(case: Case, image_id: uuid.UUID) -> FileResponse:
-    """A photo of a case that the caller has found that the reader may see."""
-    return picture(get_object_or_404(Image, pk=image_id, case=case, width__gt=0), "clean")
+def photo_of(case: Case, image_id: uuid.UUID, kind: str = "clean") -> FileResponse:
+    """A photo of a case that the caller has found that the reader may see, `clean` or as a `thumbnail`."""
+    return picture(get_object_or_404(Image, pk=image_id, case=case, width__gt=0), kind)

@@ -74,6 +74,11 @@ def stage_of(case: Case) -> Stage:
     return Stage.FAILED if usable else Stage.RETAKE
 
 
+def first_photo(case: Case) -> Image | None:
+    """The photo that a case is known by in a list; None where there is none to show, yet or any more."""
+    return next((image for image in case.images.all() if image.width and image.state != Image.State.PURGED), None)
+
+
 def photos_to_delete(case: Case) -> int:
     """How many photos of this case its patient may delete: those that they have sent. A clinic's own are its."""
     return _photos_left(case) if case.batch.source == Batch.Source.PATIENT else 0

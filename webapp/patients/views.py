@@ -19,7 +19,7 @@ from webapp.patients import words
 from webapp.patients.forms import PhotoForm
 from webapp.patients.photos import BODY_SITES, MAX_PHOTOS, send_photos
 from webapp.patients.result_views import photo_of, result_page
-from webapp.patients.selectors import PROGRESS, Stage, cases_of, photos_to_delete, stage_of
+from webapp.patients.selectors import PROGRESS, Stage, cases_of, first_photo, photos_to_delete, stage_of
 
 
 @for_roles("patient")
@@ -27,8 +27,10 @@ from webapp.patients.selectors import PROGRESS, Stage, cases_of, photos_to_delet
 def home(request: HttpRequest) -> HttpResponse:
     """My photos and results."""
     user = _user(request)
-    cases = list(cases_of(user))
-    rows = [(case, BODY_SITES.get(case.anatom_site, ""), PROGRESS[stage_of(case)]) for case in cases]
+    rows = [
+        (each, first_photo(each), BODY_SITES.get(each.anatom_site, ""), PROGRESS[stage_of(each)])
+        for each in cases_of(user)
+    ]
     clinics = [patient.organisation for patient in user.patients.select_related("organisation")]
     return render(request, "patients/home.html", {"rows": rows, "clinics": clinics})
 
@@ -95,9 +97,9 @@ def delete(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
 
 @for_roles("patient")
 @never_cache
-def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID) -> FileResponse:
-    """A photo of one's own case, as the model was given it."""
-    return photo_of(_own(request, case_id), image_id)
+def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID, kind: str) -> FileResponse:
+    """A photo of one's own case, `clean` as the model was given it, or as a `thumbnail`."""
+    return photo_of(_own(request, case_id), image_id, kind)
 
 
 def _own(request: HttpRequest, case_id: uuid.UUID) -> Case:
