@@ -5,6 +5,7 @@ both until they are joined (in a local folder), `images/…` without metadata, `
 a moment `health/…`, by the probes, and `incoming/…`, what a local folder does not have whole yet.
 """
 
+import errno
 import secrets
 import time
 import uuid
@@ -34,10 +35,16 @@ BROKEN_OFF_SECONDS = 3600
 PIECE = 1024**2  # bytes
 ASKED_AT_ONCE = 8
 HURRY: dict[str, Any] = {"connect_timeout": 1, "read_timeout": 2, "retries": {"total_max_attempts": 1}}
+OF_ONE_FILE = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.EIO}
+NOT_NOW = {408, 409, 429}  # of the answers 4xx, those that may be another the next time
 
 
 class StorageAway(OSError):
     """Storage could not be asked, which says nothing of the object."""
+
+
+class ObjectRefused(StorageAway):
+    """Storage works, but will not do this with this object: asked as often, it answers the same."""
 
 
 @contextmanager
@@ -47,7 +54,28 @@ def _asked() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (OSError, BotoCoreError, ClientError) as error:
-        raise StorageAway(type(error).__name__) from error
+        kind = ObjectRefused if _is_refusal(error) and _works() else StorageAway
+        raise kind(type(error).__name__) from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether this may be an answer about one object: also wrong credentials and a wrong bucket look like it."""
+    if not isinstance(error, ClientError):
+        return isinstance(error, OSError) and error.errno in OF_ONE_FILE
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return 400 <= status < 500 and status not in NOT_NOW and error.response["Error"]["Code"] != "RequestTimeout"
+
+
+def _works() -> bool:
+    """Whether storage takes, gives and deletes an object that means nothing."""
+    key = f"health/{uuid.uuid4()}"
+    try:
+        _write(key, b"")
+        _read(key, None)
+        default_storage.delete(key)
+    except (OSError, BotoCoreError, ClientError):
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -63,6 +91,10 @@ class UploadTarget:
 @_asked()
 def read(key: str, *, limit: int | None = None) -> bytes:
     """The object's bytes, no more than `limit` of them. Raises FileNotFoundError when there is none, StorageAway."""
+    return _read(key, limit)
+
+
+def _read(key: str, limit: int | None) -> bytes:
     if not settings.STORAGE_BUCKET:
         with default_storage.open(key, "rb") as file:
             return bytes(file.read(-1 if limit is None else limit))
@@ -96,6 +128,10 @@ def write(key: str, data: bytes) -> None:
 
     Raises StorageAway.
     """
+    _write(key, data)
+
+
+def _write(key: str, data: bytes) -> None:
     if settings.STORAGE_BUCKET:
         s3().put_object(Bucket=settings.STORAGE_BUCKET, Key=key, Body=data)
     else:
@@ -128,8 +164,9 @@ def write_file(key: str, file: "File[bytes]") -> None:
     default_storage.save(key, file)
 
 
+@_asked()
 def delete(key: str) -> None:
-    """Remove the object; one that is gone already is no error."""
+    """Remove the object; one that is gone already is no error. Raises StorageAway."""
     default_storage.delete(key)
 
 

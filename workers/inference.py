@@ -235,6 +235,10 @@ def _answer(batch: Batch, reading: Reading) -> list[tuple[Job, End]]:
             ends.append((job, "image_missing"))
         except CancelledError:  # it is in the queue again
             continue
+        except storage.ObjectRefused as error:  # the lease runs out, while there are attempts
+            logger.error("object_refused", job=job.pk, attempt=job.attempt, error=str(error))
+            if job.attempt >= settings.MAX_ATTEMPTS:
+                ends.append((job, "storage_refused"))
         except storage.StorageAway as error:
             logger.warning("storage_away", job=job.pk, error=str(error))
             put_off(job, batch.reading, batch.token)

@@ -19,7 +19,7 @@ from ml.imaging.quality import check
 from ml.imaging.refusal import ImageRefused
 from webapp import storage
 from webapp.cases.archives import claim_archive
-from webapp.cases.intake import Found, claim_images, settle, somebody_waits
+from webapp.cases.intake import REFUSED_BY_STORAGE, Found, claim_images, settle, somebody_waits
 from webapp.cases.models import Archive, Image, Priority
 from webapp.cases.unpacking import expand
 from webapp.leases import UNLEASED, excuse
@@ -63,6 +63,10 @@ def _inspect_all(images: Sequence[Image], token: uuid.UUID) -> bool:
             looked = time.monotonic()
         try:
             found.append((image, inspect(image)))
+        except storage.ObjectRefused as error:  # the others go on; this one's lease runs out, while it has attempts
+            logger.error("object_refused", image=str(image.pk), attempt=image.attempt, error=str(error))
+            if image.attempt >= settings.MAX_ATTEMPTS:
+                found.append((image, REFUSED_BY_STORAGE))
         except storage.StorageAway as error:
             logger.warning("storage_away", image=str(image.pk), error=str(error))
             excuse(Image.objects.filter(pk=image.pk), token)
@@ -133,6 +137,8 @@ def expand_waiting() -> None:
 def _expand(token: uuid.UUID, archive: Archive) -> None:
     try:
         expand(token, archive)
+    except storage.ObjectRefused as error:  # the lease runs out, and attempts are counted
+        logger.error("object_refused", archive=archive.pk, attempt=archive.attempt, error=str(error))
     except storage.StorageAway as error:  # which is no attempt; the lease paces the next
         logger.warning("storage_away", archive=archive.pk, error=str(error))
         excuse(Archive.objects.filter(pk=archive.pk), token)

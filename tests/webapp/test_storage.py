@@ -3,7 +3,9 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,27 +18,95 @@ from webapp import storage
 from webapp.s3 import LIMITS, client_config
 
 
+def use(settings: Settings, port: int) -> None:
+    """Store on an S3 server of this machine; we are as patient as ever, in tenths of seconds."""
+    quick = {**LIMITS, "read_timeout": LIMITS["read_timeout"] / 100}
+    settings.STORAGE_BUCKET = "bucket"
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {
+            "BACKEND": "storages.backends.s3.S3Storage",
+            "OPTIONS": {
+                "bucket_name": "bucket",
+                "endpoint_url": f"http://127.0.0.1:{port}",
+                "region_name": "us-east-1",
+                "access_key": "key",
+                "secret_key": "secret",
+                "client_config": client_config(addressing="path").merge(Config(**quick)),
+            },
+        },
+    }
+
+
 @pytest.fixture
 def hanging(settings: Settings) -> Iterator[None]:
-    """An S3 server that takes connections and never answers; we are as patient as ever, in tenths of seconds."""
-    quick = {**LIMITS, "read_timeout": LIMITS["read_timeout"] / 100}
+    """An S3 server that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
-        settings.STORAGE_BUCKET = "bucket"
-        settings.STORAGES = {
-            **settings.STORAGES,
-            "default": {
-                "BACKEND": "storages.backends.s3.S3Storage",
-                "OPTIONS": {
-                    "bucket_name": "bucket",
-                    "endpoint_url": f"http://127.0.0.1:{server.getsockname()[1]}",
-                    "region_name": "us-east-1",
-                    "access_key": "key",
-                    "secret_key": "secret",
-                    "client_config": client_config(addressing="path").merge(Config(**quick)),
-                },
-            },
-        }
+        use(settings, server.getsockname()[1])
         yield
+
+
+class Door(BaseHTTPRequestHandler):
+    """An S3 server that has every object, but gives none whose key holds `closed`."""
+
+    closed = "images/closed"
+    protocol_version = "HTTP/1.1"
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        refused = self.closed in self.path
+        given = b"jpeg" if self.command == "GET" else b""
+        body = b"<Error><Code>AccessDenied</Code><Message>No.</Message></Error>" if refused else given
+        self.send_response(403 if refused else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 - as BaseHTTPRequestHandler calls them
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def guarded(settings: Settings) -> Iterator[type[Door]]:
+    """An S3 server that refuses one object."""
+
+    class Own(Door):
+        """Of one test."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Own) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        use(settings, server.server_port)
+        yield Own
+        server.shutdown()
+
+
+ASKED: list[Callable[[str], Any]] = [
+    storage.read,
+    lambda key: list(storage.pieces(key)),
+    lambda key: storage.write(key, b"jpeg"),
+    storage.size,
+    storage.delete,
+]
+
+
+@pytest.mark.parametrize("ask", ASKED)
+def test_an_object_that_is_refused_while_the_others_are_not_is_told_apart(
+    guarded: type[Door], ask: Callable[[str], Any]
+) -> None:
+    ask("images/open")
+    with pytest.raises(storage.ObjectRefused):
+        ask("images/closed")
+
+
+@pytest.mark.parametrize("ask", ASKED)
+def test_a_server_that_refuses_all_says_nothing_of_an_object(guarded: type[Door], ask: Callable[[str], Any]) -> None:
+    guarded.closed = ""  # wrong credentials, a clock that is wrong, a policy that was changed
+    with pytest.raises(storage.StorageAway) as raised:
+        ask("images/1")
+    assert not isinstance(raised.value, storage.ObjectRefused)
 
 
 @pytest.mark.usefixtures("hanging")
@@ -66,5 +136,5 @@ def test_what_is_not_there_is_no_storage_that_is_away() -> None:
     storage.write("images/folder/file", b"jpeg")
     with pytest.raises(FileNotFoundError):
         storage.read("images/none")
-    with pytest.raises(storage.StorageAway, match="IsADirectoryError"):
+    with pytest.raises(storage.ObjectRefused, match="IsADirectoryError"):
         storage.read("images/folder")

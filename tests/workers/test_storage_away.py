@@ -1,6 +1,10 @@
-"""Storage that is away for longer than all attempts would last: what waits goes on when it is back."""
+"""Storage that is away for longer than all attempts would last: what waits goes on when it is back.
+
+An object that storage refuses while it works is another thing: its row ends, with its reason.
+"""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +16,7 @@ from tests.ml.imaging.samples import encode, skin_photo
 from tests.workers.scenes import Model, submitted
 from webapp import storage
 from webapp.cases.archives import sweep_archives
-from webapp.cases.intake import sweep_images
+from webapp.cases.intake import forget_originals, sweep_images
 from webapp.cases.models import Archive, Image
 from webapp.inference.models import Job
 from webapp.inference.services import sweep_jobs
@@ -123,3 +127,57 @@ def test_an_archive_is_not_given_up(stop: Stop) -> None:
     stop("")
     intake.expand_waiting()
     assert Archive.objects.get().reason == "upload_missing"  # none was sent: storage could say so
+
+
+def refuse(key: str) -> None:
+    """Let storage refuse an object for good: there is a folder in its place."""
+    storage.delete(key)
+    storage.write(f"{key}/file", b"jpeg")
+
+
+def test_a_picture_that_storage_refuses_ends_with_its_reason_and_the_others_go_on() -> None:
+    first, *_ = uploaded(1, 2, 3)
+    refuse(first.upload_key)
+    for _ in range(settings.MAX_ATTEMPTS):
+        intake.inspect_waiting()
+        assert Image.objects.filter(state="ready").count() == 2
+        leases_run_out(Image, sweep_images)
+    first.refresh_from_db()
+    assert (first.state, first.reason) == ("rejected", "storage_refused")
+
+
+def test_an_image_that_storage_refuses_fails_with_its_reason() -> None:
+    batch = submitted(*[True] * 3)
+    refuse(Image.objects.all()[0].clean_key)
+    for _ in range(settings.MAX_ATTEMPTS):
+        inference.drain()
+        leases_run_out(Job, sweep_jobs)
+    batch.refresh_from_db()
+    assert batch.state == "completed_with_failures"
+    assert sorted(Job.objects.values_list("state", "reason")) == [
+        ("failed", "storage_refused"),
+        *[("succeeded", "")] * 2,
+    ]
+
+
+def test_an_archive_that_storage_refuses_is_given_up_with_its_reason() -> None:
+    archive = ArchiveFactory(state=Archive.State.STORED)
+    refuse(archive.key)
+    for _ in range(settings.MAX_ATTEMPTS):
+        intake.expand_waiting()
+        leases_run_out(Archive, sweep_archives)
+    archive.refresh_from_db()
+    assert (archive.state, archive.reason) == ("refused", "storage_refused")
+
+
+def test_what_storage_will_not_delete_keeps_no_other_file() -> None:
+    long_ago = timezone.now() - timedelta(days=1)
+    first, _ = ImageFactory.create_batch(2, ready=True)
+    Image.objects.update(ended_at=long_ago, original_forgotten=False)
+    for archive in (old := ArchiveFactory.create_batch(2, state=Archive.State.EXPANDED)):
+        Archive.objects.filter(pk=archive.pk).update(forget_at=long_ago)
+    refuse(first.upload_key)
+    refuse(old[0].key)
+    assert (forget_originals(), sweep_archives()) == (1, 1)
+    assert list(Image.objects.filter(original_forgotten=False)) == [first]
+    assert list(Archive.objects.filter(forget_at__isnull=False)) == [old[0]]

@@ -1,8 +1,11 @@
 """Archives: a ZIP of images, with or without a table of cases, that a worker unpacks into an open batch."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
@@ -19,6 +22,7 @@ from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring, ring_now
 from webapp.webhooks.events import archive_ended
 
+logger = structlog.get_logger(__name__)
 GIVEN_UP_AT_ONCE = 100
 
 
@@ -114,7 +118,7 @@ def _give_up_awaited() -> int:
     over |= Q(created_at__lt=given_up_before() - urls)
     given_up = 0
     for archive in Archive.objects.filter(over, state=Archive.State.AWAITING_UPLOAD)[:GIVEN_UP_AT_ONCE]:
-        with transaction.atomic():
+        with _others_go_on(archive), transaction.atomic():
             if Archive.objects.filter(pk=archive.pk, state=Archive.State.AWAITING_UPLOAD).delete()[0]:
                 give_up_parts(key=archive.key)
                 storage.delete(archive.key)
@@ -124,7 +128,18 @@ def _give_up_awaited() -> int:
 
 def _forget_ended() -> int:
     """Make sure that no archive that has ended is kept, though it was uploaded again."""
-    ended = list(Archive.objects.filter(forget_at__lt=timezone.now())[:GIVEN_UP_AT_ONCE])
-    for archive in ended:
-        storage.delete(archive.key)
-    return Archive.objects.filter(pk__in=[archive.pk for archive in ended]).update(forget_at=None)
+    forgotten = []
+    for archive in Archive.objects.filter(forget_at__lt=timezone.now())[:GIVEN_UP_AT_ONCE]:
+        with _others_go_on(archive):
+            storage.delete(archive.key)
+            forgotten.append(archive.pk)
+    return Archive.objects.filter(pk__in=forgotten).update(forget_at=None)
+
+
+@contextmanager
+def _others_go_on(archive: Archive) -> Iterator[None]:
+    """One that storage will not delete is asked again at each sweep, and keeps no other."""
+    try:
+        yield
+    except storage.ObjectRefused as error:
+        logger.error("object_not_deleted", archive=archive.pk, error=str(error))

@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
@@ -26,6 +27,7 @@ from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring_now
 from webapp.turns import Queue, claim_in_turns
 
+logger = structlog.get_logger(__name__)
 FORGOTTEN_AT_ONCE = 100
 LAST_WRITE_SECONDS = 1900  # a task that began before an image ended is stopped by then
 ENDED_COLUMNS = [
@@ -52,6 +54,10 @@ class Found:
 UNCHECKED = Found(
     code="inspection_failed",
     advice="This file could not be checked. Please export the picture again as JPEG and send that.",
+)
+REFUSED_BY_STORAGE = Found(
+    code="storage_refused",
+    advice="The site could not keep this file. Please send it again, and tell whoever runs the site if that stays so.",
 )
 
 
@@ -228,8 +234,18 @@ def forget_originals() -> int:
     no_url_is_valid = timezone.now() - timedelta(seconds=max(settings.UPLOAD_URL_SECONDS, LAST_WRITE_SECONDS))
     ended = Image.objects.filter(original_forgotten=False, ended_at__lt=no_url_is_valid)
     images = list(ended.order_by("ended_at")[:FORGOTTEN_AT_ONCE])
-    delete_files([image for image in images if image.state in (Image.State.PURGED, Image.State.EXPIRED)])
-    for image in images:
+    forgotten = [image.pk for image in images if _forgot(image)]
+    return ended.filter(pk__in=forgotten).update(original_forgotten=True)
+
+
+def _forgot(image: Image) -> bool:
+    """Delete what is not to be kept of an image that has ended; False where storage refuses. Raises StorageAway."""
+    try:
+        if image.state in (Image.State.PURGED, Image.State.EXPIRED):
+            delete_files([image])
         for key in (image.upload_key, *image.former_keys):
             storage.delete(key)
-    return ended.filter(pk__in=[image.pk for image in images]).update(original_forgotten=True)
+    except storage.ObjectRefused as error:  # it is asked again at each sweep, and keeps no other's
+        logger.error("object_not_deleted", image=str(image.pk), error=str(error))
+        return False
+    return True

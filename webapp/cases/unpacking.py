@@ -49,8 +49,7 @@ class LeaseLost(Exception):
 def expand(token: uuid.UUID, archive: Archive) -> bool:
     """Unpack a leased archive. A bad entry or row is listed in its report, and the rest goes on.
 
-    False if the lease was lost: the worker that has it now goes on. Where storage is away, this raises and the lease
-    runs out.
+    False if the lease was lost: the worker that has it now goes on. Raises StorageAway: the lease then runs out.
     """
     report: Report = []
     reason = ""
@@ -65,6 +64,12 @@ def expand(token: uuid.UUID, archive: Archive) -> bool:
     except FileNotFoundError:
         reason = "upload_missing"
         report.insert(0, _line("", reason, "The archive is not in storage any more. Please send it in a new batch."))
+    except storage.ObjectRefused:
+        if archive.attempt < settings.MAX_ATTEMPTS:
+            raise
+        reason = "storage_refused"
+        message = "The site could not keep this archive. Send it in a new batch, and tell whoever runs the site."
+        report.insert(0, _line("", reason, message))
     except Problem as problem:  # the batch takes no more: it was cancelled, or would hold too many cases
         reason = problem.code
         report.insert(0, _line("", problem.code, problem.message))

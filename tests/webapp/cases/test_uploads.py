@@ -46,7 +46,7 @@ def test_a_photo_takes_one_query(client: Client, django_assert_num_queries: Any)
 def test_what_cannot_be_stored_leaves_nothing_beside_it(storage_folder: Path) -> None:
     storage.write("images/1/whole", b"jpeg")
 
-    with pytest.raises(storage.StorageAway, match="IsADirectoryError"):
+    with pytest.raises(storage.ObjectRefused, match="IsADirectoryError"):
         storage.write("images/1", b"jpeg")
 
     assert [file.name for file in storage_folder.rglob("*") if file.is_file()] == ["whole"]
