@@ -11,15 +11,20 @@ from django.core.validators import validate_email
 from django.utils import timezone
 
 from webapp.cases.models import Case
+from webapp.cases.sites import HAM10000, names_a_part, normalised
 
 MAX_AGE = 120
 MAX_IMAGES = 20
 MAX_NOTES = 5000
 IMAGES = "images"
 MISSING = {"", "unknown", "nan", "na", "n/a", "none", "null"}
-SEXES = {"f": Case.Sex.FEMALE, "m": Case.Sex.MALE, "x": Case.Sex.OTHER}
+SEXES = {"f": Case.Sex.FEMALE, "m": Case.Sex.MALE, "o": Case.Sex.OTHER, "u": Case.Sex.UNKNOWN}  # as HL7 v2 writes them
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-CAPTURES = {"dermatoscopic": Case.Capture.DERMOSCOPIC, "dermoscopy": Case.Capture.DERMOSCOPIC}
+CAPTURES = {
+    "dermatoscopic": Case.Capture.DERMOSCOPIC,
+    "dermoscopy": Case.Capture.DERMOSCOPIC,
+    "clinical: close-up": Case.Capture.CLINICAL,  # as ISIC writes it
+}
 
 # Control characters, and halves of surrogate pairs: no name holds one, and the database takes neither NUL nor halves.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -88,9 +93,14 @@ def sex(value: object) -> str:
 
 
 def anatom_site(value: object) -> str:
-    """Where on the body, in the client's words."""
-    value = text(value, limit=60)
-    return "" if value.lower() in MISSING else value
+    """Where on the body, in the client's words; empty where nothing is said."""
+    value = text(normalised(text(value, limit=60)), limit=60)  # some small letters are longer
+    if value in MISSING:
+        return ""
+    if not names_a_part(value):
+        message = f"Name a part of the body, such as: {', '.join(HAM10000)}; or leave it out and say it in the notes."
+        raise FieldError("anatom_site_unknown", message)
+    return value
 
 
 def capture(value: object) -> str:

@@ -5,6 +5,7 @@ from rest_framework import serializers
 from webapp.api.bodies import Body
 from webapp.cases.fields import MAX_AGE, MAX_IMAGES, MAX_NOTES
 from webapp.cases.models import Case
+from webapp.cases.sites import HAM10000
 
 
 class CaseRequest(serializers.Serializer[None]):
@@ -19,8 +20,14 @@ class CaseRequest(serializers.Serializer[None]):
     )
     lesion_id = serializers.CharField(max_length=100, required=False, help_text="The same lesion in several cases")
     age = serializers.IntegerField(min_value=0, max_value=MAX_AGE, required=False, allow_null=True)
-    sex = serializers.ChoiceField(Case.Sex.choices, required=False)
-    anatom_site = serializers.CharField(max_length=60, required=False)
+    sex = serializers.ChoiceField(
+        Case.Sex.choices, required=False, help_text="Also F, M, O and U, in small letters or large"
+    )
+    anatom_site = serializers.CharField(
+        max_length=60,
+        required=False,
+        help_text=f"A part of the body: {', '.join(HAM10000)}, a site of ISIC, or one more exact, as left forearm",
+    )
     capture = serializers.ChoiceField(Case.Capture.choices, required=False)
     notes = serializers.CharField(max_length=MAX_NOTES, required=False)
     patient_email = serializers.EmailField(
