@@ -3,9 +3,8 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
@@ -32,7 +31,8 @@ from webapp.pages.requests import asks_for_json
 
 SHOWN_NAMES = 20
 SHOWN_ERRORS = 200  # the table to download has them all
-Announced = TypeVar("Announced")
+UNNAMEABLE = "Left out, for a name that is too long or holds a backslash or a control character:"
+RENAME = "Rename it, and put it in a new batch."
 
 
 @dataclass
@@ -47,6 +47,7 @@ class Chosen:
     tables: list[UploadedFile] = field(default_factory=list)
     archives: list[UploadedFile] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    misnamed: list[str] = field(default_factory=list)  # announced by names that no picture can have
     archive_sizes: list[int] = field(default_factory=list)
 
 
@@ -56,21 +57,31 @@ def chosen_files(request: HttpRequest) -> Chosen:
     for file in request.FILES.getlist("files"):
         ending = (file.name or "").lower().rpartition(".")[2]
         {"csv": chosen.tables, "zip": chosen.archives}.get(ending, chosen.pictures).append(file)
-    announced = _announced(request, "names", filename)
-    for file, name in zip(chosen.pictures, announced, strict=False):
-        file.name = name  # as it is on the disk: what is not printable, such as a narrow space, was taken out of it
-    chosen.names = [file.name or "" for file in chosen.pictures] or announced
-    chosen.archive_sizes = [file.size or 0 for file in chosen.archives] + _announced(request, "archives", int)
+    announced = [(str(said), _as_filename(said)) for said in _announced(request, "names")]
+    for file, (_, name) in zip(chosen.pictures, announced, strict=False):
+        file.name = name or file.name  # as on the disk: what is not printable, as a narrow space, was taken out of it
+    chosen.names = [file.name or "" for file in chosen.pictures] or [name for _, name in announced if name]
+    chosen.misnamed = [said for said, name in announced if not name]
+    sizes = [size for size in _announced(request, "archives") if isinstance(size, int)]
+    chosen.archive_sizes = [file.size or 0 for file in chosen.archives] + sizes
     return chosen
 
 
-def _announced(request: HttpRequest, what: str, read: Callable[[Any], Announced]) -> list[Announced]:
+def _announced(request: HttpRequest, what: str) -> list[Any]:
     """What a script says of the files that it will send: a JSON list."""
     try:
         listed = json.loads(request.POST.get(what) or "[]")
-        return [read(value) for value in listed] if isinstance(listed, list) else []
-    except (ValueError, TypeError, OverflowError, FieldError):
+    except ValueError:
         return []
+    return listed if isinstance(listed, list) else []
+
+
+def _as_filename(said: object) -> str:
+    """The name that a picture can have; empty where it cannot."""
+    try:
+        return filename(said)
+    except FieldError:
+        return ""
 
 
 @for_roles(Role.PROVIDER)
@@ -137,6 +148,8 @@ def _problem_of(chosen: Chosen, grouping: str) -> str:
         ),
         "Choose one CSV table at most.": len(chosen.tables) > 1,
         f"A CSV table describes its cases itself. {each}": one and chosen.tables,
+        f"{UNNAMEABLE} {_shown(chosen.misnamed)}. {RENAME}": chosen.misnamed
+        and not (chosen.names or chosen.tables or chosen.archive_sizes),
         "Choose at least one picture.": not (chosen.names or chosen.tables or chosen.archive_sizes),
     }
     return next((sentence for sentence, holds in problems.items() if holds), "")
@@ -158,11 +171,13 @@ def _made(
     batch, new = create_batch(actor=actor, organisation=organisation_of(request), submission=submission, cases=cases)
     if new:
         _say_left_out(request, "The table does not name", unlisted)
+        if chosen.misnamed:
+            messages.warning(request, f"{UNNAMEABLE} {_shown(chosen.misnamed)}. {RENAME}")
     if asks_for_json(request):
         return JsonResponse(
             {name: reverse(f"cases:{name}", args=[batch.pk]) for name in ("batch", "batch_files")}
             | {name: reverse(f"api:batch-{name}", args=[batch.pk]) for name in ("archive-parts", "complete-archive")}
-            | {"unlisted": unlisted}
+            | {"unlisted": [*unlisted, *chosen.misnamed]}
         )
     if not new and batch.state != Batch.State.OPEN:
         messages.info(request, "These files were sent before, in this batch.")
@@ -200,8 +215,13 @@ def batch_files(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
 
 def _say_left_out(request: HttpRequest, reason: str, names: list[str]) -> None:
     if names:
-        shown = ", ".join(names[:SHOWN_NAMES]) + (" and others" if len(names) > SHOWN_NAMES else "")
-        messages.warning(request, f"{reason} {len(names)} of the files, so they were left out: {shown}.")
+        messages.warning(request, f"{reason} {len(names)} of the files, so they were left out: {_shown(names)}.")
+
+
+def _shown(names: list[str]) -> str:
+    """The first of the names, in what a page can show."""
+    shown = ", ".join(names[:SHOWN_NAMES]) + (" and others" if len(names) > SHOWN_NAMES else "")
+    return shown.encode(errors="replace").decode()
 
 
 def _sentences(form: BatchForm, case_form: CaseForm, row_errors: list[RowError]) -> list[str]:

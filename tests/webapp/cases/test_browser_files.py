@@ -77,3 +77,27 @@ def test_a_script_is_told_that_nobody_is_signed_in_any_more(client: Client) -> N
         assert answer.status_code == 401
         assert "Sign in in another tab" in answer.json()["errors"][0]
         assert client.post(address, {}).status_code == 302
+
+
+def test_of_the_names_announced_a_bad_one_is_named_and_the_others_are_kept(
+    client: Client, clinic: Organisation
+) -> None:
+    bad = ["C:\\b.jpg", "x" * 256, "half \ud800.jpg"]
+    made = announce(client, "a.jpg", *bad, "c.jpg", key=str(uuid4())).json()
+
+    assert set(Image.objects.values_list("filename", flat=True)) == {"a.jpg", "c.jpg"}
+    assert made["unlisted"] == bad  # so the page sends none of them
+    assert "Left out, for a name that is too long" in client.get(made["batch"]).content.decode()
+    alone = announce(client, bad[0], key=str(uuid4()))
+    assert alone.status_code == 422
+    assert bad[0] in alone.json()["errors"][0]
+
+
+def test_files_keep_their_own_names_beside_one_with_a_bad_name(client: Client, clinic: Organisation) -> None:
+    names = ["a\u202f1.jpg", "c\u202f1.jpg"]
+    made = announce(client, *names, key=str(uuid4())).json()
+    files = [SimpleUploadedFile(name, b"x") for name in (names[0], "b.jpg", names[1])]
+    form = {"names": json.dumps([names[0], "\\b.jpg", names[1]]), "files": files}
+
+    assert client.post(made["batch_files"], form, headers=JSON).json()["unknown"] == ["b.jpg"]
+    assert set(Image.objects.filter(state="stored").values_list("filename", flat=True)) == set(names)
