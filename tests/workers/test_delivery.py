@@ -111,8 +111,9 @@ def test_no_letter_holds_a_finding_or_a_name(mailbox: Mailbox) -> None:
     assert len(mailbox.letters) == 3
     forbidden = [
         *(rf"\b{code}\b" for code in CLASSES), *DISPLAY_NAMES.values(), "cancer", "melanoma", "malignan", "benign",
-        "urgent", "refer", "doctor", "lesion(?!lens)", "mole", *(words.answer for words in ADVICE_WORDS.values()),
-        *Advice, "Doe", "John", "LEFT-ARM", "upper", "arm", "itch", "do not like", "Smith", "0[.]74", "74",
+        "urgent", "refer", "doctor", "lesion(?!lens)", "mole", *Advice,
+        *(words.answer.partition("{")[0] for words in ADVICE_WORDS.values()), "Doe", "John",
+        "LEFT-ARM", "upper", "arm", "itch", "do not like", "Smith", "0[.]74", "74",
         str(patient.date_of_birth), str(patient.date_of_birth.year),
     ]  # fmt: skip
     for letter in mailbox.letters:

@@ -16,7 +16,7 @@ SUBJECTS = {
     Message.Kind.RESULT_READY: "Your LesionLens result can be read",
     Message.Kind.IMAGE_UNUSABLE: "LesionLens needs a new photo from you",
     Message.Kind.BATCH_COMPLETED: "A LesionLens batch is complete",
-    Message.Kind.REVIEW_WAITING: "A photo waits for your review in LesionLens",
+    Message.Kind.REVIEW_WAITING: "A result waits for your review in LesionLens",
 }
 
 

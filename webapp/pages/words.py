@@ -49,8 +49,8 @@ ADVICE: dict[str, AdviceWords] = {
         "Self-monitoring",
         "eye",
         "green",
-        "No referral is advised on this picture alone. Tell the patient what change looks like, and photograph the "
-        "lesion again in three months.",
+        "This answer alone advises no referral. Tell the patient what change looks like, and photograph the lesion "
+        "again in three months.",
     ),
 }
 

@@ -1,6 +1,6 @@
 """What a patient may see of their own cases, and how far each has come."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from django.db.models import Q, QuerySet
@@ -24,7 +24,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """What a stage is called, its icon and colour, and how soon to look again (seconds; 0: it is over)."""
+    """What a stage is called, its icon and colour, and how soon to look again (seconds; 0: it is over).
+
+    In `label` stands {photos} for `photo` or `photos`, and {were} for what follows them.
+    """
 
     label: str
     icon: str
@@ -34,11 +37,11 @@ class Progress:
 
 PROGRESS = {
     Stage.UNSENT: Progress("Did not arrive", "alert-triangle", "orange"),
-    Stage.CHECKING: Progress("We are checking your photo", "clock", "blue", 3),
+    Stage.CHECKING: Progress("We are checking your {photos}", "clock", "blue", 3),
     Stage.RETAKE: Progress("New photo needed", "camera", "orange"),
     Stage.FAILED: Progress("Could not be checked", "alert-triangle", "orange"),
     Stage.STOPPED: Progress("Stopped", "ban", "secondary"),
-    Stage.DELETED: Progress("Your photo was deleted", "trash", "secondary"),
+    Stage.DELETED: Progress("Your {photos} {were} deleted", "trash", "secondary"),
     Stage.WITH_CLINIC: Progress("Waiting for your clinic", "clock", "blue", 60),
     Stage.READY: Progress("You can read your result", "circle-check", "green"),
 }
@@ -72,6 +75,13 @@ def stage_of(case: Case) -> Stage:
             return Stage.STOPPED
     usable = any(image.state == Image.State.READY for image in case.images.all())
     return Stage.FAILED if usable else Stage.RETAKE
+
+
+def progress_of(case: Case) -> Progress:
+    """The same as the patient reads it, of as many photos as there are."""
+    found = PROGRESS[stage_of(case)]
+    said = {"photos": "photos", "were": "were"} if len(case.images.all()) > 1 else {"photos": "photo", "were": "was"}
+    return replace(found, label=found.label.format(**said))
 
 
 def first_photo(case: Case) -> Image | None:

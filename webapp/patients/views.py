@@ -19,7 +19,7 @@ from webapp.patients import words
 from webapp.patients.forms import PhotoForm
 from webapp.patients.photos import BODY_SITES, MAX_PHOTOS, send_photos
 from webapp.patients.result_views import photo_of, result_page
-from webapp.patients.selectors import PROGRESS, Stage, cases_of, first_photo, photos_to_delete, stage_of
+from webapp.patients.selectors import Stage, cases_of, first_photo, photos_to_delete, progress_of, stage_of
 
 
 @for_roles("patient")
@@ -28,8 +28,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """My photos and results."""
     user = _user(request)
     rows = [
-        (each, first_photo(each), BODY_SITES.get(each.anatom_site, ""), PROGRESS[stage_of(each)])
-        for each in cases_of(user)
+        (each, first_photo(each), BODY_SITES.get(each.anatom_site, ""), progress_of(each)) for each in cases_of(user)
     ]
     clinics = [patient.organisation for patient in user.patients.select_related("organisation")]
     return render(request, "patients/home.html", {"rows": rows, "clinics": clinics})
@@ -76,7 +75,7 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     context = {
         "case": found,
         "stage": stage,
-        "progress": PROGRESS[stage],
+        "progress": progress_of(found),
         "images": found.images.all(),
         "words": words,
         "to_delete": photos_to_delete(found),

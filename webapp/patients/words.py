@@ -5,7 +5,7 @@ it means, what to do and how soon, how sure we are, where to get help.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ml.advice import Advice
 from webapp.cases.models import Case
@@ -15,7 +15,10 @@ from webapp.pages.words import CLOSE, NEAR
 
 @dataclass(frozen=True)
 class Words:
-    """What is said for one advice. `icon` and `colour` stand beside the words, never instead of them."""
+    """What is said for one advice. `icon` and `colour` stand beside the words, never instead of them.
+
+    In `answer` and `meaning` stand {this} and {photo} for `this photo` or `these photos`.
+    """
 
     icon: str
     colour: str
@@ -30,7 +33,7 @@ ADVICE_WORDS = {
         "red",
         "See a doctor about this spot within 2 weeks.",
         [
-            "Our computer saw signs in your photo that can mean skin cancer.",
+            "Our computer saw signs in your {photo} that can mean skin cancer.",
             "Some spots with these signs are harmless. Only a doctor can tell you for sure.",
             "If it is skin cancer, it is easier to treat when it is found early. So please do not wait.",
         ],
@@ -46,7 +49,7 @@ ADVICE_WORDS = {
         "orange",
         "See a doctor about this spot in the next 4 to 6 weeks.",
         [
-            "Our computer saw something in your photo that a doctor should look at.",
+            "Our computer saw something in your {photo} that a doctor should look at.",
             "It is not an emergency. Many spots like this turn out to be harmless, but a doctor should make sure.",
         ],
         [
@@ -58,9 +61,9 @@ ADVICE_WORDS = {
     Advice.SELF_MONITOR: Words(
         "eye",
         "green",
-        "We saw no strong signs of skin cancer in this photo. Keep an eye on the spot.",
+        "We saw no strong signs of skin cancer in {this} {photo}. Keep an eye on the spot.",
         [
-            "A computer looked at your photo. It can be wrong, and a photo does not show everything.",
+            "A computer looked at your {photo}. It can be wrong, and a photo does not show everything.",
             "Spots can change. So please check the spot yourself.",
         ],
         [
@@ -144,7 +147,7 @@ class Explanation:
 def explain(case: Case, result: CaseResult) -> Explanation:
     """The words for a case's result."""
     return Explanation(
-        words=ADVICE_WORDS[Advice(result.advice)],
+        words=_of_photos(ADVICE_WORDS[Advice(result.advice)], result.images),
         frequency=frequency(result.malignant),
         sureness=_sureness(result.uncertainty),
         camera="" if case.capture == Case.Capture.DERMOSCOPIC else NO_SKIN_CAMERA,
@@ -164,6 +167,12 @@ def frequency(malignant: float) -> Frequency:
     verb = "is" if number in ("about 1", "fewer than 1") else "are"
     sentence = f"Of 100 spots that look like this to our computer, {number} {verb} skin cancer or can turn into it."
     return Frequency(sentence, [Dot(7 + 14 * (i % 10), 7 + 14 * (i // 10), _kind(i, count)) for i in range(100)])
+
+
+def _of_photos(words: Words, count: int) -> Words:
+    said = {"this": "this", "photo": "photo"} if count == 1 else {"this": "these", "photo": "photos"}
+    meaning = [sentence.format(**said) for sentence in words.meaning]
+    return replace(words, answer=words.answer.format(**said), meaning=meaning)
 
 
 def _kind(place: int, count: int) -> str:

@@ -52,10 +52,10 @@ def test_a_photo_that_is_being_checked_is_deleted(client: Client, patient: Patie
     assert not any(storage.size(image.upload_key) for image in case.images.all())
     assert Event.objects.get(action="case.photos_deleted").user == patient.user
     html = page(client, case)
-    assert "Your photo was deleted" in html
+    assert "Your photos were deleted" in html
     assert f"deleted on {timezone.localdate():%-d %B %Y}" in html
     assert "Delete my photo" not in html
-    assert "Your photo was deleted" in client.get("/my/").content.decode()
+    assert "Your photos were deleted" in client.get("/my/").content.decode()
 
 
 @pytest.mark.parametrize("released", [False, True])

@@ -77,3 +77,12 @@ def test_a_long_list_takes_no_more_queries(
         ImageFactory(case=sent_by(patient), ready=True)
     with django_assert_max_num_queries(8):
         client.get("/my/")
+
+
+def test_the_words_count_the_photos(client: Client, patient: Patient) -> None:
+    for photos, said in ((1, "Your photo was deleted"), (2, "Your photos were deleted")):
+        case = sent_by(patient)
+        for _ in range(photos):
+            ImageFactory(case=case, state=Image.State.PURGED, ended_at=timezone.now())
+        for address in ("/my/", f"/my/cases/{case.pk}/"):
+            assert said in client.get(address).content.decode()

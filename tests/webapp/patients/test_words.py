@@ -83,6 +83,20 @@ def test_reassurance_comes_with_what_would_make_it_wrong() -> None:
     assert "It becomes a sore that does not heal." in explanation.sentences()
 
 
+@pytest.mark.parametrize("advice", Advice)
+def test_as_many_photos_are_spoken_of_as_were_looked_at(advice: Advice) -> None:
+    said = {}
+    for images in (1, 3):
+        result = result_with(advice, images=images)
+        words = explain(result.case, result).words
+        said[images] = " ".join([words.answer, words.meaning[0]])
+    assert re.search("your photo[ .]", said[1])
+    assert not re.search("photos", said[1])
+    assert re.search("your photos[ .]", said[3])
+    assert not re.search("(this|your) photo[ .]", said[3])
+    assert not re.search("[{}]", said[1] + said[3])
+
+
 def test_a_phone_photo_is_said_to_be_untested() -> None:
     result = result_with(Advice.SELF_MONITOR)
     assert NO_SKIN_CAMERA not in explain(result.case, result).sentences()

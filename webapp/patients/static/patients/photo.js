@@ -11,7 +11,8 @@
   const button = form.querySelector("button[type=submit]");
   const inputs = [...form.querySelectorAll("input[type=file]")];
   const most = Number(list.dataset.max);
-  const later = `Your photo did not arrive. Wait a minute and press “${button.textContent.trim()}” again. Everything that you chose is still here.`;
+  const yours = () => (photos.length > 1 ? "photos" : "photo");
+  const later = () => `Your ${yours()} did not arrive. Wait a minute and press “${button.textContent.trim()}” again. Everything that you chose is still here.`;
   let photos = [];
 
   const complain = (sentences) => {
@@ -78,16 +79,16 @@
     request.responseType = "json";
     request.upload.addEventListener("progress", (sent) => {
       if (sent.lengthComputable) bar.value = (100 * sent.loaded) / sent.total;
-      if (sent.loaded === sent.total) words.textContent = "Your photo has been sent. One moment, please";
+      if (sent.loaded === sent.total) words.textContent = `Your ${yours()} ${photos.length > 1 ? "have" : "has"} been sent. One moment, please`;
     });
     request.addEventListener("load", () => {
       if (request.response && request.response.next) window.location.assign(request.response.next);
-      else if (request.status >= 500) finish([later]);
-      else finish((request.response && request.response.errors) || ["That did not work. Load this page again and send the photo once more."]);
+      else if (request.status >= 500) finish([later()]);
+      else finish((request.response && request.response.errors) || ["That did not work. Load this page again and send it once more."]);
     });
-    request.addEventListener("error", () => finish([later]));
+    request.addEventListener("error", () => finish([later()]));
     complain([]);
-    words.textContent = "Sending your photo";
+    words.textContent = `Sending your ${yours()}`;
     bar.value = 0;
     upload.hidden = false;
     button.disabled = true;
