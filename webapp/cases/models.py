@@ -113,6 +113,7 @@ class Case(models.Model):
     reviewed_at = models.DateTimeField(null=True, blank=True)
     review_note = models.TextField(blank=True, help_text="Shown to the patient with the result")
     released_at = models.DateTimeField(null=True, blank=True)
+    raised_at = models.DateTimeField(null=True, blank=True, help_text="When a more urgent answer came since")
     answer = models.ForeignKey("inference.CaseResult", models.RESTRICT, null=True, blank=True, related_name="+")
     advice = models.CharField(max_length=20, blank=True, default="", help_text="Of the answer; empty without one")
     top_class = models.CharField(max_length=10, blank=True, default="")
@@ -135,6 +136,7 @@ class Case(models.Model):
                 fields=["batch", "urgency", "-risk", "created_at", "id"], include=["top_class"], name="case_most_urgent"
             ),
             models.Index(fields=["batch"], condition=TO_REVIEW, name="case_to_review"),
+            models.Index(fields=["organisation", "raised_at"], condition=~Q(raised_at=None), name="case_raised"),
             models.Index(
                 fields=["organisation", "urgency", "-risk", "created_at", "id"],
                 condition=TO_REVIEW,
@@ -150,6 +152,7 @@ class Case(models.Model):
                     & ~Q(top_class="")
                 ),
             ),
+            models.CheckConstraint(condition=Q(raised_at=None) | ~Q(released_at=None), name="case_raised_is_told"),
             models.UniqueConstraint(fields=["batch", "external_id"], name="case_unique_in_batch"),
             models.CheckConstraint(condition=Q(age=None) | Q(age__lte=120), name="case_age_plausible"),
         ]
