@@ -68,6 +68,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "webapp.accounts.middleware.SmallForStrangers",  # before what reads whole bodies
+    "webapp.operations.middleware.RoomForBodies",  # the same
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -272,7 +273,6 @@ SPECTACULAR_SETTINGS = {
 
 # Security
 
-SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 CSRF_FAILURE_VIEW = "webapp.pages.views.csrf_failure"
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -55,13 +55,18 @@ def problem_json(problem: Problem) -> JsonResponse:
     return JsonResponse(_body(problem), status=problem.status, content_type=CONTENT_TYPE, headers=problem.headers)
 
 
+def asks_for_problems(request: HttpRequest) -> bool:
+    """Whether a program asks, by an address that people have no page at."""
+    return request.path.startswith((reverse("api:root"), "/uploads/"))
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler of what nobody caught: a problem where a program asked, a page elsewhere.
 
     503 with Retry-After while a database is away, which passes by itself; else 500, a fault of ours.
     """
     away = isinstance(sys.exc_info()[1], AWAY)
-    if not request.path.startswith((reverse("api:root"), "/uploads/")):
+    if not asks_for_problems(request):
         if away:
             return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": AWAY_SECONDS})
         return defaults.server_error(request)

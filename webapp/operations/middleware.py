@@ -1,15 +1,27 @@
-"""Counts and times every request, by the name of its route."""
+"""Counts and times every request, by the name of its route; and takes no more large ones at once than there is room."""
 
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
+from threading import Lock
+from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from prometheus_client import Histogram
+
+from webapp.api.problems import asks_for_problems, problem_json
+from webapp.errors import Problem
+from webapp.pages.requests import asks_for_json, body_length
 
 REQUESTS = Histogram(
     "lesionlens_request_seconds", "Time to answer a request", ["route", "method", "status"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )  # fmt: skip
+SHARE = 0.9  # of the folder for temporary files, which others write to as well
+ASK_AGAIN_SECONDS = 15
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -26,3 +38,51 @@ class RequestMetrics:
         method = request.method if request.method in METHODS else "other"  # a client may send any word
         REQUESTS.labels(route, method, response.status_code).observe(time.perf_counter() - started)
         return response
+
+
+class RoomForBodies:
+    """Refuses a large body that would not fit beside those that are arriving, before anybody reads it.
+
+    Django writes large files to the folder for temporary files, which is memory on a server: full, it would fail those
+    who have sent almost all of theirs. What a request says of its length is kept for it until it is answered.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self._lock = Lock()
+        self._arriving: dict[HttpRequest, int] = {}
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return self.get_response(request)
+        finally:
+            with self._lock:
+                self._arriving.pop(request, None)
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
+        """None where the view may answer, else what says when to come back, or that this never fits."""
+        length = body_length(request)
+        if length <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
+            return None
+        folder = shutil.disk_usage(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
+        with self._lock:
+            if length + sum(self._arriving.values()) <= SHARE * folder.total and length <= folder.free:
+                self._arriving[request] = length
+                return None
+        return _refused(request, fits=length <= SHARE * folder.total)
+
+
+def _refused(request: HttpRequest, *, fits: bool) -> HttpResponse:
+    told = (
+        "Many are sending files at this moment, and there is no room for yours. Nothing was saved; send it again in a"
+    )
+    problem = Problem("busy", f"{told} minute.", status=503, retry_after=ASK_AGAIN_SECONDS)
+    if not fits:
+        told = "This is more than the site can take at once. Nothing was saved; send fewer files, or smaller ones."
+        problem = Problem("body_too_large", told, status=413)
+    if asks_for_problems(request):
+        return problem_json(problem)
+    if asks_for_json(request):
+        return JsonResponse({"errors": [problem.message]}, status=problem.status, headers=problem.headers)
+    page = render_to_string("no_room.html", {"told": problem.message})
+    return HttpResponse(page, status=problem.status, headers=problem.headers)

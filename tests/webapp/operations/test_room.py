@@ -1,0 +1,102 @@
+"""Large bodies that arrive at once are bounded by the folder that they are written to."""
+
+import shutil
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.handlers.wsgi import WSGIRequest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import MembershipFactory
+from webapp import storage
+
+pytestmark = pytest.mark.django_db
+MEGABYTE = 1024**2
+PHOTO = bytes(3 * MEGABYTE)
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets the megabytes of the folder for temporary files; at first five, of which four are free."""
+
+    def holds(total: float, *, free: float) -> None:
+        usage = Usage(int(total * MEGABYTE), 0, int(free * MEGABYTE))
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+
+    holds(5, free=4)
+    return holds
+
+
+@pytest.fixture
+def provider(client: Client) -> Client:
+    client.force_login(MembershipFactory().user)
+    return client
+
+
+def send(client: Client, data: bytes = PHOTO, **headers: str) -> Any:
+    fields = {"grouping": "each", "capture": "dermoscopic", "key": "0b1d6c9e-9f0c-4f5c-8f7e-3f6f5f1e6a55"}
+    files = {"files": SimpleUploadedFile("a.jpg", data)}
+    return client.post(reverse("cases:batch_new"), {**fields, **files}, headers=headers)
+
+
+def test_the_second_of_two_at_once_is_told_to_come_back(provider: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    write, load = storage.write, WSGIRequest._load_post_and_files
+
+    def meanwhile(key: str, data: bytes) -> None:
+        read: list[str] = []
+        monkeypatch.setattr(WSGIRequest, "_load_post_and_files", lambda request: read.append(request.path))
+        for accept in ("text/html", "application/json"):
+            told.append(send(provider, Accept=accept))
+        monkeypatch.setattr(WSGIRequest, "_load_post_and_files", load)
+        told.append(provider.get(reverse("cases:batch_new")))
+        assert read == []
+        write(key, data)
+
+    monkeypatch.setattr(storage, "write", meanwhile)
+    assert send(provider).status_code == 302  # the first is not disturbed
+    page, answer, small = told
+    assert (page.status_code, answer.status_code, small.status_code) == (503, 503, 200)
+    assert page["Retry-After"] == answer["Retry-After"] == "15"
+    assert "no room for yours" in page.content.decode()
+    assert "no room for yours" in answer.json()["errors"][0]
+    monkeypatch.setattr(storage, "write", write)
+    assert send(provider).status_code == 302  # the room is free again
+
+
+def test_a_view_that_fails_gives_its_room_back(provider: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(key: str, data: bytes) -> None:
+        raise MemoryError
+
+    provider.raise_request_exception = False
+    write = storage.write
+    monkeypatch.setattr(storage, "write", fail)
+    assert [send(provider).status_code for _ in range(2)] == [500, 500]
+    monkeypatch.setattr(storage, "write", write)
+    assert send(provider).status_code == 302
+
+
+def test_what_others_have_written_there_counts(provider: Client, folder: Callable[..., None]) -> None:
+    folder(100, free=1)
+    assert send(provider).status_code == 503
+    folder(100, free=50)
+    assert send(provider).status_code == 302
+
+
+def test_what_never_fits_is_too_large(provider: Client, folder: Callable[..., None]) -> None:
+    folder(2, free=2)
+    page = send(provider)
+    assert (page.status_code, page.get("Retry-After")) == (413, None)
+    assert "send fewer files" in page.content.decode()
+    answer = provider.post("/api/v1/batches", PHOTO, "application/json")
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_an_ordinary_form_needs_no_room(provider: Client, folder: Callable[..., None]) -> None:
+    folder(0, free=0)
+    assert send(provider, bytes(MEGABYTE)).status_code == 302
