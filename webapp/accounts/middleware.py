@@ -10,6 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
 
 from webapp.accounts.models import User
 from webapp.api.problems import problem_json
@@ -77,4 +79,6 @@ class SecondFactor:
             return None
         if request.path.startswith(reverse("api:root")):
             return problem_json(Problem("second_factor_required", TOLD, status=403))
+        if HtmxDetails(request):
+            return HttpResponseClientRedirect(reverse("mfa_activate_totp"))
         return redirect("mfa_activate_totp")

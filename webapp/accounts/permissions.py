@@ -8,6 +8,10 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django_htmx.http import HTMX_STOP_POLLING, HttpResponseClientRedirect, reselect, reswap, retarget
+from django_htmx.middleware import HtmxDetails
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -38,9 +42,9 @@ def for_roles(*roles: str) -> Callable[[View], View]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                if asks_for_json(request) or (request.method == "GET" and request.headers.get("HX-Request")):
+                if asks_for_json(request):
                     return JsonResponse({"errors": [SIGNED_OUT]}, status=401)
-                return redirect_to_login(request.get_full_path(), door)
+                return _to_sign_in(request, door)
             if request.user.role not in roles:
                 raise PermissionDenied
             return view(request, *args, **kwargs)
@@ -49,6 +53,20 @@ def for_roles(*roles: str) -> Callable[[View], View]:
         return cast(View, guarded)
 
     return decorate
+
+
+def _to_sign_in(request: HttpRequest, door: str | None) -> HttpResponseBase:
+    """To the page to sign in at, and back. htmx would put that page in the place of a part of another: a press leaves
+    for it, and a part that renews itself stops, and the page says so.
+    """
+    htmx = HtmxDetails(request)
+    if not htmx:
+        return redirect_to_login(request.get_full_path(), door)
+    address = redirect_to_login(htmx.current_url_abs_path or reverse("pages:home"), door).url
+    if request.method != "GET":
+        return HttpResponseClientRedirect(address)
+    told = render(request, "components/signed_out.html", {"sign_in": address}, status=HTMX_STOP_POLLING)
+    return reselect(retarget(reswap(told, "innerHTML"), "#messages"), "#signed-out")
 
 
 def for_everyone(view: View) -> View:
