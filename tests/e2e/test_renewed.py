@@ -75,6 +75,33 @@ def test_the_queues_keep_the_focus(site: Site, open_page: Callable[..., Page]) -
     expect(table).to_be_focused()
 
 
+def test_nobody_renews_a_page_in_the_background(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("operator"))
+    page.goto("/operations/")
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate("htmx.ajax('GET', '/operations/', {source: 'main [hx-get]'})")  # as its clock does
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: false})")
+    assert not asked
+    with page.expect_response("**/operations/"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_who_was_signed_out_is_told_and_comes_back_to_the_page(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("operator"))
+    page.goto("/operations/")
+    page.context.clear_cookies(name="sessionid")
+    page.evaluate("htmx.trigger('main [hx-get]', 'renew')")
+    expect(page.locator("#messages")).to_contain_text("You are signed out")
+    expect(page.locator("#waiting-table")).to_be_visible()
+    page.click("#messages a")
+    page.fill("input[name=login]", site.email("operator"))
+    page.fill("input[name=password]", site.accounts["password"])
+    page.click("form:has(input[name=password]) button[type=submit]")
+    page.wait_for_url("**/operations/")
+
+
 def renew(page: Page) -> None:
     """As the end of a check does."""
     with page.expect_response(lambda response: response.url.endswith(page.url.removeprefix("http:"))):

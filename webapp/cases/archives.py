@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from webapp import storage
 from webapp.audit.services import Actor, record
-from webapp.cases.locks import locked
+from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch
 from webapp.cases.parts import arrived_size, give_up_parts, given_up_before
 from webapp.errors import Problem
@@ -45,8 +45,7 @@ def complete_archive(*, actor: Actor, batch: Batch, capture: str = "") -> Archiv
         archive = Archive.objects.filter(batch=batch).first()
         if archive is not None and archive.state != Archive.State.AWAITING_UPLOAD:
             return archive
-        if batch.state != Batch.State.OPEN:
-            raise Problem("batch_not_open", "This batch was submitted. Put further cases in a new batch.")
+        require_open(batch)
         if archive is None or size is None:
             raise Problem("upload_missing", "No archive has arrived for this batch. Upload it, then complete it again.")
         if size > settings.IMPORT_MAX_BYTES:

@@ -12,6 +12,7 @@ from webapp import storage
 from webapp.audit.services import Actor
 from webapp.cases.archives import complete_archive, key_of
 from webapp.cases.arrivals import receive
+from webapp.cases.locks import require_open
 from webapp.cases.models import Batch, Image
 from webapp.cases.naming import case_ids, stem
 from webapp.cases.parts import awaits_archive
@@ -64,8 +65,7 @@ class Taken:
 
 def take_files(*, batch: Batch, files: Iterable[UploadedFile]) -> Taken:
     """Store files as the images of an open batch that wait for files of their names."""
-    if batch.state != Batch.State.OPEN:
-        raise Problem("batch_not_open", "This batch was submitted. Put further files in a new batch.")
+    require_open(batch, joining="files")
     files = list(files)
     named = [file.name for file in files]
     waiting = defaultdict[str, list[Image]](list)

@@ -1,9 +1,10 @@
-"""The lock that orders whoever works on one batch."""
+"""The lock that orders whoever works on one batch, and what it must be for something to join it."""
 
 import uuid
 from collections.abc import Collection
 
 from webapp.cases.models import Batch
+from webapp.errors import Problem
 
 
 def locked(batch_id: uuid.UUID) -> Batch:
@@ -18,3 +19,10 @@ def locked(batch_id: uuid.UUID) -> Batch:
 def all_locked(batch_ids: Collection[uuid.UUID]) -> list[Batch]:
     """Several batches as `locked` gives one: always in the order of their ids, for the same reason."""
     return list(Batch.objects.select_for_update(no_key=True).filter(pk__in=batch_ids).order_by("pk"))
+
+
+def require_open(batch: Batch, *, joining: str = "cases") -> None:
+    """Raises Problem `batch_not_open` where nothing can join a batch any more, which says what became of it."""
+    if batch.state != Batch.State.OPEN:
+        became = "cancelled" if batch.state == Batch.State.CANCELLED else "submitted"
+        raise Problem("batch_not_open", f"This batch was {became}. Put further {joining} in a new batch.")

@@ -1,16 +1,18 @@
 """What waits for a provider: every result that nobody has released, of all batches, the most urgent first."""
 
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
-from ml.classes import DISPLAY_NAMES
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import record
 from webapp.cases import selectors
 from webapp.cases.models import Batch
+from webapp.inference.models import NEWEST, CaseResult
 from webapp.pages.keyset import page_of
 from webapp.pages.words import ADVICE, uncertainty_in_words
+from webapp.registry.selectors import classes_of_releases
 
 PAGE = 50
 
@@ -27,13 +29,17 @@ def to_review(request: HttpRequest) -> HttpResponse:
         after=request.GET.get("after", ""),
         size=PAGE,
     )
+    filtered = any(request.GET.get(name) for name in selectors.FILTERS)
+    newest = Prefetch("results", CaseResult.objects.order_by(*NEWEST))
+    raised = selectors.raised(organisation).select_related("patient").prefetch_related("images", newest)
     record(actor=actor_of(request), action="case.listed", object_id="to review", organisation=organisation)
     context = {
         "page": page,
-        "filtered": any(request.GET.get(name) for name in selectors.FILTERS),
+        "filtered": filtered,
+        "raised": [] if filtered else raised[:PAGE],
         "sources": Batch.Source.choices,
         "advices": [(code, words.word) for code, words in ADVICE.items()],
         "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],
-        "classes": DISPLAY_NAMES.items(),
+        "classes": classes_of_releases().items(),
     }
     return render(request, "cases/review.html", context)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
 from webapp.cases.arrivals import NEVER_UPLOADED
-from webapp.cases.locks import locked
+from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
 from webapp.cases.patients import is_of, patients_of
 from webapp.cases.quotas import require_room
@@ -91,7 +91,7 @@ def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> bool:
     Raises Problem `case_id_repeated`, `too_many_cases`, `batch_not_open`, and those of `require_room` and of
     `patients_of`.
     """
-    _lock_open(batch)
+    require_open(locked(batch.pk))
     found = batch.cases.filter(external_id__in=[spec.external_id for spec in cases]).select_related("patient")
     known = {case.external_id: case for case in found}
     if len(known) == len(cases) and _as_said(known, cases):
@@ -230,8 +230,3 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
     batch_cancelled(batch=batch)
     record(actor=actor, action="batch.cancelled", object_id=batch.id, organisation=batch.organisation)
     return batch
-
-
-def _lock_open(batch: Batch) -> None:
-    if locked(batch.pk).state != Batch.State.OPEN:
-        raise Problem("batch_not_open", "This batch was submitted. Put further cases in a new batch.")

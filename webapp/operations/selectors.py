@@ -13,6 +13,7 @@ from django.utils import timezone
 
 WINDOW = timedelta(minutes=5)
 
+# A letter that is held back for later waits for nobody until then; one that was refused waits since it was written.
 # A webhook that failed waits on purpose, and so does one whose endpoint rests: the age counts from when both are over.
 #
 # Ids grow with time, so the smallest queued id is the oldest job and comes out of the index `job_queued` alone; the
@@ -24,7 +25,8 @@ UNION ALL SELECT 'archive', 'stored', count(*), min(stored_at) FROM cases_archiv
 UNION ALL SELECT 'job', 'queued', queued.jobs, (SELECT created_at FROM inference_job WHERE id = queued.oldest)
     FROM (SELECT count(*) AS jobs, min(id + 0) AS oldest FROM inference_job WHERE state = 'queued') queued
 UNION ALL SELECT 'job', 'running', count(*), min(created_at) FROM inference_job WHERE state = 'running'
-UNION ALL SELECT 'message', 'pending', count(*), min(created_at) FROM notify_message WHERE state = 'pending'
+UNION ALL SELECT 'message', 'pending', count(*), min(CASE WHEN attempt = 0 THEN send_after ELSE created_at END)
+    FROM notify_message WHERE state = 'pending' AND (attempt > 0 OR send_after <= now())
 UNION ALL SELECT 'message', 'sending', count(*), min(created_at) FROM notify_message WHERE state = 'sending'
 UNION ALL SELECT 'webhook', 'pending', count(*), min(due) FILTER (WHERE due <= now())
     FROM (SELECT greatest(delivery.send_after, endpoint.quiet_until) AS due FROM webhooks_delivery delivery

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from ml.classes import CLASSES
+from ml.classes import BINARY, CLASSES, DISPLAY_NAMES
 from webapp.cases.models import Image
 from webapp.inference.models import Result
 from webapp.labels.models import Consensus
@@ -53,6 +53,16 @@ def _usable() -> QuerySet[Consensus]:
 def _new(usable: QuerySet[Consensus]) -> QuerySet[Consensus]:
     last = TrainingRun.objects.order_by("-created_at").values_list("created_at", flat=True).first()
     return usable.filter(created_at__gt=last) if last else usable
+
+
+def classes_of_releases() -> dict[str, str]:
+    """The classes that answers may name, with their names, in the order used everywhere: those of every release that
+    has served, and where these tell different ones apart also the two that a case of both is answered with.
+    """
+    served = ModelRelease.objects.filter(state__in=[ModelRelease.State.ACTIVE, ModelRelease.State.RETIRED])
+    told_apart = {tuple(codes) for codes in served.values_list("manifest__classes", flat=True)}
+    named = {code for codes in told_apart for code in codes} | set(BINARY.codes if len(told_apart) > 1 else ())
+    return {code: name for code, name in DISPLAY_NAMES.items() if code in named}
 
 
 def releases() -> QuerySet[ModelRelease]:

@@ -65,6 +65,14 @@ def test_a_page_sent_twice_without_a_script_makes_one_batch(client: Client, clin
     assert "These files were sent before" in told.content.decode()
 
 
+def test_of_a_cancelled_batch_nobody_is_told_that_it_was_submitted(client: Client, clinic: Organisation) -> None:
+    made = announce(client, "a.jpg", key=str(uuid4())).json()
+    cancel_batch(actor=SYSTEM, batch=Batch.objects.get())
+    form = {"names": json.dumps(["a.jpg"]), "files": SimpleUploadedFile("a.jpg", b"x")}
+    told = client.post(made["batch_files"], form, headers=JSON).json()["errors"]
+    assert told == ["This batch was cancelled. Put further files in a new batch."]
+
+
 def test_a_script_is_told_which_files_the_table_leaves_out(client: Client, clinic: Organisation) -> None:
     form = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "names": json.dumps(["a.jpg", "extra.jpg"])}
     table = SimpleUploadedFile("cases.csv", b"case_id,images\nL1,a.jpg\n")

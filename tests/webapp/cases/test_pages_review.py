@@ -11,17 +11,20 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from ml.classes import CLASSES
 from tests.factories import (
     BatchFactory,
     CaseFactory,
     CaseResultFactory,
     ImageFactory,
     MembershipFactory,
+    ReleaseFactory,
 )
 from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
 from webapp.cases import selectors
 from webapp.cases.models import Batch, Case
+from webapp.registry.models import ModelRelease
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("cases:to_review")
@@ -113,6 +116,17 @@ def test_the_navigation_counts_what_waits_up_to_a_limit(
     html = client.get(reverse("cases:batches")).content.decode()
     found = re.search(r'nav-link-title">To review</span><span class="badge[^>]*>([^<]*)<', html)
     assert (found and found[1]) == said
+
+
+def test_only_classes_that_a_release_answers_are_offered(client: Client, clinic: Organisation) -> None:
+    def offered() -> set[str]:
+        return set(dict(client.get(LIST).context["classes"]))
+
+    ReleaseFactory(active=True)
+    ReleaseFactory(manifest={"classes": ["BENIGN", "MALIGNANT"]})  # a candidate has answered nobody
+    assert offered() == set(CLASSES)
+    ModelRelease.objects.exclude(state="active").update(state="retired", decided_at=timezone.now())
+    assert offered() == {*CLASSES, "BENIGN", "MALIGNANT"}
 
 
 def test_many_cases_cost_no_more_queries_than_one(client: Client, clinic: Organisation) -> None:

@@ -6,11 +6,19 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from tests.factories import BatchFactory, JobFactory, MembershipFactory, ReleaseFactory, ResultFactory, UserFactory
+from tests.factories import (
+    BatchFactory,
+    JobFactory,
+    MembershipFactory,
+    MessageFactory,
+    ReleaseFactory,
+    ResultFactory,
+    UserFactory,
+)
 from webapp.inference.models import Job, Worker
 from webapp.notify.models import Message
 from webapp.operations.charts import bars
-from webapp.operations.selectors import answered_by_minute
+from webapp.operations.selectors import Waiting, answered_by_minute, waiting
 
 pytestmark = pytest.mark.django_db
 PAGE = "/operations/"
@@ -37,6 +45,22 @@ def test_the_page_shows_what_waits_who_works_and_what_failed(client: Client, ope
     for words in ("machine:7", release.name, "model_error", "Refused.", "Broker works"):
         assert words in page
     assert "desk@clinic.example" not in page
+
+
+def test_a_letter_that_is_held_back_waits_once_it_is_due() -> None:
+    def pending() -> Waiting:
+        return next(row for row in waiting() if (row.kind, row.state) == ("message", "pending"))
+
+    letter = MessageFactory(kind=Message.Kind.REVIEW_WAITING, send_after=timezone.now() + timedelta(hours=1))
+    assert (pending().count, pending().age) == (0, 0)
+    Message.objects.filter(pk=letter.pk).update(
+        created_at=timezone.now() - timedelta(hours=1), send_after=timezone.now() - timedelta(seconds=5)
+    )
+    assert pending().count == 1
+    assert 5 <= pending().age < 60
+    Message.objects.filter(pk=letter.pk).update(attempt=1, send_after=timezone.now() + timedelta(hours=1))
+    assert pending().count == 1  # refused for now, and tried again later
+    assert pending().age >= 3600
 
 
 def test_the_page_renews_its_figures_alone(client: Client, operator: None) -> None:

@@ -27,6 +27,19 @@
     for (const details of document.querySelectorAll("details[id]")) opened.set(details.id, details.open);
   });
 
+  // Nobody looks at a page in the background: what renews itself by the clock (without an event) waits until somebody does.
+  const paused = new Set();
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (!document.hidden || event.detail.requestConfig.triggeringEvent) return;
+    event.preventDefault();
+    paused.add(event.detail.elt);
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    for (const part of paused) htmx.trigger(part, "renew");
+    paused.clear();
+  });
+
   // Words for a screen reader, said where they change and not at each renewal.
   const said = document.getElementById("said");
   const words = () => document.querySelector("[data-says]")?.dataset.says;
