@@ -17,7 +17,7 @@ from webapp.cases import selectors
 from webapp.cases.fields import MAX_NOTES, FieldError, notes
 from webapp.cases.models import Case, Image
 from webapp.cases.retention import delete_photos
-from webapp.cases.review import release_case
+from webapp.cases.review import look_again, release_case
 from webapp.errors import Problem
 from webapp.inference.selectors import image_answer, with_answers
 from webapp.labels.models import Consensus
@@ -96,6 +96,19 @@ def release(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
             messages.warning(request, f"The result was released. {reason.message}")
         else:
             messages.success(request, "The result was released. The patient is told by e-mail.")
+    return _back(request, case_id)
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def looked_again(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """Say that one has seen the later, more urgent answer of a case whose result the patient has."""
+    found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
+    try:
+        look_again(actor=actor_of(request), case=found, raised_at=_moment(request.POST.get("raised_at", "")))
+        messages.success(request, "This case no longer waits for review. The patient’s result has not changed.")
+    except Problem as problem:
+        messages.error(request, problem.message)
     return _back(request, case_id)
 
 

@@ -1,4 +1,4 @@
-"""A clinician reads a result and gives it to the patient."""
+"""A clinician reads a result and gives it to the patient, and looks again where a later answer is more urgent."""
 
 from datetime import datetime
 
@@ -49,6 +49,18 @@ def release_case(*, actor: Actor, case: Case, note: str = "", answered_at: datet
             "yourself.",
         )
     return case
+
+
+@transaction.atomic
+def look_again(*, actor: Actor, case: Case, raised_at: datetime | None) -> None:
+    """Say that a clinician has seen the answer of `raised_at`, which is more urgent than what the patient was given.
+
+    Raises Problem `not_raised` where another one has come since, or somebody has said so already.
+    """
+    waiting = Case.objects.filter(pk=case.pk, raised_at__isnull=False)
+    if not waiting.filter(raised_at=raised_at).update(raised_at=None):
+        raise Problem("not_raised", "Another answer has come since, or somebody has looked. Read the case again.")
+    record(actor=actor, action="case.looked_at_again", object_id=case.pk, organisation=case.organisation)
 
 
 def release_automatically(*, case: Case) -> None:

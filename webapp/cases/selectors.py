@@ -75,9 +75,19 @@ def to_review(organisation: Organisation) -> "QuerySet[Case]":
     return Case.objects.filter(TO_REVIEW, organisation=organisation)
 
 
+def raised(organisation: Organisation) -> "QuerySet[Case]":
+    """An organisation's cases that a later answer calls more urgent than what the patient was given, until a clinician
+    has looked again; what waits longest first.
+    """
+    return Case.objects.filter(organisation=organisation, raised_at__isnull=False).order_by("raised_at", "id")
+
+
 def review_count(organisation: Organisation) -> str:
-    """How many cases wait for review, as the navigation says it: none as nothing, and many as more than 99."""
-    found = to_review(organisation).order_by()[: REVIEW_COUNTED + 1].count()
+    """How many cases wait for review, those to be looked at again too, as the navigation says it: none as nothing, and
+    many as more than 99.
+    """
+    waiting = (to_review(organisation), raised(organisation))
+    found = sum(cases.order_by()[: REVIEW_COUNTED + 1].count() for cases in waiting)
     return f"{REVIEW_COUNTED}+" if found > REVIEW_COUNTED else str(found or "")
 
 

@@ -19,6 +19,7 @@ urlpatterns = [
     path("batches/<uuid:batch_id>/rescore/", views.again, {"what": "newer"}, name="batch_rescore"),
     path("cases/<uuid:case_id>/", case_views.case, name="case"),
     path("cases/<uuid:case_id>/release/", case_views.release, name="case_release"),
+    path("cases/<uuid:case_id>/looked-again/", case_views.looked_again, name="case_look_again"),
     path("cases/<uuid:case_id>/photos/delete/", case_views.delete, name="case_photos_delete"),
     path("images/<uuid:image_id>/override/", views.override, name="image_override"),
     path("images/<uuid:image_id>/await/", views.await_another, name="image_await"),

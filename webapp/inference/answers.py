@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.db import connection
 
+from webapp.cases.models import URGENCY
 from webapp.inference.models import CaseResult
 
 HOLD = """
@@ -13,14 +14,23 @@ SET answer_id = result.id, advice = result.advice, top_class = result.top_class,
 FROM inference_caseresult result
 WHERE result.id = ANY(%s) AND held.id = result.case_id AND (held.released_at IS NULL OR held.answer_id IS NULL)
 """
+RAISE = """
+UPDATE cases_case held SET raised_at = result.created_at
+FROM inference_caseresult result
+WHERE result.id = ANY(%s) AND held.id = result.case_id AND held.released_at IS NOT NULL AND held.answer_id <> result.id
+    AND array_position(%s, result.advice::text) - 1 < held.urgency
+"""
 
 
 def hold(*, results: Sequence[CaseResult]) -> int:
     """Make each of `results` the answer that holds for its case, in the caller's transaction; gives for how many.
 
     Not where the patient has been given another one already: that stays what the case says, and the result is kept
-    beside it.
+    beside it. Where it is more urgent, the case says since when (`raised_at`), until a clinician has looked again.
     """
+    written = [result.pk for result in results]
     with connection.cursor() as cursor:
-        cursor.execute(HOLD, [[result.pk for result in results]])
-        return int(cursor.rowcount)
+        cursor.execute(HOLD, [written])
+        held = int(cursor.rowcount)
+        cursor.execute(RAISE, [written, list(URGENCY)])
+    return held

@@ -31,7 +31,7 @@ def home(request: HttpRequest) -> HttpResponse:
         (each, first_photo(each), BODY_SITES.get(each.anatom_site, ""), progress_of(each)) for each in cases_of(user)
     ]
     clinics = [patient.organisation for patient in user.patients.select_related("organisation")]
-    return render(request, "patients/home.html", {"rows": rows, "clinics": clinics})
+    return render(request, "patients/home.html", {"rows": rows, "clinics": clinics, "words": words})
 
 
 @for_roles("patient")

@@ -93,6 +93,8 @@ DAYS_TO_WAIT = 5  # for the clinic, before a patient asks
 SEEN_BY_CLINIC = "A person at your clinic looked at this result before we sent it to you."
 NOT_SEEN = "No doctor has looked at this result yet."
 
+CHECKED_AGAIN = "Checked again since. Ask your clinic."
+
 NO_SKIN_CAMERA = (
     "Our computer has learned from pictures taken with a skin doctor's camera. "
     "Nobody has tested how well it reads photos from a phone, so it may be wrong more often."
