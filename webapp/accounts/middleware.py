@@ -14,8 +14,10 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from webapp.accounts.models import User
+from webapp.accounts.permissions import signed_out
 from webapp.api.problems import problem_json
 from webapp.errors import Problem
+from webapp.pages.requests import asks_for_json, body_length
 
 TOLD = "Your site asks staff for a second factor. Add an authenticator app, and go on."
 STRANGERS_BYTES = 64 * 1024  # a form to sign in, or to open a result
@@ -35,18 +37,13 @@ class SmallForStrangers:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
-        """None where the view may answer, else the page that says what to do."""
-        if getattr(view, "csrf_exempt", False) or _length(request) <= STRANGERS_BYTES or request.user.is_authenticated:
+        """None where the view may answer, else what to do: a page, or for the script of one, as `for_roles`."""
+        small = body_length(request) <= STRANGERS_BYTES
+        if getattr(view, "csrf_exempt", False) or small or request.user.is_authenticated:
             return None
+        if asks_for_json(request):
+            return signed_out()
         return render(request, "413.html", status=413)
-
-
-def _length(request: HttpRequest) -> int:
-    """What the client says of its body's length, as Django reads it."""
-    try:
-        return int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        return 0
 
 
 def lacks_second_factor(user: User | AnonymousUser) -> bool:

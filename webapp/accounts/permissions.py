@@ -43,7 +43,7 @@ def for_roles(*roles: str) -> Callable[[View], View]:
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 if asks_for_json(request):
-                    return JsonResponse({"errors": [SIGNED_OUT]}, status=401)
+                    return signed_out()
                 return _to_sign_in(request, door)
             if request.user.role not in roles:
                 raise PermissionDenied
@@ -53,6 +53,11 @@ def for_roles(*roles: str) -> Callable[[View], View]:
         return cast(View, guarded)
 
     return decorate
+
+
+def signed_out() -> JsonResponse:
+    """What the script of a page is told once nobody is signed in any more."""
+    return JsonResponse({"errors": [SIGNED_OUT]}, status=401)
 
 
 def _to_sign_in(request: HttpRequest, door: str | None) -> HttpResponseBase:

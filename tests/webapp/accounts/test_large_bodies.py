@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from tests.factories import MembershipFactory, UserFactory
 from webapp.accounts.middleware import STRANGERS_BYTES
+from webapp.accounts.permissions import SIGNED_OUT
 
 pytestmark = pytest.mark.django_db
 SMALL, LARGE = bytes(STRANGERS_BYTES // 2), bytes(STRANGERS_BYTES + 1)
@@ -41,6 +42,13 @@ def test_a_strangers_large_form_is_refused_unread(name: str, read: list[str]) ->
     answer = send(client, reverse(name), LARGE)
     assert answer.status_code == 413
     assert "Sign in" in answer.content.decode()
+    assert read == []
+
+
+def test_the_script_of_a_page_is_told_that_nobody_is_signed_in(read: list[str]) -> None:
+    client = Client(enforce_csrf_checks=True, headers={"accept": "application/json"})
+    answer = send(client, reverse("patient:photo"), LARGE)
+    assert (answer.status_code, answer.json()) == (401, {"errors": [SIGNED_OUT]})
     assert read == []
 
 
