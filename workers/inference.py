@@ -164,7 +164,7 @@ def drain() -> None:
                     _answer_people(batch)
                 take = _size.to_take()
                 now, reading = reading[:take], reading[take:]
-                if not (reading or batch.suspect):
+                if not (reading or batch.suspect or batch.cut_short):
                     ahead = claim(suspects=False)
                 ends += _answer(batch, now)
                 if not reading or _of_people(now):

@@ -3,6 +3,8 @@
 An object that storage refuses while it works is another thing: its row ends, with its reason.
 """
 
+import time
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -18,10 +20,12 @@ from webapp import storage
 from webapp.cases.archives import sweep_archives
 from webapp.cases.intake import forget_originals, sweep_images
 from webapp.cases.models import Archive, Image
+from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job
 from webapp.inference.services import sweep_jobs
 from webapp.leases import Leased
 from workers import inference, intake
+from workers.predicting import BatchSize
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Stop = Callable[[str], None]
@@ -103,6 +107,28 @@ def test_an_image_that_cannot_be_read_holds_up_no_other(stop: Stop) -> None:
     for _ in range(2):
         inference.drain()
     assert sorted(Job.objects.values_list("state", "attempt")) == [("running", 0), *[("succeeded", 1)] * 7]
+
+
+def test_a_drain_ends_where_storage_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What went back to the queue is not claimed again by the same drain, and again."""
+    claims: list[int] = []
+
+    def read(key: str) -> bytes:
+        time.sleep(0.1)  # so that most are not being read yet when the first fails
+        raise storage.StorageAway("ConnectTimeoutError")
+
+    def claim_and_count(**how: Any) -> tuple[uuid.UUID, list[Job]]:
+        token, jobs = claim_jobs(**how)
+        claims.append(len(jobs))
+        return token, jobs
+
+    submitted(*[True] * 20)
+    monkeypatch.setattr(storage, "read", read)
+    monkeypatch.setattr(inference, "claim_jobs", claim_and_count)
+    monkeypatch.setattr(inference, "_size", BatchSize(2))
+    monkeypatch.setattr(inference, "LEASED", 8)
+    inference.drain()
+    assert claims == [16]
 
 
 def test_a_fault_of_ours_spends_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
