@@ -37,8 +37,10 @@ class Evaluation:
     metrics: dict[str, Measured]
 
     def as_dict(self) -> dict[str, Any]:
-        """For a manifest: plain numbers, None where a metric is not determined."""
-        return dict(plain(asdict(self)))
+        """For a manifest: plain numbers, None where a metric is not determined. With six digits, as an assessment has:
+        a page rounds them to three, and rounding twice may end elsewhere.
+        """
+        return dict(plain(asdict(self), 6))
 
 
 def unseen(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:

@@ -4,10 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml import bundle, evaluate
+from ml import bundle, evaluate, model_card
 from ml.data import examples, ham10000
 from ml.data.examples import Examples
 from ml.imaging.preprocess import FRAME
+from ml.measured import Measured, words
 from ml.synthetic import synthesize
 
 
@@ -44,3 +45,13 @@ def test_an_evaluation_is_plain_numbers(tiny_bundle: Path, cache: Path, lesions:
         "balanced_accuracy", "malignant_auc", "sensitivity", "specificity", "melanoma_auc", "ece"
     }  # fmt: skip
     assert told["metrics"]["malignant_auc"].keys() == {"value", "low", "high"}
+
+
+def test_a_card_says_what_an_assessment_says() -> None:
+    """Rounded to four digits on the way to three, 0.670545 would be 0.670 there."""
+    measured = Measured(0.670545, 0.620545, 0.720545)
+    told = evaluate.Evaluation(14, 14, 6, 0, {"balanced_accuracy": measured}).as_dict()
+    limits = {"urgent_referral": 0.6, "routine_referral": 0.3}
+    card = model_card.write(name="one", members=[], thresholds=limits, origin=[], evaluation=told, licence="")
+    assert words(vars(measured)) == "0.671 (0.621 to 0.721)"
+    assert "| Balanced accuracy | 0.671 | 0.621 to 0.721 |" in card
