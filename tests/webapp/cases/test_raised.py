@@ -71,6 +71,7 @@ def test_the_patient_is_told_without_the_finding_until_the_clinic_has_looked(
     case = released(clinic, "self_monitor")
     CaseResultFactory(case=case, advice="urgent_referral", malignant=0.9)
     patient = Client()
+    assert case.patient.user is not None
     patient.force_login(case.patient.user)
     pages = ("/my/", f"/my/cases/{case.pk}/")
     for address in pages:
