@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -37,11 +38,11 @@ def main(argv: list[str]) -> int:
 
 
 def serve(state: Path, *, port: int) -> int:
-    """Run everything until Ctrl-C, or until a process dies."""
+    """Run everything until Ctrl-C, or until a process dies time after time."""
     print("Starting LesionLens …", flush=True)
     with running_stack(state, port=port) as stack:
         print(_welcome(stack, json.loads(stack.manage("demo_accounts"))), flush=True)
-        stack.watch()
+        stack.watch(say=partial(print, flush=True))
     return 0
 
 

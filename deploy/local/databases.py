@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.local.keeper import Server
 from deploy.local.postgres import Postgres, embedded_postgres
 from deploy.local.redis import RedisServer, embedded_redis
 
@@ -18,12 +19,16 @@ class Databases:
     redis: RedisServer | None
     environment: dict[str, str]
 
+    @property
+    def embedded(self) -> dict[str, Server]:
+        """The embedded servers by name."""
+        servers: dict[str, Server | None] = {"postgres": self.postgres, "redis": self.redis}
+        return {name: server for name, server in servers.items() if server is not None}
+
     def check(self) -> None:
         """Raise ProcessDied if an embedded server has ended by itself."""
-        if self.postgres:
-            self.postgres.check()
-        if self.redis:
-            self.redis.check()
+        for server in self.embedded.values():
+            server.check()
 
 
 @contextmanager

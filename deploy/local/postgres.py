@@ -91,7 +91,7 @@ class Postgres:
         self.start()
 
     def kill(self) -> None:
-        """SIGKILL it, for a test of what comes after."""
+        """SIGKILL it, or what is left of it."""
         self._process.kill()
 
     def check(self) -> None:

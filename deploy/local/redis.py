@@ -58,6 +58,10 @@ class RedisServer:
         """Stop the server; all that it held is gone."""
         self._process.stop()
 
+    def kill(self) -> None:
+        """SIGKILL what is left of it."""
+        self._process.kill()
+
     def flush(self) -> None:
         """Empty every database."""
         with Redis.from_url(self.url) as client:

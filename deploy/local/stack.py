@@ -15,6 +15,7 @@ import httpx
 
 from deploy.local.commands import COMMANDS
 from deploy.local.databases import Databases, databases
+from deploy.local.keeper import Server
 from deploy.local.process import Process
 from deploy.local.redis import LOOPBACK, free_port
 from deploy.local.supervisor import Supervisor
@@ -31,7 +32,7 @@ class Stack(Supervisor):
         self.folder = folder
         self.base_url = f"http://{LOOPBACK}:{port}"
         self.environment = {**environment, "SITE_URL": self.base_url}
-        self._servers = servers
+        self._databases = servers
         process_environment = self.environment | {"GUNICORN_CMD_ARGS": f"--bind {LOOPBACK}:{port}"}
         for name, command in COMMANDS.items():
             argv = shlex.split(command.line.format(schedule=folder / "schedule"))
@@ -60,20 +61,24 @@ class Stack(Supervisor):
 
     def restart_postgres(self) -> None:
         """Restart the embedded Postgres under the running service."""
-        if self._servers.postgres is None:
+        if self._databases.postgres is None:
             raise RuntimeError("this Postgres is not ours to restart: DATABASE_URL names it")
-        self._servers.postgres.restart()
+        self._databases.postgres.restart()
 
     def flush_redis(self) -> None:
         """Empty the embedded Redis: every wake-up in it is lost."""
-        if self._servers.redis is None:
+        if self._databases.redis is None:
             raise RuntimeError("this Redis is not ours to flush: REDIS_URL names it")
-        self._servers.redis.flush()
+        self._databases.redis.flush()
 
     def check(self) -> None:
         """Raise ProcessDied if any process or embedded server has ended by itself."""
         super().check()
-        self._servers.check()
+        self._databases.check()
+
+    def servers(self) -> Mapping[str, Server]:
+        """The processes and the embedded servers, by name."""
+        return {**self._databases.embedded, **super().servers()}
 
     def _python(self, *arguments: str) -> str:
         done = subprocess.run(  # noqa: S603 - our own commands

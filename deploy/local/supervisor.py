@@ -1,15 +1,16 @@
 """Starts a set of named processes, says which one dies, and stops every one of them whatever happens."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Self
 
+from deploy.local.keeper import Keeper, Server
 from deploy.local.process import POLL_SECONDS, Process, uninterrupted
 
 
 class Supervisor:
-    """Processes by name. None is restarted by itself: one that dies is a fault to look at, so it is reported."""
+    """Processes by name. One that dies is a fault to look at: `check` raises it; `watch` says it and goes on."""
 
     def __init__(self) -> None:
         self._processes: dict[str, Process] = {}
@@ -64,10 +65,19 @@ class Supervisor:
         for process in self._processes.values():
             process.check()
 
-    def watch(self) -> None:
-        """Run until a process dies: then raise ProcessDied."""
+    def servers(self) -> Mapping[str, Server]:
+        """What `watch` keeps running, by name."""
+        return self._processes
+
+    def watch(self, *, say: Callable[[str], None]) -> None:
+        """Run for good: what dies is started again, and `say` is told.
+
+        Raises ProcessDied, with the end of its log, when one dies time after time.
+        """
+        keepers = [Keeper(name, server, say=say) for name, server in self.servers().items()]
         while True:
-            self.check()
+            for keeper in keepers:
+                keeper.look()
             time.sleep(POLL_SECONDS * 10)
 
     def __enter__(self) -> Self:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from redis import Redis
 
 from deploy.local.process import ProcessDied
 from deploy.local.redis import free_port
@@ -19,6 +20,10 @@ from tests.servers import HEAVY
 
 pytestmark = pytest.mark.xdist_group(HEAVY)
 START_SECONDS = 120
+
+
+class Enough(Exception):
+    """All that died runs again."""
 
 
 def test_processes_are_broken_and_mended_by_name(state_folder: Path) -> None:
@@ -35,9 +40,25 @@ def test_processes_are_broken_and_mended_by_name(state_folder: Path) -> None:
         assert stack.manage("migrate", "--check") == ""
         stack.check()
         pids.append(stack.process("web").pid)
+        dead = {"postgres", "redis", "scheduler"}
         os.kill(stack.process("scheduler").pid, signal.SIGTERM)
+        os.kill(int((state_folder / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        Redis.from_url(stack.environment["REDIS_URL"]).shutdown(nosave=True)
+        assert eventually(lambda: not stack.process("scheduler").running)
         with pytest.raises(ProcessDied, match="scheduler"):
-            stack.watch()
+            stack.check()
+
+        def say(sentence: str) -> None:
+            if sentence.endswith(" was started again."):
+                dead.discard(sentence.split(maxsplit=1)[0])
+            if not dead:
+                raise Enough
+
+        with pytest.raises(Enough):
+            stack.watch(say=say)
+        stack.check()
+        assert eventually(stack.answers)
+        assert stack.manage("migrate", "--check") == ""
     assert not any(alive(pid) for pid in pids)
     assert left_over(state_folder) == []
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local import keeper
 from deploy.local.process import Process, ProcessDied
 from deploy.local.supervisor import Supervisor
 from tests.deploy.processes import SLEEP, alive, eventually
@@ -64,11 +65,56 @@ def test_one_that_dies_while_starting_is_named_and_the_others_are_stopped(tmp_pa
     assert not alive(web)
 
 
-def test_one_that_dies_later_ends_the_watch(supervisor: Supervisor) -> None:
+class Enough(Exception):
+    """The watch has said what was waited for."""
+
+
+def test_one_that_dies_later_is_started_again_while_the_others_run(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper, "FIRST_PAUSE", 0.01)
     supervisor.start()
+    web, worker = supervisor.process("web").pid, supervisor.process("worker").pid
     supervisor.process("worker").ask_to_stop()
-    with pytest.raises(ProcessDied, match="worker was killed by SIGTERM"):
-        supervisor.watch()
+    said: list[str] = []
+
+    def say(sentence: str) -> None:
+        said.append(sentence)
+        if len(said) == 2:
+            raise Enough
+
+    with pytest.raises(Enough):
+        supervisor.watch(say=say)
+    assert said[0].startswith("worker was killed by SIGTERM. It is started again in 0 s")
+    assert said[1] == "worker was started again."
+    assert (supervisor.process("web").pid, supervisor.process("worker").pid != worker) == (web, True)
+
+
+def test_one_that_dies_time_after_time_ends_the_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "FIRST_PAUSE", 0.01)
+    said: list[str] = []
+    with Supervisor() as supervisor:
+        supervisor.add(Process("web", SLEEP, log=tmp_path / "web.log"), ready=up)
+        supervisor.add(Process("worker", DIES, log=tmp_path / "worker.log"), ready=up)
+        for name in supervisor.names:
+            supervisor.process(name).start()
+        with pytest.raises(ProcessDied, match=r"worker died 5 times in a row(.|\n)*no such table: cases"):
+            supervisor.watch(say=said.append)
+    assert len([sentence for sentence in said if sentence.startswith("worker ended with exit code 1")]) == 4
+
+
+def test_deaths_far_apart_are_not_in_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(keeper, "STEADY_SECONDS", -1.0)  # each run is long enough
+    said: list[str] = []
+    with Process("worker", DIES, log=tmp_path / "worker.log") as worker:
+        kept = keeper.Keeper("worker", worker, say=said.append)
+
+        def again() -> bool:
+            kept.look()
+            return said.count("worker was started again.") > keeper.TRIES
+
+        assert eventually(again)
 
 
 def test_one_process_can_be_killed_and_started_again_while_the_others_run(supervisor: Supervisor) -> None:
