@@ -276,7 +276,7 @@ class EndpointFactory(factory.django.DjangoModelFactory[Endpoint]):
         model = Endpoint
 
     organisation = factory.SubFactory(OrganisationFactory)
-    url = "http://127.0.0.1:65535/hook"  # nobody listens there
+    url = factory.Sequence(lambda n: f"http://127.0.0.1:65535/hook/{n}")  # nobody listens there
     event_types = factory.LazyFunction(lambda: list(EventType.values))
     sealed_secret = factory.LazyFunction(lambda: seal(new_secret()))
 

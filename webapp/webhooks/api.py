@@ -5,6 +5,7 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
+from django.db import transaction
 from django.shortcuts import get_object_or_404
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema, extend_schema_field, extend_schema_view
@@ -137,15 +138,23 @@ class WebhookViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderV
         endpoint, secret = services.create_endpoint(actor=actor_of(request), organisation=self.organisation, **wanted)
         return Response({**EndpointSerializer(endpoint).data, "secret": secret}, status=201)
 
-    @extend_schema(summary="Change a webhook", request=EndpointChange, responses=EndpointSerializer)
+    @extend_schema(
+        summary="Change a webhook",
+        description="409 `webhook_exists`, and nothing is changed, where another enabled webhook has its URL.",
+        request=EndpointChange,
+        responses=EndpointSerializer,
+    )
     def partial_update(self, request: Request, pk: str) -> Response:
         endpoint, actor = self.get_object(), actor_of(request)
         wanted = EndpointChange.read(request.data, partial=True)
         enabled = wanted.pop("enabled", None)
-        if wanted:
-            services.change_endpoint(actor=actor, endpoint=endpoint, **wanted)
-        if enabled is not None:
-            (services.enable if enabled else services.disable)(actor=actor, endpoint=endpoint)
+        with transaction.atomic():  # all of it or nothing
+            if enabled is False:
+                services.disable(actor=actor, endpoint=endpoint)
+            if wanted:
+                services.change_endpoint(actor=actor, endpoint=endpoint, **wanted)
+            if enabled:
+                services.enable(actor=actor, endpoint=endpoint)
         endpoint.refresh_from_db()
         return Response(EndpointSerializer(endpoint).data)
 

@@ -51,6 +51,9 @@ class Endpoint(models.Model):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "url"], condition=Q(state="enabled"), name="webhook_enabled_once"
+            ),
             models.CheckConstraint(
                 name="webhook_state_known", condition=Q(state__in=["enabled", "disabled", "gone", "failing"])
             ),

@@ -37,15 +37,9 @@ def create_endpoint(
     repeated request would have them sent twice.
     """
     _check(url)
-    # So that two requests cannot pass the limit.
-    Organisation.objects.select_for_update(no_key=True).get(pk=organisation.pk)
+    _lock(organisation.pk)
     there = Endpoint.objects.filter(organisation=organisation)
-    if same := there.filter(url=url, state=Endpoint.State.ENABLED).first():
-        raise Problem(
-            "webhook_exists",
-            "Events go to this address already. Change that webhook, or make a new secret for it if none has arrived.",
-            webhook_id=str(same.pk),
-        )
+    _require_only(there.filter(url=url))
     if there.count() >= MAX_ENDPOINTS:
         raise Problem("too_many_webhooks", f"There are {MAX_ENDPOINTS} webhooks already. Remove one that is not used.")
     secret = new_secret()
@@ -69,9 +63,15 @@ def change_endpoint(
     event_types: Iterable[str] | None = None,
     description: str | None = None,
 ) -> None:
-    """Another address, other events, another description; None leaves what is there. Raises Problem `url_refused`."""
+    """Another address, other events, another description; None leaves what is there.
+
+    Raises Problem `url_refused`, and `webhook_exists` where the events of an enabled one would go to one address twice.
+    """
     if url is not None:
         _check(url)
+        _lock(endpoint.organisation_id)
+        if Endpoint.objects.filter(pk=endpoint.pk, state=Endpoint.State.ENABLED).exists():
+            _require_only(_others(endpoint).filter(url=url))
     changes = {
         "url": url,
         "event_types": None if event_types is None else _in_order(event_types),
@@ -84,7 +84,12 @@ def change_endpoint(
 
 @transaction.atomic
 def enable(*, actor: Actor, endpoint: Endpoint) -> None:
-    """Send to this endpoint again, as if it had never failed. Twice changes nothing."""
+    """Send to this endpoint again, as if it had never failed. Twice changes nothing.
+
+    Raises Problem `webhook_exists` where another sends to its address by now.
+    """
+    _lock(endpoint.organisation_id)
+    _require_only(_others(endpoint).filter(url__in=Endpoint.objects.filter(pk=endpoint.pk).values("url")))
     disabled = Endpoint.objects.filter(pk=endpoint.pk).exclude(state=Endpoint.State.ENABLED)
     if disabled.update(state=Endpoint.State.ENABLED, **UNTROUBLED):
         _record(actor, "enabled", endpoint)
@@ -180,6 +185,25 @@ def _again(deliveries: QuerySet[Delivery], endpoint: Endpoint) -> int:
 def _in_order(event_types: Iterable[str]) -> list[str]:
     wanted = set(event_types)
     return [event_type for event_type in EventType.values if event_type in wanted]
+
+
+def _lock(organisation_id: int) -> None:
+    """Nobody else adds, changes or enables a webhook of this clinic until this transaction ends."""
+    Organisation.objects.select_for_update(no_key=True).get(pk=organisation_id)
+
+
+def _others(endpoint: Endpoint) -> QuerySet[Endpoint]:
+    return Endpoint.objects.filter(organisation_id=endpoint.organisation_id).exclude(pk=endpoint.pk)
+
+
+def _require_only(same: QuerySet[Endpoint]) -> None:
+    """Raises Problem `webhook_exists` where one of those of the `same` address is enabled."""
+    if enabled := same.filter(state=Endpoint.State.ENABLED).first():
+        raise Problem(
+            "webhook_exists",
+            "Events go to this address already. Change that webhook, or make a new secret for it if none has arrived.",
+            webhook_id=str(enabled.pk),
+        )
 
 
 def _check(url: str) -> None:

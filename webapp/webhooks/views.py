@@ -68,9 +68,13 @@ def edit(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     found = _endpoint(request, endpoint_id)
     form = EndpointForm(request.POST or None, instance=found)
     if request.method == "POST" and form.is_valid():
-        services.change_endpoint(actor=actor_of(request), endpoint=found, **form.cleaned_data)
-        messages.success(request, "The webhook was changed.")
-        return _back(found)
+        try:
+            services.change_endpoint(actor=actor_of(request), endpoint=found, **form.cleaned_data)
+        except Problem as problem:
+            form.add_error(None, problem.message)
+        else:
+            messages.success(request, "The webhook was changed.")
+            return _back(found)
     return render(request, "webhooks/form.html", {"form": form, "endpoint": found})
 
 
@@ -89,8 +93,12 @@ def rotate(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
 def enable(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     """Send to it again."""
     found = _endpoint(request, endpoint_id)
-    services.enable(actor=actor_of(request), endpoint=found)
-    messages.success(request, "The webhook is enabled. What failed in the meantime can be replayed below.")
+    try:
+        services.enable(actor=actor_of(request), endpoint=found)
+    except Problem as problem:
+        messages.error(request, problem.message)
+    else:
+        messages.success(request, "The webhook is enabled. What failed in the meantime can be replayed below.")
     return _back(found)
 
 

@@ -71,8 +71,18 @@ def test_a_repeated_request_sends_no_event_twice(clinic: Clinic) -> None:
     assert (again["code"], again["webhook_id"]) == ("webhook_exists", made["id"])
     assert good(clinic.post(f"/webhooks/{again['webhook_id']}/rotate"))["secret"] != made["secret"]
     good(Clinic().post("/webhooks", wanted), 201)  # another clinic's own
-    good(change(clinic, f"/webhooks/{made['id']}", {"enabled": False}))
-    good(clinic.post("/webhooks", wanted), 201)
+    first = f"/webhooks/{made['id']}"
+    good(change(clinic, first, {"enabled": False}))
+    second = good(clinic.post("/webhooks", wanted), 201)
+    for body in ({"enabled": True}, {"enabled": True, "description": "Back"}):
+        told = problem(change(clinic, first, body), 409)
+        assert (told["code"], told["webhook_id"]) == ("webhook_exists", second["id"])
+    assert good(clinic.get(first))["description"] == ""  # all of a change or nothing
+    elsewhere = {"enabled": True, "url": "https://clinic.example/other"}
+    assert good(change(clinic, first, elsewhere))["state"] == "enabled"
+    assert problem(change(clinic, first, {"url": wanted["url"]}), 409)["code"] == "webhook_exists"
+    good(change(clinic, first, {"url": wanted["url"], "enabled": False}))
+    good(change(clinic, f"/webhooks/{second['id']}", {"url": wanted["url"], "enabled": True}))  # its own, as it is
 
 
 def test_a_webhook_is_changed_in_part_rotated_and_removed(clinic: Clinic) -> None:

@@ -48,6 +48,19 @@ def test_a_webhook_is_added_and_its_secret_shown_this_once(client: Client, clini
     assert list(actions.order_by("at")) == ["webhook.created", "webhook.secret_rotated"]
 
 
+def test_no_two_enabled_webhooks_send_to_one_address(client: Client, clinic: Organisation) -> None:
+    old = EndpointFactory(organisation=clinic, state=Endpoint.State.DISABLED)
+    EndpointFactory(organisation=clinic, url=old.url)
+    other = EndpointFactory(organisation=clinic, url="https://clinic.example/other")
+    assert "Events go to this address already" in press(client, old, "enable")
+    changed = page(client, f"/webhooks/{other.pk}/edit/", url=old.url, event_types=["case.released"])
+    assert "Events go to this address already" in changed
+    assert set(Endpoint.objects.values_list("pk", "state", "url")) >= {
+        (old.pk, "disabled", old.url),
+        (other.pk, "enabled", "https://clinic.example/other"),
+    }
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://clinic.example", "https://169.254.169.254/latest", "https://clinic.example:22/"]
 )
