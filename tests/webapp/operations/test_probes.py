@@ -4,6 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import OperationalError
+from django.db.backends.utils import CursorWrapper
 from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -113,6 +115,20 @@ def test_metrics_of_an_empty_service(client: Client, db: None) -> None:
     found = figures(client)
     assert set(found["lesionlens_oldest_seconds"].values()) == {0}
     assert "lesionlens_active_release_info" not in found
+
+
+def test_metrics_say_that_the_database_is_away(client: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert figures(client)["lesionlens_database_up"][()] == 1
+
+    def away(*_: object) -> None:
+        raise OperationalError("the server closed the connection at 10.0.0.7")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(CursorWrapper, "execute", away)
+        found = figures(client)
+    assert found["lesionlens_database_up"][()] == 0
+    assert "lesionlens_rows" not in found
+    assert found["lesionlens_request_seconds_count"]
 
 
 def test_requests_are_counted_by_route_never_by_path(client: Client, db: None) -> None:
