@@ -9,13 +9,11 @@ from rest_framework.request import Request
 
 
 class OneFormat(BaseContentNegotiation):
-    """The view's first renderer; the parser by content type, as ever."""
+    """The view's first renderer; the parser by content type, and the first where none is said, as of an empty body."""
 
     def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser | None:
-        for parser in parsers:
-            if parser.media_type and request.content_type.partition(";")[0].strip().lower() == parser.media_type:
-                return parser
-        return None
+        said = request.content_type.partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if said in ("", parser.media_type)), None)
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None

@@ -57,6 +57,10 @@ def test_a_body_in_chunks_is_read_whole_and_no_further_than_any_other(site: str)
 
         empty = api.post("batches", content=iter([b""]))
         assert (empty.status_code, empty.json()["errors"][0]["code"]) == (422, "not_a_list")
+        del api.headers["Content-Type"]
+        submitted = api.post(f"batches/{made.json()['id']}/submit", content=iter([b""]))
+        assert (submitted.status_code, submitted.json()["code"]) == (409, "uploads_incomplete")
+        api.headers["Content-Type"] = "application/json"
         fitting = api.post("batches", content=iter([MEGABYTE] * 32))
         assert (fitting.status_code, fitting.json()["code"]) == (400, "parse_error")
         large = api.post("batches", content=iter([MEGABYTE] * 33))
