@@ -14,6 +14,7 @@ from django.utils import timezone
 from webapp.audit.services import SYSTEM, record
 from webapp.cases.models import Case
 from webapp.errors import Problem
+from webapp.notify.delivery import afresh
 from webapp.notify.models import Message, ResultLink
 from webapp.queue import Task, ring
 
@@ -77,21 +78,17 @@ def renew_link(*, case: Case) -> None:
 
     Raises Problem `link_not_renewed` less than an hour after the last one, or when there were too many.
     """
-    now = timezone.now()
     ended = Message.objects.filter(
         case=case,
         kind=Message.Kind.RESULT_READY,
         state__in=[Message.State.SENT, Message.State.FAILED],
-        send_after__lt=now - RENEWAL_WAIT,
+        send_after__lt=timezone.now() - RENEWAL_WAIT,
         renewals__lt=MAX_RENEWALS,
     )
     if not ended.update(
-        state=Message.State.PENDING,
+        **afresh(),
         recipient=case.patient.email,  # it may have been corrected since
-        attempt=0,
-        send_after=now,
         sent_at=None,
-        error="",
         renewals=F("renewals") + 1,
     ):
         raise Problem(
