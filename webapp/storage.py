@@ -48,10 +48,11 @@ class ObjectRefused(StorageAway):
 
 
 @contextmanager
-def _asked() -> Iterator[None]:
+def asked() -> Iterator[None]:
+    """Within it, what storage raises becomes StorageAway; but that an object is not there stays FileNotFoundError."""
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, StorageAway):
         raise
     except (OSError, BotoCoreError, ClientError) as error:
         kind = ObjectRefused if _is_refusal(error) and _works() else StorageAway
@@ -88,7 +89,7 @@ class UploadTarget:
     expires_in: int  # seconds
 
 
-@_asked()
+@asked()
 def read(key: str, *, limit: int | None = None) -> bytes:
     """The object's bytes, no more than `limit` of them. Raises FileNotFoundError when there is none, StorageAway."""
     return _read(key, limit)
@@ -105,10 +106,10 @@ def _read(key: str, limit: int | None) -> bytes:
 def pieces(key: str) -> Iterator[bytes]:
     """The object's bytes, PIECE of them at a time. Raises FileNotFoundError when there is none, StorageAway."""
     if not settings.STORAGE_BUCKET:
-        with _asked(), default_storage.open(key, "rb") as stored:
+        with asked(), default_storage.open(key, "rb") as stored:
             yield from stored.chunks(PIECE)
     else:
-        with _asked(), closing(_body(key)) as body:
+        with asked(), closing(_body(key)) as body:
             yield from body.iter_chunks(PIECE)
 
 
@@ -122,7 +123,7 @@ def _body(key: str) -> Any:
         raise
 
 
-@_asked()
+@asked()
 def write(key: str, data: bytes) -> None:
     """Store the bytes under exactly this key, replacing what was there in one step: tasks may write twice.
 
@@ -164,13 +165,13 @@ def write_file(key: str, file: "File[bytes]") -> None:
     default_storage.save(key, file)
 
 
-@_asked()
+@asked()
 def delete(key: str) -> None:
     """Remove the object; one that is gone already is no error. Raises StorageAway."""
     default_storage.delete(key)
 
 
-@_asked()
+@asked()
 def size(key: str) -> int | None:
     """The object's size in bytes, or None where there is none. Raises StorageAway."""
     try:

@@ -16,14 +16,16 @@ from webapp.registry.models import ModelRelease
 def fetch_bundle(release: ModelRelease) -> Path:
     """The release's bundle as a folder on this machine, downloaded once and checked against its hash.
 
-    Raises `ml.bundle.BundleError` if what arrived is not what the registry names, FileNotFoundError if nothing did.
+    Raises `ml.bundle.BundleError` if what arrived is not what the registry names, FileNotFoundError if nothing did,
+    StorageAway.
     """
     folder = Path(settings.BUNDLE_FOLDER) / release.bundle_sha256
     if _is_bundle_of(release, folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".arriving-", dir=folder.parent) as arriving:
-        _, names = default_storage.listdir(release.key)
+        with storage.asked():
+            _, names = default_storage.listdir(release.key)
         for name in names:
             (Path(arriving) / name).write_bytes(storage.read(f"{release.key}/{name}"))
         if not _is_bundle_of(release, Path(arriving)):

@@ -28,6 +28,7 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from ml.bundle import Bundle, BundleError
 from webapp import storage
 from webapp.cases.models import Image
+from webapp.leases import excuse
 from webapp.queue import Task
 from webapp.registry.bundles import store_bundle
 from webapp.registry.models import TrainingRun
@@ -50,6 +51,7 @@ PAUSE = 10.0  # seconds between two tries to register a candidate
 REGISTERED_WITHIN = 1800  # seconds: longer than a restart of storage or the database takes
 TICK = 0.5  # how soon, in seconds, a lost lease or a stop is acted on
 VERDICTS = ("passed", "failed", "inconclusive")
+REFUSED_BY_STORAGE = "storage_refused: Storage works, but will not give or take a file of this run."
 stopping = threading.Event()
 
 
@@ -90,6 +92,13 @@ def train() -> None:
         logger.warning("training_lease_lost", run=str(run.pk))
     except Stopping:
         give_back_run(run=run, token=token)
+    except storage.ObjectRefused as error:  # the lease runs out, while there are attempts
+        logger.error("object_refused", run=str(run.pk), attempt=run.attempt, error=str(error))
+        if run.attempt >= settings.MAX_ATTEMPTS:
+            fail_run(run=run, token=token, error=REFUSED_BY_STORAGE)
+    except storage.StorageAway as error:  # which is no attempt; the lease paces the next
+        logger.warning("storage_away", run=str(run.pk), error=str(error))
+        excuse(TrainingRun.objects.filter(pk=run.pk), token)
 
 
 @contextmanager
@@ -137,7 +146,7 @@ class Attempt:
         self._ends_at = time.monotonic() + settings.TRAINING_SECONDS
 
     def work(self) -> None:
-        """Collect, train, store the candidate, end the run. Raises LeaseLost, Stopping or RunFailed."""
+        """Collect, train, store the candidate, end the run. Raises LeaseLost, Stopping, RunFailed or StorageAway."""
         self._report({"event": "stage", "name": "collecting images"})
         parent = self._fetch_parent()
         self._collect_images()

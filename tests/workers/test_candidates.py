@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage
 from django.db import OperationalError
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from tests.factories import ConsensusFactory
@@ -18,7 +22,7 @@ from webapp.audit.services import SYSTEM
 from webapp.registry.bundles import store_bundle
 from webapp.registry.models import TrainingRun
 from webapp.registry.services import promote, register_release
-from webapp.registry.training import finish_run, start_run
+from webapp.registry.training import finish_run, start_run, sweep_training
 from workers import training
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -78,9 +82,40 @@ def test_a_worker_that_stops_meanwhile_gives_the_run_back(run: TrainingRun, monk
     assert (run.state, run.attempt) == ("queued", 0)
 
 
-def test_storage_that_stays_away_fails_no_run_for_good(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "write", away(storage.write, storage.StorageAway("ReadTimeoutError"), 1000))
-    monkeypatch.setattr(training, "REGISTERED_WITHIN", 0.2)
+def leases_run_out() -> None:
+    TrainingRun.objects.exclude(lease_token=None).update(lease_until=timezone.now())
+    sweep_training()
+
+
+@pytest.mark.parametrize(
+    ("place", "asked", "error"),
+    [
+        (FileSystemStorage, "listdir", ConnectTimeoutError(endpoint_url="http://s3")),  # of the parent's bundle
+        (storage, "read", storage.StorageAway("ReadTimeoutError")),
+        (storage, "write", storage.StorageAway("ReadTimeoutError")),  # of the candidate
+    ],
+)
+def test_storage_that_stays_away_fails_no_run_for_good(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch, place: Any, asked: str, error: Exception
+) -> None:
+    monkeypatch.setattr(training, "REGISTERED_WITHIN", 0)
+    with monkeypatch.context() as broken:
+        broken.setattr(place, asked, away(getattr(place, asked), error, 1000))
+        for _ in range(settings.MAX_ATTEMPTS):
+            training.train()
+            run.refresh_from_db()
+            assert (run.state, run.attempt) == ("running", 0)  # its lease paces the next attempt
+            leases_run_out()
     training.train()
     run.refresh_from_db()
-    assert (run.state, run.error) == ("running", "")  # its lease runs out, and another attempt follows
+    assert (run.state, run.attempt) == ("evaluated", 1)
+
+
+def test_a_snapshot_that_storage_refuses_fails_the_run_with_that_reason(run: TrainingRun) -> None:
+    storage.delete(run.snapshot.key)
+    storage.write(f"{run.snapshot.key}/file", b"")  # there is a folder in its place
+    for _ in range(settings.MAX_ATTEMPTS):
+        training.train()
+        leases_run_out()
+    run.refresh_from_db()
+    assert (run.state, run.attempt, run.error.partition(":")[0]) == ("failed", settings.MAX_ATTEMPTS, "storage_refused")
