@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ml.advice import Advice
 from ml.data.images import ImageStore
+from ml.imaging.decode import decode
+from ml.imaging.preprocess import scaled
 from ml.imaging.refusal import ImageRefused
 from ml.predict.judged import Judged
 from ml.runtime import Runtime
@@ -51,8 +53,8 @@ def draw(tiles: Sequence[Tile]) -> Image.Image:
 def of_answers(
     runtime: Runtime, images: ImageStore, answers: Iterable[tuple[str, Judged | ImageRefused]]
 ) -> Image.Image:
-    """The answers to images of a store; one that was refused is a grey tile with its refusal's code, and
-    one that is not good enough has the quality check's.
+    """The answers to images of a store, each as it was photographed, without what the model completes; one that was
+    refused is a grey tile with its refusal's code, and one that is not good enough has the quality check's.
     """
     return draw([_tile(runtime, images, image_id, answer) for image_id, answer in answers])
 
@@ -60,7 +62,7 @@ def of_answers(
 def _tile(runtime: Runtime, images: ImageStore, image_id: str, answer: Judged | ImageRefused) -> Tile:
     if isinstance(answer, ImageRefused):
         return Tile(np.full((*TILE[::-1], 3), MISSING, dtype=np.uint8), image_id, answer.code, False)
-    pixels = runtime.prepare(images.read(image_id))
+    pixels = scaled(decode(images.read(image_id)).pixels, runtime.bundle.frame)
     if answer.diagnosis is None:
         return Tile(pixels, image_id, " ".join(answer.quality) or "shows no lesion", False)
     referred = answer.advice != Advice.SELF_MONITOR

@@ -216,6 +216,21 @@ def test_a_picture_shows_each_image_and_what_could_not_be_read(predict: Any, pho
         assert sheet[top + 192 : top + 238, left : left + 256].min() < 100
 
 
+def test_a_picture_shows_nothing_that_was_not_photographed(predict: Any, tmp_path: Path) -> None:
+    """The black around a round field stays, which the model sees completed by skin."""
+    pixels = np.array(draw("NV", 0, (240, 180)))
+    y, x = np.mgrid[:180, :240]
+    pixels[np.hypot(x - 120, y - 90) > 110] = 6
+    source = tmp_path / "photos"
+    source.mkdir()
+    (source / "round.jpg").write_bytes(jpeg(pixels))
+    predict(source, "csv", more=("--picture", str(tmp_path / "answers.png")))
+    with Image.open(tmp_path / "answers.png") as opened:
+        tile = np.asarray(opened.convert("RGB"))[8:200, 8:264]
+    assert tile[[0, 0, -1, -1], [0, -1, 0, -1]].max() < 40
+    assert tile[96, 128].max() > 60
+
+
 def test_a_picture_of_an_unknown_kind_is_refused_before_anything_is_answered(
     predict: Any, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
