@@ -26,7 +26,7 @@ def batch(clinic: Clinic, photos: list[Photo]) -> dict[str, Any]:
 
 
 def test_a_batch_keeps_what_is_open_focused_or_pressed(
-    site: Site, batch: dict[str, Any], open_page: Callable[..., Page]
+    site: Site, batch: dict[str, Any], photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:
     page = open_page(site.email("provider"))
     page.goto(f"/batches/{batch['id']}/")
@@ -39,12 +39,17 @@ def test_a_batch_keeps_what_is_open_focused_or_pressed(
     expect(summary).to_be_focused()
 
     summary.click()
+    another = {"name": "IMG_0042.jpg", "mimeType": "image/jpeg", "buffer": photos[5].data}
+    page.set_input_files("#unusable input[type=file]", another)  # type: ignore[arg-type]
+    renew(page)
+    expect(page.locator("#unusable input[type=file]")).not_to_have_value("")
     page.locator("#unusable button").hover()
     page.mouse.down()
     with page.expect_response(lambda response: response.url.endswith(f"/{batch['id']}/")):
         page.evaluate(RENEW)
     page.mouse.up()
-    expect(page.locator("#messages")).to_contain_text("Choose another file below")
+    expect(page.locator("#messages")).to_contain_text("Another file is here in the place of")
+    expect(page.locator("#progress")).to_contain_text("1 of 2 images ready", timeout=30_000)
 
 
 def test_a_screen_reader_hears_of_a_batch_where_it_changes_and_not_at_each_look(

@@ -22,7 +22,7 @@ urlpatterns = [
     path("cases/<uuid:case_id>/looked-again/", case_views.looked_again, name="case_look_again"),
     path("cases/<uuid:case_id>/photos/delete/", case_views.delete, name="case_photos_delete"),
     path("images/<uuid:image_id>/override/", views.override, name="image_override"),
-    path("images/<uuid:image_id>/await/", views.await_another, name="image_await"),
+    path("images/<uuid:image_id>/another/", views.another_file, name="image_another"),
     path("images/<uuid:image_id>/<str:kind>/", image_views.image_file, name="image_file"),
     path("uploads/<str:token>", put_upload, name="put_upload"),
 ]

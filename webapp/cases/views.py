@@ -2,19 +2,21 @@
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from zlib import crc32
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
-from webapp.audit.services import record_view
+from webapp.audit.services import Actor, record_view
 from webapp.cases import selectors
-from webapp.cases.arrivals import await_again
+from webapp.cases.arrivals import await_again, receive
 from webapp.cases.intake import override_quality
 from webapp.cases.models import Archive, Batch, Image
 from webapp.cases.services import MISSING, cancel_batch, submit_batch
@@ -27,6 +29,7 @@ from webapp.pages.words import ADVICE, STATES, uncertainty_in_words
 PAGE = 50
 STOP_POLLING = 286  # htmx's own status
 REJECTED_SHOWN = 100
+PUT_IN_PLACE = "Another file is here in the place of {}, and is being checked."
 
 
 @for_roles(Role.PROVIDER)
@@ -166,9 +169,15 @@ def override(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
 
 @for_roles(Role.PROVIDER)
 @require_POST
-def await_another(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
-    """Let another file come in the place of one that was refused."""
-    return _of_refused(request, image_id, await_again, told="Choose another file below, named {} as before.")
+def another_file(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
+    """Take another file in the place of one that was refused, whatever it is called: a phone names each anew."""
+    return _of_refused(request, image_id, partial(_put_in_place, request.FILES.get("file")), told=PUT_IN_PLACE)
+
+
+def _put_in_place(file: UploadedFile | None, *, actor: Actor, image: Image) -> None:
+    if file is None:
+        raise Problem("no_file", "Choose the file to send.")
+    receive(image=await_again(actor=actor, image=image), file=file)
 
 
 def _of_refused(request: HttpRequest, image_id: uuid.UUID, change: Callable[..., object], *, told: str) -> HttpResponse:

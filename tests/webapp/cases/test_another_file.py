@@ -101,22 +101,29 @@ def test_nothing_is_kept_of_a_refused_picture_whose_successor_never_came() -> No
     assert storage.size(image.clean_key) is None
 
 
-def test_a_provider_sends_another_file_from_the_batchs_page(client: Client) -> None:
+def test_a_provider_sends_another_file_of_any_name_and_it_finds_its_row(client: Client) -> None:
+    """A phone names each photo anew, and files of two cases may be called alike."""
     member = MembershipFactory(role="provider")
-    refused(Clinic(member.organisation))
-    image = Image.objects.get()
+    for image in Clinic(member.organisation).create(case("left"), case("right"))["images"]:
+        Image.objects.filter(pk=image["id"]).update(
+            state="rejected", reason="blurred", filename="image.jpg", ended_at=timezone.now()
+        )
+    left, right = Image.objects.order_by("case__external_id")
     client.force_login(member.user)
-    page, replace = f"/batches/{image.batch_id}/", f"/images/{image.pk}/await/"
+    page, replace = f"/batches/{right.batch_id}/", f"/images/{right.pk}/another/"
     assert replace in client.get(page).content.decode()
+    assert "Choose the file to send." in client.post(replace, follow=True).content.decode()
 
-    html = client.post(replace, follow=True).content.decode()
-    assert "Files that have not arrived" in html
-    assert replace not in html
+    html = client.post(replace, {"file": SimpleUploadedFile("IMG_0042.HEIC", b"a picture")}, follow=True)
 
-    again = SimpleUploadedFile(image.filename, b"a picture")
-    client.post(f"{page}files/", {"files": [again]})
-    image.refresh_from_db()
-    assert (image.state, image.size) == ("stored", 9)
+    assert "Another file is here in the place of image.jpg" in html.content.decode()
+    left.refresh_from_db()
+    right.refresh_from_db()
+    assert (left.state, right.state, right.filename) == ("rejected", "stored", "image.jpg")
+    assert storage.read(right.upload_key) == b"a picture"
+    assert Event.objects.filter(action="image.awaited_again", object_id=str(right.pk)).count() == 1
+    client.post(replace, {"file": SimpleUploadedFile("IMG_0043.HEIC", b"one more")})
+    assert storage.read(right.upload_key) == b"a picture"
 
 
 @pytest.mark.parametrize("end", ["submitted", "cancelled", "too old"])
