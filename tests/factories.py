@@ -70,7 +70,7 @@ class PatientFactory(factory.django.DjangoModelFactory[Patient]):
     organisation = factory.SubFactory(OrganisationFactory)
     external_id = factory.Sequence(lambda n: f"patient-{n}")
     email = factory.Sequence(lambda n: f"patient{n}@home.example")
-    date_of_birth = factory.Faker("date_of_birth")
+    date_of_birth = factory.Faker("date_of_birth", minimum_age=18)
 
 
 class BatchFactory(factory.django.DjangoModelFactory[Batch]):

@@ -16,9 +16,7 @@ from ml.imaging.refusal import SENTENCES
 from webapp.accounts.date_of_birth import DateOfBirthForm
 from webapp.accounts.models import Organisation, Patient, User
 from webapp.accounts.services import account_for
-from webapp.patients.photos import BODY_SITES, MAX_PHOTOS, age_on
-
-ADULT = 18  # years: photos that people send of themselves are for adults
+from webapp.patients.photos import ADULT, BODY_SITES, MAX_PHOTOS, age_on
 
 
 class JoinForm(RequestLoginCodeForm):  # type: ignore[misc]

@@ -16,6 +16,7 @@ from webapp.cases.services import Submission, create_batch, submit_batch
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 
+ADULT = 18  # years: photos that people send of themselves are for adults
 MAX_PHOTOS = 3
 MAX_A_DAY = 20
 
@@ -39,8 +40,13 @@ def send_photos(
 
     The same photos and words under the same `key` give the case that they made before, and go on where a lost
     connection cut them off. What differs is another case: nobody reads the answer to a photo that they had replaced.
-    Raises Problem `too_many_photos` after twenty in a day.
+    Raises Problem `too_many_photos` after twenty in a day, and `not_adult` where the person is known to be a child:
+    they may have agreed before that was asked, or their date of birth was corrected.
     """
+    age = age_on(patient.date_of_birth, timezone.localdate()) if patient.date_of_birth else None
+    if age is not None and age < ADULT:
+        told = f"You must be {ADULT} or older to send photos here. Please call your clinic or your doctor."
+        raise Problem("not_adult", told, status=403)
     lately = Batch.objects.filter(
         created_by=actor.user, source=Batch.Source.PATIENT, created_at__gt=timezone.now() - timedelta(days=1)
     )
@@ -52,7 +58,7 @@ def send_photos(
         external_id=f"phone-{secrets.token_hex(4)}",
         patient_id=patient.external_id,
         filenames=list(named),
-        age=age_on(patient.date_of_birth, timezone.localdate()) if patient.date_of_birth else None,
+        age=age,
         anatom_site=anatom_site,
         capture=Case.Capture.PHONE,
         notes=notes,

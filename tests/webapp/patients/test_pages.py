@@ -1,7 +1,7 @@
 """The patient's way: join with a code, send a photo, wait, read the result. And nobody else's."""
 
 import uuid
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -142,6 +142,13 @@ def test_what_cannot_be_sent_is_said_on_the_page_and_to_the_script(
 def test_a_photo_cannot_be_sent_for_somebody_else(signed_in: Client, patient: Patient) -> None:
     stranger = PatientFactory(user=UserFactory())
     assert "Select a valid choice" in send(signed_in, stranger, photo()).content.decode()
+    assert not Case.objects.exists()
+
+
+def test_a_child_whose_age_is_known_sends_no_photo(signed_in: Client, patient: Patient) -> None:
+    Patient.objects.update(date_of_birth=timezone.localdate() - timedelta(days=15 * 365))
+    answer = send(signed_in, patient, photo())
+    assert "You must be 18 or older" in answer.content.decode()
     assert not Case.objects.exists()
 
 
