@@ -6,6 +6,7 @@ Everything goes through the services, so that a clinic's own audit trail says it
 from collections.abc import Iterable
 from typing import Any, cast
 
+from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
@@ -13,6 +14,13 @@ from django.http import HttpRequest
 from webapp.accounts import services
 from webapp.accounts.models import Membership, Organisation, Patient, User
 from webapp.audit.services import Actor
+
+# It must be proved with a code that is sent there, or the site would write of patients to somebody else.
+WHO_CHANGES_AN_ADDRESS = (
+    "People change their own address, on the page of their account, and prove it with a code. Who cannot read the old "
+    "one any more signs up with the new one: make that account a member, and this one inactive."
+)
+admin.site.unregister(EmailAddress)  # its page would call an address proved that nobody has proved
 
 
 def _actor(request: HttpRequest) -> Actor:
@@ -74,8 +82,17 @@ class UserAdmin(admin.ModelAdmin):
 
     list_display = ["email", "is_active", "is_staff", "last_login"]
     search_fields = ["email"]
-    fields = ["email", "is_active", "is_staff", "is_superuser", "last_login", "date_joined"]
-    readonly_fields = ["last_login", "date_joined"]
+    fieldsets = [
+        (None, {"fields": ["email", "proven_addresses"], "description": WHO_CHANGES_AN_ADDRESS}),
+        (None, {"fields": ["is_active", "is_staff", "is_superuser", "last_login", "date_joined"]}),
+    ]
+    readonly_fields = ["email", "proven_addresses", "last_login", "date_joined"]
+
+    @admin.display
+    def proven_addresses(self, user: User) -> str:
+        """Those that the person has confirmed with a code, the one that they sign in with first."""
+        proven = EmailAddress.objects.filter(user=user, verified=True).order_by("-primary", "email")
+        return ", ".join(proven.values_list("email", flat=True)) or "none yet"
 
     def has_add_permission(self, request: object) -> bool:
         return False

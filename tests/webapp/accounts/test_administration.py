@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.test import Client
 from django.urls import reverse
 
@@ -99,10 +100,27 @@ def test_a_member_who_is_deleted_is_in_the_trail(client: Client, administrator: 
 def test_a_member_who_may_no_more_sign_in_is_in_the_trail(client: Client, administrator: User) -> None:
     member = MembershipFactory()
     for _ in range(2):
-        client.post(page("user_change", member.user_id), {"email": member.user.email})
+        client.post(page("user_change", member.user_id), {"is_superuser": ""})
     assert trail(member.organisation) == [("membership.changed", str(member.user_id), "is_active")]
-    client.post(page("user_change", administrator.pk), {"email": "new@home.example", "is_active": "on"})
+    client.post(page("user_change", administrator.pk), {"is_active": "on"})
     assert Event.objects.count() == 1
+
+
+def test_only_a_person_can_change_their_address(client: Client, administrator: User) -> None:
+    user = UserFactory()
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    EmailAddress.objects.create(user=user, email="not-yet@home.example")
+    address = page("user_change", user.pk)
+    html = client.get(address).content.decode()
+    assert "People change their own address" in html
+    assert user.email in html
+    assert "not-yet@home.example" not in html
+    assert client.post(address, {"email": "other@home.example", "is_active": "on"}).status_code == 302
+    user.refresh_from_db()
+    assert user.email != "other@home.example"
+    assert client.get("/admin/account/emailaddress/").status_code == 404
+    assert client.post(page("user_delete", user.pk), {"post": "yes"}).status_code == 302
+    assert not EmailAddress.objects.exists()
 
 
 def test_the_clinic_reads_of_its_members(client: Client) -> None:
