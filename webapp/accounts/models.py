@@ -127,6 +127,9 @@ class Patient(models.Model):
     external_id = models.CharField(max_length=100, help_text="The organisation's own identifier")
     user = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="patients")
     email = models.EmailField(blank=True)
+    clinics_email = models.EmailField(
+        blank=True, db_default="", help_text="What the organisation calls it, where the person has chosen another since"
+    )
     date_of_birth = models.DateField(null=True, blank=True)
     consented_at = models.DateTimeField(null=True, blank=True, help_text="When the person agreed to the intended use")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -184,7 +184,7 @@ def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth
     Another address says that the one before was somebody else's: what went there is taken back and sent anew.
     """
     before = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk).email
-    Patient.objects.filter(pk=patient.pk).update(email=email, date_of_birth=date_of_birth)
+    Patient.objects.filter(pk=patient.pk).update(email=email, clinics_email="", date_of_birth=date_of_birth)
     if email.casefold() != before.casefold():
         recall_letters(patients=[patient.pk])
     follow_patients(patients=[patient.pk])
@@ -194,10 +194,12 @@ def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth
 @transaction.atomic
 def follow_account(*, user: User, email: str) -> None:
     """Let clinics write to the address that a patient who signs in has chosen. Links that went to the one before open
-    nothing any more; no letter is sent twice, since the account shows every result.
+    nothing any more; no letter is sent twice, since the account shows every result. A clinic's software may go on
+    saying the address that it knows.
     """
     for patient in Patient.objects.filter(user=user).exclude(email__iexact=email).select_related("organisation"):
-        Patient.objects.filter(pk=patient.pk).update(email=email)
+        known = patient.clinics_email or patient.email
+        Patient.objects.filter(pk=patient.pk).update(email=email, clinics_email=known)
         close_links(patients=[patient.pk])
         follow_patients(patients=[patient.pk])
         actor = Actor(user=user)

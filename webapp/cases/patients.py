@@ -39,8 +39,9 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
     )
     # Locked, so that of two batches that say who somebody is, the later is held against the earlier.
     known = organisation.patients.filter(external_id__in=emails).select_for_update(no_key=True).order_by("external_id")
-    patients, changed = {}, []
-    for pk, name, email, day in known.values_list("pk", "external_id", "email", "date_of_birth"):
+    patients, former, changed = {}, {}, []
+    columns = known.values_list("pk", "external_id", "email", "clinics_email", "date_of_birth")
+    for pk, name, email, former[name], day in columns:
         patients[name] = pk
         emails[name], born[name] = email or emails[name], day or born[name]
         if (emails[name], born[name]) != (email, day):
@@ -48,7 +49,7 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
     conflicts = [
         {"case_id": spec.external_id, "field": field}
         for name, spec in zip(names, cases, strict=True)
-        for field in _differing(spec, emails[name], born[name])
+        for field in _differing(spec, (emails[name], former[name]), born[name])
     ]
     if conflicts:
         raise _conflict(conflicts)
@@ -62,7 +63,7 @@ def is_of(spec: CaseSpec, patient: Patient) -> bool:
     named = (
         spec.patient_id == patient.external_id if spec.patient_id else patient.external_id.startswith(Patient.UNNAMED)
     )
-    return named and not _differing(spec, patient.email, patient.date_of_birth)
+    return named and not _differing(spec, (patient.email, patient.clinics_email), patient.date_of_birth)
 
 
 def _names(cases: Sequence[CaseSpec]) -> list[str]:
@@ -79,10 +80,14 @@ def _names(cases: Sequence[CaseSpec]) -> list[str]:
     return names
 
 
-def _differing(spec: CaseSpec, email: str, born: date | None) -> list[str]:
-    """The fields of a case that say something else of its patient. What is left out says nothing."""
+def _differing(spec: CaseSpec, emails: tuple[str, str], born: date | None) -> list[str]:
+    """The fields of a case that say something else of its patient. What is left out says nothing.
+
+    Of the two addresses, one is where letters go and one what the clinic calls it, empty where that is the same.
+    """
     differs = {
-        "patient_email": spec.patient_email and spec.patient_email.casefold() != email.casefold(),
+        "patient_email": spec.patient_email
+        and spec.patient_email.casefold() not in {email.casefold() for email in emails},
         "patient_date_of_birth": spec.patient_date_of_birth and spec.patient_date_of_birth != born,
     }
     return [field for field, it_does in differs.items() if it_does]

@@ -15,7 +15,7 @@ from tests.ml.imaging.samples import encode, skin_photo, zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.cases.zips import expand_next, sent
 from webapp.accounts.models import Patient
-from webapp.accounts.services import correct_patient
+from webapp.accounts.services import correct_patient, follow_account
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Archive, Batch, Case
@@ -100,6 +100,25 @@ def test_a_known_patient_is_never_somebody_else(said: dict[str, str], fields: li
     assert not any(value in answer.content.decode() for value in ANNA.values())
     assert (Batch.objects.count(), Case.objects.count(), Patient.objects.count()) == (1, 1, 1)
     assert Patient.objects.get().email == "anna@home.example"
+
+
+def test_a_clinic_goes_on_saying_the_address_that_it_knows_of_a_patient_who_chose_another() -> None:
+    clinic = Clinic()
+    clinic.create(case("a", **ANNA))
+    user = UserFactory()
+    Patient.objects.update(user=user)
+    for chosen in ("new@home.example", "newer@home.example"):
+        follow_account(user=user, email=chosen)
+
+    batch = clinic.create(case("b", **ANNA), case("c", **{**ANNA, "patient_email": "newer@home.example"}))
+    good(clinic.post(f"/batches/{batch['id']}/cases", {"cases": [case("b", **ANNA)]}))  # a repeat
+    assert Patient.objects.get().email == "newer@home.example"
+    for stranger in ("new@home.example", "bert@home.example"):
+        answer = clinic.post("/batches", {"cases": [case("d", **{**ANNA, "patient_email": stranger})]})
+        assert problem(answer, 422)["code"] == "patient_conflict"
+
+    correct_patient(actor=SYSTEM, patient=Patient.objects.get(), email="newer@home.example", date_of_birth=None)
+    assert problem(clinic.post("/batches", {"cases": [case("d", **ANNA)]}), 422)["code"] == "patient_conflict"
 
 
 def test_cases_sent_together_agree_on_their_patient() -> None:
