@@ -10,6 +10,7 @@ from typing import Any
 import compose
 import pytest
 import yaml
+from django.conf import settings as site
 
 from deploy.local.commands import COMMANDS
 from deploy.local.postgres import DISCREET
@@ -46,6 +47,11 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_the_services_of_a_whole_site_are_there(services: dict[str, Any]) -> None:
     servers = {"proxy", "postgres", "redis", "s3", "migrate"}
     assert set(services) == set(COMMANDS) | {"worker-inference-gpu"} | servers
+
+
+def test_the_proxy_lets_in_as_large_a_zip_as_the_site_takes(services: dict[str, Any]) -> None:
+    limits = {services[name]["environment"]["IMPORT_MAX_BYTES"] for name in ("proxy", *COMMANDS)}
+    assert limits == {str(site.IMPORT_MAX_BYTES)}  # bytes for both: to a proxy 2GB is less than 2 GiB
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -37,7 +37,7 @@ def test_what_the_site_takes_comes_through() -> None:
 
 def test_only_an_archive_may_be_as_large_as_an_archive() -> None:
     assert PATHS["archives"] == PATHS["images"] == [f"/{{$S3_BUCKET}}/{storage.ARCHIVES}*"]
-    assert re.findall(r"request_body @(\w+) \{\s+max_size \{\$UPLOAD_MAX_SIZE\}", CADDYFILE) == ["archives"]
+    assert re.findall(r"request_body @(\w+) \{\s+max_size \{\$IMPORT_MAX_BYTES\}", CADDYFILE) == ["archives"]
     assert not re.findall(r"request_body \{", CADDYFILE)
 
 
