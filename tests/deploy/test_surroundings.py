@@ -44,6 +44,11 @@ def test_a_certificate_can_be_made_and_a_patients_photos_come_through() -> None:
     assert int(size.removesuffix("m")) * 1024**2 > 3 * settings.UPLOAD_MAX_BYTES
 
 
+def test_no_secret_address_reaches_the_log_of_the_ingress() -> None:
+    [ingress] = of_kind("Ingress")
+    assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/enable-access-log"] == "false"
+
+
 def test_a_new_version_leaves_the_site_and_the_model_where_they_are_until_it_is_ready() -> None:
     """A lone GPU cannot be in two pods."""
     rolling = {m["metadata"]["name"]: m["spec"]["strategy"].get("rollingUpdate", {}) for m in of_kind("Deployment")}
