@@ -1,7 +1,8 @@
 """A file that comes to object storage in parts: S3's multipart upload, and the same for a local folder.
 
 Parts come in any order, several at once, and again where one was lost. Which have arrived is asked of the storage
-itself, so nobody keeps count. In a local folder they wait under `parts/<upload id>/<number>`.
+itself, so nobody keeps count. In a local folder they wait under `parts/<upload id>/<number>`. Whatever asks storage
+raises StorageAway.
 """
 
 import math
@@ -29,6 +30,7 @@ def part_sizes(size: int) -> list[int]:
     return [each] * whole + ([rest] if rest else [])
 
 
+@storage.asked()
 def begin(key: str) -> str:
     """Begin to receive the object `key` in parts; gives the upload's id."""
     if settings.STORAGE_BUCKET:
@@ -48,6 +50,7 @@ def target(key: str, upload_id: str, number: int, size: int) -> UploadTarget:
     return UploadTarget("PUT", url, {"Content-Length": str(size)}, seconds)
 
 
+@storage.asked()
 def arrived(key: str, upload_id: str) -> dict[int, int] | None:
     """The sizes in bytes of the parts that are there, by number; None where no such upload is known any more."""
     if settings.STORAGE_BUCKET:
@@ -59,6 +62,7 @@ def arrived(key: str, upload_id: str) -> dict[int, int] | None:
     return {int(name): default_storage.size(f"{folder}/{name}") for name in _names(folder)}
 
 
+@storage.asked()
 def join(key: str, upload_id: str) -> None:
     """Make the parts that are there, in the order of their numbers, the object `key`."""
     if settings.STORAGE_BUCKET:
@@ -69,6 +73,7 @@ def join(key: str, upload_id: str) -> None:
         abort(key, upload_id)
 
 
+@storage.asked()
 def abort(key: str, upload_id: str) -> None:
     """Forget the parts; an upload that is gone already is no error."""
     if settings.STORAGE_BUCKET:

@@ -17,10 +17,11 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from webapp import storage
 from webapp.errors import Problem
 
 CONTENT_TYPE = "application/problem+json"
-AWAY = (OperationalError, InterfaceError, RedisError)  # Postgres or Redis does not answer, or not in time
+AWAY = (OperationalError, InterfaceError, RedisError, storage.StorageAway)  # it does not answer, or not in time
 AWAY_SECONDS = 10
 
 
@@ -63,9 +64,10 @@ def asks_for_problems(request: HttpRequest) -> bool:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler of what nobody caught: a problem where a program asked, a page elsewhere.
 
-    503 with Retry-After while a database is away, which passes by itself; else 500, a fault of ours.
+    503 with Retry-After while a database or storage is away, which passes by itself; else 500, a fault of ours.
     """
-    away = isinstance(sys.exc_info()[1], AWAY)
+    error = sys.exc_info()[1]
+    away = isinstance(error, AWAY) and not isinstance(error, storage.ObjectRefused)
     if not asks_for_problems(request):
         if away:
             return HttpResponse(render_to_string("503.html"), status=503, headers={"Retry-After": AWAY_SECONDS})
