@@ -43,6 +43,7 @@ def write(
     `comparison` are the lines of a section beside somebody's figures, and `figures` is the path of a page with plots.
     """
     classes = ", ".join(f"{code} ({DISPLAY_NAMES[code].lower()})" for code in taxonomy.codes)
+    spread = ", its standard deviation over the\nmembers" if len(members) > 1 else ""
     lines = [
         f"# {name}",
         "",
@@ -51,8 +52,8 @@ def write(
         "## What it is",
         "",
         f"A stacked logistic regression over {', '.join(member.name for member in members)}.",
-        f"It gives probabilities of {len(taxonomy.codes)} classes, P(malignant), its standard deviation over the",
-        f"members and a heatmap. Classes: {classes}. Malignant: {', '.join(taxonomy.malignant)}.",
+        f"It gives probabilities of {len(taxonomy.codes)} classes, P(malignant){spread} and a heatmap. "
+        f"Classes: {classes}. Malignant: {', '.join(taxonomy.malignant)}.",
         "",
         f"Advice: urgent referral from P(malignant) {thresholds['urgent_referral']:.3f}, routine referral from "
         f"{thresholds['routine_referral']:.3f} (the operating point), else self-monitoring.",

@@ -27,8 +27,8 @@ def softmax(values):
 
 def answer(logits):
     """From logits (n, members, classes), members in the order of export.json, to calibrated probabilities
-    (n, classes), those behind the class named when all classes count the same (n, classes), P(malignant) (n,) and its
-    uncertainty (n,).
+    (n, classes), those behind the class named when all classes count the same (n, classes), and P(malignant)
+    (n,){spread}.
     """
     members = softmax(np.asarray(logits, dtype=np.float64))
     features = np.log(np.clip(members, 1e-6, None)).reshape(len(members), -1)
@@ -40,9 +40,14 @@ def answer(logits):
         probabilities,
         softmax(raised / decision["temperature"]),
         probabilities[:, malignant].sum(axis=1),
-        members[..., malignant].sum(axis=-1).std(axis=1),
-    )
+{spread_code}    )
 '''
+
+SPREAD: Final = {
+    "spread": " with its standard deviation over the members (n,)",
+    "spread_code": "        members[..., malignant].sum(axis=-1).std(axis=1),\n",
+}
+"""What CODE has where there are several members."""
 
 
 def numbers(bundle: Bundle, to: str, exported: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -84,6 +89,7 @@ def text(bundle: Bundle, to: str, files: Sequence[str]) -> str:
     version = bundle.manifest["preprocessing"]["version"]
     prepared = "" if bundle.preparation == NOTHING else f"{PREPARED}\n"
     named = ", ".join(f"`{name}`" for name in files)
+    code = CODE.format_map(SPREAD if len(files) > 1 else dict.fromkeys(SPREAD, ""))
     return f"""# {bundle.name} for {to}
 
 Made from the bundle {bundle.hash}.
@@ -107,7 +113,7 @@ It supports a professional's decision and never replaces one: it is not a medica
 3. **Make one answer of their logits** with the numbers of `{NUMBERS}`:
 
 ```python
-{CODE}```
+{code}```
 
 The classes are {", ".join(bundle.taxonomy.codes)}.
 Advice follows from P(malignant): urgent referral from {limits["urgent_referral"]:.4f}, routine referral from \

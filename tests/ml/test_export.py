@@ -1,3 +1,4 @@
+import contextlib
 import json
 import re
 import shutil
@@ -13,7 +14,7 @@ from ml.cli import main
 from ml.convert import keras_model
 from ml.export import backends, check_frames
 from ml.members import VIEWS
-from ml.stack import malignant
+from ml.stack import malignant, softmax
 from ml.synthetic import synthesize
 
 
@@ -47,29 +48,33 @@ def test_a_member_answers_elsewhere_as_it_serves(export: Any, tiny_bundle: Path,
     assert answers["maps"].shape == tuple(wanted["maps"].shape)
 
 
+@pytest.mark.parametrize("members", [1, 2])
 def test_the_readme_makes_calibrated_probabilities_of_logits(
-    export: Any, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+    export: Any, tiny_bundle: Path, tmp_path: Path, rng: np.random.Generator, members: int
 ) -> None:
-    """Its code, run beside `export.json`, gives what the bundle's calibration does."""
+    """Its code, run beside `export.json`, gives what the bundle's calibration does, and a spread of several members."""
     folder = shutil.copytree(tiny_bundle, tmp_path / "calibrated")
     manifest = json.loads((folder / bundle.MANIFEST).read_text())
-    manifest["stack"] = {"coefficients": rng.normal(size=(7, 7)).tolist(), "intercept": rng.normal(size=7).tolist()}
+    manifest["members"] *= members
+    coefficients = rng.normal(size=(7 * members, 7))
+    manifest["stack"] = {"coefficients": coefficients.tolist(), "intercept": rng.normal(size=7).tolist()}
     manifest["decision"] = {"bias": rng.normal(size=7).tolist(), "temperature": 1.7}
     (folder / bundle.MANIFEST).write_text(json.dumps(manifest))
     output = export("--to", "openvino", "--bundle", str(folder))
 
-    monkeypatch.chdir(output)
-    (code,) = re.findall(r"```python\n(.*?)```", Path("README.md").read_text(), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", (output / "README.md").read_text(), re.DOTALL)
     names: dict[str, Any] = {}
-    exec(code, names)  # noqa: S102
-    logits = rng.normal(0, 3, (5, 1, 7)).astype(np.float32)
-    probabilities, decided, p_malignant, uncertainty = names["answer"](logits)
+    with contextlib.chdir(output):
+        exec(code, names)  # noqa: S102
+    logits = rng.normal(0, 3, (5, members, 7)).astype(np.float32)
+    probabilities, decided, p_malignant, *spread = names["answer"](logits)
     calibration = bundle.load(folder).calibration
     wanted = calibration.stack.probabilities(logits)
     np.testing.assert_allclose(probabilities, wanted, atol=1e-6)
     np.testing.assert_allclose(decided, calibration.decision.probabilities(wanted), atol=1e-6)
     np.testing.assert_allclose(p_malignant, malignant(wanted), atol=1e-6)
-    np.testing.assert_allclose(uncertainty, 0)  # one member does not disagree
+    wanted_spread = [malignant(softmax(logits)).std(axis=1)] if members > 1 else []
+    np.testing.assert_allclose(spread, wanted_spread, atol=1e-6)
 
 
 def test_eight_bits_are_smaller_and_close(export: Any, tmp_path: Path) -> None:

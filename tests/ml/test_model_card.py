@@ -1,0 +1,22 @@
+"""What a card says of a bundle."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml import model_card
+from ml.bundle import Member
+
+NOTHING_MEASURED: dict[str, Any] = {"images": 0, "lesions": 0, "malignant_lesions": 0, "dropped_seen": 0, "metrics": {}}
+LIMITS = {"urgent_referral": 0.6, "routine_referral": 0.3}
+
+
+@pytest.mark.parametrize(("count", "claimed"), [(1, False), (2, True)])
+def test_one_network_alone_claims_no_spread(count: int, claimed: bool) -> None:
+    members = [Member("tiny", Path("tiny.npz"), (64, 64), ("whole",))] * count
+    card = model_card.write(
+        name="one", members=members, thresholds=LIMITS, origin=[], evaluation=NOTHING_MEASURED, licence=""
+    )
+    assert ("its standard deviation over the" in card) == claimed
+    assert ("P(malignant) and a heatmap" in card) != claimed
