@@ -16,6 +16,12 @@ class LabelForm(forms.Form):
     note = forms.CharField(required=False, max_length=500)
 
 
+class SettleForm(forms.Form):
+    """What holds for an image after a disagreement."""
+
+    dx = forms.ChoiceField(choices=[("", "Choose …"), *LABEL_CHOICES], widget=SELECT)
+
+
 class HistoryFilter(forms.Form):
     """Which of one's own answers to list."""
 

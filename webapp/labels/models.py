@@ -70,7 +70,10 @@ class Label(models.Model):
 
 
 class Consensus(models.Model):
-    """What two annotators agree on. `result` is the prediction that stood when they agreed, to compare with."""
+    """What two annotators agree on, or one settled after three had disagreed.
+
+    `result` is the prediction that stood then, to compare with.
+    """
 
     image = models.OneToOneField(Image, models.CASCADE, related_name="consensus")
     dx = models.CharField(max_length=16, choices=LABEL_CHOICES)
@@ -80,6 +83,14 @@ class Consensus(models.Model):
         default=False,
         db_default=False,
         help_text="Whether chance chose the image for its annotators, not the model's doubt",
+    )
+    settled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Who settled a disagreement; empty where two agreed",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -1,4 +1,6 @@
-"""An image is shown to an annotator, who answers; two who agree settle it, and a third settles a disagreement."""
+"""An image is shown to an annotator, who answers; two who agree settle it, and a third settles a disagreement. Where
+the third says something else again, they talk it over, and one of them settles it.
+"""
 
 import time
 from collections import Counter
@@ -17,6 +19,7 @@ from webapp.labels.selectors import (
     can_undo,
     candidates,
     differs,
+    disagreements,
     drawn,
     needs_answers,
     newest_label,
@@ -99,13 +102,37 @@ def _settle(image: Image) -> None:
     """Accept what two annotators agree on; without an agreement the labels stay as submitted."""
     labels = list(image.labels.all())
     (dx, votes), *_ = Counter(label.dx for label in labels).most_common(1)
-    if votes < ENOUGH:
-        return
+    if votes >= ENOUGH:
+        _accept(image, dx)
+
+
+def _accept(image: Image, dx: str, settled_by: User | None = None) -> None:
     result = standing_result(image)
-    Consensus.objects.create(image=image, dx=dx, result=result, differs=differs(dx, result), drawn=drawn(image.pk))
+    Consensus.objects.create(
+        image=image,
+        dx=dx,
+        result=result,
+        differs=differs(dx, result),
+        drawn=drawn(image.pk),
+        settled_by=settled_by,
+    )
     image.labels.filter(dx=dx).update(state=Label.State.ACCEPTED)
     image.labels.exclude(dx=dx).update(state=Label.State.SUPERSEDED)
     ring(Task.TRAIN)  # there may be enough of them now for a retraining
+
+
+@transaction.atomic
+def settle_disagreement(*, actor: Actor, annotator: User, image: Image, dx: str) -> Consensus:
+    """Record what holds for an image on which three annotators disagreed, as they and this one now see it. It is final.
+
+    Raises Problem `not_in_disagreement` where there are not three answers, or one holds already.
+    """
+    image = _lock(image)
+    if not disagreements(image.organisation).filter(pk=image.pk).exists():
+        raise Problem("not_in_disagreement", "Somebody settled this image meanwhile, or its picture is deleted.")
+    _accept(image, dx, annotator)
+    record(actor=actor, action="label.disagreement_settled", object_id=image.pk, organisation=image.organisation)
+    return image.consensus
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ urlpatterns = [
     path("mine/", views.mine, name="mine"),
     path("disagreements/", views.disagreements, name="disagreements"),
     path("images/<uuid:image_id>/", views.answer, name="answer"),
+    path("images/<uuid:image_id>/settle/", views.settle, name="settle"),
     path("<int:label_id>/undo/", views.undo, name="undo"),
     path("<int:label_id>/compare/", views.compare, name="compare"),
 ]

@@ -17,7 +17,7 @@ from webapp.audit.services import record
 from webapp.cases.models import Image
 from webapp.errors import Problem
 from webapp.labels import selectors, services
-from webapp.labels.forms import HistoryFilter, LabelForm
+from webapp.labels.forms import HistoryFilter, LabelForm, SettleForm
 from webapp.labels.models import LABEL_CHOICES, Label
 from webapp.pages.keyset import page_of
 
@@ -113,7 +113,27 @@ def disagreements(request: HttpRequest) -> HttpResponse:
     organisation = organisation_of(request)
     page = page_of(selectors.disagreements(organisation), ["created_at", "pk"], after=request.GET.get("after", ""))
     record(actor=actor_of(request), action="label.disagreements_viewed", object_id="-", organisation=organisation)
-    return render(request, "labels/disagreements.html", {"page": page})
+    return render(request, "labels/disagreements.html", {"page": page, "answers": LABEL_CHOICES})
+
+
+@for_roles(Role.ANNOTATOR)
+@require_POST
+def settle(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
+    """Settle a disagreement as those who answered see it after they have talked it over."""
+    image = get_object_or_404(Image, pk=image_id, organisation=organisation_of(request))
+    form = SettleForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "Choose one of the nine answers, then settle it.")
+        return redirect("labels:disagreements")
+    try:
+        services.settle_disagreement(
+            actor=actor_of(request), annotator=_user(request), image=image, dx=form.cleaned_data["dx"]
+        )
+    except Problem as problem:
+        messages.warning(request, problem.message)
+    else:
+        messages.success(request, "The disagreement is settled, and the image is one to learn from.")
+    return redirect("labels:disagreements")
 
 
 def _user(request: HttpRequest) -> User:

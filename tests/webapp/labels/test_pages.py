@@ -1,13 +1,14 @@
 """The annotator's pages: blind, scoped to their organisation, and usable without JavaScript."""
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import CaseFactory, ImageFactory, MembershipFactory, ResultFactory, UserFactory
+from tests.factories import CaseFactory, ImageFactory, LabelFactory, MembershipFactory, ResultFactory, UserFactory
 from webapp.accounts.models import Membership
 from webapp.cases.models import Image
-from webapp.labels.models import Assignment, Label
+from webapp.labels.models import Assignment, Consensus, Label
 
 pytestmark = pytest.mark.django_db
 QUEUE = "/labels/"
@@ -140,3 +141,39 @@ def test_disagreements_are_listed_for_the_organisation_alone(client: Client, ann
     page = client.get(reverse("labels:disagreements")).content.decode()
     assert page.count("<article") == 1
     assert page.count(f"{annotator.pk} says") == 3
+
+
+def test_a_disagreement_is_settled_once_and_by_its_own_organisation(client: Client, annotator: Membership) -> None:
+    stranger = MembershipFactory(role="annotator")
+    ours, theirs = image_for(annotator), image_for(stranger)
+    for image in (ours, theirs):
+        for dx in ("MEL", "NV", "BKL"):
+            LabelFactory(image=image, dx=dx)
+
+    def settle(image: Image, dx: str) -> HttpResponse:
+        answer: HttpResponse = client.post(reverse("labels:settle", args=[image.pk]), {"dx": dx}, follow=True)
+        return answer
+
+    assert settle(theirs, "NV").status_code == 404
+    for nonsense in ("", "SCC"):
+        assert "Choose one of the nine answers" in settle(ours, nonsense).content.decode()
+    page = settle(ours, "NV").content.decode()
+    assert "The disagreement is settled" in page
+    assert "No disagreements" in page
+    consensus = Consensus.objects.get()
+    assert (consensus.image, consensus.dx, consensus.settled_by) == (ours, "NV", annotator.user)
+    assert set(ours.labels.values_list("dx", "state")) == {
+        ("NV", "accepted"),
+        ("MEL", "superseded"),
+        ("BKL", "superseded"),
+    }
+    assert "Somebody settled this image meanwhile" in settle(ours, "MEL").content.decode()
+    assert Consensus.objects.get().dx == "NV"
+
+
+def test_only_three_answers_are_a_disagreement(client: Client, annotator: Membership) -> None:
+    image = image_for(annotator)
+    for dx in ("MEL", "NV"):
+        LabelFactory(image=image, dx=dx)
+    client.post(reverse("labels:settle", args=[image.pk]), {"dx": "NV"})
+    assert not Consensus.objects.exists()
