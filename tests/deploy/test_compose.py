@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -21,13 +22,13 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["versi
 SECRETS = ["SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "S3_ACCESS_KEY", "S3_SECRET_KEY", "METRICS_TOKEN"]
 
 
-def config(folder: Path, settings: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def config(folder: Path, settings: str, *arguments: str, project: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """What `docker compose config` says about our file with these settings."""
     env_file = folder / "env"
     env_file.write_text(settings)
     argv = [str(DOCKER_COMPOSE), "--file", "docker-compose.yml", "--env-file", str(env_file), *arguments]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
-    return subprocess.run(argv, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(argv, env=environment, cwd=project, capture_output=True, text=True, check=False)
 
 
 def filled_in(settings: str) -> str:
@@ -126,6 +127,18 @@ def test_a_model_that_is_trained_in_a_container_says_of_which_version(services: 
     kubernetes = (ROOT / "docs" / "kubernetes.md").read_text()
     named = re.findall(r"docker build .*--build-arg VERSION=(\S+) --tag \S+:(\S+)", kubernetes)
     assert named == [(VERSION, VERSION)]
+
+
+def test_any_setting_of_the_site_may_be_added_to_the_file(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "docker-compose.yml", tmp_path)
+    told = filled_in(EXAMPLE) + "\nREQUIRE_SECOND_FACTOR=1\nDATABASE_URL=sqlite:///of-the-file\n"
+    (tmp_path / ".env").write_text(told)
+    result = config(tmp_path, told, "config", project=tmp_path)
+    assert result.returncode == 0, result.stderr
+    for name in COMMANDS:
+        environment = yaml.safe_load(result.stdout)["services"][name]["environment"]
+        assert environment["REQUIRE_SECOND_FACTOR"] == "1"
+        assert environment["DATABASE_URL"].startswith("postgres://")  # what the containers themselves need stays
 
 
 @pytest.mark.parametrize("secret", SECRETS)
