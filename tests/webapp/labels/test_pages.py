@@ -1,7 +1,8 @@
 """The annotator's pages: blind, scoped to their organisation, and usable without JavaScript."""
 
+from typing import Any
+
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -150,9 +151,8 @@ def test_a_disagreement_is_settled_once_and_by_its_own_organisation(client: Clie
         for dx in ("MEL", "NV", "BKL"):
             LabelFactory(image=image, dx=dx)
 
-    def settle(image: Image, dx: str) -> HttpResponse:
-        answer: HttpResponse = client.post(reverse("labels:settle", args=[image.pk]), {"dx": dx}, follow=True)
-        return answer
+    def settle(image: Image, dx: str) -> Any:
+        return client.post(reverse("labels:settle", args=[image.pk]), {"dx": dx}, follow=True)
 
     assert settle(theirs, "NV").status_code == 404
     for nonsense in ("", "SCC"):
