@@ -39,8 +39,9 @@ Example:
 EXPORT: Final = """
 Writes one file for each member, as it serves: from frames, uint8 RGB (n, height, width, 3), to logits (n, classes),
 class activation maps and features. export.json and README.md beside them hold the numbers that turn the members'
-logits into calibrated probabilities, and how. Each file is run on a few frames and compared with Keras: a difference
-of logits beyond the stated tolerance ends the command with exit code 1 and without export.json.
+logits into calibrated probabilities, and how; field.py completes the black around a dermatoscope's round field. Each
+file is run on a few frames and compared with Keras: a difference of logits beyond the stated tolerance ends the command
+with exit code 1 and without export.json.
 
 Example:
   python -m ml export --to onnx --output exported

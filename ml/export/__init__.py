@@ -1,6 +1,7 @@
 """A bundle's networks for other runtimes, with the numbers that make answers of what they say."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from ml.convert import keras_model
 from ml.ensemble import OUTPUTS
 from ml.export import backends, guide
 from ml.export.errors import ExportError
+from ml.imaging import field
 from ml.imaging.preprocess import Size, preprocess
 from ml.prepare import prepare
 from ml.synthetic import draw
@@ -62,7 +64,8 @@ def export(
     int8: Path | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> list[Exported]:
-    """Writes each member of a bundle as it serves, `export.json` and `README.md` to the folder `output`.
+    """Writes each member of a bundle as it serves, `export.json`, `README.md` and the code that completes the black
+    around a round field to the folder `output`.
 
     `to` is `tflite`, `onnx` or `openvino`; `int8`, for tflite alone, a folder or ZIP file of representative images to
     quantise weights and activations by. Each file takes frames, uint8 (n, height, width, 3), and gives `logits`,
@@ -97,6 +100,7 @@ def export(
             )
         exported.append(Exported(member, target.name, sha256(target), difference, tolerance))
         advance()
+    shutil.copyfile(field.__file__, output / guide.FIELD)
     (output / guide.TEXT).write_text(guide.text(bundle, to, [one.file for one in exported]))
     told.write_text(json.dumps(guide.numbers(bundle, to, [vars(one) for one in exported]), indent=1) + "\n")
     return exported

@@ -10,6 +10,7 @@ from ml.version import code_version
 
 NUMBERS: Final = "export.json"
 TEXT: Final = "README.md"
+FIELD: Final = "field.py"
 
 PREPARED: Final = "   More is done to a frame: see `preparation` in `export.json`, and `ml.preparation`."
 
@@ -98,11 +99,11 @@ It supports a professional's decision and never replaces one: it is not a medica
 
 1. **Make a frame of the photo**, uint8 RGB ({height} rows, {width} columns, 3), values 0 to 255, by preprocessing
    `{version}`: apply the EXIF orientation; resize the whole photo so that it just fits into {width} × {height}
-   pixels (a portrait photo into {height} × {width}, then turn it a quarter anticlockwise), by the mean over each new
-   pixel's area where it becomes smaller and with bicubic interpolation where it becomes larger (OpenCV's `INTER_AREA`
-   and `INTER_CUBIC`; others' bicubic filters differ); replace the black around a dermatoscope's round field by the
-   mirror image of the field's margin, and complete what is missing at the sides by the photo's own. Scaling and views
-   are inside the networks.
+   pixels, or {height} × {width} for a portrait one, by the mean over each new pixel's area where it becomes smaller and
+   with bicubic interpolation where it becomes larger (OpenCV's `INTER_AREA` and `INTER_CUBIC`; others' bicubic filters
+   differ); complete the black around a dermatoscope's round field with `completed` of `{FIELD}`, which lies beside this
+   text and needs OpenCV and NumPy; turn a portrait photo a quarter anticlockwise; and complete what is missing at the
+   sides by the photo's mirror image. Scaling and views are inside the networks.
    `ml.imaging.preprocess` is the reference.
 {prepared}2. **Run every network** on the frames, input `frame`, uint8 (n, {height}, {width}, 3): {named}.
    Each gives `logits` (n, {count}); `maps` (n, rows, columns, {count}), class activation maps, whose softmax at a

@@ -2,6 +2,8 @@ import contextlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,10 @@ from ml import bundle
 from ml.cli import main
 from ml.convert import keras_model
 from ml.export import backends, check_frames
+from ml.imaging.preprocess import framed, preprocess, scaled
 from ml.members import VIEWS
 from ml.stack import malignant, softmax
-from ml.synthetic import synthesize
+from ml.synthetic import draw, synthesize
 
 
 @pytest.fixture
@@ -75,6 +78,22 @@ def test_the_readme_makes_calibrated_probabilities_of_logits(
     np.testing.assert_allclose(p_malignant, malignant(wanted), atol=1e-6)
     wanted_spread = [malignant(softmax(logits)).std(axis=1)] if members > 1 else []
     np.testing.assert_allclose(spread, wanted_spread, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(450, 600), (600, 450), (300, 300)])
+def test_the_folder_alone_makes_the_frame_of_a_round_field(export: Any, tmp_path: Path, shape: tuple[int, int]) -> None:
+    """By the README's first step, with `field.py` run where nothing else of this project is."""
+    photo = np.array(draw("NV", 0, shape[::-1]))
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    photo[np.hypot(x - shape[1] / 2, y - shape[0] / 2) > 0.42 * max(shape)] = 6
+    output = export("--to", "openvino")
+    np.save(tmp_path / "photo.npy", scaled(photo))
+    code = "import sys, numpy, field; numpy.save(sys.argv[2], field.completed(numpy.load(sys.argv[1])))"
+    paths = [tmp_path / "photo.npy", tmp_path / "completed.npy"]
+    subprocess.run([sys.executable, "-c", code, *paths], cwd=output, env={}, check=True)
+    completed = np.load(tmp_path / "completed.npy")
+    assert not np.array_equal(completed, scaled(photo))
+    np.testing.assert_array_equal(framed(completed), preprocess(photo))
 
 
 def test_eight_bits_are_smaller_and_close(export: Any, tmp_path: Path) -> None:
