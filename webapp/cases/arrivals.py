@@ -34,8 +34,9 @@ AWAITED: dict[str, Any] = {
 }
 STORED = """
 UPDATE cases_image SET state = 'stored', size = arrived.size, stored_at = %s
-FROM unnest(%s::uuid[], %s::bigint[]) AS arrived (id, size)
-WHERE cases_image.id = arrived.id AND state = 'awaiting_upload' RETURNING cases_image.id
+FROM unnest(%s::uuid[], %s::smallint[], %s::bigint[]) AS arrived (id, tries, size)
+WHERE cases_image.id = arrived.id AND cases_image.tries = arrived.tries AND state = 'awaiting_upload'
+RETURNING cases_image.id
 """
 
 
@@ -96,12 +97,12 @@ def _unfinished(image: Image) -> Problem | None:
     return None
 
 
-def _arrived(images: Sequence[Image]) -> tuple[dict[uuid.UUID, int], Problems]:
+def _arrived(images: Sequence[Image]) -> tuple[dict[Image, int], Problems]:
     """The sizes in bytes of those that have arrived, and what is wrong with those whose parts have not all.
 
     Asks storage, which may be slow, while nothing is locked.
     """
-    keys = {image.upload_key: image.pk for image in images}
+    keys = {image.upload_key: image for image in images}
     parted = PartedUpload.objects.filter(batch__in={image.batch_id for image in images}).values_list("key", flat=True)
     in_parts = keys.keys() & set(parted)
     sizes = storage.sizes([key for key in keys if key not in in_parts])
@@ -110,22 +111,23 @@ def _arrived(images: Sequence[Image]) -> tuple[dict[uuid.UUID, int], Problems]:
         try:
             sizes[key] = arrived_size(key)
         except Problem as problem:
-            broken[keys[key]] = problem
+            broken[keys[key].pk] = problem
     return {keys[key]: size for key, size in sizes.items() if size is not None}, broken
 
 
 @transaction.atomic
-def complete_written(*, batch_id: uuid.UUID, sizes: Mapping[uuid.UUID, int]) -> set[uuid.UUID]:
+def complete_written(*, batch_id: uuid.UUID, sizes: Mapping[Image, int]) -> set[uuid.UUID]:
     """Say that so many bytes of these images of a batch are in storage; intake follows. Gives those that were awaited.
 
-    An image that is not awaited any more is left as it is.
+    An image that is not awaited any more is left as it is, and so is one of which another file is awaited by now.
     """
     if not sizes:
         return set()
     if len(sizes) > 1:
         locked(batch_id)
     with connection.cursor() as cursor:
-        cursor.execute(STORED, [timezone.now(), [*sizes], [*sizes.values()]])
+        ids, tries = [image.pk for image in sizes], [image.tries for image in sizes]
+        cursor.execute(STORED, [timezone.now(), ids, tries, [*sizes.values()]])
         stored = {pk for (pk,) in cursor.fetchall()}
     ring(Task.INSPECT)
     return stored
@@ -138,4 +140,4 @@ def receive(*, image: Image, file: IO[bytes]) -> None:
     """
     data = file.read(settings.UPLOAD_MAX_BYTES + 1)  # of a larger file enough for intake to refuse it by its size
     storage.write(image.upload_key, data)
-    complete_written(batch_id=image.batch_id, sizes={image.pk: len(data)})
+    complete_written(batch_id=image.batch_id, sizes={image: len(data)})

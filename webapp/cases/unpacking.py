@@ -179,14 +179,14 @@ class _Unpacking:
 
     def _store(self, chunk: Sequence[Entry]) -> None:
         """Give each entry to the images of its name."""
-        written: dict[uuid.UUID, int] = {}
+        written: dict[Image, int] = {}
         images = defaultdict[str, list[Image]](list)
         for image in self.batch.images.filter(filename__in=[entry.name for entry in chunk]):
             images[image.filename].append(image)
         for entry in chunk:
             if entry.refusal is not None:
                 self.report.append(_line(entry.name, entry.refusal.code, entry.refusal.message))
-                unwritten = [image for image in images[entry.name] if image.pk not in written]
+                unwritten = [image for image in images[entry.name] if image not in written]
                 _reject(unwritten, entry.refusal.code, entry.refusal.message)
             elif not images[entry.name]:
                 message = "No case names this file, so it was left out."
@@ -194,7 +194,7 @@ class _Unpacking:
             for image in images[entry.name]:
                 if entry.data is not None and image.state == Image.State.AWAITING_UPLOAD:
                     storage.write(image.upload_key, entry.data)
-                    written[image.pk] = len(entry.data)
+                    written[image] = len(entry.data)
         complete_written(batch_id=self.batch.pk, sizes=written)
 
 

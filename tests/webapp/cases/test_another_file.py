@@ -18,9 +18,11 @@ from tests.webapp.inference.scenes import inspect_all
 from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
+from webapp.cases.arrivals import complete_upload
 from webapp.cases.intake import Found, claim_images, forget_originals, settle, sweep_images
 from webapp.cases.models import Image
 from webapp.cases.services import cancel_batch, submit_batch
+from webapp.errors import Problem
 from workers.intake import inspect_waiting
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +74,21 @@ def test_the_worker_that_refused_the_first_file_deletes_nothing_of_the_second(mo
     assert storage.size(image.clean_key)
     former = clinic.http.put(parse_url(made["upload"]["url"]).request_uri, b"late", "application/octet-stream")
     assert problem(former, 409)["code"] == "not_awaited"
+
+
+def test_a_completion_that_is_late_says_nothing_of_the_next_file() -> None:
+    clinic = Clinic()
+    clinic.upload(made := clinic.create(case())["images"][0], b"no picture")
+    late = Image.objects.get()
+    late.state = Image.State.AWAITING_UPLOAD  # as it was when the request came
+    token, [image] = claim_images(limit=1)
+    settle(token=token, found=[(image, Found(code="corrupt", advice=SENTENCES["corrupt"]))])
+    good(clinic.post(f"/images/{made['id']}/upload-url"))
+
+    with pytest.raises(Problem, match="No file has arrived"):
+        complete_upload(image=late)
+
+    assert Image.objects.get().state == "awaiting_upload"
 
 
 def test_nothing_is_left_of_an_earlier_try() -> None:

@@ -99,7 +99,7 @@ class BatchMachine(RuleBasedStateMachine):
         for image in Image.objects.filter(state=Image.State.REJECTED):
             with suppress(Problem):  # the batch is not open
                 await_again(actor=SYSTEM, image=image)
-                complete_written(batch_id=image.batch_id, sizes={image.pk: 1})
+                complete_written(batch_id=image.batch_id, sizes={image: 1})
 
     @rule(target=runs, limit=st.integers(1, 4))
     def start_running(self, limit: int) -> tuple[uuid.UUID, list[Job]]:
