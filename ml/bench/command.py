@@ -43,8 +43,10 @@ def add_commands(commands: "Commands[Any]") -> None:
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--images", type=Path, help="folder or ZIP file (default: synthetic lesions)")
     source.add_argument("--data", type=Path, help="folder with labelled images; their validation split is answered")
-    parser.add_argument("--count", type=int, default=COUNT, help=f"images, other than of --data (default {COUNT})")
-    parser.add_argument("--batch", type=int, default=BATCH, help=f"images at once (default {BATCH})")
+    parser.add_argument(
+        "--count", type=shared.one_or_more, default=COUNT, help=f"images, other than of --data (default {COUNT})"
+    )
+    parser.add_argument("--batch", type=shared.one_or_more, default=BATCH, help=f"images at once (default {BATCH})")
     ways = (*LOGITS, *WHOLE)
     parser.add_argument("--rows", nargs="+", choices=ways, default=ways, metavar="ROW", help="default: all rows")
     shared.json_file(parser)

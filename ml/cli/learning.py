@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any, Final
 
-from ml.cli.options import Commands, cache, command, path, progress
+from ml.cli.options import Commands, cache, command, one_or_more, path, progress
 from ml.progress import progress_for
 from ml.recipes import command as recipes
 
@@ -64,16 +64,16 @@ def add_commands(commands: "Commands[Any]") -> None:
     cache(retrain)
     text = "comma-separated networks (default mobilenet_v2)"
     retrain.add_argument("--members", default="mobilenet_v2", help=text)
-    retrain.add_argument("--epochs", type=int, default=3, help="passes over the images drawn (default 3)")
+    retrain.add_argument("--epochs", type=one_or_more, default=3, help="passes over the images drawn (default 3)")
     retrain.add_argument("--seed", type=int, default=0, help="of everything drawn by chance (default 0)")
     progress(retrain)
     retrain.add_argument("--margin", type=_share, default=0.05, help="loss of sensitivity allowed (default 0.05)")
     text = "malignant and benign each, where the margin does not need more (default 30)"
-    retrain.add_argument("--min-lesions", type=int, default=30, help=text)
+    retrain.add_argument("--min-lesions", type=one_or_more, default=30, help=text)
 
     text = "Draw synthetic lesions with a table in HAM10000's layout."
     synthesize = command(commands, "synthesize", _synthesize, text, SYNTHESIZE)
-    synthesize.add_argument("--count", type=_one_or_more, required=True, help="how many pictures")
+    synthesize.add_argument("--count", type=one_or_more, required=True, help="how many pictures")
     path(synthesize, "--output", "folder to write")
     synthesize.add_argument("--seed", type=int, default=0, help="another seed draws others (default 0)")
 
@@ -107,12 +107,6 @@ def _retrain(options: argparse.Namespace) -> None:
         min_lesions=options.min_lesions,
     )
     retrain.retrain(run, progress_for(options.progress))
-
-
-def _one_or_more(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
-    return int(text)
 
 
 def _synthesize(options: argparse.Namespace) -> None:

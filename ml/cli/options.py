@@ -56,3 +56,10 @@ def progress(parser: argparse.ArgumentParser) -> None:
 def json_file(parser: argparse.ArgumentParser) -> None:
     """`--json`."""
     parser.add_argument("--json", type=Path, help="write the same numbers, and more digits, to this JSON file")
+
+
+def one_or_more(text: str) -> int:
+    """The `type` of an option that counts something. Raises ArgumentTypeError for what is no number of 1 or more."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
+    return int(text)

@@ -36,8 +36,8 @@ def add_commands(commands: "Commands[Any]") -> None:
     shared.path(train, "--backbones", "folder with mobilenet_v2_imagenet_notop.weights.h5")
     shared.path(train, "--work", "folder for checkpoints")
     shared.path(train, "--output", "the segmenter to make; its last part is its name")
-    train.add_argument("--epochs", type=int, default=8, help="default 8")
-    train.add_argument("--samples", type=int, help="images drawn in an epoch (default all)")
+    train.add_argument("--epochs", type=shared.one_or_more, default=8, help="default 8")
+    train.add_argument("--samples", type=shared.one_or_more, help="images drawn in an epoch (default all)")
     train.add_argument("--seed", type=int, default=0, help="default 0")
     shared.progress(train)
 

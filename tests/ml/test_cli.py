@@ -18,10 +18,19 @@ def test_synthesize_writes_pictures(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", ["0", "-3", "x"])
-def test_no_pictures_are_none_to_draw(count: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        "synthesize --count", "train release --epochs", "train release --samples", "retrain --epochs",
+        "retrain --min-lesions", "segment-train --epochs", "segment-train --samples", "bench --count", "bench --batch",
+    ],
+)  # fmt: skip
+def test_nothing_is_no_number_of_what_there_is_to_do(
+    command: str, count: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        main(["synthesize", "--count", count, "--output", str(tmp_path / "drawn")])
-    assert "not a number of 1 or more" in capsys.readouterr().err
+        main([*command.split(), count])
+    assert f"{count!r} is not a number of 1 or more" in capsys.readouterr().err
 
 
 def test_retraining_asks_for_the_table_that_is_missing(
