@@ -9,7 +9,18 @@ from allauth.account.authentication import get_authentication_records
 
 
 class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """allauth's own, except that nobody is asked twice in a row for the same password."""
+    """allauth's own, in the house's words, and nobody is asked twice in a row for the same password."""
+
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "account_inactive": "This account is closed.",
+        "email_password_mismatch": "The e-mail address or the password is not right. Try again, or ask for a code.",
+        "email_taken": "There is an account with this e-mail address already.",
+        "enter_current_password": "That is not your password now.",
+        "incorrect_code": "That code is not right. Look in the newest e-mail.",
+        "incorrect_password": "That password is not right.",
+        "rate_limited": "That was too often. Please wait some minutes, then try again.",
+        "too_many_login_attempts": "The password was wrong too many times. Please wait some minutes, then try again.",
+    }
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """Whether to ask who this is before something sensitive of allauth's `app`.

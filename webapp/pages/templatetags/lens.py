@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django import template
-from django.forms import BoundField, CheckboxInput, RadioSelect, Select
+from django.forms import BaseForm, BoundField, CheckboxInput, RadioSelect, Select
 from django.http import QueryDict
 from django.utils.safestring import SafeString, mark_safe
 
@@ -19,6 +19,15 @@ for said in (words.class_name, words.malignant_classes, words.percent, words.per
     register.filter(said)
 register.filter("certainty", words.uncertainty_in_words)
 
+LABELS = {
+    "Email": "E-mail address",
+    "Remember Me": "Stay signed in on this device",
+    "Current Password": "Your password now",
+    "New Password": "New password",
+    "New Password (again)": "The new password once more",
+    "Password (again)": "The password once more",
+    "Authenticator code": "Code",
+}
 ICONS = Path(__file__).resolve().parent.parent / "icons"
 
 
@@ -88,6 +97,14 @@ def query(context: dict[str, Any], **changes: object) -> str:
         if value not in (None, ""):
             parameters[name] = str(value)
     return "?" + parameters.urlencode()
+
+
+@register.filter
+def plainly(form: BaseForm) -> BaseForm:
+    """A form of django-allauth with the house's words before its fields."""
+    for field in form:
+        field.label = LABELS.get(str(field.label), field.label)
+    return form
 
 
 @register.filter
