@@ -5,8 +5,12 @@ bundle that says what both measured.
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import pandas as pd
+
 from ml import stack, work_folder
 from ml.bundle import Bundle
+from ml.classes import Taxonomy
+from ml.data.examples import Examples
 from ml.imaging.fingerprint import matches
 from ml.progress import Progress
 from ml.recipes import fitting, given, sides, writing
@@ -15,6 +19,7 @@ from ml.recipes.fitting import Fitted
 from ml.recipes.given import Given, Run
 from ml.recipes.recipe import Lesson
 from ml.recipes.sides import Sides
+from ml.stack import StackError
 
 
 def train(run: Run, progress: Progress) -> Bundle:
@@ -27,12 +32,17 @@ def train(run: Run, progress: Progress) -> Bundle:
     progress.stage("reading")
     read = given.read(run)
     examples = sides.load(read.dataset, read.preparation)
-    kept = (read.by_lesion[examples.rows["image_id"]] == "validation").to_numpy()
-    stack.require_lesions(examples.labels[kept], examples.lesions[kept], read.dataset.taxonomy)
+    _require_lesions(examples, read.by_lesion, read.dataset.taxonomy)
     compared: AsAuthors | None = None
     if run.recipe.authors_split and run.as_authors:
         progress.stage("the authors' split, by image")
         side = sides.by_image(read.dataset.table.set_index("image_id"), run.recipe.authors_split)
+        try:
+            _require_lesions(examples, side, read.dataset.taxonomy)
+        except StackError as error:
+            raise StackError(
+                f"{error} That is the authors' split, by image: --only-by-lesion leaves it out."
+            ) from error
         work = run.work / run.recipe.name / "by-image"
         divided, fitted = _follow(run, read, sides.divide(examples, side), work, progress)
         leaked = divided.leaked | matches(divided.test.fingerprints, read.seen)
@@ -47,6 +57,12 @@ def train(run: Run, progress: Progress) -> Bundle:
     )
     progress.done(bundle=str(run.output), hash=made.hash, metrics=made.manifest["metrics"]["metrics"])
     return made
+
+
+def _require_lesions(examples: Examples, side: pd.Series, taxonomy: Taxonomy) -> None:
+    """Raises StackError where the validation images of a split, by the side of each image id, are too few."""
+    kept = (side[examples.rows["image_id"]] == "validation").to_numpy()
+    stack.require_lesions(examples.labels[kept], examples.lesions[kept], taxonomy)
 
 
 def _follow(run: Run, read: Given, divided: Sides, work: Path, progress: Progress) -> tuple[Sides, Fitted]:

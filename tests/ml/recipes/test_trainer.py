@@ -211,3 +211,12 @@ def test_too_few_lesions_are_refused_before_training(published: Path, tmp_path: 
         (few / f"{name}.jpg").symlink_to(published / f"{name}.jpg")
     with pytest.raises(StackError, match="five lesions of each class"):
         trainer.train(run_of(TINY, few, tmp_path), Stopped("the authors' split, by image"))
+
+
+def test_too_few_lesions_by_the_authors_split_are_refused_before_training(published: Path, tmp_path: Path) -> None:
+    """A class has six lesions in the split by lesion, and four images in theirs."""
+    run = run_of(replace(TINY, authors_split=ByImage(test=0.2, validation=0.05)), published, tmp_path)
+    with pytest.raises(StackError, match=r"five lesions of each class .* --only-by-lesion"):
+        trainer.train(run, Stopped("training tiny"))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(replace(run, as_authors=False), Stopped("training tiny"))
