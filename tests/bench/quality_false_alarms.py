@@ -27,7 +27,7 @@ from ml.assess.artefacts import vignette
 from ml.data.details import sharpen
 from ml.imaging.quality import check
 
-CODES = ("too_small", "too_dark", "too_bright", "low_contrast", "not_skin", "no_lesion", "blurred")
+CODES = ("too_small", "too_dark", "too_bright", "low_contrast", "not_skin", "too_far", "no_lesion", "blurred")
 Pixels = NDArray[np.uint8]
 
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from ml.imaging.quality import check, measure
 from ml.imaging.refusal import SENTENCES
 from tests.bench.quality_false_alarms import moved, scaled
-from tests.ml.imaging.samples import skin_photo
+from tests.ml.imaging.samples import SKIN, skin_photo
 
 TONES = {  # skin and pigment of light, brown and deep brown skin, sRGB
     "light": ((228, 190, 172), (120, 72, 56)),
@@ -64,6 +64,8 @@ def test_size_and_orientation_do_not_matter(size: tuple[int, int]) -> None:
         (Image.new("RGB", (400, 300), (90, 120, 200)), "not_skin"),
         (skin_photo().convert("L").convert("RGB"), "not_skin"),
         (skin_photo(radius=0), "no_lesion"),
+        (Image.new("RGB", (400, 300), SKIN), "no_lesion"),
+        (skin_photo(radius=0.1), "too_far"),
         (skin_photo().filter(ImageFilter.GaussianBlur(5)), "blurred"),
         (moved(skin_photo(), 21), "blurred"),
         (moved(skin_photo().transpose(Image.Transpose.ROTATE_90), 21).transpose(Image.Transpose.ROTATE_270), "blurred"),
@@ -73,6 +75,14 @@ def test_each_fault_is_named(image: Image.Image, code: str) -> None:
     report = check(image)
     assert report.codes == (code,)
     assert report.flags[0].advice == SENTENCES[code]
+
+
+@pytest.mark.parametrize("size", [(200, 150), (300, 400), (400, 300)])
+@pytest.mark.parametrize(("radius", "codes"), [(0.09, ("too_far",)), (0.17, ()), (0.35, ())])
+def test_only_a_spot_that_is_small_in_the_frame_is_too_far(
+    size: tuple[int, int], radius: float, codes: tuple[str, ...]
+) -> None:
+    assert check(skin_photo(*size, radius=radius)).codes == codes
 
 
 def test_an_uneven_light_is_not_a_spot() -> None:
