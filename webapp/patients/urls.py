@@ -10,6 +10,7 @@ urlpatterns = [
     path("my/", views.home, name="home"),
     path("my/photo/", views.photo, name="photo"),
     path("my/cases/<uuid:case_id>/", views.case, name="case"),
+    path("my/cases/<uuid:case_id>/again/", views.photo, name="photo_again"),
     path("my/cases/<uuid:case_id>/photos/delete/", views.delete, name="photos_delete"),
     path("my/cases/<uuid:case_id>/photos/<uuid:image_id>/", views.image, {"kind": "clean"}, name="image"),
     path(

@@ -36,12 +36,17 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @for_roles("patient")
 @never_cache
-def photo(request: HttpRequest) -> HttpResponse:
-    """Take a photo of a spot, or choose up to three, and send them. A script asks for JSON, to show the upload."""
+def photo(request: HttpRequest, case_id: uuid.UUID | None = None) -> HttpResponse:
+    """Take a photo of a spot, or choose up to three, and send them. A script asks for JSON, to show the upload.
+
+    Of the spot of an earlier case, what was said then stands in the form.
+    """
     patients = _user(request).patients.select_related("organisation").order_by("organisation__name")
     if not patients:
         return redirect("patient:home")
-    form = PhotoForm(request.POST or None, request.FILES or None, patients=patients)
+    earlier = _own(request, case_id) if case_id else None
+    said = {"clinic": earlier.patient_id, "anatom_site": earlier.anatom_site, "notes": earlier.notes} if earlier else {}
+    form = PhotoForm(request.POST or None, request.FILES or None, patients=patients, initial=said)
     if request.method == "POST" and form.is_valid():
         try:
             case = send_photos(

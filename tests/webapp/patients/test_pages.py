@@ -180,9 +180,18 @@ def test_a_refused_photo_says_why_and_asks_for_a_new_one(signed_in: Client, pati
         case=case, state=Image.State.REJECTED, reason="blurred", advice=advice, ended_at=timezone.now(), width=9
     )
     Batch.objects.update(state="completed_with_failures", remaining=0, finished_at=timezone.now())
+    Case.objects.update(anatom_site="palms/soles", notes="It itches.")
     page = signed_in.get(f"/my/cases/{case.pk}/").content.decode()
     assert advice in page
     assert "Take the photo again" in page
+    again = f"/my/cases/{case.pk}/again/"
+    assert again in page
+    form = signed_in.get(again).content.decode()
+    assert '<option value="palms/soles" selected>' in form
+    assert "It itches.</textarea>" in form
+    sent = {"key": str(uuid.uuid4()), "clinic": str(patient.pk), "notes": "It bleeds", "photos": [photo()]}
+    assert signed_in.post(again, sent).status_code == 302
+    assert Case.objects.exclude(pk=case.pk).get().notes == "It bleeds"
 
 
 @pytest.mark.parametrize(
@@ -237,6 +246,7 @@ def test_another_patient_gets_404_everywhere(signed_in: Client, patient: Patient
     mine = case_of(patient)
     for path in (
         f"/my/cases/{other.pk}/",
+        f"/my/cases/{other.pk}/again/",
         f"/my/cases/{other.pk}/photos/{image.pk}/",
         f"/my/cases/{mine.pk}/photos/{image.pk}/",
     ):
