@@ -27,7 +27,7 @@ A spot that is small in the frame gets an answer that means little (docs/recipes
 taken to be where a quarter of the greatest difference is left: that encloses a lesion of 3 % and half as much again
 where the skin is even, and more where it is not, which errs towards taking the photo. On the train and validation
 images of HAM10000 as they are, too_far falls on 0.33 % (0.23 to 0.47 %, 28 of 8,522), each of a lesion that fills less
-than 4.2 % of its picture; so it does on 1.6 % of the sharper copies in a drawn round field, which leaves more even skin.
+than 4.2 % of its picture; on the sharper copies in a drawn round field, which evens the skin, on 1.6 %, all as small.
 
 Sharpness is a ratio of detail at two scales, since the plain variance of the Laplacian measures how much structure the
 lesion has as much as how sharp it is: set to 1 % false alarms, it missed 39 % of the motion-blurred copies and every
