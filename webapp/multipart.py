@@ -8,6 +8,7 @@ raises StorageAway.
 import math
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,24 @@ def abort(key: str, upload_id: str) -> None:
     for name in _names(folder):
         default_storage.delete(f"{folder}/{name}")
     default_storage.delete(folder)
+
+
+def begun_before(moment: datetime) -> Iterator[tuple[str, str]]:
+    """Every upload that storage still takes parts of since before this moment: its key, and its id.
+
+    A local folder knows only the ids, and needs no more: the keys are empty.
+    """
+    if not settings.STORAGE_BUCKET:
+        for folder in Path(default_storage.path(storage.PARTS)).glob("*"):
+            if folder.stat().st_mtime < moment.timestamp():
+                yield "", folder.name
+        return
+    pages = storage.s3().get_paginator("list_multipart_uploads")
+    for prefix in (storage.UPLOADS, storage.ARCHIVES):  # the bucket may have others' objects as well
+        for page in pages.paginate(Bucket=settings.STORAGE_BUCKET, Prefix=prefix):
+            for upload in page.get("Uploads", []):
+                if upload["Initiated"] < moment:
+                    yield upload["Key"], upload["UploadId"]
 
 
 class _Joined(File):

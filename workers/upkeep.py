@@ -10,7 +10,7 @@ import structlog
 from webapp import storage
 from webapp.cases.archives import sweep_archives
 from webapp.cases.intake import forget_originals, sweep_images
-from webapp.cases.parts import sweep_parts
+from webapp.cases.parts import forget_unknown_parts, sweep_parts
 from webapp.cases.retention import delete_old_photos
 from webapp.inference.services import sweep_jobs
 from webapp.notify.delivery import sweep_messages
@@ -50,8 +50,13 @@ def sweep() -> None:
 
 @task(Task.DELETE_OLD, soft_limit=120, hard_limit=150)
 def delete_old() -> None:
-    """Delete photos that are older than their clinics keep them, a few at a time."""
+    """Delete photos that are older than their clinics keep them, a few at a time; and parts that no row names."""
     started = time.monotonic()
+    try:
+        if forgotten := forget_unknown_parts():
+            logger.info("unknown_parts_forgotten", uploads=forgotten)
+    except Exception:  # storage is away, or does not list them: no reason to keep photos for longer
+        logger.exception("unknown_parts_not_forgotten")
     while deleted := delete_old_photos():
         logger.info("old_photos_deleted", images=deleted)
         if time.monotonic() - started > RUN_SECONDS:

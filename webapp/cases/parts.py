@@ -149,6 +149,19 @@ def sweep_parts() -> int:
     return sum(_gave_up(key) for key in keys)
 
 
+def forget_unknown_parts() -> int:
+    """Make storage forget uploads in parts that no row names, as a request that died in between leaves them; gives how
+    many. Storage is asked for all that it has, so this is not for every sweep.
+    """
+    begun = list(multipart.begun_before(given_up_before()))
+    ids = [upload_id for _, upload_id in begun]
+    known = set(PartedUpload.objects.filter(upload_id__in=ids).values_list("upload_id", flat=True))
+    unknown = [(key, upload_id) for key, upload_id in begun if upload_id not in known]
+    for key, upload_id in unknown[:SWEPT_AT_ONCE]:
+        multipart.abort(key, upload_id)
+    return len(unknown[:SWEPT_AT_ONCE])
+
+
 def _gave_up(key: str) -> bool:
     try:
         give_up_parts(key=key)

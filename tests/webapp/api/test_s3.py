@@ -1,5 +1,6 @@
 """The same flow with a real S3 server: clients send to it directly, and it refuses what was not signed."""
 
+import time
 import tracemalloc
 import uuid
 from itertools import count
@@ -13,9 +14,10 @@ from deploy.local.ceph import S3Server
 from tests.ml.imaging.samples import encode, skin_photo, zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.cases.zips import expand_next
-from webapp import leases, storage
+from webapp import leases, multipart, storage
 from webapp.cases import unpacking
 from webapp.cases.models import Image, PartedUpload
+from webapp.cases.parts import forget_unknown_parts
 from webapp.s3 import client_config
 from workers.intake import inspect_waiting
 
@@ -175,6 +177,22 @@ def test_parts_that_the_server_has_forgotten_are_sent_anew(s3_server: S3Server, 
     assert problem(clinic.post(f"{url}/complete"), 409)["parts"] == [1]
     assert put(good(clinic.post(f"{url}/parts", {"size": 5}))["parts"][0]["upload"], b"12345") == 200
     assert good(clinic.post(f"{url}/complete"))["state"] == "stored"
+
+
+def test_parts_that_no_row_names_are_forgotten_once_nobody_can_await_them(s3_server: S3Server, settings: Any) -> None:
+    batch = Clinic().create(case("c1", "a.jpg"))
+    image = Image.objects.get(pk=batch["images"][0]["id"])
+    known = multipart.begin(image.upload_key)
+    PartedUpload.objects.create(batch=image.batch, key=image.upload_key, upload_id=known, size=1)
+    multipart.begin(image.upload_key)  # and its request dies
+    s3_server.client().create_multipart_upload(Bucket=settings.STORAGE_BUCKET, Key="others/1")
+    assert forget_unknown_parts() == 0
+    settings.UPLOAD_EXPIRES_HOURS = 0
+    time.sleep(1)  # the server counts seconds
+    assert (forget_unknown_parts(), forget_unknown_parts()) == (1, 0)
+    left = s3_server.client().list_multipart_uploads(Bucket=settings.STORAGE_BUCKET)["Uploads"]
+    assert {upload["Key"] for upload in left} == {image.upload_key, "others/1"}
+    assert multipart.arrived(image.upload_key, known) == {}
 
 
 def test_parts_that_are_given_up_leave_nothing_on_the_server(s3_server: S3Server, settings: Any) -> None:

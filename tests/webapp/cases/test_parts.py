@@ -22,7 +22,7 @@ from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.archives import sweep_archives
 from webapp.cases.models import Archive, Batch, Image, PartedUpload
-from webapp.cases.parts import sweep_parts
+from webapp.cases.parts import forget_unknown_parts, sweep_parts
 from webapp.cases.services import cancel_batch
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +132,18 @@ def test_what_nobody_completes_is_swept(folder: Path, settings: Settings) -> Non
     cancel_batch(actor=SYSTEM, batch=Batch.objects.get())
     assert sweep_parts() == 1
     assert files(folder) == []
+
+
+def test_parts_that_no_row_names_are_forgotten(folder: Path, settings: Settings) -> None:
+    clinic = Clinic()
+    batch = clinic.create(case("c1"))
+    asked(clinic, f"/images/{batch['images'][0]['id']}")
+    [known] = PartedUpload.objects.all()
+    multipart.begin("uploads/1")  # and its request dies
+    assert forget_unknown_parts() == 0
+    settings.UPLOAD_EXPIRES_HOURS = 0
+    assert (forget_unknown_parts(), forget_unknown_parts()) == (1, 0)
+    assert [path.name for path in (folder / "parts").iterdir()] == [known.upload_id]
 
 
 def test_parts_that_storage_will_not_let_go_do_not_keep_the_others(
