@@ -15,7 +15,7 @@ from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, Us
 from webapp.accounts.services import create_api_key
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Archive, Batch, Case, Image
-from webapp.inference.answers import hold
+from webapp.inference.answers import doubt_of, hold
 from webapp.inference.models import CaseResult, Job, Result
 from webapp.labels.models import Consensus, Label
 from webapp.notify.models import Message
@@ -206,8 +206,10 @@ class ResultFactory(factory.django.DjangoModelFactory[Result]):
 
     job = factory.SubFactory(JobFactory, succeeded=True)
     image = factory.SelfAttribute("job.image")
+    organisation = factory.SelfAttribute("job.organisation")
     case = factory.SelfAttribute("image.case")
     release = factory.SubFactory(ReleaseFactory)
+    doubt = factory.LazyAttribute(lambda o: doubt_of(o.malignant, o.uncertainty, THRESHOLDS))
     probabilities = factory.LazyFunction(lambda: dict(PROBABILITIES))
     top_class = "MEL"
     malignant = 0.74

@@ -57,7 +57,15 @@ COPIES: Final[dict[type[Model], dict[str, str]]] = {
     },
     Image: {"id": IMAGE, "case_id": CASE, **IN_BATCH, "sha256": "md5('' || n) || md5('x' || n)", "created_at": CREATED},
     Job: {"id": "n", "image_id": IMAGE, **IN_BATCH, "finished_at": "now() - interval '1 day'"},
-    Result: {"id": "n", "image_id": IMAGE, "case_id": CASE, "job_id": "n", **ANSWER},
+    Result: {
+        "id": "n",
+        "image_id": IMAGE,
+        "organisation_id": "%(clinic)s",
+        "case_id": CASE,
+        "job_id": "n",
+        "doubt": "(i %% 97) / 100.0",
+        **ANSWER,
+    },
     CaseResult: {"id": "n", "case_id": CASE, "batch_id": IN_BATCH["batch_id"], **ANSWER},
 }
 COPY = """

@@ -1,6 +1,6 @@
 """Which of its answers holds for a case."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.db import connection
 
@@ -34,3 +34,10 @@ def hold(*, results: Sequence[CaseResult]) -> int:
         held = int(cursor.rowcount)
         cursor.execute(RAISE, [written, list(URGENCY)])
     return held
+
+
+def doubt_of(malignant: float, uncertainty: float | None, thresholds: Mapping[str, float]) -> float:
+    """How little a release is sure of its advice, the smaller the less: the distance of P(malignant) from the nearest
+    of its thresholds, less the uncertainty.
+    """
+    return min(abs(malignant - threshold) for threshold in thresholds.values()) - (uncertainty or 0)

@@ -1,5 +1,6 @@
 """The work at the model (Job), what it answered for an image (Result) and for a case (CaseResult)."""
 
+import uuid
 from functools import lru_cache
 
 from django.db import models
@@ -15,6 +16,8 @@ DX_CHOICES = [(code, code) for code in DISPLAY_NAMES]
 NEWEST = ("-created_at", "-pk")  # what was answered last is what holds, also after a rollback to an older release
 ADVICE_CHOICES = [(advice.value, advice.name.replace("_", " ").capitalize()) for advice in Advice]
 
+ONE_IN = 4  # images is drawn by chance to be labelled: labels of the others say nothing of how often the model is right
+DRAWN_BELOW = uuid.UUID(int=2**128 // ONE_IN)  # an image's id is a random number already
 BLAMELESS = 2  # attempts that may fail before the image itself is suspected
 SUSPECT = Q(state="queued", attempt__gte=BLAMELESS)
 """Jobs whose workers died twice, with all that they had leased: any one of these may be the reason."""
@@ -89,13 +92,27 @@ class Result(Answer):
     """The answer of one release for one image: at most one, whatever dies on the way."""
 
     image = models.ForeignKey(Image, models.CASCADE, related_name="results")
+    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+", db_index=False)
     case = models.ForeignKey(Case, models.CASCADE, related_name="image_results")
+    doubt = models.FloatField(null=True, help_text="As `answers.doubt_of` gives it; null once labels settled the image")
     job = models.OneToOneField(Job, models.CASCADE, related_name="result")
     preprocessing = models.CharField(max_length=40, help_text="Version of the preprocessing function")
     input_sha256 = models.CharField(max_length=64, help_text="Of the derivative that the model was given")
     heatmap = models.BinaryField(default=b"", help_text="As ml.imaging.overlay.pack gives it")
 
     class Meta:
+        indexes = [
+            models.Index(
+                fields=["organisation", "doubt"],
+                condition=Q(doubt__isnull=False, image__gte=DRAWN_BELOW),
+                name="result_in_doubt",
+            ),
+            models.Index(
+                fields=["organisation", "image"],
+                condition=Q(doubt__isnull=False, image__lt=DRAWN_BELOW),
+                name="result_drawn",
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["image", "release"], name="result_one_for_image_and_release"),
             models.CheckConstraint(condition=Q(malignant__gte=0, malignant__lte=1), name="result_malignant_range"),

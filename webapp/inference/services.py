@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from webapp.cases.locks import all_locked
 from webapp.cases.models import NOT_A_LESION, Batch, Image
+from webapp.inference.answers import doubt_of
 from webapp.inference.completion import end_images
 from webapp.inference.models import Job, Result, Worker
 from webapp.leases import UNLEASED, excuse, expired
@@ -116,6 +117,7 @@ def _result(job: Job, outcome: Outcome) -> Result:
     probabilities = dict(outcome.probabilities)
     return Result(
         image_id=job.image_id,
+        organisation_id=job.organisation_id,
         case_id=job.image.case_id,
         job=job,
         release=outcome.release,
@@ -127,6 +129,7 @@ def _result(job: Job, outcome: Outcome) -> Result:
         preprocessing=outcome.preprocessing,
         input_sha256=outcome.input_sha256,
         heatmap=outcome.heatmap,
+        doubt=doubt_of(outcome.malignant, outcome.uncertainty, outcome.release.manifest["thresholds"]),
     )
 
 

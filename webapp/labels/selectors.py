@@ -12,74 +12,71 @@ from django.utils import timezone
 from ml.classes import BINARY, CLASSES
 from webapp.accounts.models import Organisation, User
 from webapp.cases.models import Image
-from webapp.inference.models import NEWEST, Result
+from webapp.inference.models import DRAWN_BELOW, NEWEST, ONE_IN, Result
 from webapp.labels.models import Consensus, Label
 
 ENOUGH = 2  # answers that settle an image when they agree
 MOST = 3  # answers that an image is ever given
-ONE_IN = 4  # images is drawn by chance: labels of the others say nothing of how often the model is right
-DRAWN_BELOW = uuid.UUID(int=2**128 // ONE_IN)  # an image's id is a random number already
+COUNTED = 1000  # of the images left; the rest is not counted
 
 # Open: fewer answers (given, or on somebody's screen) than are needed. Two answers without a consensus are a
 # disagreement, which needs a third. Nobody is asked twice about the same bytes, in whichever batch they came.
 OPEN = """
-WITH threshold AS MATERIALIZED (
-    SELECT id, (manifest #>> '{{thresholds,urgent_referral}}')::float AS urgent,
-        (manifest #>> '{{thresholds,routine_referral}}')::float AS routine
-    FROM registry_modelrelease
-)
-SELECT {columns}
-FROM cases_image image
-LEFT JOIN (
-    SELECT image_id, count(*) AS answers FROM labels_label WHERE state = 'submitted' GROUP BY image_id
-) given ON given.image_id = image.id
-LEFT JOIN (
-    SELECT image_id, count(*) AS people FROM labels_assignment
-    WHERE expires_at > %(now)s AND annotator_id <> %(annotator)s GROUP BY image_id
-) asked ON asked.image_id = image.id
-{joins}
-WHERE image.organisation_id = %(organisation)s AND image.state = 'ready'
-    AND coalesce(given.answers, 0) + coalesce(asked.people, 0) < CASE given.answers WHEN 2 THEN 3 ELSE 2 END
+    image.organisation_id = %(organisation)s AND image.state = 'ready'
+    AND (SELECT count(*) FROM labels_assignment asked WHERE asked.image_id = image.id
+            AND asked.expires_at > %(now)s AND asked.annotator_id <> %(annotator)s)
+        < (SELECT CASE count(*) WHEN 2 THEN 1 ELSE 2 - count(*) END FROM labels_label given
+            WHERE given.image_id = image.id AND given.state = 'submitted')
     AND NOT EXISTS (SELECT FROM labels_consensus settled WHERE settled.image_id = image.id)
     AND NOT EXISTS (
         SELECT FROM labels_label mine JOIN cases_image seen ON seen.id = mine.image_id
         WHERE mine.annotator_id = %(annotator)s AND seen.sha256 = image.sha256
     )
-{rest}
 """
-LEFT = OPEN.format(columns="count(*)", joins="", rest="")
-# Disagreements first; then, when it is chance's turn, the images that it drew, in the order of their random ids,
-# whatever the model thinks of them; else the others: where the model is least sure of its advice, P(malignant) near a
-# threshold, members that differ; then what it has not seen, oldest first. One with two results appears twice, no harm.
-NEXT = OPEN.format(
-    columns="image.id",
-    joins="""
-LEFT JOIN inference_result result ON result.image_id = image.id
-LEFT JOIN threshold ON threshold.id = result.release_id
-""",
-    rest="""
-    AND (given.answers = 2 OR (image.id < %(drawn_below)s) = %(chance)s)
-ORDER BY coalesce(given.answers, 0) = 2 DESC,
-    CASE WHEN image.id >= %(drawn_below)s THEN
-        least(abs(result.malignant - threshold.urgent), abs(result.malignant - threshold.routine))
-            - coalesce(result.uncertainty, 0)
-    END NULLS LAST,
-    CASE WHEN image.id < %(drawn_below)s THEN image.id END,
-    image.created_at, image.id
-LIMIT %(limit)s
-""",
-)
+LEFT = """
+SELECT count(*) FROM (SELECT FROM cases_image image WHERE {open} ORDER BY image.ended_at LIMIT %(limit)s) counted
+"""
+DISAGREED = """
+SELECT image.id FROM (
+    SELECT image_id FROM labels_label WHERE state = 'submitted' GROUP BY image_id HAVING count(*) = 2
+) given JOIN cases_image image ON image.id = given.image_id
+WHERE {open} ORDER BY image.created_at, image.id LIMIT %(limit)s
+"""
+# Those that chance drew, in the order of their random ids, whatever the model thinks of them.
+DRAWN = """
+SELECT image.id FROM inference_result result JOIN cases_image image ON image.id = result.image_id
+WHERE result.organisation_id = %(organisation)s AND result.doubt IS NOT NULL AND result.image_id < %(drawn_below)s
+    AND {open}
+ORDER BY result.image_id LIMIT %(limit)s
+"""
+# The others: where the model is least sure of its advice. One with two results appears twice, no harm.
+DOUBTED = """
+SELECT image.id FROM inference_result result JOIN cases_image image ON image.id = result.image_id
+WHERE result.organisation_id = %(organisation)s AND result.doubt IS NOT NULL AND result.image_id >= %(drawn_below)s
+    AND {open}
+ORDER BY result.doubt LIMIT %(limit)s
+"""
+UNSEEN = """
+SELECT image.id FROM cases_image image
+WHERE NOT EXISTS (SELECT FROM inference_result result WHERE result.image_id = image.id) AND {open}
+ORDER BY image.created_at, image.id LIMIT %(limit)s
+"""
 
 
 def candidates(*, organisation: Organisation, annotator: User, limit: int) -> list[uuid.UUID]:
-    """Images that may be shown to this annotator next, best first; another request may take them meanwhile."""
+    """Images that may be shown to this annotator next, best first; another request may take them meanwhile.
+
+    Disagreements, then chance's turn or the model's doubt, and last what the model has not seen, oldest first. Each
+    query reads the beginning of an index, so that it takes as long for a million images as for a thousand.
+    """
     lately = Label.objects.filter(annotator=annotator).order_by("-pk").values_list("image_id", flat=True)[: ONE_IN - 1]
-    chance = not any(drawn(image_id) for image_id in lately)
-    rows: list[tuple[Any, ...]] = []
-    for turn in (chance, not chance):  # to order both at once takes four times as long
-        if len(rows) < limit:
-            rows += _fetch(NEXT, organisation, annotator, limit=limit, chance=turn, drawn_below=DRAWN_BELOW)
-    return list(dict.fromkeys(row[0] for row in rows))
+    turns = (DOUBTED, DRAWN) if any(drawn(image_id) for image_id in lately) else (DRAWN, DOUBTED)
+    found = dict[uuid.UUID, None]()  # ordered
+    for query in (DISAGREED, *turns, UNSEEN):
+        if len(found) < limit:
+            rows = _fetch(query, organisation, annotator, limit=limit, drawn_below=DRAWN_BELOW)
+            found |= dict.fromkeys(row[0] for row in rows)
+    return list(found)[:limit]
 
 
 def drawn(image_id: uuid.UUID) -> bool:
@@ -88,14 +85,14 @@ def drawn(image_id: uuid.UUID) -> bool:
 
 
 def left_in_queue(*, organisation: Organisation, annotator: User) -> int:
-    """How many images this annotator could still be asked about, the one on their screen included."""
-    return int(_fetch(LEFT, organisation, annotator)[0][0])
+    """How many images this annotator could still be asked about, the one on their screen included; COUNTED at most."""
+    return int(_fetch(LEFT, organisation, annotator, limit=COUNTED)[0][0])
 
 
 def _fetch(sql: str, organisation: Organisation, annotator: User, **more: Any) -> list[tuple[Any, ...]]:
     values = {"organisation": organisation.pk, "annotator": annotator.pk, "now": timezone.now(), **more}
     with connection.cursor() as cursor:
-        cursor.execute(sql, values)
+        cursor.execute(sql.format(open=OPEN), values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 

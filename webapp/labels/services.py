@@ -13,6 +13,7 @@ from webapp.accounts.models import Membership, User
 from webapp.audit.services import Actor, record
 from webapp.cases.models import Image
 from webapp.errors import Problem
+from webapp.inference.models import Result
 from webapp.labels.models import Assignment, Consensus, Label
 from webapp.labels.selectors import (
     ENOUGH,
@@ -108,6 +109,7 @@ def _settle(image: Image) -> None:
 
 def _accept(image: Image, dx: str, settled_by: User | None = None) -> None:
     result = standing_result(image)
+    Result.objects.filter(image=image).update(doubt=None)  # out of the index that the queue begins with
     Consensus.objects.create(
         image=image,
         dx=dx,

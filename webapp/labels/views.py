@@ -57,6 +57,7 @@ def _queue_page(request: HttpRequest, form: LabelForm, *, status: int = 200) -> 
         "chosen_confidence": form.data.get("confidence", str(Label.Confidence.MEDIUM.value)),
         "last": selectors.last_given(annotator),
         "done": selectors.done_since(annotator=annotator, since=today),
+        "counted": selectors.COUNTED,
         "left": selectors.left_in_queue(organisation=organisation, annotator=annotator),
     }
     return render(request, "labels/queue.html", context, status=status)
