@@ -17,8 +17,11 @@ def locked(batch_id: uuid.UUID) -> Batch:
 
 
 def all_locked(batch_ids: Collection[uuid.UUID]) -> list[Batch]:
-    """Several batches as `locked` gives one: always in the order of their ids, for the same reason."""
-    return list(Batch.objects.select_for_update(no_key=True).filter(pk__in=batch_ids).order_by("pk"))
+    """Several batches as `locked` gives one: always in the same order for the same reason, which is that of their
+    organisations, because who ends patients' batches one after another locks these too.
+    """
+    rows = Batch.objects.select_for_update(no_key=True).filter(pk__in=batch_ids)
+    return list(rows.order_by("organisation_id", "pk"))
 
 
 def require_open(batch: Batch, *, joining: str = "cases") -> None:

@@ -1,12 +1,16 @@
 """What became of a whole batch is written at once, and costs no more queries for many images than for few."""
 
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import OrganisationFactory
+from tests.webapp.elsewhere import elsewhere
 from tests.webapp.inference.scenes import outcome, submitted_batch
 from webapp.cases.models import Batch, Case
 from webapp.inference.claim import claim_jobs
@@ -66,3 +70,26 @@ def test_two_workers_that_hold_images_of_the_same_batches_never_wait_for_each_ot
     with ThreadPoolExecutor(3) as workers:
         assert sum(workers.map(work, range(3))) == 48
     assert {batch.state for batch in Batch.objects.all()} == {Batch.State.COMPLETED}
+
+
+def test_two_workers_that_end_photos_of_the_same_clinics_never_wait_for_each_other(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each tells both clinics, so holds both: by the ids of their batches alone, one of them in each order."""
+    one, another = OrganisationFactory.create_batch(2)
+    for number, clinic in enumerate([one, another, another, one], start=1):
+        submitted_batch([1], id=uuid.UUID(int=number), organisation=clinic, source=Batch.Source.PATIENT)
+    token, jobs = claim_jobs(limit=4)
+    both_have_one = Barrier(2)
+
+    def wait_for_the_other(*, batch: Batch) -> None:
+        with suppress(BrokenBarrierError):
+            both_have_one.wait(0.5)
+
+    def work(batches: set[int]) -> int:
+        ends: list[tuple[Job, End]] = [(job, outcome(release)) for job in jobs if job.batch_id.int in batches]
+        return int(elsewhere(lambda: len(finish(token=token, ends=ends))))
+
+    monkeypatch.setattr("webapp.inference.completion.batch_completed", wait_for_the_other)
+    with ThreadPoolExecutor(2) as workers:
+        assert list(workers.map(work, [{1, 2}, {3, 4}])) == [2, 2]
