@@ -23,6 +23,7 @@ NEVER_UPLOADED = {
     "reason": "not_uploaded",
     "advice": "No file arrived for this picture before its batch was sent, or in time. Put it in a new batch.",
 }
+MAX_TRIES = 20  # in the place of one file: those of each are deleted once more when the image has ended
 AWAITED: dict[str, Any] = {
     "state": Image.State.AWAITING_UPLOAD,
     **dict.fromkeys(["reason", "advice", "sha256"], ""),
@@ -77,15 +78,18 @@ def complete_uploads(*, images: Sequence[Image]) -> Problems:
 def await_again(*, actor: Actor, image: Image) -> Image:
     """Let another file come in the place of one that was refused, while the batch is open.
 
-    One that is awaited stays so. Raises Problem `not_awaited` where it was taken or given up, or the batch was sent.
+    One that is awaited stays so. Raises Problem `not_awaited` where it was taken, given up or refused too often, or the
+    batch was sent.
     """
     batch = locked(image.batch_id)  # nobody sends it in this moment
     refused = Image.objects.filter(pk=image.pk, state=Image.State.REJECTED, created_at__gte=given_up_before())
+    refused = refused.filter(tries__lt=MAX_TRIES)
     if batch.state == Batch.State.OPEN and refused.update(**AWAITED):
         record(actor=actor, action="image.awaited_again", object_id=image.pk, organisation=batch.organisation)
     image.refresh_from_db()
     if image.state != Image.State.AWAITING_UPLOAD:
-        raise Problem("not_awaited", "This image was completed or given up already. Put another in a new batch.")
+        became = "refused too often" if image.tries >= MAX_TRIES else "completed or given up"
+        raise Problem("not_awaited", f"This image was {became} already. Put another in a new batch.")
     return image
 
 

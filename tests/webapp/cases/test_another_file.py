@@ -18,7 +18,7 @@ from tests.webapp.inference.scenes import inspect_all
 from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
-from webapp.cases.arrivals import complete_upload
+from webapp.cases.arrivals import MAX_TRIES, complete_upload
 from webapp.cases.intake import Found, claim_images, forget_originals, settle, sweep_images
 from webapp.cases.models import Image
 from webapp.cases.services import cancel_batch, submit_batch
@@ -141,6 +141,17 @@ def test_a_provider_sends_another_file_of_any_name_and_it_finds_its_row(client: 
     assert Event.objects.filter(action="image.awaited_again", object_id=str(right.pk)).count() == 1
     client.post(replace, {"file": SimpleUploadedFile("IMG_0043.HEIC", b"one more")})
     assert storage.read(right.upload_key) == b"a picture"
+
+
+def test_one_that_was_refused_often_is_not_awaited_any_more() -> None:
+    path = refused(clinic := Clinic())
+    for tries, status in [(MAX_TRIES - 1, 200), (MAX_TRIES, 409)]:
+        Image.objects.update(state="rejected", reason="blurred", ended_at=timezone.now(), tries=tries)
+        answer = clinic.post(f"{path}/upload-url")
+        assert answer.status_code == status
+    assert problem(answer, 409)["code"] == "not_awaited"
+    assert "refused too often" in answer.json()["detail"]
+    assert Image.objects.get().state == "rejected"
 
 
 @pytest.mark.parametrize("end", ["submitted", "cancelled", "too old"])
