@@ -1,7 +1,7 @@
 """A database of finished work, made by SQL, and the questions that are asked of it. Needs Django to be set up."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.db import connection
@@ -21,9 +21,11 @@ from tests.factories import (
     ResultFactory,
     api_key,
 )
+from webapp.accounts.models import Membership
 from webapp.cases.models import UNANSWERED, Batch, Case, Image
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
+from webapp.labels.models import Assignment
 from webapp.leases import UNLEASED
 from webapp.registry.services import active_release
 
@@ -99,6 +101,7 @@ class Rows:
         self._clinics = OrganisationFactory.create_batch(CLINICS)
         self._patients = {clinic.pk: PatientFactory(organisation=clinic) for clinic in self._clinics}
         self._provider = MembershipFactory(organisation=self._clinics[0]).user
+        self._annotator = MembershipFactory(organisation=self._clinics[0], role=Membership.Role.ANNOTATOR).user
         self._secret = api_key(organisation=self._clinics[0])[1]
         self._finished = 0
         self._numbered = 1000
@@ -135,6 +138,9 @@ class Rows:
         yield _get("batch page, filtered", person, "cases:batch", largest, **wanted)
         yield _get("cases to review", person, "cases:to_review")
         yield _get("cases to review, of patients", person, "cases:to_review", source="patient")
+        annotator = Client(SERVER_NAME="127.0.0.1")
+        annotator.force_login(self._annotator)
+        yield replace(_get("annotator's next image", annotator, "labels:queue"), undo=Assignment.objects.all().delete)
         yield _get("progress", person, "cases:batch_progress", watched)
         yield _get("API: list of batches", software, "api:batch-list")
         yield _get("API: list of cases", software, "api:case-list")
