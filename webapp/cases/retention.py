@@ -87,7 +87,8 @@ def _purge(actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: s
     """Say that the images of a batch that are `wanted` are deleted, and end what is being done with them."""
     batch = locked(batch_id)  # so nobody ends an image or a job of it
     kept = wanted.filter(batch=batch).exclude(state=Image.State.PURGED).order_by("pk")
-    images = list(kept.select_for_update(of=("self",)))
+    held = [image.pk for image in kept.select_for_update(of=("self",))]  # so nobody labels them any more
+    images = list(kept.filter(pk__in=held))  # asked again: annotators may have agreed while this waited for them
     names = [image.pk for image in images]
     jobs = Job.objects.filter(image__in=names, state__in=Job.LIVE)
     at_the_model = set(jobs.values_list("image_id", flat=True))

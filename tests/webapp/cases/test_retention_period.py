@@ -1,7 +1,12 @@
 """Photos are deleted when the time is over for which their clinic keeps them."""
 
-import pytest
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from django.db import connection, transaction
+
+from tests.deploy.processes import eventually
 from tests.factories import (
     BatchFactory,
     CaseFactory,
@@ -9,6 +14,7 @@ from tests.factories import (
     ImageFactory,
     LabelFactory,
     OrganisationFactory,
+    UserFactory,
 )
 from tests.webapp.cases.files import ago, answered, left_of, states
 from webapp import storage
@@ -17,6 +23,8 @@ from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import retention
 from webapp.cases.models import Image
 from webapp.cases.retention import delete_old_photos, delete_photos
+from webapp.labels.models import Assignment
+from webapp.labels.services import submit_label
 from webapp.registry.snapshots import draw_up
 from workers import upkeep
 
@@ -55,6 +63,36 @@ def test_what_models_are_trained_with_stays_until_somebody_asks(dx: str | None, 
     assert states() == ["purged"]
     assert sum(sum(split.values()) for split in draw_up().counts.values()) == 0
     assert image.labels.exists()
+
+
+def test_a_photo_on_which_annotators_agree_at_that_moment_stays() -> None:
+    image = answered(days=31, organisation=OrganisationFactory(retention_days=30))
+    LabelFactory(image=image, dx="MEL")
+    annotator = UserFactory()
+    Assignment.objects.create(image=image, annotator=annotator, expires_at=ago(-1))
+    with ThreadPoolExecutor(1) as another:
+        with transaction.atomic():
+            submit_label(actor=Actor(user=annotator), annotator=annotator, image=image, dx="MEL", confidence=3)
+            deleting = another.submit(in_a_thread, delete_old_photos)
+            assert eventually(somebody_waits_for_a_lock)
+        assert deleting.result() == 0
+    assert states() == ["ready"]
+    assert sum(sum(split.values()) for split in draw_up().counts.values()) == 1
+
+
+def in_a_thread(work: Callable[[], int]) -> int:
+    """Its result; the thread's connection ends with it."""
+    try:
+        return work()
+    finally:
+        connection.close()
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        [(waiting,)] = cursor.fetchall()
+    return bool(waiting)
 
 
 @pytest.mark.parametrize("state", ["open", "cancelled", "submitted"])
