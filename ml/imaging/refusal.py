@@ -27,7 +27,7 @@ SENTENCES: dict[str, str] = {
     "too_bright": "The photo is too bright. Please move out of direct light or turn off the flash, and take it again.",
     "low_contrast": "The photo is very pale or grey. Please clean the lens, use even light, and take it again.",
     "no_lesion": "We could not find a spot in the photo. Please move closer, with the spot in the middle.",
-    "too_far": "The spot is small in the photo. Please move closer, until it is about a third as wide as the photo.",
+    "too_far": "The spot is small in the photo. Please zoom in or move closer: make it a third as wide as the photo.",
     "not_skin": "This does not look like a photo of skin. Please take a close photo of the spot itself.",
     # A file inside an archive.
     "unsafe_name": "The file's name is not allowed. Please rename it with plain letters and numbers.",

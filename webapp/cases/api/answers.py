@@ -15,8 +15,8 @@ from webapp.errors import Problem
 from webapp.inference.models import ADVICE_CHOICES, Job
 
 REASON = {
-    "help_text": "Stable code of the refusal, such as `corrupt` by its file, `blurred` by the quality check, or "
-    f"`{NOT_A_LESION}` where the model saw no lesion and gave no answer. Empty while there is none"
+    "help_text": "Stable code of the refusal, such as `corrupt` by its file, `blurred` or `too_far` by the quality "
+    f"check, or `{NOT_A_LESION}` where the model saw no lesion and gave no answer. Empty while there is none"
 }
 
 
