@@ -17,6 +17,8 @@ from tests.factories import ArchiveFactory, ImageFactory, ReleaseFactory
 from tests.ml.imaging.samples import encode, skin_photo
 from tests.workers.scenes import Model, submitted
 from webapp import storage
+from webapp.cases import archives
+from webapp.cases import intake as cases_intake
 from webapp.cases.archives import sweep_archives
 from webapp.cases.intake import forget_originals, sweep_images
 from webapp.cases.models import Archive, Image
@@ -207,3 +209,26 @@ def test_what_storage_will_not_delete_keeps_no_other_file() -> None:
     assert (forget_originals(), sweep_archives()) == (1, 1)
     assert list(Image.objects.filter(original_forgotten=False)) == [first]
     assert list(Archive.objects.filter(forget_at__isnull=False)) == [old[0]]
+
+
+def test_however_many_storage_will_not_delete_they_do_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are refused stay the oldest."""
+    long_ago = timezone.now() - timedelta(days=1)
+    *refused, good = ImageFactory.create_batch(3, ready=True)
+    Image.objects.update(ended_at=long_ago, original_forgotten=False)
+    Image.objects.filter(pk=good.pk).update(ended_at=long_ago + timedelta(minutes=1))
+    *kept, gone = ArchiveFactory.create_batch(3, state=Archive.State.EXPANDED)
+    Archive.objects.update(forget_at=long_ago)
+    Archive.objects.filter(pk=gone.pk).update(forget_at=long_ago + timedelta(minutes=1))
+    *stuck, _ = ArchiveFactory.create_batch(3)
+    Archive.objects.filter(state=Archive.State.AWAITING_UPLOAD).update(created_at=long_ago - timedelta(days=30))
+    for key in [*(image.upload_key for image in refused), *(archive.key for archive in [*kept, *stuck])]:
+        refuse(key)
+    monkeypatch.setattr(cases_intake, "FORGOTTEN_AT_ONCE", 2)
+    monkeypatch.setattr(archives, "GIVEN_UP_AT_ONCE", 2)
+    for _ in range(30):  # chance decides whose turn it is
+        forget_originals()
+        sweep_archives()
+    assert set(Image.objects.filter(original_forgotten=False)) == set(refused)
+    assert set(Archive.objects.filter(forget_at__isnull=False)) == set(kept)
+    assert set(Archive.objects.filter(state=Archive.State.AWAITING_UPLOAD)) == set(stuck)

@@ -116,7 +116,8 @@ def _give_up_awaited() -> int:
     over = Q(batch__finished_at__lt=no_url_is_valid) | Q(batch__submitted_at__lt=no_url_is_valid)
     over |= Q(created_at__lt=given_up_before() - urls)
     given_up = 0
-    for archive in Archive.objects.filter(over, state=Archive.State.AWAITING_UPLOAD)[:GIVEN_UP_AT_ONCE]:
+    awaited = Archive.objects.filter(over, state=Archive.State.AWAITING_UPLOAD)
+    for archive in awaited.order_by("?")[:GIVEN_UP_AT_ONCE]:
         with _others_go_on(archive), transaction.atomic():
             if Archive.objects.filter(pk=archive.pk, state=Archive.State.AWAITING_UPLOAD).delete()[0]:
                 give_up_parts(key=archive.key)
@@ -128,7 +129,7 @@ def _give_up_awaited() -> int:
 def _forget_ended() -> int:
     """Make sure that no archive that has ended is kept, though it was uploaded again."""
     forgotten = []
-    for archive in Archive.objects.filter(forget_at__lt=timezone.now())[:GIVEN_UP_AT_ONCE]:
+    for archive in Archive.objects.filter(forget_at__lt=timezone.now()).order_by("?")[:GIVEN_UP_AT_ONCE]:
         with _others_go_on(archive):
             storage.delete(archive.key)
             forgotten.append(archive.pk)
@@ -137,7 +138,7 @@ def _forget_ended() -> int:
 
 @contextmanager
 def _others_go_on(archive: Archive) -> Iterator[None]:
-    """One that storage will not delete is asked again at each sweep, and keeps no other."""
+    """One that storage will not delete is asked again later, and keeps no other: chance decides whose turn it is."""
     try:
         yield
     except storage.ObjectRefused as error:

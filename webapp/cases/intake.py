@@ -233,7 +233,8 @@ def forget_originals() -> int:
     """
     no_url_is_valid = timezone.now() - timedelta(seconds=max(settings.UPLOAD_URL_SECONDS, LAST_WRITE_SECONDS))
     ended = Image.objects.filter(original_forgotten=False, ended_at__lt=no_url_is_valid)
-    images = list(ended.order_by("ended_at")[:FORGOTTEN_AT_ONCE])
+    # By chance, so that those that storage refuses keep no others, however many they are.
+    images = list(ended.order_by("?")[:FORGOTTEN_AT_ONCE])
     forgotten = [image.pk for image in images if _forgot(image)]
     return ended.filter(pk__in=forgotten).update(original_forgotten=True)
 
