@@ -1,5 +1,7 @@
 """The next images come out of the beginning of an index, however many there are."""
 
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -21,7 +23,13 @@ pytestmark = pytest.mark.django_db
     ],
 )
 def test_each_turn_reads_its_index_in_order(query: str, index: str) -> None:
-    values = {"organisation": 1, "annotator": 1, "now": timezone.now(), "limit": 20, "drawn_below": DRAWN_BELOW}
+    values: dict[str, Any] = {
+        "organisation": 1,
+        "annotator": 1,
+        "now": timezone.now(),
+        "limit": 20,
+        "drawn_below": DRAWN_BELOW,
+    }
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
