@@ -160,9 +160,10 @@ def measure(image: Image.Image | Pixels) -> Measures:
     rgb = completed(_reduced(pixels, MEASURED_SIDE))
     # L* from 0 to 100, a* and b* from about -100 to 100
     lab = np.asarray(cv2.cvtColor(np.divide(rgb, 255, dtype=np.float32), cv2.COLOR_RGB2LAB), np.float32)
+    lightness = np.asarray(cv2.extractChannel(lab, 0), np.float32)
     red_high, green_high, blue_high = np.moveaxis(rgb[::SAMPLED, ::SAMPLED] >= 252, -1, 0)
-    lightnesses, reds, yellows = np.moveaxis(lab[::SAMPLED, ::SAMPLED], -1, 0)
-    dark, bright, top = _percentiles(lightnesses, 5, 95, 90)
+    reds, yellows = (lab[::SAMPLED, ::SAMPLED, channel] for channel in (1, 2))
+    dark, bright, top = _percentiles(lightness[::SAMPLED, ::SAMPLED], 5, 95, 90)
     scale = top + 5
     smooth = _reduced(lab, SMOOTH_SIDE)
     smooth = np.asarray(cv2.GaussianBlur(smooth, (0, 0), 0.03 * max(smooth.shape[:2])), np.float32)
@@ -179,7 +180,7 @@ def measure(image: Image.Image | Pixels) -> Measures:
         texture=cv2.norm(lab, cv2.GaussianBlur(lab, (0, 0), 1.5), cv2.NORM_L1) / lab.size,
         spot=spot / scale,
         extent=extent,
-        sharpness=min(_sharpness(lab[::SAMPLED, :, 0]), _sharpness(lab[:, ::SAMPLED, 0].T)),
+        sharpness=min(_sharpness(lightness[::SAMPLED]), _sharpness(lightness[:, ::SAMPLED].T)),
     )
 
 
@@ -237,7 +238,8 @@ def _sharpness(lines: Plane) -> float:
 
     Compared along one axis at a time, so that motion in one direction shows. `lines` has shape (lines, pixels).
     """
-    fine, coarse = (_detail(np.ascontiguousarray(lines), kernel) for kernel in (FINE, COARSE))
+    lines = np.ascontiguousarray(lines)
+    fine, coarse = _detail(lines, FINE), _detail(lines, COARSE)
     return fine / (coarse + 0.02)
 
 
