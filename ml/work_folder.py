@@ -10,23 +10,23 @@ from typing import Any, Final
 from ml.data.errors import DataError
 
 MADE_FROM: Final = "made_from.sha256"
-KEPT: Final = ("*.npz", "*checkpoint")
-"""What is kept from run to run, beside the note of what it was made from."""
+KEPT: Final = ("*.npz", "*checkpoint", "teacher/**/*.np[yz]", "teacher/**/*checkpoint")
+"""What is kept from run to run, of members and of what teaches them, beside the note of what it was made from."""
 
 
 def claim(work: Path, *made_from: Any) -> None:
     """Notes a hash of what the content of `work` is made from, which JSON can say, and makes the folder.
 
-    Raises DataError `other_data` where another hash is noted, or something was kept without one.
+    Raises DataError `other_data` where something was kept, with another hash or without one.
     """
     wanted = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
     note = work / MADE_FROM
-    kept = note.is_file() or any(found for pattern in KEPT for found in work.glob(pattern))
+    kept = any(found for pattern in KEPT for found in work.glob(pattern))
     if kept and not (note.is_file() and note.read_text().strip() == wanted):
         raise DataError(
             "other_data",
-            f"What lies in {work} was fitted to other images, classes or sides, or began from another bundle or "
-            "teacher. Say another --work, or delete this folder to train anew.",
+            f"What lies in {work} was fitted to other images, frames, masks, classes or sides, or began from another "
+            "bundle or teacher. Say another --work, or delete this folder to train anew.",
         )
     work.mkdir(parents=True, exist_ok=True)
     note.write_text(wanted + "\n")

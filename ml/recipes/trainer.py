@@ -12,6 +12,7 @@ from ml.bundle import Bundle
 from ml.classes import Taxonomy
 from ml.data.examples import Examples
 from ml.imaging.fingerprint import matches
+from ml.imaging.preprocess import VERSION
 from ml.progress import Progress
 from ml.recipes import fitting, given, sides, writing
 from ml.recipes.comparison import AsAuthors, as_authors
@@ -69,8 +70,9 @@ def _follow(run: Run, read: Given, divided: Sides, work: Path, progress: Progres
     """Fits the recipe to one split. Raises DataError `other_data` where `work` holds what was fitted to another."""
     work_folder.claim(
         work,
+        VERSION,
         [
-            list(zip(side.rows["image_id"], side.rows["dx"], strict=True))
+            list(zip(side.rows["image_id"], side.rows["dx"], side.fingerprints.tolist(), strict=True))
             for side in (divided.train, divided.validation, divided.test)
         ],
         read.dataset.taxonomy.codes,

@@ -1,7 +1,9 @@
 """The segmenter: fitted to HAM10000's masks from an ImageNet encoder, measured, and written as one folder."""
 
+import hashlib
 import json
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,7 +51,8 @@ def train(run: Run, progress: Progress) -> dict[str, Any]:
     """
     progress.stage("reading")
     sides = masks.read(run.data, ("train", "validation", "test"))
-    work_folder.claim(run.work, [[*side.lesions.tolist(), *side.fingerprints.tolist()] for side in sides.values()])
+    learnt_from = [[side.lesions.tolist(), side.fingerprints.tolist(), _digest(side.masks)] for side in sides.values()]
+    work_folder.claim(run.work, VERSION, learnt_from)
     fitted, settings = run.work / WEIGHTS, run.work / "settings.json"
     if not fitted.exists():
         progress.stage("training")
@@ -85,3 +88,11 @@ def train(run: Run, progress: Progress) -> dict[str, Any]:
     (run.output / CARD).write_text(card.write(manifest))
     progress.done(segmenter=str(run.output), test=manifest["test"])
     return manifest
+
+
+def _digest(outlines: Iterable[np.ndarray]) -> str:
+    """SHA-256, hex, over masks."""
+    total = hashlib.sha256()
+    for outline in outlines:
+        total.update(np.packbits(outline).tobytes())
+    return total.hexdigest()

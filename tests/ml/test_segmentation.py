@@ -18,7 +18,7 @@ from ml import bundle
 from ml.data.errors import DataError
 from ml.imaging.preprocess import VERSION
 from ml.progress import JsonProgress
-from ml.segmentation import card, fitting, masks, measure, network
+from ml.segmentation import card, fitting, masks, measure, network, train
 from ml.segmentation.commands import add_commands
 from ml.segmentation.fitting import Batches, Settings
 from ml.segmentation.masks import Outlined
@@ -86,7 +86,11 @@ def run(*arguments: str) -> None:
 
 
 def test_one_command_makes_a_segmenter_and_another_measures_it(
-    published: Path, backbones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    published: Path,
+    backbones: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     output = tmp_path / "first"
     arguments = ["--data", str(published), "--backbones", str(backbones), "--work", str(tmp_path / "work")]
@@ -126,6 +130,20 @@ def test_one_command_makes_a_segmenter_and_another_measures_it(
     (fewer / "small_metadata.csv").write_text("\n".join(table[:-2]))
     with pytest.raises(DataError, match="Say another --work"):
         run("segment-train", *arguments, "--data", str(fewer), "--output", str(again))
+
+    corrected = Path(shutil.copytree(published, tmp_path / "corrected"))
+    with zipfile.ZipFile(published / "small_masks.zip") as old:
+        drawn = {name: old.read(name) for name in old.namelist()}
+    drawn["masks/S_0_segmentation.png"] = drawn["masks/S_1_segmentation.png"]
+    with zipfile.ZipFile(corrected / "small_masks.zip", "w") as archive:
+        for name, mask in drawn.items():
+            archive.writestr(name, mask)
+    with pytest.raises(DataError, match="Say another --work"):
+        run("segment-train", *arguments, "--data", str(corrected), "--output", str(again))
+
+    monkeypatch.setattr(train, "VERSION", "another")
+    with pytest.raises(DataError, match="Say another --work"):
+        run("segment-train", *arguments, "--output", str(again))
 
 
 def test_what_ships_was_measured_on_the_frames_of_this_version() -> None:

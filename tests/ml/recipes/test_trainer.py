@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from ml import bundle
 from ml.classes import BINARY, CLASSES, SEVEN
@@ -112,8 +113,12 @@ def test_an_interrupted_run_keeps_what_it_has(published: Path, tmp_path: Path) -
     assert not (tmp_path / "work" / "tiny" / "by-lesion").exists()
 
 
-@pytest.mark.parametrize("change", ["a lesion less", "another class", "no note"])
-def test_members_that_learnt_from_other_data_are_refused(published: Path, tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize(
+    "change", ["a lesion less", "another class", "pictures of another size", "other frames", "no note"]
+)
+def test_members_that_learnt_from_other_data_are_refused(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
     """Whoever removes a lesion divides the others anew, and some that a finished member learnt from would test it."""
     other = tmp_path / "other"
     other.mkdir()
@@ -125,19 +130,39 @@ def test_members_that_learnt_from_other_data_are_refused(published: Path, tmp_pa
     work = run.work / "tiny" / "by-lesion"
     with pytest.raises(KeyboardInterrupt):
         trainer.train(run, Stopped("training tiny"))
+    (work / "teacher").mkdir()
+    (work / "teacher" / "0.teacher.npy").touch()
     with pytest.raises(KeyboardInterrupt):
         trainer.train(run, Stopped("training tiny"))  # the same data go on
     if change == "a lesion less":
         table = table[table["lesion_id"] != "L_3"]
     elif change == "another class":
         table.loc[table["lesion_id"] == "L_3", "dx"] = "nv"
+    elif change == "pictures of another size":
+        for picture in other.glob("*.jpg"):
+            with Image.open(picture) as opened:
+                resized = opened.resize((144, 108))
+            picture.unlink()
+            resized.save(picture)
+    elif change == "other frames":
+        monkeypatch.setattr(trainer, "VERSION", "another")
     else:
         (work / MADE_FROM).unlink()
-        (work / "tiny.npz").touch()
     table.to_csv(other / "small_metadata.csv", index=False)
     with pytest.raises(DataError, match="Say another --work") as refused:
         trainer.train(run, Stopped("training tiny"))
     assert refused.value.code == "other_data"
+
+
+def test_a_run_that_kept_nothing_binds_no_later_one(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = replace(TINY.members[0], imagenet=True)
+    run = run_of(replace(TINY, members=(part,), authors_split=None), published, tmp_path)
+    for version in ("one", "another"):
+        monkeypatch.setattr(trainer, "VERSION", version)
+        with pytest.raises(FileNotFoundError, match="--backbones"):
+            trainer.train(run, JsonProgress())
 
 
 def test_a_student_learns_malignancy_from_a_teacher_of_seven_classes(
