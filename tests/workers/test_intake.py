@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from django.db import connection, connections
+from pytest_django.fixtures import Settings
 
-from tests.factories import ArchiveFactory
+from tests.factories import ArchiveFactory, ImageFactory
+from webapp import storage
 from webapp.cases.intake import Found
 from webapp.cases.models import Archive, Image
 from workers import intake
@@ -23,6 +25,16 @@ def unpack(said: Connection) -> None:
     """What one of a worker's processes does when it is woken."""
     intake.expand_waiting()
     said.send("nothing to do")
+
+
+@pytest.mark.django_db
+def test_of_a_file_that_is_too_large_no_more_is_read_than_tells_it(settings: Settings) -> None:
+    settings.UPLOAD_MAX_BYTES = 10
+    image = ImageFactory()
+    storage.write(image.upload_key, b"x" * 1000)
+
+    assert len(storage.read(image.upload_key, limit=11)) == 11
+    assert intake.inspect(image).code == "too_large_bytes"
 
 
 @pytest.mark.django_db(transaction=True)
