@@ -58,9 +58,9 @@ def claim(
     return token, rows
 
 
-def extend(rows: "models.QuerySet[Row]", token: uuid.UUID) -> int:
+def extend(rows: "models.QuerySet[Row]", token: uuid.UUID, *, seconds: int | None = None) -> int:
     """Push the deadline of a lease that is still held; gives how many rows it still holds."""
-    until = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+    until = timezone.now() + timedelta(seconds=seconds or settings.LEASE_SECONDS)
     return rows.filter(lease_token=token).update(lease_until=until)
 
 

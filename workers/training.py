@@ -28,12 +28,13 @@ from django.db import InterfaceError, OperationalError, close_old_connections, c
 from ml.bundle import Bundle, BundleError
 from webapp import storage
 from webapp.cases.models import Image
-from webapp.leases import excuse
+from webapp.leases import excuse, extend
 from webapp.queue import Task
 from webapp.registry.bundles import store_bundle
 from webapp.registry.models import TrainingRun
 from webapp.registry.snapshots import read_snapshot
 from webapp.registry.training import (
+    LEASE_SECONDS,
     claim_run,
     fail_run,
     finish_run,
@@ -48,7 +49,7 @@ from workers.task import task
 logger = structlog.get_logger(__name__)
 READERS = 8
 PAUSE = 10.0  # seconds between two tries to register a candidate
-REGISTERED_WITHIN = 1800  # seconds: longer than a restart of storage or the database takes
+REGISTERED_WITHIN = LEASE_SECONDS  # longer than a restart of storage or the database takes
 TICK = 0.5  # how soon, in seconds, a lost lease or a stop is acted on
 VERDICTS = ("passed", "failed", "inconclusive")
 REFUSED_BY_STORAGE = "storage_refused: Storage works, but will not give or take a file of this run."
@@ -96,9 +97,11 @@ def train() -> None:
         logger.error("object_refused", run=str(run.pk), attempt=run.attempt, error=str(error))
         if run.attempt >= settings.MAX_ATTEMPTS:
             fail_run(run=run, token=token, error=REFUSED_BY_STORAGE)
-    except storage.StorageAway as error:  # which is no attempt; the lease paces the next
+    except storage.StorageAway as error:  # which is no attempt; the lease paces the next, one as short as others'
         logger.warning("storage_away", run=str(run.pk), error=str(error))
-        excuse(TrainingRun.objects.filter(pk=run.pk), token)
+        rows = TrainingRun.objects.filter(pk=run.pk)
+        extend(rows, token)
+        excuse(rows, token)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from botocore.exceptions import ConnectTimeoutError
 from django.conf import settings
 from django.core.files.storage import FileSystemStorage
 from django.db import OperationalError
+from django.db.models import F
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -22,7 +24,7 @@ from webapp.audit.services import SYSTEM
 from webapp.registry.bundles import store_bundle
 from webapp.registry.models import TrainingRun
 from webapp.registry.services import promote, register_release
-from webapp.registry.training import finish_run, start_run, sweep_training
+from webapp.registry.training import claim_run, finish_run, keep_run, start_run, sweep_training
 from workers import training
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,6 +70,16 @@ def test_it_is_registered_once_both_are_back(run: TrainingRun, monkeypatch: pyte
     assert run.candidate is not None
 
 
+def test_a_database_that_was_away_for_minutes_costs_no_run(run: TrainingRun) -> None:
+    """Nobody could extend the lease, and the sweep may be quicker than the worker to find that it is back."""
+    claimed = claim_run()
+    assert claimed is not None
+    for _ in ("claimed", "extended"):
+        TrainingRun.objects.update(lease_until=F("lease_until") - timedelta(minutes=20))
+        assert sweep_training() == 0
+        assert keep_run(run=run, token=claimed[0])
+
+
 def test_a_worker_that_stops_meanwhile_gives_the_run_back(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(key: str, data: bytes) -> None:
         training.stopping.set()
@@ -104,7 +116,9 @@ def test_storage_that_stays_away_fails_no_run_for_good(
         for _ in range(settings.MAX_ATTEMPTS):
             training.train()
             run.refresh_from_db()
-            assert (run.state, run.attempt) == ("running", 0)  # its lease paces the next attempt
+            assert (run.state, run.attempt) == ("running", 0)
+            assert run.lease_until is not None  # it paces the next attempt
+            assert run.lease_until < timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
             leases_run_out()
     training.train()
     run.refresh_from_db()

@@ -22,6 +22,7 @@ from webapp.registry.snapshots import draw_up, store
 
 logger = structlog.get_logger(__name__)
 State = TrainingRun.State
+LEASE_SECONDS = 1800  # hours of training must outlast a database that is away, in which no lease is extended
 
 
 def start_run(*, actor: Actor, epochs: int | None = None, members: Sequence[str] | None = None) -> TrainingRun:
@@ -90,13 +91,13 @@ def start_run_if_due() -> TrainingRun | None:
 def claim_run() -> tuple[uuid.UUID, TrainingRun] | None:
     """Lease the queued run, if there is one. What an earlier attempt reported is dropped with it."""
     waiting = TrainingRun.objects.filter(state=State.QUEUED).select_related("snapshot", "parent")
-    token, runs = claim(waiting, limit=1, state=State.RUNNING, progress=[])
+    token, runs = claim(waiting, limit=1, seconds=LEASE_SECONDS, state=State.RUNNING, progress=[])
     return (token, runs[0]) if runs else None
 
 
 def keep_run(*, run: TrainingRun, token: uuid.UUID) -> bool:
     """Push the lease's deadline. False if the lease was lost."""
-    return bool(extend(_held(run, token), token))
+    return bool(extend(_held(run, token), token, seconds=LEASE_SECONDS))
 
 
 def report_progress(*, run: TrainingRun, token: uuid.UUID, events: Sequence[dict[str, Any]]) -> bool:
