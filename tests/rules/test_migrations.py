@@ -1,6 +1,6 @@
 """A new version's database is met by the old version's pods for a minute (docs/kubernetes.md)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 import pytest
 from django.apps import apps
@@ -21,23 +21,43 @@ BEFORE = {
 }
 
 
-def unwritable(operations: Sequence[Operation]) -> Iterator[str]:
-    """The columns that are added to a table and that a program which does not know them cannot leave out."""
+def unwritable(operations: Sequence[Operation], empty: Set[tuple[str, str]] = frozenset()) -> Iterator[str]:
+    """The columns of a table that a program which does not know them cannot leave out: they are added, or were among
+    those (model and name, in small letters) that may be `empty` before.
+    """
+    nullable = set(empty)
     made = {operation.name.lower() for operation in operations if isinstance(operation, migrations.CreateModel)}
     for operation in operations:
-        if isinstance(operation, migrations.AddField) and operation.model_name.lower() not in made:
-            field = operation.field
-            is_column = not (field.many_to_many or getattr(field, "generated", False))
-            if is_column and not field.null and not field.has_db_default():
-                yield f"{operation.model_name}.{operation.name}"
+        if not isinstance(operation, migrations.AddField | migrations.AlterField):
+            continue
+        table, column, field = operation.model_name.lower(), operation.name.lower(), operation.field
+        known = table in made or (isinstance(operation, migrations.AlterField) and (table, column) not in nullable)
+        is_column = not (field.many_to_many or getattr(field, "generated", False))
+        if not known and is_column and not field.null and not field.has_db_default():
+            yield f"{operation.model_name}.{operation.name}"
+        if field.null:
+            nullable.add((table, column))
+
+
+def empty_before(loader: MigrationLoader, label: str, name: str) -> set[tuple[str, str]]:
+    """Model and name of each field that may be null before this migration."""
+    models_before = loader.project_state((label, name), at_end=False).models
+    return {
+        (model, field.lower())
+        for (app, model), state in models_before.items()
+        if app == label
+        for field, column in state.fields.items()
+        if column.null
+    }
 
 
 def test_a_version_can_write_rows_to_the_next_ones_tables() -> None:
     ours = {config.label for config in apps.get_app_configs() if config.name.startswith("webapp.")}
-    migrated = MigrationLoader(None).disk_migrations
+    loader = MigrationLoader(None)
+    migrated = loader.disk_migrations
     assert BEFORE.items() <= {label: name for label, name in migrated if BEFORE.get(label) == name}.items()
     found = {
-        f"{label}.{name}": list(unwritable(migration.operations))
+        f"{label}.{name}": list(unwritable(migration.operations, empty_before(loader, label, name)))
         for (label, name), migration in migrated.items()
         if label in ours and name > BEFORE.get(label, "")
     }
@@ -55,6 +75,10 @@ def test_a_version_can_write_rows_to_the_next_ones_tables() -> None:
     ],
 )
 def test_the_rule_knows_what_cannot_be_left_out(field: models.Field, refused: bool) -> None:
-    add = migrations.AddField("Case", "colour", field)
+    add, change = migrations.AddField("Case", "colour", field), migrations.AlterField("Case", "colour", field)
     assert list(unwritable([add])) == ["Case.colour"] * refused
+    assert list(unwritable([change], {("case", "colour")})) == ["Case.colour"] * refused
+    assert list(unwritable([change])) == []
+    first = migrations.AddField("Case", "colour", models.IntegerField(null=True))
+    assert list(unwritable([first, change])) == ["Case.colour"] * refused
     assert list(unwritable([migrations.CreateModel("Case", []), add])) == []

@@ -92,7 +92,9 @@ class Result(Answer):
     """The answer of one release for one image: at most one, whatever dies on the way."""
 
     image = models.ForeignKey(Image, models.CASCADE, related_name="results")
-    organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="+", db_index=False)
+    organisation = models.ForeignKey(  # null where a version wrote it that did not know this column
+        "accounts.Organisation", models.PROTECT, null=True, related_name="+", db_index=False
+    )
     case = models.ForeignKey(Case, models.CASCADE, related_name="image_results")
     doubt = models.FloatField(null=True, help_text="As `answers.doubt_of` gives it; null once labels settled the image")
     job = models.OneToOneField(Job, models.CASCADE, related_name="result")

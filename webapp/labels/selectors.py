@@ -58,7 +58,9 @@ ORDER BY result.doubt LIMIT %(limit)s
 """
 UNSEEN = """
 SELECT image.id FROM cases_image image
-WHERE NOT EXISTS (SELECT FROM inference_result result WHERE result.image_id = image.id) AND {open}
+WHERE NOT EXISTS (
+    SELECT FROM inference_result result WHERE result.image_id = image.id AND result.organisation_id IS NOT NULL
+) AND {open}
 ORDER BY image.created_at, image.id LIMIT %(limit)s
 """
 

@@ -3,21 +3,6 @@
 from django.conf import settings
 from django.db import migrations, models
 
-MORE_URGENT = """
-UPDATE cases_case SET raised_at = later.at
-FROM (
-    SELECT held.id, max(result.created_at) AS at
-    FROM cases_case held
-    JOIN inference_caseresult given ON given.id = held.answer_id
-    JOIN inference_caseresult result ON result.case_id = held.id AND result.created_at > given.created_at
-    WHERE held.released_at IS NOT NULL
-        AND array_position(ARRAY['urgent_referral', 'routine_referral'], result.advice::text) - 1 < held.urgency
-    GROUP BY held.id
-) later
-WHERE later.id = cases_case.id
-"""
-
-
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -41,5 +26,4 @@ class Migration(migrations.Migration):
             model_name='case',
             constraint=models.CheckConstraint(condition=models.Q(('raised_at', None), models.Q(('released_at', None), _negated=True), _connector='OR'), name='case_raised_is_told'),
         ),
-        migrations.RunSQL(MORE_URGENT, migrations.RunSQL.noop),
     ]
