@@ -4,9 +4,8 @@ A paired bootstrap draws lesions once for both, so what is compared is the diffe
 metrics of MARGINS the lower end of the difference's 95 % interval must not lie below minus the margin: the data has
 to show that no more is lost, not merely fail to show that it is.
 
-Where both answer nearly alike, a bootstrap shows next to no difference however few the lesions are. So the interval of
-sensitivity and specificity is no narrower than Tango's score interval of `ml.intervals`, with lesions as its cases;
-and with so few lesions that not even equal answers would pass by it, the verdict is `inconclusive`.
+With so few lesions that not even equal answers would pass by the score intervals of `ml.paired`, the verdict is
+`inconclusive`.
 """
 
 from collections.abc import Mapping
@@ -15,9 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml.intervals import interval, most_lost, needed
+from ml.intervals import needed
 from ml.measured import Measured, plain
 from ml.metrics import DRAWS, METRICS, Metric, Scored, lesion_weights
+from ml.paired import SIDES, difference, values
 
 MARGINS: Final = {"sensitivity": 0.05, "specificity": 0.10, "malignant_auc": 0.03}
 """How much of each may at most be lost. Sensitivity is the rule; the other two stop a candidate that refers
@@ -28,9 +28,6 @@ MIN_LESIONS: Final = 30
 """Malignant and benign lesions each, where the margins do not need more already (73 for a margin of 0.05, 35 for 0.10);
 with fewer the verdict is `inconclusive`, which is never `passed`.
 """
-
-SIDES: Final = {"sensitivity": "malignant", "specificity": "benign"}
-"""The lesions that each of these shares is of."""
 
 
 @dataclass(frozen=True)
@@ -151,27 +148,13 @@ def _row(
     margin: float | None,
     enough: bool,
 ) -> Row:
-    ones = np.ones(len(active.labels))
-    before, after = metric(active, ones), metric(candidate, ones)
-    low, high = interval(np.array([metric(candidate, weight) - metric(active, weight) for weight in weights]))
-    if name in SIDES and not np.isnan(low):
-        worst, best = _score_interval(name, active, candidate)
-        low, high = min(low, worst), max(high, best)
+    before, after = (values(metric, scored, weights) for scored in (active, candidate))
+    changed = difference(name, active, candidate, before, after)
+    lowest = changed.value if np.isnan(changed.low) else changed.low  # no draw differs from the value then
     if margin is None:
         verdict = "reported"
-    elif not enough or np.isnan(low):
+    elif not enough or np.isnan(lowest):
         verdict = "inconclusive"
     else:
-        verdict = "passed" if low >= -margin else "failed"
-    if low == high and verdict in ("reported", "inconclusive"):  # no draw differs: that tells nothing
-        low = high = np.nan
-    return Row(name, before, after, Measured(after - before, low, high), verdict)
-
-
-def _score_interval(name: str, active: Scored, candidate: Scored) -> tuple[float, float]:
-    """Tango's interval of a share's difference: one lesion is one case, however many images it has."""
-    side = active.is_malignant == (SIDES[name] == "malignant")
-    lesions = len(set(active.lesions[side]))
-    before, after = (scored.referred[side] == active.is_malignant[side] for scored in (active, candidate))
-    lost, gained = (lesions * float(np.mean(only)) for only in (before & ~after, after & ~before))
-    return -most_lost(lost, gained, lesions), most_lost(gained, lost, lesions)
+        verdict = "passed" if lowest >= -margin else "failed"
+    return Row(name, float(before[0]), float(after[0]), changed, verdict)

@@ -6,16 +6,16 @@ from typing import Final
 
 import numpy as np
 
-from ml.intervals import interval
 from ml.measured import Measured
 from ml.metrics import DRAWS, METRICS, Scored, lesion_weights, measure_mean
+from ml.paired import difference, values
 
 COMPARED: Final = ("malignant_auc", "sensitivity", "specificity", "balanced_accuracy")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one change: each metric of COMPARED after it, and after minus before with the paired interval; how far
+    """Of one change: each metric of COMPARED after it, and after minus before as `ml.paired` has it; how far
     P(malignant) moved, as a mean of absolute differences; and the share of images that changed sides at the operating
     point.
     """
@@ -34,19 +34,14 @@ def costs(clean: Scored, changed: Mapping[str, Scored], draws: int = DRAWS, seed
     differ.
     """
     weights = list(lesion_weights(clean.lesions, draws, seed))
-    ones = np.ones(len(clean.labels))
-    before = {name: [METRICS[name](clean, weight) for weight in [ones, *weights]] for name in COMPARED}
+    before = {name: values(METRICS[name], clean, weights) for name in COMPARED}
     rows = []
     for change, answers in changed.items():
         if not (np.array_equal(clean.labels, answers.labels) and np.array_equal(clean.lesions, answers.lesions)):
             raise ValueError(f"The answers after {change} are not to the same images in the same order.")
-        after, difference = {}, {}
-        for name in COMPARED:
-            values = np.array([METRICS[name](answers, weight) for weight in [ones, *weights]])
-            lost = values - np.array(before[name])
-            after[name] = float(values[0])
-            difference[name] = Measured(float(lost[0]), *interval(lost[1:]))
+        after = {name: values(METRICS[name], answers, weights) for name in COMPARED}
+        lost = {name: difference(name, clean, answers, before[name], after[name]) for name in COMPARED}
         moved = measure_mean(np.abs(answers.p_malignant - clean.p_malignant), clean.lesions, draws, seed)
         switched = measure_mean(answers.referred != clean.referred, clean.lesions, draws, seed)
-        rows.append(Cost(change, after, difference, moved, switched))
+        rows.append(Cost(change, {name: float(of[0]) for name, of in after.items()}, lost, moved, switched))
     return rows

@@ -9,10 +9,10 @@ import pytest
 from ml import bundle
 from ml.cli import main
 from ml.data import examples, ham10000
-from ml.gate import SIDES
 from ml.imaging.preprocess import FRAME
 from ml.metrics import ALL_METRICS
 from ml.model_card import LABELS
+from ml.paired import SIDES
 from ml.synthetic import synthesize
 from tests.ml.tiny_bundle import make_tiny_bundle
 

@@ -12,15 +12,25 @@ def test_no_change_costs_nothing() -> None:
     clean = answers(1)
     (row,) = robustness.costs(clean, {"blur": clean}, draws=50)
     assert row.change == "blur"
-    assert all((lost.value, lost.low, lost.high) == (0, 0, 0) for lost in row.difference.values())
+    assert all(lost.value == 0 for lost in row.difference.values())
     assert row.moved.value == row.switched.value == 0
+
+
+def test_no_loss_of_a_few_lesions_leaves_open_what_they_cannot_show() -> None:
+    """Where no draw differs: Tango's interval of a share is z² / (n + z²) wide to both sides, and an AUC has none."""
+    clean = answers(1)
+    (row,) = robustness.costs(clean, {"blur": clean}, draws=50)
+    for name, side in (("sensitivity", clean.is_malignant), ("specificity", ~clean.is_malignant)):
+        open_to = 1.959964**2 / (len(set(clean.lesions[side])) + 1.959964**2)
+        assert (row.difference[name].low, row.difference[name].high) == pytest.approx((-open_to, open_to), abs=1e-5)
+    assert np.isnan([row.difference["malignant_auc"].low, row.difference["malignant_auc"].high]).all()
 
 
 def test_a_change_costs_what_is_lost_and_its_interval_is_paired() -> None:
     clean = answers(1, 600)
     rng = np.random.default_rng(0)
     worse = replace(clean, probabilities=0.6 * clean.probabilities + 0.4 * rng.dirichlet(np.ones(7), 600))
-    same = replace(clean, probabilities=np.clip(clean.probabilities + 1e-9 * rng.normal(size=(600, 7)), 0, 1))
+    same = replace(clean, probabilities=np.clip(clean.probabilities + 1e-4 * rng.normal(size=(600, 7)), 0, 1))
     lost, kept = robustness.costs(clean, {"blur": worse, "jpeg_30": same}, draws=200)
     area = lost.difference["malignant_auc"]
     ones = np.ones(600)

@@ -1,0 +1,48 @@
+"""How far two models, or one on changed photos, differ in a metric on the same images.
+
+A bootstrap draws lesions once for both. Where both answer nearly alike it shows next to no difference however few the
+lesions are. So the interval of sensitivity and specificity is no narrower than Tango's score interval of
+`ml.intervals`, with lesions as its cases; that of another metric is not determined where no draw differs.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from ml.intervals import interval, most_lost
+from ml.measured import Measured
+from ml.metrics import Metric, Scored
+
+SIDES: Final = {"sensitivity": "malignant", "specificity": "benign"}
+"""The lesions that each of these shares is of."""
+
+
+def values(metric: Metric, scored: Scored, weights: Sequence[np.ndarray]) -> np.ndarray:
+    """A metric on all images and then in each draw, float64 (1 + draws,), for `difference`. `weights` are those of
+    `ml.metrics.lesion_weights`.
+    """
+    return np.array([metric(scored, weight) for weight in (np.ones(len(scored.labels)), *weights)])
+
+
+def difference(name: str, before: Scored, after: Scored, was: np.ndarray, became: np.ndarray) -> Measured:
+    """`after` minus `before` in the metric `name`, with its paired 95 % interval. `was` and `became` are its `values`
+    of both, with the same weights; the answers are to the same images in the same order.
+    """
+    gained = became - was
+    low, high = interval(gained[1:])
+    if name in SIDES and not np.isnan(low):
+        worst, best = _score_interval(name, before, after)
+        low, high = min(low, worst), max(high, best)
+    elif low == high:
+        low = high = np.nan
+    return Measured(float(gained[0]), low, high)
+
+
+def _score_interval(name: str, before: Scored, after: Scored) -> tuple[float, float]:
+    """Tango's interval of a share's difference: one lesion is one case, however many images it has."""
+    side = before.is_malignant == (SIDES[name] == "malignant")
+    lesions = len(set(before.lesions[side]))
+    right, right_after = (scored.referred[side] == before.is_malignant[side] for scored in (before, after))
+    lost, gained = (lesions * float(np.mean(only)) for only in (right & ~right_after, right_after & ~right))
+    return -most_lost(lost, gained, lesions), most_lost(gained, lost, lesions)
