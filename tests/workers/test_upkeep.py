@@ -81,6 +81,14 @@ def test_an_original_that_was_left_behind_is_deleted(state: str) -> None:
     assert forget_originals() == 0
 
 
+@pytest.mark.parametrize("state", [Image.State.PURGED, Image.State.EXPIRED])
+def test_each_file_of_what_is_gone_is_deleted_once(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    image, deleted = ImageFactory(ready=True, state=state, ended_at=ago(2), tries=1), list[str]()
+    monkeypatch.setattr(storage, "delete", deleted.append)
+    assert forget_originals() == 1
+    assert sorted(deleted) == sorted([image.upload_key, image.clean_key, *image.former_keys])
+
+
 def test_originals_stay_while_they_are_awaited_or_a_url_may_still_bring_them() -> None:
     waiting, fresh = ImageFactory(stored=True), ImageFactory(ready=True)
     for image in (waiting, fresh):

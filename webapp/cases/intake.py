@@ -244,8 +244,9 @@ def _forgot(image: Image) -> bool:
     try:
         if image.state in (Image.State.PURGED, Image.State.EXPIRED):
             delete_files([image])
-        for key in (image.upload_key, *image.former_keys):
-            storage.delete(key)
+        else:
+            for key in (image.upload_key, *image.former_keys):
+                storage.delete(key)
     except storage.ObjectRefused as error:  # it is asked again at each sweep, and keeps no other's
         logger.error("object_not_deleted", image=str(image.pk), error=str(error))
         return False
