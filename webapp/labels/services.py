@@ -27,7 +27,6 @@ from webapp.labels.selectors import (
     standing_result,
     still_open,
 )
-from webapp.queue import Task, ring
 
 ASSIGNMENT_TIME = timedelta(minutes=30)
 SPARE = 20  # candidates read at once, because others may be taking the first ones
@@ -120,7 +119,6 @@ def _accept(image: Image, dx: str, settled_by: User | None = None) -> None:
     )
     image.labels.filter(dx=dx).update(state=Label.State.ACCEPTED)
     image.labels.exclude(dx=dx).update(state=Label.State.SUPERSEDED)
-    ring(Task.TRAIN)  # there may be enough of them now for a retraining
 
 
 @transaction.atomic

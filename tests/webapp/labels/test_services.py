@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -67,6 +68,18 @@ def test_two_who_agree_settle_an_image(clinic: Organisation, people: list[User])
     assert label.state == Label.State.ACCEPTED
     assert set(Label.objects.values_list("state", flat=True)) == {"accepted"}
     assert shown(people[2]) is None
+
+
+def test_an_agreement_wakes_nobody(
+    clinic: Organisation, people: list[User], django_capture_on_commit_callbacks: Any
+) -> None:
+    """It is the sweep that starts a retraining, once there are enough of them."""
+    image_of(clinic)
+    answer(people[0], "MEL")
+    with django_capture_on_commit_callbacks() as rung:
+        answer(people[1], "MEL")
+    assert Consensus.objects.exists()
+    assert rung == []
 
 
 def test_a_third_settles_a_disagreement(clinic: Organisation, people: list[User]) -> None:
