@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 import structlog
 
 from webapp.queue import Task, ring_now
-from webapp.webhooks.delivery import claim_deliveries, finish, send, somebody_sends
+from webapp.webhooks.delivery import claim_deliveries, finish, send
 from webapp.webhooks.models import Delivery
 from webapp.webhooks.post import Answer
 from workers.task import task
@@ -20,14 +20,9 @@ LOOK_SECONDS = 0.5  # how soon what comes in the meantime is seen, while all tha
 UnderWay = dict[Future[Answer], tuple[uuid.UUID, Delivery]]
 
 
-@task(Task.WEBHOOKS, soft_limit=120, hard_limit=150)
+@task(Task.WEBHOOKS, soft_limit=120, hard_limit=150, alone=True)
 def send_webhooks() -> None:
-    """Send due deliveries until none is left. Only this thread speaks to the database.
-
-    One worker sends at a time: slow endpoints must not keep the processes that photos wait for.
-    """
-    if somebody_sends():
-        return
+    """Send due deliveries until none is left. Only this thread speaks to the database."""
     stop_at = time.monotonic() + RUN_SECONDS
     under_way: UnderWay = {}
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="webhook") as senders:

@@ -58,12 +58,6 @@ def claim_deliveries(*, limit: int) -> tuple[uuid.UUID, list[Delivery]]:
     return token, leased
 
 
-def somebody_sends() -> bool:
-    """Whether a worker has deliveries under way; it sees what comes in meanwhile."""
-    sending = Delivery.objects.filter(state=Delivery.State.SENDING, lease_until__gt=timezone.now())
-    return sending.exclude(type=TEST).exists()
-
-
 def _next(limit: int) -> list[uuid.UUID]:
     """The deliveries that should be sent next, of the endpoints that had no turn for longest."""
     theirs = due().filter(endpoint=OuterRef("pk"))
