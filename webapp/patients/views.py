@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST
 
 from webapp.accounts.models import User
 from webapp.accounts.permissions import actor_of, for_roles
-from webapp.cases.models import Case
+from webapp.cases.models import Batch, Case
 from webapp.cases.retention import delete_photos
 from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
@@ -44,7 +44,8 @@ def photo(request: HttpRequest, case_id: uuid.UUID | None = None) -> HttpRespons
     patients = _user(request).patients.select_related("organisation").order_by("organisation__name")
     if not patients:
         return redirect("patient:home")
-    earlier = _own(request, case_id) if case_id else None
+    sent = cases_of(_user(request)).filter(batch__source=Batch.Source.PATIENT)  # a clinic's notes are its own
+    earlier = get_object_or_404(sent, pk=case_id) if case_id else None
     said = {"clinic": earlier.patient_id, "anatom_site": earlier.anatom_site, "notes": earlier.notes} if earlier else {}
     form = PhotoForm(request.POST or None, request.FILES or None, patients=patients, initial=said)
     if request.method == "POST" and form.is_valid():

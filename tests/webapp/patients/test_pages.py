@@ -145,6 +145,14 @@ def test_a_photo_cannot_be_sent_for_somebody_else(signed_in: Client, patient: Pa
     assert not Case.objects.exists()
 
 
+def test_what_a_clinic_notes_for_itself_stands_in_no_form_of_the_patient(signed_in: Client, patient: Patient) -> None:
+    theirs = CaseFactory(batch__organisation=patient.organisation, patient=patient, notes="very anxious")
+    CaseResultFactory(case=theirs)
+    Case.objects.update(released_at=timezone.now())
+    assert signed_in.get(f"/my/cases/{theirs.pk}/").status_code == 200
+    assert signed_in.get(f"/my/cases/{theirs.pk}/again/").status_code == 404
+
+
 def test_a_child_whose_age_is_known_sends_no_photo(signed_in: Client, patient: Patient) -> None:
     Patient.objects.update(date_of_birth=timezone.localdate() - timedelta(days=15 * 365))
     answer = send(signed_in, patient, photo())
