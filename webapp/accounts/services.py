@@ -184,8 +184,9 @@ def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth
     Another address says that the one before was somebody else's: what went there is taken back and sent anew.
     """
     before = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk).email
-    Patient.objects.filter(pk=patient.pk).update(email=email, clinics_email="", date_of_birth=date_of_birth)
+    Patient.objects.filter(pk=patient.pk).update(email=email, date_of_birth=date_of_birth)
     if email.casefold() != before.casefold():
+        Patient.objects.filter(pk=patient.pk).update(clinics_email="")
         recall_letters(patients=[patient.pk])
     follow_patients(patients=[patient.pk])
     record(actor=actor, action="patient.corrected", object_id=patient.pk, organisation=patient.organisation)

@@ -117,7 +117,10 @@ def test_a_clinic_goes_on_saying_the_address_that_it_knows_of_a_patient_who_chos
         answer = clinic.post("/batches", {"cases": [case("d", **{**ANNA, "patient_email": stranger})]})
         assert problem(answer, 422)["code"] == "patient_conflict"
 
-    correct_patient(actor=SYSTEM, patient=Patient.objects.get(), email="newer@home.example", date_of_birth=None)
+    patient = Patient.objects.get()
+    correct_patient(actor=SYSTEM, patient=patient, email=patient.email, date_of_birth=None)
+    clinic.create(case("e", patient_email="anna@home.example"))
+    correct_patient(actor=SYSTEM, patient=patient, email="newest@home.example", date_of_birth=None)
     assert problem(clinic.post("/batches", {"cases": [case("d", **ANNA)]}), 422)["code"] == "patient_conflict"
 
 
