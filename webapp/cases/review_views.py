@@ -1,6 +1,6 @@
 """What waits for a provider: every result that nobody has released, of all batches, the most urgent first."""
 
-from django.db.models import Prefetch
+from django.db.models import F, Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -9,7 +9,7 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.services import record
 from webapp.cases import selectors
 from webapp.cases.models import Batch
-from webapp.inference.models import NEWEST, CaseResult
+from webapp.inference.models import CaseResult
 from webapp.pages.keyset import page_of
 from webapp.pages.words import ADVICE, uncertainty_in_words
 from webapp.registry.selectors import classes_of_releases
@@ -30,8 +30,8 @@ def to_review(request: HttpRequest) -> HttpResponse:
         size=PAGE,
     )
     filtered = any(request.GET.get(name) for name in selectors.FILTERS)
-    newest = Prefetch("results", CaseResult.objects.order_by(*NEWEST))
-    raised = selectors.raised(organisation).select_related("patient").prefetch_related("images", newest)
+    more_urgent = Prefetch("results", CaseResult.objects.filter(created_at=F("case__raised_at")), to_attr="more_urgent")
+    raised = selectors.raised(organisation).select_related("patient").prefetch_related("images", more_urgent)
     record(actor=actor_of(request), action="case.listed", object_id="to review", organisation=organisation)
     context = {
         "page": page,

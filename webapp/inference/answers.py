@@ -19,6 +19,11 @@ UPDATE cases_case held SET raised_at = result.created_at
 FROM inference_caseresult result
 WHERE result.id = ANY(%s) AND held.id = result.case_id AND held.released_at IS NOT NULL AND held.answer_id <> result.id
     AND array_position(%s, result.advice::text) - 1 < held.urgency
+    AND NOT EXISTS (
+        SELECT FROM inference_caseresult shown
+        WHERE shown.case_id = held.id AND shown.created_at = held.raised_at
+            AND array_position(%s, shown.advice::text) < array_position(%s, result.advice::text)
+    )
 """
 
 
@@ -26,13 +31,14 @@ def hold(*, results: Sequence[CaseResult]) -> int:
     """Make each of `results` the answer that holds for its case, in the caller's transaction; gives for how many.
 
     Not where the patient has been given another one already: that stays what the case says, and the result is kept
-    beside it. Where it is more urgent, the case says since when (`raised_at`), until a clinician has looked again.
+    beside it. Where it is more urgent, the case says since when (`raised_at`, of the most urgent one), until a
+    clinician has looked again.
     """
     written = [result.pk for result in results]
     with connection.cursor() as cursor:
         cursor.execute(HOLD, [written])
         held = int(cursor.rowcount)
-        cursor.execute(RAISE, [written, list(URGENCY)])
+        cursor.execute(RAISE, [written, *[list(URGENCY)] * 3])
     return held
 
 

@@ -58,6 +58,19 @@ def test_a_case_waits_where_a_later_answer_is_more_urgent(
     assert ("More urgent since" in client.get(f"/batches/{case.batch_id}/").content.decode()) == raised
 
 
+def test_of_several_answers_since_the_most_urgent_is_shown(client: Client, clinic: Organisation) -> None:
+    case = released(clinic, "self_monitor")
+    CaseResultFactory(case=case, advice="routine_referral", malignant=0.31)
+    urgent = CaseResultFactory(case=case, advice="urgent_referral", malignant=0.77)
+    CaseResultFactory(case=case, advice="routine_referral", malignant=0.32)
+    CaseResultFactory(case=case, advice="self_monitor", malignant=0.02)
+    case.refresh_from_db()
+    assert case.raised_at == urgent.created_at
+    page = client.get(LIST)
+    assert [case.more_urgent for case in page.context["raised"]] == [[urgent]]
+    assert "77%" in page.content.decode()
+
+
 def test_a_case_that_is_not_released_takes_the_later_answer(clinic: Organisation) -> None:
     case = CaseFactory(batch__organisation=clinic)
     CaseResultFactory(case=case, advice="self_monitor")
@@ -125,5 +138,5 @@ def test_cases_that_were_answered_before_the_column_was_there_are_found(clinic: 
     later = {advice: CaseResultFactory(case=case, advice=advice) for advice, case in cases.items()}
     Case.objects.update(raised_at=None)
     with connection.cursor() as cursor:
-        cursor.execute(import_module("webapp.cases.migrations.0018_more_urgent_since").MORE_URGENT)
+        cursor.execute(import_module("webapp.cases.migrations.0019_more_urgent_before").MORE_URGENT)
     assert Case.objects.get(raised_at__isnull=False).raised_at == later["urgent_referral"].created_at

@@ -3,13 +3,13 @@ from django.db import migrations
 MORE_URGENT = """
 UPDATE cases_case SET raised_at = later.at
 FROM (
-    SELECT held.id, max(result.created_at) AS at
+    SELECT DISTINCT ON (held.id) held.id, result.created_at AS at
     FROM cases_case held
     JOIN inference_caseresult given ON given.id = held.answer_id
     JOIN inference_caseresult result ON result.case_id = held.id AND result.created_at > given.created_at
     WHERE held.released_at IS NOT NULL
         AND array_position(ARRAY['urgent_referral', 'routine_referral'], result.advice::text) - 1 < held.urgency
-    GROUP BY held.id
+    ORDER BY held.id, result.advice = 'urgent_referral' DESC, result.created_at DESC
 ) later
 WHERE later.id = cases_case.id
 """
