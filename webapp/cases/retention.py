@@ -95,7 +95,7 @@ def _purge(actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: s
     now = timezone.now()
     jobs.update(state=Job.State.CANCELLED, finished_at=now, **UNLEASED)
     answered = set(Result.objects.filter(image__in=names).values_list("image_id", flat=True))
-    Result.objects.filter(image__in=names).update(heatmap=b"")
+    Result.objects.filter(image__in=names).update(heatmap=b"", doubt=None)
     Image.objects.filter(pk__in=names).update(
         state=Image.State.PURGED, ended_at=now, advice="", width=0, height=0, original_forgotten=False, **UNLEASED
     )

@@ -96,7 +96,9 @@ class Result(Answer):
         "accounts.Organisation", models.PROTECT, null=True, related_name="+", db_index=False
     )
     case = models.ForeignKey(Case, models.CASCADE, related_name="image_results")
-    doubt = models.FloatField(null=True, help_text="As `answers.doubt_of` gives it; null once labels settled the image")
+    doubt = models.FloatField(
+        null=True, help_text="As `answers.doubt_of` gives it; null once the image is settled or deleted"
+    )
     job = models.OneToOneField(Job, models.CASCADE, related_name="result")
     preprocessing = models.CharField(max_length=40, help_text="Version of the preprocessing function")
     input_sha256 = models.CharField(max_length=64, help_text="Of the derivative that the model was given")

@@ -50,7 +50,7 @@ def test_every_file_goes_and_the_answer_stays() -> None:
 
     assert left_of(keys) == []
     assert not PartedUpload.objects.exists()
-    assert Result.objects.values().get() == {**before, "heatmap": b""}
+    assert Result.objects.values().get() == {**before, "heatmap": b"", "doubt": None}
     assert Case.objects.get().answer == held
     image.refresh_from_db()
     assert (image.state, image.width, image.deleted_at) == ("purged", 0, image.ended_at)

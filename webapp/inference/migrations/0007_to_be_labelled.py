@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='result',
             name='doubt',
-            field=models.FloatField(help_text='As `answers.doubt_of` gives it; null once labels settled the image', null=True),
+            field=models.FloatField(help_text='As `answers.doubt_of` gives it; null once the image is settled or deleted', null=True),
         ),
         migrations.AddField(
             model_name='result',

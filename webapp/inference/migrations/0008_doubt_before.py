@@ -7,7 +7,7 @@ from django.db import migrations, models
 STEP = 1000
 FILL = """
 UPDATE inference_result result
-SET organisation_id = image.organisation_id, doubt = CASE WHEN settled.id IS NULL THEN
+SET organisation_id = image.organisation_id, doubt = CASE WHEN settled.id IS NULL AND image.state = 'ready' THEN
     least(
         abs(result.malignant - (release.manifest #>> '{thresholds,urgent_referral}')::float),
         abs(result.malignant - (release.manifest #>> '{thresholds,routine_referral}')::float)
