@@ -98,6 +98,7 @@ def enable(*, actor: Actor, endpoint: Endpoint) -> None:
 @transaction.atomic
 def disable(*, actor: Actor, endpoint: Endpoint) -> None:
     """Send nothing more to this endpoint; what waits for it fails. Twice changes nothing."""
+    _lock(endpoint.organisation_id)  # before the endpoint's own row, as others do
     enabled = Endpoint.objects.filter(pk=endpoint.pk, state=Endpoint.State.ENABLED)
     if enabled.update(state=Endpoint.State.DISABLED):
         drop_pending(Delivery.objects.filter(endpoint=endpoint))

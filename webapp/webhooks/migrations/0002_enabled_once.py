@@ -2,13 +2,25 @@
 
 from django.db import migrations, models
 
-# Of several that send to one address, the oldest goes on; what waits for the others is dropped by the sweep.
-TWICE = """
-UPDATE webhooks_endpoint later SET state = 'disabled'
+# Of several that send to one address the newest goes on, whose secret its receiver knows, with the events of them all;
+# what waits for the others is dropped by the sweep.
+NEWEST = """
+WITH told AS (
+    SELECT organisation_id, url, (array_agg(id ORDER BY created_at DESC, id))[1] AS id
+    FROM webhooks_endpoint WHERE state = 'enabled' GROUP BY organisation_id, url HAVING count(*) > 1
+)
+UPDATE webhooks_endpoint kept SET event_types = ARRAY(
+    SELECT DISTINCT unnest(each.event_types) FROM webhooks_endpoint each
+    WHERE each.organisation_id = kept.organisation_id AND each.url = kept.url AND each.state = 'enabled' ORDER BY 1
+)
+FROM told WHERE told.id = kept.id
+"""
+OTHERS = """
+UPDATE webhooks_endpoint older SET state = 'disabled'
 WHERE state = 'enabled' AND EXISTS (
-    SELECT FROM webhooks_endpoint earlier
-    WHERE earlier.organisation_id = later.organisation_id AND earlier.url = later.url AND earlier.state = 'enabled'
-        AND (earlier.created_at, earlier.id) < (later.created_at, later.id)
+    SELECT FROM webhooks_endpoint newer
+    WHERE newer.organisation_id = older.organisation_id AND newer.url = older.url AND newer.state = 'enabled'
+        AND (newer.created_at > older.created_at OR (newer.created_at = older.created_at AND newer.id < older.id))
 )
 """
 
@@ -21,7 +33,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(TWICE, migrations.RunSQL.noop),
+        migrations.RunSQL(NEWEST, migrations.RunSQL.noop),
+        migrations.RunSQL(OTHERS, migrations.RunSQL.noop),
         migrations.AddConstraint(
             model_name='endpoint',
             constraint=models.UniqueConstraint(condition=models.Q(('state', 'enabled')), fields=('organisation', 'url'), name='webhook_enabled_once'),
