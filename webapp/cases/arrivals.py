@@ -88,7 +88,8 @@ def await_again(*, actor: Actor, image: Image) -> Image:
         record(actor=actor, action="image.awaited_again", object_id=image.pk, organisation=batch.organisation)
     image.refresh_from_db()
     if image.state != Image.State.AWAITING_UPLOAD:
-        became = "refused too often" if image.tries >= MAX_TRIES else "completed or given up"
+        spent = image.state == Image.State.REJECTED and image.tries >= MAX_TRIES
+        became = "refused too often" if spent else "completed or given up"
         raise Problem("not_awaited", f"This image was {became} already. Put another in a new batch.")
     return image
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from ml.classes import CLASSES
 from webapp.accounts.models import User
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import record
@@ -133,7 +134,8 @@ def settle(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     except Problem as problem:
         messages.warning(request, problem.message)
     else:
-        messages.success(request, "The disagreement is settled, and the image is one to learn from.")
+        learnt = ", and the image is one to learn from" if form.cleaned_data["dx"] in CLASSES else ""
+        messages.success(request, f"The disagreement is settled{learnt}.")
     return redirect("labels:disagreements")
 
 
