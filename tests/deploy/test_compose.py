@@ -16,6 +16,7 @@ from django.conf import settings as site
 from deploy.local.commands import COMMANDS
 from deploy.local.postgres import DISCREET
 from tests.deploy.manifests import EXAMPLE, ROOT
+from webapp.operations.middleware import SENDERS, SHARE
 
 DOCKER_COMPOSE = Path(compose.__file__).parent / "docker-compose"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -184,6 +185,7 @@ def test_files_that_are_sent_at_once_do_not_take_the_memory_of_a_container(servi
     [folder] = services[name]["tmpfs"]
     assert folder == "/tmp:size=256m"  # noqa: S108 - as in Kubernetes
     assert int(services[name]["deploy"]["resources"]["limits"]["memory"]) >= 2 * 256 * 1024**2
+    assert SHARE * 256 * 1024**2 / SENDERS > 3 * site.UPLOAD_MAX_BYTES  # a patient's photos in one form
 
 
 def test_only_the_proxy_is_reachable_from_outside(services: dict[str, Any]) -> None:

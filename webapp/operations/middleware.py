@@ -21,6 +21,7 @@ REQUESTS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )  # fmt: skip
 SHARE = 0.9  # of the folder for temporary files, which others write to as well
+SENDERS = 3  # who find room at once, however much each of them sends
 ASK_AGAIN_SECONDS = 15
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -44,7 +45,8 @@ class RoomForBodies:
     """Refuses a large body that would not fit beside those that are arriving, before anybody reads it.
 
     Django writes large files to the folder for temporary files, which is memory on a server: full, it would fail those
-    who have sent almost all of theirs. What a request says of its length is kept for it until it is answered.
+    who have sent almost all of theirs. What a request says of its length is kept for it until it is answered, and of
+    one person no more than a part of the room: it would be theirs for as long as they send, however slowly.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -62,21 +64,30 @@ class RoomForBodies:
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
         """None where the view may answer, else what says when to come back, or that this never fits."""
         length = body_length(request)
-        if length <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE:
+        if length <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE or not _is_written(request):
             return None
         folder = shutil.disk_usage(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
+        room = SHARE * folder.total
+        known = request.user.is_authenticated  # who puts a file to a signed address need not be
+        share = room / SENDERS if known else room
         with self._lock:
-            if length + sum(self._arriving.values()) <= SHARE * folder.total and length <= folder.free:
+            theirs = sum(kept for one, kept in self._arriving.items() if known and one.user == request.user)
+            arriving = sum(self._arriving.values())  # of which nobody knows how much is written already
+            if theirs + length <= share and arriving + length <= min(room, folder.free):
                 self._arriving[request] = length
                 return None
-        return _refused(request, fits=length <= SHARE * folder.total)
+        return _refused(request, fits=length <= share)
+
+
+def _is_written(request: HttpRequest) -> bool:
+    """Whether a large body goes to the folder: the files of a form, and what is put to an upload's address."""
+    put = request.resolver_match is not None and request.resolver_match.view_name == "cases:put_upload"
+    return put or request.content_type == "multipart/form-data"
 
 
 def _refused(request: HttpRequest, *, fits: bool) -> HttpResponse:
-    told = (
-        "Many are sending files at this moment, and there is no room for yours. Nothing was saved; send it again in a"
-    )
-    problem = Problem("busy", f"{told} minute.", status=503, retry_after=ASK_AGAIN_SECONDS)
+    told = "Other files are being sent at this moment, and there is no room for yours. Nothing was saved;"
+    problem = Problem("busy", f"{told} send it again in a minute.", status=503, retry_after=ASK_AGAIN_SECONDS)
     if not fits:
         told = "This is more than the site can take at once. Nothing was saved; send fewer files, or smaller ones."
         problem = Problem("body_too_large", told, status=413)

@@ -22,13 +22,13 @@ Usage = namedtuple("Usage", "total used free")
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Sets the megabytes of the folder for temporary files; at first five, of which four are free."""
+    """Sets the megabytes of the folder for temporary files; at first twelve, of which five are free."""
 
     def holds(total: float, *, free: float) -> None:
         usage = Usage(int(total * MEGABYTE), 0, int(free * MEGABYTE))
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
 
-    holds(5, free=4)
+    holds(12, free=5)
     return holds
 
 
@@ -44,7 +44,19 @@ def send(client: Client, data: bytes = PHOTO, **headers: str) -> Any:
     return client.post(reverse("cases:batch_new"), {**fields, **files}, headers=headers)
 
 
-def test_the_second_of_two_at_once_is_told_to_come_back(provider: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def another(provider: Client) -> Client:
+    """Another person, who asks the same process."""
+    client = Client()
+    client.handler = provider.handler
+    client.force_login(MembershipFactory().user)
+    return client
+
+
+def test_the_second_of_two_at_once_is_told_to_come_back(
+    provider: Client, another: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Less than both is free, of which the first has written nothing yet."""
     told: list[Any] = []
     write, load = storage.write, WSGIRequest._load_post_and_files
 
@@ -52,9 +64,9 @@ def test_the_second_of_two_at_once_is_told_to_come_back(provider: Client, monkey
         read: list[str] = []
         monkeypatch.setattr(WSGIRequest, "_load_post_and_files", lambda request: read.append(request.path))
         for accept in ("text/html", "application/json"):
-            told.append(send(provider, Accept=accept))
+            told.append(send(another, Accept=accept))
         monkeypatch.setattr(WSGIRequest, "_load_post_and_files", load)
-        told.append(provider.get(reverse("cases:batch_new")))
+        told.append(another.get(reverse("cases:batch_new")))
         assert read == []
         write(key, data)
 
@@ -93,8 +105,32 @@ def test_what_never_fits_is_too_large(provider: Client, folder: Callable[..., No
     page = send(provider)
     assert (page.status_code, page.get("Retry-After")) == (413, None)
     assert "send fewer files" in page.content.decode()
-    answer = provider.post("/api/v1/batches", PHOTO, "application/json")
+    answer = provider.put("/uploads/token", PHOTO, "application/json")
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+def test_one_who_sends_slowly_leaves_room_for_the_others(
+    provider: Client, another: Client, folder: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder(12, free=12)
+    told: list[int] = []
+    write = storage.write
+
+    def meanwhile(key: str, data: bytes) -> None:
+        monkeypatch.setattr(storage, "write", write)
+        told.extend(send(client).status_code for client in (provider, another))
+        write(key, data)
+
+    monkeypatch.setattr(storage, "write", meanwhile)
+    assert send(provider).status_code == 302
+    assert told == [503, 302]
+
+
+def test_a_table_of_cases_needs_no_room(provider: Client, folder: Callable[..., None]) -> None:
+    """It never touches the folder."""
+    folder(0, free=0)
+    for kind in ("application/json", "text/csv"):
+        assert provider.post("/api/v1/batches", PHOTO, kind).status_code not in (413, 503)
 
 
 def test_an_ordinary_form_needs_no_room(provider: Client, folder: Callable[..., None]) -> None:
