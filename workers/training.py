@@ -52,7 +52,7 @@ PAUSE = 10.0  # seconds between two tries to register a candidate
 REGISTERED_WITHIN = LEASE_SECONDS  # longer than a restart of storage or the database takes
 TICK = 0.5  # how soon, in seconds, a lost lease or a stop is acted on
 VERDICTS = ("passed", "failed", "inconclusive")
-REFUSED_BY_STORAGE = "storage_refused: Storage works, but will not give or take a file of this run."
+REFUSED_BY_STORAGE = ("storage_refused", "Storage works, but will not give or take a file of this run.")
 stopping = threading.Event()
 
 
@@ -93,10 +93,11 @@ def train() -> None:
         logger.warning("training_lease_lost", run=str(run.pk))
     except Stopping:
         give_back_run(run=run, token=token)
-    except storage.ObjectRefused as error:  # the lease runs out, while there are attempts
+    except storage.ObjectRefused as error:  # the lease, one as short as others', runs out, while there are attempts
         logger.error("object_refused", run=str(run.pk), attempt=run.attempt, error=str(error))
         if run.attempt >= settings.MAX_ATTEMPTS:
-            fail_run(run=run, token=token, error=REFUSED_BY_STORAGE)
+            fail_run(run=run, token=token, error=str(RunFailed(*REFUSED_BY_STORAGE)))
+        extend(TrainingRun.objects.filter(pk=run.pk), token)
     except storage.StorageAway as error:  # which is no attempt; the lease paces the next, one as short as others'
         logger.warning("storage_away", run=str(run.pk), error=str(error))
         rows = TrainingRun.objects.filter(pk=run.pk)
@@ -250,6 +251,8 @@ class Attempt:
                     manifest=dict(bundle.manifest),
                 )
                 return
+            except storage.ObjectRefused as error:  # another attempt would train for hours, to be refused as well
+                raise RunFailed(*REFUSED_BY_STORAGE) from error
             except (storage.StorageAway, OperationalError, InterfaceError) as error:
                 logger.warning("candidate_not_registered", run=str(self._run.pk), error=type(error).__name__)
                 if time.monotonic() > give_up_at:

@@ -128,8 +128,30 @@ def test_storage_that_stays_away_fails_no_run_for_good(
 def test_a_snapshot_that_storage_refuses_fails_the_run_with_that_reason(run: TrainingRun) -> None:
     storage.delete(run.snapshot.key)
     storage.write(f"{run.snapshot.key}/file", b"")  # there is a folder in its place
-    for _ in range(settings.MAX_ATTEMPTS):
+    for _ in range(settings.MAX_ATTEMPTS - 1):
         training.train()
+        run.refresh_from_db()
+        assert run.lease_until is not None  # it paces the next attempt, while the worker is idle
+        assert run.lease_until < timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
         leases_run_out()
+    training.train()
     run.refresh_from_db()
     assert (run.state, run.attempt, run.error.partition(":")[0]) == ("failed", settings.MAX_ATTEMPTS, "storage_refused")
+
+
+def test_a_candidate_that_storage_refuses_is_not_trained_anew(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another attempt would take hours, to be refused as well."""
+    asked = []
+
+    def write(key: str, data: bytes) -> None:
+        asked.append(key)
+        raise storage.ObjectRefused("ClientError")
+
+    monkeypatch.setattr(storage, "write", write)
+    monkeypatch.setattr(training, "REGISTERED_WITHIN", 0)
+    training.train()
+    run.refresh_from_db()
+    assert (run.state, run.attempt, run.error.partition(":")[0]) == ("failed", 1, "storage_refused")
+    assert len(asked) == 1
