@@ -1,9 +1,7 @@
 """The pictures themselves as responses, for readers who were found to be allowed to see them."""
 
 from io import BytesIO
-from typing import IO
 
-from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404
 
 from ml.imaging.derivatives import thumbnail
@@ -18,7 +16,7 @@ KEPT_SECONDS = 3600
 
 
 def picture(image: Image, kind: str) -> FileResponse:
-    """One of the `KINDS` of picture of an image, as a stream. Raises Http404 where there is none."""
+    """One of the `KINDS` of picture of an image, as a stream. Raises Http404 where there is none, StorageAway."""
     if not image.width:  # also of one that is deleted, whatever is left of its files
         raise Http404
     try:
@@ -29,10 +27,10 @@ def picture(image: Image, kind: str) -> FileResponse:
     return FileResponse(file, content_type="image/jpeg", headers=headers)
 
 
-def _drawn(image: Image, kind: str) -> IO[bytes]:
+def _drawn(image: Image, kind: str) -> BytesIO:
     """Only the clean picture is stored; the others are drawn when somebody looks: few look at each of thousands."""
     if kind == "clean":
-        return default_storage.open(image.clean_key, "rb")
+        return BytesIO(storage.read(image.clean_key))
     if kind == "thumbnail":
         return BytesIO(thumbnail(storage.read(image.clean_key)))
     answer = answer_of(image)

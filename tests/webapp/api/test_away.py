@@ -5,11 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError
+from django.core.files.storage import FileSystemStorage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import OperationalError
 from django.test import Client
 
-from tests.factories import PASSWORD, MembershipFactory, PatientFactory, UserFactory
+from tests.factories import PASSWORD, MembershipFactory, PatientFactory, ResultFactory, UserFactory
 from tests.webapp.api.clinic import Clinic, case, problem
 from webapp import storage
 
@@ -61,6 +63,15 @@ def test_storage_that_is_away_is_asked_again(clinic: Clinic, monkeypatch: pytest
             assert problem(response, 503)["code"] == "unavailable"
             assert int(response.headers["Retry-After"]) > 0
     clinic.upload(image, b"jpeg")
+
+
+@pytest.mark.parametrize("kind", ["clean", "heatmap"])
+def test_a_picture_is_asked_for_again(clinic: Clinic, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    result = ResultFactory(job__image__organisation=clinic.organisation)
+    monkeypatch.setattr(FileSystemStorage, "open", answering(ConnectTimeoutError(endpoint_url="http://s3")))
+    response = clinic.get(f"/images/{result.image_id}/{kind}")
+    assert problem(response, 503)["code"] == "unavailable"
+    assert int(response.headers["Retry-After"]) > 0
 
 
 def test_an_object_that_storage_refuses_is_a_fault(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
