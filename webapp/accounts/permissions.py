@@ -4,11 +4,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
+from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django_htmx.http import HTMX_STOP_POLLING, HttpResponseClientRedirect, reselect, reswap, retarget
 from django_htmx.middleware import HtmxDetails
@@ -21,6 +22,7 @@ from webapp.pages.requests import asks_for_json
 
 Role = Membership.Role
 SIGNED_OUT = "You are signed out. Sign in in another tab, then send this again. What you chose is still here."
+NOT_DONE = "You were signed out, so what you sent did not arrive. Sign in, then do it again."
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
@@ -61,17 +63,27 @@ def signed_out() -> JsonResponse:
 
 
 def _to_sign_in(request: HttpRequest, door: str | None) -> HttpResponseBase:
-    """To the page to sign in at, and back. htmx would put that page in the place of a part of another: a press leaves
-    for it, and a part that renews itself stops, and the page says so.
+    """To the page to sign in at, and back to the page that asked: an address that takes only a form answers no GET.
+
+    htmx would put the page to sign in at in the place of a part of another: a press leaves for it, and a part that
+    renews itself stops, and the page says so.
     """
     htmx = HtmxDetails(request)
-    if not htmx:
+    if request.method in ("GET", "HEAD") and not htmx:
         return redirect_to_login(request.get_full_path(), door)
-    address = redirect_to_login(htmx.current_url_abs_path or reverse("pages:home"), door).url
+    came_from = htmx.current_url_abs_path if htmx else _page_before(request)
+    address = redirect_to_login(came_from or reverse("pages:home"), door).url
     if request.method != "GET":
-        return HttpResponseClientRedirect(address)
+        messages.warning(request, NOT_DONE)
+        return HttpResponseClientRedirect(address) if htmx else redirect(address)
     told = render(request, "components/signed_out.html", {"sign_in": address}, status=HTMX_STOP_POLLING)
     return reselect(retarget(reswap(told, "innerHTML"), "#messages"), "#signed-out")
+
+
+def _page_before(request: HttpRequest) -> str | None:
+    """The page of this site whose form was sent, as a path and a query."""
+    before, site = request.headers.get("Referer", ""), request.build_absolute_uri("/")
+    return "/" + before.removeprefix(site) if before.startswith(site) else None
 
 
 def for_everyone(view: View) -> View:

@@ -23,6 +23,16 @@ def test_a_press_leaves_for_the_page_to_sign_in_at_and_comes_back(client: Client
         assert not answer.content
 
 
+def test_a_form_is_followed_by_its_page_and_not_by_an_address_that_takes_only_forms(client: Client) -> None:
+    address = reverse("cases:batch_cancel", args=[uuid4()])
+    answer = client.post(address, headers={"Referer": f"http://testserver{PAGE}"})
+    assert answer.headers["Location"] == reverse("account_login") + BACK
+    assert "did not arrive" in client.get(answer.headers["Location"]).content.decode()
+    for elsewhere in ("https://elsewhere.example/batches/", "http://testserver.example/", "http://[", ""):
+        answer = client.post(address, headers={"Referer": elsewhere})
+        assert answer.headers["Location"] == f"{reverse('account_login')}?next=/"
+
+
 @pytest.mark.parametrize(
     ("address", "door"),
     [
