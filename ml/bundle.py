@@ -156,21 +156,23 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def load(path: Path) -> Bundle:
-    """Reads and checks a bundle. Raises BundleError that says which file or entry is wrong."""
+def load(path: Path, *, to_start_from: bool = False) -> Bundle:
+    """Reads and checks a bundle. One `to_start_from` may want the frames of another version, since only its members
+    are taken. Raises BundleError that says which file or entry is wrong.
+    """
     try:
         manifest = json.loads((path / MANIFEST).read_text())
     except FileNotFoundError:
         raise BundleError(f"{path} holds no {MANIFEST}: it is not a bundle.") from None
     except ValueError as error:
         raise BundleError(f"{path / MANIFEST} is not JSON: {error}.") from None
-    problem = _problem(path, manifest)
+    problem = _problem(path, manifest, to_start_from)
     if problem:
         raise BundleError(f"{path}: {problem}")
     return Bundle(path, manifest)
 
 
-def _problem(path: Path, manifest: Any) -> str | None:
+def _problem(path: Path, manifest: Any, to_start_from: bool) -> str | None:
     """The first thing that is wrong with a manifest, or None."""
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         return f"the manifest's format is not {FORMAT}, which this version reads."
@@ -181,16 +183,16 @@ def _problem(path: Path, manifest: Any) -> str | None:
     needed = [SEEN, NOVELTY, CARD, *(member["weights"] for member in manifest["members"])]
     if absent := [name for name in needed if not (path / name).is_file()]:
         return f"{', '.join(absent)} missing."
-    return _foreign(manifest) or _wrong_numbers(path, manifest)
+    return _foreign(manifest, to_start_from) or _wrong_numbers(path, manifest)
 
 
-def _foreign(manifest: dict[str, Any]) -> str | None:
+def _foreign(manifest: dict[str, Any], to_start_from: bool) -> str | None:
     """What was made for another version of this code."""
     known = [list(one.codes) for one in TAXONOMIES]
     if manifest["classes"] not in known:
         return f"the classes are {manifest['classes']}, and this version knows {known}."
     wanted = manifest["preprocessing"].get("version")
-    if wanted != preprocess.VERSION:
+    if wanted != preprocess.VERSION and not to_start_from:
         return (
             f"it wants preprocessing {wanted}, and this version has {preprocess.VERSION}. "
             "Run it with the version that made it, or train it anew: python -m ml train --help."

@@ -24,8 +24,8 @@ def draw(table: pd.DataFrame, details: ImageStore, seed: int = 0) -> np.ndarray:
 
 
 def sharpen(pixels: np.ndarray, square: Image.Image) -> np.ndarray:
-    """What `ml.imaging.preprocess.fit` gave for a photo, with the largest square in its middle taken from `square`, a
-    copy of the same place: uint8 RGB, same shape.
+    """What `ml.imaging.preprocess.scaled` gave for a photo, with the largest square in its middle taken from `square`,
+    a copy of the same place: uint8 RGB, same shape.
     """
     rows, columns = pixels.shape[:2]
     side = min(rows, columns)

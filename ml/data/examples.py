@@ -11,8 +11,9 @@ from ml.classes import SEVEN, Taxonomy
 from ml.data.details import draw, sharpen
 from ml.data.images import ImageStore
 from ml.imaging.decode import decode
+from ml.imaging.field import completed
 from ml.imaging.fingerprint import WORDS, fingerprint
-from ml.imaging.preprocess import Size, fit, framed
+from ml.imaging.preprocess import Size, framed, scaled
 from ml.imaging.refusal import ImageRefused
 
 
@@ -74,12 +75,13 @@ def load(
     def one(image_id: str, copies: ImageStore | None) -> tuple[np.ndarray, np.ndarray] | str:
         try:
             image = decode(images.read(image_id)).image
-            pixels = fit(image, size)
+            pixels = scaled(image, size)
             if copies is not None:
                 pixels = sharpen(pixels, decode(copies.read(image_id)).image)
         except ImageRefused as error:
             return error.code
-        return framed(pixels, size), fingerprint(image)
+        # Completed last: a copy is as black around a field as its photo.
+        return framed(completed(pixels), size), fingerprint(image)
 
     width, height = size
     pixels = np.empty((len(table), height, width, 3), dtype=np.uint8)

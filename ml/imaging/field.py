@@ -16,7 +16,11 @@ CORNER: Final = 0.02
 MIN_CORNERS: Final = 3
 """A lesion darkens one corner, or two; a field that is a little to one side leaves one bright."""
 MIN_SOLIDITY: Final = 0.96
-"""How much of its convex hull a field fills. With a black lesion at its edge it fills less, and is left alone."""
+"""How much of its convex hull a field fills. One with a large black lesion at its edge fills less, and is left alone;
+of a smaller bite, such as a small lesion's or a hair's, what lies in the hull is kept.
+"""
+SPECK: Final = 0.005
+"""Of the field: a part that lies apart and is smaller is something grey in the black, such as a reflection."""
 MIN_SHOWN: Final = 0.2
 """What shows less of a photo is no field but a light in the dark."""
 DEPTH: Final = 0.1
@@ -63,7 +67,9 @@ def _field(pixels: np.ndarray) -> np.ndarray | None:
     field = cv2.erode((~surround).astype(np.uint8), disc, borderValue=1)
     if field.mean() < MIN_SHOWN:
         return None
+    _, parts, measures, _ = cv2.connectedComponentsWithStats(field)
+    specks = np.flatnonzero(measures[:, cv2.CC_STAT_AREA] < SPECK * field.sum())
+    field[np.isin(parts, specks)] = 0
     hull = cv2.convexHull(np.argwhere(field)[:, ::-1].astype(np.int32))
-    if field.sum() < MIN_SOLIDITY * cv2.fillConvexPoly(np.zeros_like(field), hull, 1).sum():
-        return None
-    return field.astype(bool)
+    filled = cv2.fillConvexPoly(np.zeros_like(field), hull, 1)
+    return filled.astype(bool) if field.sum() >= MIN_SOLIDITY * filled.sum() else None

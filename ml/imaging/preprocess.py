@@ -14,7 +14,7 @@ from PIL import Image
 
 from ml.imaging.field import completed
 
-VERSION: Final = "frame-4x3-v4"
+VERSION: Final = "frame-4x3-v5"
 """Stored with every bundle and every result; changes whenever the pixels that come out would."""
 
 Size = tuple[int, int]

@@ -41,7 +41,9 @@ def run(options: argparse.Namespace) -> None:
         told = ", ".join(part.name for part in chosen.members)
         raise DataError("unknown_member", f"{chosen.name} has no {', '.join(unknown)}, only {told}.")
     keep = options.keep.split(",") if options.keep else ()
-    started = {member.name for member in bundle.load(options.start).members} if options.start else set()
+    started = (
+        {member.name for member in bundle.load(options.start, to_start_from=True).members} if options.start else set()
+    )
     if unknown := sorted(set(keep) - started):
         raise DataError("unknown_member", f"--start gives no {', '.join(unknown)} that could be kept.")
     trainer.train(

@@ -65,16 +65,17 @@ def read(run: Run) -> Given:
     # Divided before it is relabelled, so that every recipe has the test side that the project has.
     by_lesion = sides.by_lesion(published.table).set_axis(published.table["image_id"])
     segmenter, seen = _segmenter() if run.recipe.mask else ("", NO_IMAGES)
-    known = {path: bundles.load(path) for path in (run.start, run.teacher) if path}
+    start = bundles.load(run.start, to_start_from=True) if run.start else None
+    teacher = bundles.load(run.teacher) if run.teacher else None
     dataset = sides.relabelled(published, run.recipe.taxonomy or published.taxonomy)
     return Given(
         dataset=sides.thinned(dataset, run.recipe.benign_per_malignant) if run.recipe.benign_per_malignant else dataset,
         by_lesion=by_lesion,
         preparation=Preparation(run.recipe.remove_hair, segmenter),
-        start=known[run.start] if run.start else None,
-        teacher=known[run.teacher] if run.teacher else None,
-        teach=distillation.by_bundle(known[run.teacher]) if run.teacher else run.recipe.teach,
-        seen=np.concatenate([seen, *(bundle.seen for bundle in known.values())]),
+        start=start,
+        teacher=teacher,
+        teach=distillation.by_bundle(teacher) if teacher else run.recipe.teach,
+        seen=np.concatenate([seen, *(bundle.seen for bundle in (start, teacher) if bundle)]),
     )
 
 

@@ -15,6 +15,7 @@ from ml.assess.novelty import Novelty
 from ml.augment import augment
 from ml.bundle import Bundle
 from ml.data import ham10000, reading
+from ml.imaging import preprocess
 from ml.preparation import Preparation
 from ml.progress import Progress
 from ml.recipes import comparison, distillation, fitting, measures
@@ -120,11 +121,7 @@ def _origin(run: Run, given: Given, sides: Sides, refused: Mapping[str, str], wo
         f"Recipe {recipe.name}: {recipe.title}.",
         f"{_layout(run.data)}, split by lesion: {counts}.",
         *(_member(part, given.start, work, len(sides.train)) for part in recipe.members),
-        *(
-            [f"{given.start.name}: {sentence}" for sentence in given.start.manifest.get("origin", [])]
-            if given.start
-            else []
-        ),
+        *_begun(given.start),
         *_taught(given.teacher),
         *_prepared(given.preparation),
         *recipe.differs,
@@ -148,6 +145,15 @@ def _member(part: Part, begun: Bundle | None, work: Path, images: int) -> str:
         f"{used.samples or images} images in batches of {used.batch}, {used.loss.replace('_', ' ')}, "
         f"{used.sampling} sampling, {used.augmentation} augmentation{mixed}, learning rate {used.learning_rate:g}."
     )
+
+
+def _begun(start: Bundle | None) -> list[str]:
+    if start is None:
+        return []
+    frames = start.manifest["preprocessing"]["version"]
+    other = f"{start.name} was made from frames of {frames}; every figure here is of {preprocess.VERSION}."
+    said = [f"{start.name}: {sentence}" for sentence in start.manifest.get("origin", [])]
+    return [*([other] if frames != preprocess.VERSION else []), *said]
 
 
 def _taught(teacher: Bundle | None) -> list[str]:

@@ -93,6 +93,19 @@ def test_a_portrait_photo_keeps_its_copy_in_its_middle(tmp_path: Path) -> None:
     np.testing.assert_allclose(sharp[96, [10, 60, 200, 250]], [GREY, RED, GREY, GREY], atol=6)
 
 
+def test_a_copy_brings_no_black_back_around_a_round_field(tmp_path: Path) -> None:
+    """Both its photo and the square in its middle have the black corners of a field."""
+    rows, columns = np.mgrid[:450, :600]
+    scene = np.where(np.hypot(columns - 300, rows - 225)[..., None] < 225, GREY, (4, 4, 4)).astype(np.uint8)
+    for name, pixels in (("frames", scene), ("squares", scene[:, 75:525])):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "I0.jpg").write_bytes(jpeg(pixels))
+    table = pd.DataFrame({"image_id": ["I0"], "lesion_id": ["L0"], "dx": ["NV"]})
+    images, copies = ImageStore(tmp_path / "frames"), ImageStore(tmp_path / "squares")
+    sharp = examples.load(table, images, FRAME, details=copies).pixels[0]
+    assert sharp[[0, 0, -1, -1], [0, 40, 215, -1]].min() > 60
+
+
 def unequal(folder: Path, of_each: int) -> tuple[pd.DataFrame, ImageStore]:
     """As many images of each class, of which SHARES have a copy; the copies are files without pixels."""
     rows = [{"image_id": f"{dx}{n}", "dx": dx, "rank": n} for dx in CLASSES for n in range(of_each)]

@@ -65,6 +65,28 @@ def test_a_black_lesion_is_never_taken_for_a_surround() -> None:
         assert completed(pixels) is pixels
 
 
+@pytest.mark.parametrize(("radius", "barred"), [(15, False), (25, False), (30, False), (15, True), (25, True)])
+def test_a_black_lesion_that_the_rim_cuts_stays(radius: int, barred: bool) -> None:
+    rows, columns = np.mgrid[:192, :256]
+    pixels = skin()
+    beside = np.abs(columns - 128) if barred else np.hypot(columns - 128, rows - 96)
+    rim = 100 if barred else 110
+    surround = beside > rim
+    lesion = (np.hypot(columns - 128 - rim, rows - 96) < radius) & ~surround
+    pixels[lesion] = (42, 34, 38)
+    pixels[surround] = 6
+    whole = completed(pixels)
+    assert (whole[lesion].max(axis=1) < 60).mean() > 0.85
+    assert whole[[0, 0, -1, -1], [0, -1, 0, -1]].min() > 90
+
+
+def test_grey_in_the_black_is_no_part_of_the_field() -> None:
+    clean = surrounded(skin(), 100)
+    speckled = clean.copy()
+    speckled[80:92, :12] = 90
+    np.testing.assert_array_equal(completed(speckled)[:, :20], completed(clean)[:, :20])
+
+
 def test_a_light_in_the_dark_is_no_field() -> None:
     dark = surrounded(skin(), 40)
     assert completed(dark) is dark

@@ -1,5 +1,6 @@
 """A recipe in small, from a folder in HAM10000's layout to a bundle that serves."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 from ml import bundle
 from ml.classes import BINARY, CLASSES, SEVEN
 from ml.data.errors import DataError
+from ml.imaging.preprocess import VERSION
 from ml.preparation import Preparation
 from ml.progress import JsonProgress
 from ml.recipes import trainer
@@ -196,11 +198,17 @@ def test_members_go_on_from_a_bundle(published: Path, tmp_path: Path, tiny_bundl
 
 
 def test_a_member_stays_as_it_was(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    """Also one of another version's frames, which the card then tells."""
+    older = shutil.copytree(tiny_bundle, tmp_path / "older")
+    manifest = (older / "manifest.json").read_text()
+    (older / "manifest.json").write_text(manifest.replace(f'"{VERSION}"', '"frame-before"'))
     part = Part("tiny", Settings(epochs=2, samples=320), size=(192, 144), imagenet=False)
     recipe = replace(TINY, members=(part,), authors_split=None).reduced(keep=["tiny"])
-    made = trainer.train(replace(run_of(recipe, published, tmp_path), start=tiny_bundle), JsonProgress())
+    made = trainer.train(replace(run_of(recipe, published, tmp_path), start=older), JsonProgress())
     assert (made.path / "tiny.npz").read_bytes() == (tiny_bundle / "tiny.npz").read_bytes()
-    assert "tiny at 192 x 144 pixels is that of tiny." in (made.path / "model_card.md").read_text()
+    card = (made.path / "model_card.md").read_text()
+    assert "tiny at 192 x 144 pixels is that of tiny." in card
+    assert f"tiny was made from frames of frame-before; every figure here is of {VERSION}." in card
 
 
 def test_a_member_keeps_a_share_of_what_it_was(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
