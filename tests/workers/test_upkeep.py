@@ -6,7 +6,8 @@ from functools import partial
 from threading import Event
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.factories import ImageFactory, JobFactory
@@ -79,6 +80,22 @@ def test_an_original_that_was_left_behind_is_deleted(state: str) -> None:
     assert forget_originals() == 1
     assert storage.size(left.upload_key) is None
     assert forget_originals() == 0
+
+
+def test_originals_are_found_in_the_order_of_an_index() -> None:
+    """A restore makes them wait by the million, and a sweep that sorts them comes every few seconds."""
+    ImageFactory(ready=True, ended_at=ago(2))
+    with CaptureQueriesContext(connection) as asked:
+        assert forget_originals() == 1
+    reads = [query["sql"] for query in asked if query["sql"].startswith("SELECT") and "cases_image" in query["sql"]]
+    assert reads
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        for read in reads:
+            cursor.execute(f"EXPLAIN {read}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "image_original" in plan
+            assert "Sort" not in plan
 
 
 @pytest.mark.parametrize("state", [Image.State.PURGED, Image.State.EXPIRED])
