@@ -1,4 +1,4 @@
-"""One case as a provider reads it: pictures, the model's answer, where that came from, its release, its deletion."""
+"""One case as a provider reads it: pictures, the model's answer, where that came from, its release, its erasure."""
 
 import uuid
 from datetime import datetime
@@ -14,6 +14,7 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.models import Event
 from webapp.audit.services import record
 from webapp.cases import selectors
+from webapp.cases.erasure import erase_case
 from webapp.cases.fields import MAX_NOTES, FieldError, notes
 from webapp.cases.models import Case, Image
 from webapp.cases.retention import delete_photos
@@ -43,14 +44,18 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
     cases = with_answers(batch.cases.all())
     found = cases.select_related("organisation", "patient", "reviewed_by", "batch").get(pk=case_id)
     record(actor=actor_of(request), action="case.viewed", object_id=found.pk, organisation=found.organisation)
+    images = list(found.images.all())
+    seen_as = [str(found.pk), *(str(image.pk) for image in images)]
+    events = Event.objects.filter(object_id__in=seen_as).select_related("user", "api_key")
+    history = events.order_by("-at", "-pk")[:HISTORY]
+    if found.erased_at:
+        return render(request, "cases/erased.html", {"case": found, "history": history})
     wanted = {name: value for name in selectors.FILTERS if (value := request.GET.get(name))}
     reviewing = request.GET.get("list") == "to_review"
-    listed = selectors.to_review(found.organisation) if reviewing else batch.cases.all()
+    listed = selectors.to_review(found.organisation) if reviewing else batch.cases.filter(erased_at=None)
     previous, following = neighbours(selectors.narrowed(listed, wanted), selectors.MOST_URGENT_FIRST, found)
-    images = list(found.images.all())
     answers = {image: image_answer(image, found) for image in images}
     consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
-    seen_as = [str(found.pk), *(str(image.pk) for image in images)]
     context = {
         "case": found,
         "result": found.answer,
@@ -68,9 +73,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
         "reviewing": reviewing,
         "previous": previous,
         "following": following,
-        "history": Event.objects.filter(object_id__in=seen_as)
-        .select_related("user", "api_key")
-        .order_by("-at", "-pk")[:HISTORY],
+        "history": history,
     }
     return render(request, "cases/case.html", context, status=status)
 
@@ -119,6 +122,25 @@ def delete(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
     delete_photos(actor=actor_of(request), case=found)
     messages.success(request, "The photos of this case were deleted.")
+    return _back(request, case_id)
+
+
+@for_roles(Role.PROVIDER)
+@never_cache
+def erase(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """Say what goes with a case and what stays, and erase it."""
+    cases = Case.objects.select_related("patient", "batch")
+    found = get_object_or_404(cases, pk=case_id, organisation=organisation_of(request))
+    if request.method == "POST":
+        try:
+            erase_case(actor=actor_of(request), case=found)
+            messages.success(request, "This case was erased.")
+        except Problem as problem:
+            messages.error(request, problem.message)
+    elif found.erased_at is None:
+        photos = found.images.exclude(state=Image.State.PURGED).count()
+        context = {"case": found, "photos": photos, "more": selectors.has_more(found.patient, found)}
+        return render(request, "cases/erase.html", context)
     return _back(request, case_id)
 
 

@@ -9,6 +9,7 @@ from django.db.models import Q, Value, When
 
 from ml.advice import Advice
 from webapp.cases.filed import Filed
+from webapp.cases.said import UNSAID, Said
 from webapp.leases import Leased
 
 NOT_A_LESION = "not_a_lesion"  # the reason of an image that the model does not recognise as a lesion
@@ -79,41 +80,24 @@ class Batch(models.Model):
         return f"batch {self.id}"
 
 
-class Case(models.Model):
+class Case(Said):
     """One lesion of one patient, and the answer that holds for it.
 
     Lists sort and filter by what `webapp.inference.answers.hold` copies of it here, so that a page is one index scan.
     """
-
-    class Sex(models.TextChoices):
-        FEMALE = "female", "Female"
-        MALE = "male", "Male"
-        OTHER = "other", "Other"
-        UNKNOWN = "unknown", "Unknown"
-
-    class Capture(models.TextChoices):
-        DERMOSCOPIC = "dermoscopic", "Dermoscopic"
-        CLINICAL = "clinical", "Clinical close-up"
-        PHONE = "phone", "Phone photo"
-        UNKNOWN = "unknown", "Kind not given"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="cases")
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="cases")
     patient = models.ForeignKey("accounts.Patient", models.PROTECT, related_name="cases")
     external_id = models.CharField(max_length=100)
-    lesion_id = models.CharField(max_length=100, blank=True, help_text="The same lesion in several cases")
-    age = models.PositiveSmallIntegerField(null=True, blank=True)
-    sex = models.CharField(max_length=10, choices=Sex, default=Sex.UNKNOWN)
-    anatom_site = models.CharField(max_length=60, blank=True)
-    capture = models.CharField(max_length=12, choices=Capture, default=Capture.UNKNOWN)
-    notes = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     reviewed_at = models.DateTimeField(null=True, blank=True)
     review_note = models.TextField(blank=True, help_text="Shown to the patient with the result")
     released_at = models.DateTimeField(null=True, blank=True)
     raised_at = models.DateTimeField(null=True, blank=True, help_text="When a more urgent answer came since")
+    erased_at = models.DateTimeField(null=True, blank=True, help_text="Since when this row is empty")
     answer = models.ForeignKey("inference.CaseResult", models.RESTRICT, null=True, blank=True, related_name="+")
     advice = models.CharField(max_length=20, blank=True, default="", help_text="Of the answer; empty without one")
     top_class = models.CharField(max_length=10, blank=True, default="")
@@ -153,6 +137,11 @@ class Case(models.Model):
                 ),
             ),
             models.CheckConstraint(condition=Q(raised_at=None) | ~Q(released_at=None), name="case_raised_is_told"),
+            models.CheckConstraint(
+                name="case_erased_is_empty",
+                condition=Q(erased_at=None)
+                | Q(answer=None, released_at=None, reviewed_at=None, reviewed_by=None, review_note="", **UNSAID),
+            ),
             models.UniqueConstraint(fields=["batch", "external_id"], name="case_unique_in_batch"),
             models.CheckConstraint(condition=Q(age=None) | Q(age__lte=120), name="case_age_plausible"),
         ]

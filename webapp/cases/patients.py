@@ -4,6 +4,7 @@ import secrets
 import uuid
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 from webapp.accounts.models import Organisation, Patient
 from webapp.cases.spec import CaseSpec
@@ -29,19 +30,12 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
     for name, spec in zip(names, cases, strict=True):  # the cases of one patient may each say a part
         emails[name] = emails.get(name) or spec.patient_email
         born[name] = born.get(name) or spec.patient_date_of_birth
-    Patient.objects.bulk_create(
-        [
-            Patient(organisation_id=organisation.pk, external_id=name, email=emails[name], date_of_birth=born[name])
-            for name in sorted(emails)  # one order for all batches, so that two never wait for each other
-        ],
-        batch_size=AT_ONCE,
-        ignore_conflicts=True,
-    )
-    # Locked, so that of two batches that say who somebody is, the later is held against the earlier.
-    known = organisation.patients.filter(external_id__in=emails).select_for_update(no_key=True).order_by("external_id")
+    made = [
+        Patient(organisation_id=organisation.pk, external_id=name, email=emails[name], date_of_birth=born[name])
+        for name in sorted(emails)  # one order for all batches, so that two never wait for each other
+    ]
     patients, former, changed = {}, {}, []
-    columns = known.values_list("pk", "external_id", "email", "clinics_email", "date_of_birth")
-    for pk, name, email, former[name], day in columns:
+    for pk, name, email, former[name], day in _made_or_known(organisation, made):
         patients[name] = pk
         emails[name], born[name] = email or emails[name], day or born[name]
         if (emails[name], born[name]) != (email, day):
@@ -56,6 +50,19 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
     Patient.objects.bulk_update(changed, ["email", "date_of_birth"], batch_size=AT_ONCE)
     follow_patients(patients=[patient.pk for patient in changed])
     return [patients[name] for name in names]
+
+
+def _made_or_known(organisation: Organisation, made: Sequence[Patient]) -> list[Any]:
+    """The columns of these patients, who are made where nobody has named them before."""
+    named = organisation.patients.filter(external_id__in=[patient.external_id for patient in made])
+    # Locked, so that of two batches that say who somebody is, the later is held against the earlier.
+    known = named.select_for_update(no_key=True).order_by("external_id")
+    columns = known.values_list("pk", "external_id", "email", "clinics_email", "date_of_birth")
+    found: list[Any] = []
+    while len(found) < len(made):  # again where one was erased after it was found to be there
+        Patient.objects.bulk_create(made, batch_size=AT_ONCE, ignore_conflicts=True)
+        found = list(columns.all())
+    return found
 
 
 def is_of(spec: CaseSpec, patient: Patient) -> bool:

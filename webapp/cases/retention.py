@@ -74,17 +74,17 @@ def _old_photos(organisation: Organisation) -> QuerySet[Image]:
 
 
 def _delete(*, actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: str) -> int:
-    images = _purge(actor, batch_id, wanted, detail)
-    try:
-        delete_files(images)
-    except Exception as error:  # storage is away: the sweep deletes them
-        logger.warning("files_not_deleted", images=[str(image.pk) for image in images], error=type(error).__name__)
+    images = purge(actor=actor, batch_id=batch_id, wanted=wanted, detail=detail)
+    delete_files_now(images)
     return len(images)
 
 
 @transaction.atomic
-def _purge(actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: str) -> Sequence[Image]:
-    """Say that the images of a batch that are `wanted` are deleted, and end what is being done with them."""
+def purge(*, actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: str) -> Sequence[Image]:
+    """Say that the images of a batch that are `wanted` are deleted, and end what is being done with them.
+
+    Gives them: their files are to be deleted once that is committed.
+    """
     batch = locked(batch_id)  # so nobody ends an image or a job of it
     kept = wanted.filter(batch=batch).exclude(state=Image.State.PURGED).order_by("pk")
     held = [image.pk for image in kept.select_for_update(of=("self",))]  # so nobody labels them any more
@@ -110,6 +110,14 @@ def _purge(actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail: s
             detail=f"{count}, {detail}",
         )
     return images
+
+
+def delete_files_now(images: Sequence[Image]) -> None:
+    """Delete every file of photos that are deleted, as far as storage lets us: the sweep does it once more."""
+    try:
+        delete_files(images)
+    except Exception as error:  # storage is away
+        logger.warning("files_not_deleted", images=[str(image.pk) for image in images], error=type(error).__name__)
 
 
 def delete_files(images: Sequence[Image]) -> None:

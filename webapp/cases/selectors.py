@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QueryS
 from django.db.models.functions import Coalesce
 
 from ml.classes import DISPLAY_NAMES
-from webapp.accounts.models import Membership, Organisation, User
+from webapp.accounts.models import Membership, Organisation, Patient, User
 from webapp.cases.models import TO_REVIEW, URGENCY, Batch, Case, Image
 from webapp.pages.words import CLOSE, NEAR
 
@@ -99,6 +99,8 @@ def classes_named(batch: Batch) -> dict[str, str]:
 
 def stage(case: Case) -> str:
     """Where a case without a result stands, as one of the states that have words."""
+    if case.erased_at:
+        return "erased"
     states = [image.state for image in case.images.all()]
     if case.batch.state != Batch.State.CANCELLED:
         for state in Image.UNENDED:
@@ -109,6 +111,11 @@ def stage(case: Case) -> str:
     if case.batch.state == Batch.State.CANCELLED:
         return "cancelled"
     return "no_result" if case.batch.state in COMPLETED else "waiting"
+
+
+def has_more(patient: Patient, case: Case) -> bool:
+    """Whether a patient has an account, or another case than this one."""
+    return patient.user_id is not None or patient.cases.exclude(pk=case.pk).exists()
 
 
 def viewable_images(user: User | AnonymousUser, kind: str) -> "QuerySet[Image]":

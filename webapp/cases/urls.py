@@ -21,6 +21,7 @@ urlpatterns = [
     path("cases/<uuid:case_id>/release/", case_views.release, name="case_release"),
     path("cases/<uuid:case_id>/looked-again/", case_views.looked_again, name="case_look_again"),
     path("cases/<uuid:case_id>/photos/delete/", case_views.delete, name="case_photos_delete"),
+    path("cases/<uuid:case_id>/erase/", case_views.erase, name="case_erase"),
     path("images/<uuid:image_id>/override/", views.override, name="image_override"),
     path("images/<uuid:image_id>/another/", views.another_file, name="image_another"),
     path("images/<uuid:image_id>/<str:kind>/", image_views.image_file, name="image_file"),

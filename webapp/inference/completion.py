@@ -51,11 +51,12 @@ def combine_answered(*, cases: QuerySet[Case]) -> None:
 
 
 def _combine(cases: QuerySet[Case]) -> None:
-    """Write the result of each case whose images have all ended, from those of them that have one.
+    """Write the result of each case whose images have all ended, from those of them that have one; of none that is
+    erased.
 
     The number of queries is the same for any number of cases, but for those that tell or release something.
     """
-    cases = cases.select_related("organisation", "batch", "patient", "answer")
+    cases = cases.filter(erased_at=None).select_related("organisation", "batch", "patient", "answer")
     unfinished = unfinished_images().filter(case__in=list(cases)).values_list("case_id", flat=True)
     ended = {case.pk: case for case in cases if case.pk not in set(unfinished)}
     newest = Result.objects.filter(case__in=ended).order_by("image_id", *NEWEST).distinct("image_id").defer("heatmap")

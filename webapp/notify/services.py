@@ -14,7 +14,7 @@ from webapp.leases import UNLEASED
 from webapp.notify.delivery import afresh
 from webapp.notify.letters import WANTING
 from webapp.notify.links import close_links
-from webapp.notify.models import Message
+from webapp.notify.models import Message, ResultLink
 from webapp.queue import Task, ring
 
 REVIEW_LETTERS_APART = timedelta(hours=1)
@@ -102,6 +102,12 @@ def recall_letters(*, patients: Collection[uuid.UUID]) -> None:
     if gone.update(**afresh(), **UNLEASED, sent_at=None, renewals=F("renewals") + 1):
         ring(Task.DELIVER)
     close_links(patients=patients)  # after the update, which waits for a letter that is being written
+
+
+def forget_letters(*, case: Case) -> None:
+    """Forget every letter about a case, sent or not, with its address. The links in them open nothing any more."""
+    Message.objects.filter(case=case).delete()
+    ResultLink.objects.filter(case=case).delete()  # after the letters: one that is being written has its link by now
 
 
 def tell_patient_to_retake(*, case: Case) -> None:

@@ -91,6 +91,7 @@ STATES: dict[str, StateWords] = {
     "to_review": StateWords("To review", "stethoscope", "blue"),
     "released": StateWords("Released", "send", "green"),
     "waiting": StateWords("No result yet", "clock", "secondary"),
+    "erased": StateWords("Erased", "trash", "secondary"),
     "no_result": StateWords("Ended without a result", "circle-x", "red"),
 }
 

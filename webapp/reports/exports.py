@@ -86,7 +86,7 @@ def _row(case: Case, thresholds: "_Thresholds", unanswered: str) -> Iterator[Any
     yield from (case.anatom_site, case.capture, len(images))
     yield result.images if result else 0
     yield " ".join(refused)
-    yield "answered" if result else unanswered
+    yield "answered" if result else ("erased" if case.erased_at else unanswered)
     yield from _answer(result, thresholds)
     yield "released" if case.released_at else ("waiting" if result else "no_result")  # as the API has it
     yield from (case.reviewed_at, case.released_at, str(case.pk), NOTICE)

@@ -149,7 +149,7 @@ def _report(case: Case) -> Resource:
 def _status(case: Case) -> str:
     """`final` once a clinician has released the answer; `registered` while there is none, `cancelled` if none comes."""
     if case.answer is None:
-        return "registered" if case.batch.finished_at is None else "cancelled"
+        return "registered" if case.batch.finished_at is None and case.erased_at is None else "cancelled"
     return "final" if case.reviewed_at else "preliminary"
 
 

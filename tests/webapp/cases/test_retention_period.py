@@ -1,7 +1,9 @@
 """Photos are deleted when the time is over for which their clinic keeps them."""
 
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -132,14 +134,14 @@ def test_a_batch_that_fails_does_not_keep_the_others(monkeypatch: pytest.MonkeyP
     clinic = OrganisationFactory(retention_days=1)
     images = [answered(days=2, organisation=clinic) for _ in range(3)]
     bad = images[1].batch_id
-    real = retention._purge
+    real = retention.purge
 
-    def purge(actor: Actor, batch_id: object, *rest: object) -> object:
+    def purge(*, batch_id: uuid.UUID, **rest: Any) -> object:
         if batch_id == bad:
             raise ConnectionError
-        return real(actor, batch_id, *rest)  # type: ignore[arg-type]
+        return real(batch_id=batch_id, **rest)
 
-    monkeypatch.setattr(retention, "_purge", purge)
+    monkeypatch.setattr(retention, "purge", purge)
 
     assert delete_old_photos() == 2
     assert Image.objects.get(state="ready").batch_id == bad

@@ -1,4 +1,4 @@
-"""Cases: their results, their release to the patient, and the deletion of their photos."""
+"""Cases: their results, their release to the patient, the deletion of their photos, and their erasure."""
 
 from typing import Any
 
@@ -15,6 +15,7 @@ from webapp.audit.services import record
 from webapp.cases.api.filters import CaseFilter
 from webapp.cases.api.requests import ReleaseRequest
 from webapp.cases.api.results import CaseDetailSerializer, CaseSerializer, ReleasedCaseSerializer
+from webapp.cases.erasure import erase_case
 from webapp.cases.models import Case
 from webapp.cases.retention import delete_photos
 from webapp.cases.review import release_case
@@ -75,6 +76,18 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
     def photos(self, request: Request, pk: str) -> Response:
         delete_photos(actor=actor_of(request), case=self.get_object())
         return Response(self.get_serializer(self.get_object()).data)
+
+    @extend_schema(
+        summary="Erase a case, for good",
+        description="Photos, heatmaps, results, review, letters, and whatever was said of the case go; of its patient "
+        "too, unless they have another case or an account. An empty row stays, so that the counts of its batch hold: "
+        "`erased_at` says since when, and `case_id` and `patient_id` are random. To repeat the call changes nothing. "
+        "409 `archive_pending` while a ZIP is being unpacked into its batch.",
+        responses={204: None},
+    )
+    def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        erase_case(actor=actor_of(request), case=self.get_object())
+        return Response(status=204)
 
     def _viewed(self, name: str, object_id: object) -> None:
         record(actor=actor_of(self.request), action=name, object_id=str(object_id)[:64], organisation=self.organisation)

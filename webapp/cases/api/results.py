@@ -96,6 +96,7 @@ class CaseSerializer(serializers.ModelSerializer[Case]):
             "anatom_site",
             "capture",
             "created_at",
+            "erased_at",
             "result",
             "review",
         ]

@@ -1,0 +1,86 @@
+"""A whole case is erased, as its patient may ask (GDPR, Article 17). docs/retention.md says what goes and what stays.
+
+The rows are emptied in one transaction; then the files go, as those of deleted photos do. The case's own row stays,
+empty, and so do those of its images: the counts of its batch hold, and nothing that is late can bring the case back.
+"""
+
+import secrets
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import CharField
+from django.db.models.functions import Cast
+from django.utils import timezone
+
+from webapp.accounts.models import Patient
+from webapp.audit.services import Actor, record
+from webapp.cases.locks import locked
+from webapp.cases.models import UNANSWERED, Archive, Batch, Case, Image
+from webapp.cases.retention import delete_files_now, purge
+from webapp.cases.said import UNSAID
+from webapp.cases.selectors import has_more
+from webapp.errors import Problem
+from webapp.inference.models import CaseResult, Result
+from webapp.labels.models import Label
+from webapp.notify.services import forget_letters
+
+UNREVIEWED = {**dict.fromkeys(["reviewed_by", "reviewed_at", "released_at", "raised_at"]), "review_note": ""}
+NOBODY = {**dict.fromkeys(["email", "clinics_email"], ""), **dict.fromkeys(["date_of_birth", "consented_at"])}
+
+
+def erase_case(*, actor: Actor, case: Case) -> None:
+    """Erase a case for good, whatever is being done with it. Twice changes nothing.
+
+    Raises Problem `archive_pending` while a ZIP, which may bring its photos again, is being unpacked into its batch.
+    """
+    delete_files_now(_erase(actor, case))
+
+
+@transaction.atomic
+def _erase(actor: Actor, case: Case) -> Sequence[Image]:
+    """Empty every row of a case; gives the images whose files are to be deleted."""
+    batch = locked(case.batch_id)
+    if Archive.objects.filter(batch=batch, state=Archive.State.STORED).exists():
+        message = "A ZIP is being unpacked into the batch of this case. Erase the case when that has ended."
+        raise Problem("archive_pending", message)
+    case = Case.objects.get(pk=case.pk)
+    if case.erased_at:
+        return []
+    forgotten = _forget_patient(case)
+    forget_letters(case=case)
+    _forget_lines(batch, case)
+    Case.objects.filter(pk=case.pk).update(
+        erased_at=timezone.now(),
+        patient=forgotten,
+        external_id=f"erased-{secrets.token_hex(8)}",
+        **UNSAID,
+        **UNANSWERED,
+        **UNREVIEWED,
+    )
+    images = purge(actor=actor, batch_id=batch.pk, wanted=case.images.all(), detail="with their case")
+    CaseResult.objects.filter(case=case).delete()
+    Result.objects.filter(case=case).delete()
+    Label.objects.filter(image__case=case).update(note="")
+    case.images.update(
+        filename=Cast("pk", CharField()), sha256="", size=0, reason="", quality=[], quality_overridden_by=None
+    )
+    record(actor=actor, action="case.erased", object_id=case.pk, organisation=batch.organisation)
+    return images
+
+
+def _forget_patient(case: Case) -> Patient:
+    """Somebody of whom nothing is known, in the place of the patient: the same row where nothing else is theirs."""
+    patient = Patient.objects.select_for_update().get(pk=case.patient_id)  # nobody gives them a case or an account now
+    name = f"{Patient.UNNAMED}{secrets.token_hex(8)}"
+    if has_more(patient, case):
+        return Patient.objects.create(organisation_id=patient.organisation_id, external_id=name)
+    Patient.objects.filter(pk=patient.pk).update(external_id=name, **NOBODY)
+    return patient
+
+
+def _forget_lines(batch: Batch, case: Case) -> None:
+    """Take what an archive's report says of the case's files out of it."""
+    files = set(case.images.values_list("filename", flat=True))
+    for archive in Archive.objects.filter(batch=batch).exclude(report=[]):
+        report = [line for line in archive.report if line["name"] not in files]
+        Archive.objects.filter(pk=archive.pk).update(report=report)
