@@ -4,6 +4,7 @@ Everything goes through the services, so that a clinic's own audit trail says it
 """
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Any, cast
 
 from allauth.account.models import EmailAddress
@@ -12,6 +13,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from webapp.accounts import services
+from webapp.accounts.date_of_birth import may_be_alive
 from webapp.accounts.models import Membership, Organisation, Patient, User
 from webapp.audit.services import Actor
 
@@ -108,10 +110,21 @@ class UserAdmin(admin.ModelAdmin):
             self.delete_model(request, user)
 
 
+class PatientForm(forms.ModelForm):
+    """What is known of a patient."""
+
+    def clean_date_of_birth(self) -> date | None:
+        born: date | None = self.cleaned_data["date_of_birth"]
+        if born and not may_be_alive(born):
+            raise forms.ValidationError("The date of birth must be in the past. Check the year.")
+        return born
+
+
 @admin.register(Patient)
 class PatientAdmin(admin.ModelAdmin):
     """Whom clinics' cases are of. Their software cannot change what is known of somebody; this page can."""
 
+    form = PatientForm
     list_display = ["external_id", "organisation", "created_at"]
     list_select_related = ["organisation"]
     list_filter = ["organisation"]

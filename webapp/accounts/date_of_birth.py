@@ -48,7 +48,12 @@ def _date_of(day: str, month: str, year: str) -> date:
         written = date(int(year), int(month), int(day))
     except ValueError:
         raise ValidationError("There is no such date. Check the day and the month.") from None
-    today = timezone.localdate()
-    if not today.year - OLDEST <= written.year or written > today:
+    if not may_be_alive(written):
         raise ValidationError("Your date of birth must be in the past. Check the year.")
     return written
+
+
+def may_be_alive(born: date) -> bool:
+    """Whether somebody who was born on this day can be among us: today or in the last 120 years."""
+    today = timezone.localdate()
+    return today.year - OLDEST <= born.year and born <= today

@@ -1,13 +1,15 @@
 """What an administrator does to a clinic and its people is in the clinic's own audit trail."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from tests.factories import MembershipFactory, OrganisationFactory, UserFactory
+from tests.factories import MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
 from webapp.accounts.models import Membership, Organisation, User
 from webapp.audit.models import Event
 
@@ -132,3 +134,24 @@ def test_the_clinic_reads_of_its_members(client: Client) -> None:
     client.force_login(user)
     html = client.get(reverse("audit:events"), {"subject": "membership"}).content.decode()
     assert "Membership added" in html
+
+
+def test_a_patient_is_born_in_the_past(client: Client, administrator: User) -> None:
+    patient = PatientFactory()
+    address = page("patient_change", patient.pk)
+    tomorrow = timezone.localdate() + timedelta(days=1)
+    for born in (str(tomorrow), "1850-01-01"):
+        refused = client.post(address, {"email": "", "date_of_birth": born})
+        assert "must be in the past" in refused.content.decode(), born
+    assert client.post(address, {"email": "", "date_of_birth": "1960-02-03"}).status_code == 302
+    assert client.post(address, {"email": "", "date_of_birth": ""}).status_code == 302
+
+
+def test_the_clinic_reads_that_it_was_an_administrator(client: Client, administrator: User) -> None:
+    member = MembershipFactory(role="provider")
+    patient = PatientFactory(organisation=member.organisation)
+    client.post(page("patient_change", patient.pk), {"email": "new@home.example", "date_of_birth": ""})
+    client.force_login(member.user)
+    html = client.get(reverse("audit:events"), {"subject": "patient"}).content.decode()
+    assert "An administrator of the site" in html
+    assert administrator.email not in html
