@@ -207,6 +207,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # addresses are unique, whatever their case
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 # Anybody may sign up, and is a patient until a clinic makes them a member.
@@ -223,8 +224,7 @@ MFA_TOTP_ISSUER = "LesionLens"
 if (demanded := env.str("REQUIRE_SECOND_FACTOR", "0")) not in ("0", "1"):
     raise ImproperlyConfigured("REQUIRE_SECOND_FACTOR is 0, or 1 to ask staff for a second factor.")
 REQUIRE_SECOND_FACTOR = demanded == "1"  # of all but patients
-LOGIN_REDIRECT_URL = "pages:home"
-ACCOUNT_LOGOUT_REDIRECT_URL = "pages:home"
+LOGIN_REDIRECT_URL = ACCOUNT_LOGOUT_REDIRECT_URL = "pages:home"
 LOGIN_URL = "account_login"
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 

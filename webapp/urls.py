@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # Django's has no second factor
+admin.site.site_header = admin.site.site_title = "LesionLens"
 
 handler500 = "webapp.api.problems.server_error"
 

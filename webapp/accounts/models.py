@@ -51,7 +51,9 @@ class Organisation(models.Model):
         AUTOMATIC = "automatic", "Results are released to patients as they arrive"
 
     name = models.CharField(max_length=200)
-    slug = models.SlugField(unique=True, help_text="In the address that the clinic gives its patients: /join/<slug>/")
+    slug = models.SlugField(
+        unique=True, help_text="At the end of the address that the clinic gives its patients, after /join/"
+    )
     release_policy = models.CharField(max_length=10, choices=ReleasePolicy, default=ReleasePolicy.MANUAL)
     help_phone = models.CharField(max_length=40, blank=True, help_text="Shown to patients who need help now")
     contact_email = models.EmailField(

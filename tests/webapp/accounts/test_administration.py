@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -155,3 +156,13 @@ def test_the_clinic_reads_that_it_was_an_administrator(client: Client, administr
     html = client.get(reverse("audit:events"), {"subject": "patient"}).content.decode()
     assert "An administrator of the site" in html
     assert administrator.email not in html
+
+
+def test_an_administrator_begins_without_a_warning() -> None:
+    call_command("check", fail_level="WARNING")
+
+
+def test_the_pages_say_whose_they_are_and_what_a_slug_is(client: Client, administrator: User) -> None:
+    html = client.get(page("organisation_add")).content.decode()
+    assert "Django administration" not in html
+    assert "gives its patients, after /join/<" in html
