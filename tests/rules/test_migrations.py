@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence, Set
 
 import pytest
 from django.apps import apps
+from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 from django.db import migrations, models
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
@@ -19,6 +20,9 @@ BEFORE = {
     "registry": "0001_initial",
     "webhooks": "0001_initial",
 }
+
+# The last migration of an app that made or dropped an index under a lock against everything.
+LOCKED_BEFORE = {"cases": "0015_review_turn", "inference": "0005_suspect_jobs", "notify": "0002_message_sending"}
 
 
 def unwritable(operations: Sequence[Operation], empty: Set[tuple[str, str]] = frozenset()) -> Iterator[str]:
@@ -62,6 +66,37 @@ def test_a_version_can_write_rows_to_the_next_ones_tables() -> None:
         if label in ours and name > BEFORE.get(label, "")
     }
     assert not {name: columns for name, columns in found.items() if columns}, "Give these columns a `db_default`."
+
+
+def locking(operations: Sequence[Operation]) -> Iterator[str]:
+    """The indexes that are made or dropped while nobody can read or write the table that has them already."""
+    made = {operation.name.lower() for operation in operations if isinstance(operation, migrations.CreateModel)}
+    for operation in operations:
+        if not isinstance(operation, migrations.AddIndex | migrations.RemoveIndex):
+            continue
+        concurrent = isinstance(operation, AddIndexConcurrently | RemoveIndexConcurrently)
+        if not concurrent and operation.model_name.lower() not in made:
+            yield operation.index.name if isinstance(operation, migrations.AddIndex) else operation.name
+
+
+def test_a_version_goes_on_while_the_next_ones_indexes_are_made() -> None:
+    ours = {config.label for config in apps.get_app_configs() if config.name.startswith("webapp.")}
+    migrated = MigrationLoader(None).disk_migrations
+    assert set(LOCKED_BEFORE.items()) <= set(migrated)
+    found = {
+        f"{label}.{name}": list(locking(migration.operations))
+        for (label, name), migration in migrated.items()
+        if label in ours and name > LOCKED_BEFORE.get(label, "")
+    }
+    assert not {name: indexes for name, indexes in found.items() if indexes}, "Make and drop them concurrently."
+
+
+def test_the_rule_knows_which_index_locks_a_table() -> None:
+    index = models.Index(fields=["colour"], name="case_colour")
+    add, drop = migrations.AddIndex("Case", index), migrations.RemoveIndex("Case", "case_colour")
+    beside = [AddIndexConcurrently("Case", index), RemoveIndexConcurrently("Case", "case_colour")]
+    assert list(locking([add, drop, *beside])) == ["case_colour"] * 2
+    assert list(locking([migrations.CreateModel("Case", []), add])) == []
 
 
 @pytest.mark.parametrize(
