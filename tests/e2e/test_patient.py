@@ -119,6 +119,11 @@ def test_a_blank_photo_is_turned_away_with_advice(site: Site, open_page: Callabl
     page.wait_for_url("**/my/cases/**")
     expect(page.locator("main")).to_contain_text("Take the photo again", timeout=30_000)
     assert_accessible(page)
+    page.set_viewport_size({"width": PHONE["width"] // 2, "height": PHONE["height"] // 2})  # zoomed to 200 %
+    assert_accessible(page)
+    page.click("a:has-text('My photos and results')")
+    expect(page.locator("main li").first).to_contain_text("New photo needed")
+    assert_accessible(page)
 
 
 def test_what_did_not_arrive_is_kept_and_sent_again(
