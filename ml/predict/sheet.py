@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -22,6 +24,7 @@ GAP: Final = 8
 INK: Final = (34, 34, 34)
 ALARM: Final = (176, 58, 0)
 MISSING: Final = 200
+FONT: Final = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")  # Pillow's own lacks accents
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ def draw(tiles: Sequence[Tile]) -> Image.Image:
     rows = -(-len(tiles) // COLUMNS)
     width, height = TILE[0] + GAP, TILE[1] + TEXT
     sheet = Image.new("RGB", (COLUMNS * width + GAP, rows * height + GAP), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.truetype(FONT, 14)
     for place, tile in enumerate(tiles):
         left, top = GAP + place % COLUMNS * width, GAP + place // COLUMNS * height
         picture = Image.fromarray(tile.pixels)

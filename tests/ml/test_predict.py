@@ -17,7 +17,7 @@ from ml.classes import BINARY, CLASSES, MALIGNANT
 from ml.cli import main
 from ml.data.images import ImageStore
 from ml.imaging.refusal import SENTENCES
-from ml.predict import PredictError
+from ml.predict import PredictError, sheet
 from ml.predict import predict as write
 from ml.runtime import Runtime
 from ml.synthetic import draw
@@ -258,3 +258,9 @@ def test_a_bundle_of_other_classes_makes_no_submission(
     assert not output.exists()
     assert [path.name for path in tmp_path.glob(".*")] == []
     assert set(rows(predict(photos, "csv", other))[0]) >= {"BENIGN", "MALIGNANT", "diagnosis"}
+
+
+def test_the_picture_writes_names_with_accents() -> None:
+    grey = np.full((8, 8, 3), 128, dtype=np.uint8)
+    drawn = [sheet.draw([sheet.Tile(grey, name, "", alarm=False)]).tobytes() for name in ("café", "cafè", "cafж")]
+    assert len(set(drawn)) == 3
