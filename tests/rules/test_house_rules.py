@@ -12,6 +12,7 @@ OURS = ("webapp", "workers", "ml", "deploy")
 SENDS = {"send_task", "delay", "apply_async"}
 WRITES = {"create", "bulk_create", "get_or_create", "update_or_create", "update", "save", "delete"}
 LONGEST = 300
+CHANGING = {"uuid4", "now", "today", "localdate", "time", "token_hex", "token_urlsafe", "zipped"}  # ZIPs hold the time
 
 
 def sources(*folders: str) -> Iterator[Path]:
@@ -142,3 +143,31 @@ def test_public_functions_say_what_they_give() -> None:
         and ast.get_docstring(node) is None
     ]
     assert silent == []
+
+
+def named_by_chance(source: str) -> Iterator[str]:
+    """The tests whose cases may be named after a value that chance or the clock makes."""
+    for node in ast.walk(ast.parse(source)):
+        for mark in node.decorator_list if isinstance(node, ast.FunctionDef) else []:
+            if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.parametrize":
+                calls = (call.func for call in ast.walk(mark) if isinstance(call, ast.Call))
+                changes = any(ast.unparse(call).rpartition(".")[2] in CHANGING for call in calls)
+                if changes and not any(keyword.arg == "ids" for keyword in mark.keywords):
+                    yield node.name
+
+
+def test_the_suites_processes_find_the_same_tests() -> None:
+    found = {path: list(named_by_chance(path.read_text())) for path in (ROOT / "tests").rglob("test_*.py")}
+    assert not {str(path.relative_to(ROOT)): tests for path, tests in found.items() if tests}, "Give these `ids`."
+
+
+@pytest.mark.parametrize(
+    ("mark", "refused"),
+    [
+        ('"a", [reverse("x", args=[uuid.uuid4()])]', True),
+        ('"a", [timezone.now()], ids=["now"]', False),
+        ('"a", [reverse("x")]', False),
+    ],
+)
+def test_the_rule_knows_names_that_chance_makes(mark: str, refused: bool) -> None:
+    assert list(named_by_chance(f"@pytest.mark.parametrize({mark})\ndef test_it(a): ...")) == ["test_it"] * refused

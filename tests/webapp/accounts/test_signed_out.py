@@ -40,6 +40,7 @@ def test_a_form_is_followed_by_its_page_and_not_by_an_address_that_takes_only_fo
         (reverse("cases:batch_progress", args=[uuid4()]), "account_login"),
         (reverse("patient:case", args=[uuid4()]), "account_request_login_code"),
     ],
+    ids=["queues", "batch", "case"],
 )
 def test_a_part_that_renews_itself_stops_and_says_where_to_sign_in(client: Client, address: str, door: str) -> None:
     answer = client.get(address, headers=HTMX)

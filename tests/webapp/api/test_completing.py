@@ -74,7 +74,9 @@ def test_an_image_of_another_batch_stops_them_all() -> None:
     assert not Image.objects.exclude(state="awaiting_upload").exists()
 
 
-@pytest.mark.parametrize("ids", [[], ["nonsense"], [str(uuid.uuid4()) for _ in range(501)]])
+@pytest.mark.parametrize(
+    "ids", [[], ["nonsense"], [str(uuid.uuid4()) for _ in range(501)]], ids=["none", "no id", "501"]
+)
 def test_one_call_is_for_one_to_five_hundred_ids(ids: list[str]) -> None:
     clinic = Clinic()
     assert problem(clinic.post(f"/batches/{uploaded(clinic, 1).pk}/complete", {"images": ids}), 400)["errors"]

@@ -209,6 +209,7 @@ def test_a_refused_photo_says_why_and_asks_for_a_new_one(signed_in: Client, pati
         ({"state": "open", "submitted_at": None, "remaining": 0}, "Did not arrive"),
         ({"state": "completed_with_failures", "remaining": 0, "finished_at": timezone.now()}, "Could not be checked"),
     ],
+    ids=["cancelled", "open", "failed"],
 )
 def test_other_ends_are_said_too(signed_in: Client, patient: Patient, change: dict[str, Any], words: str) -> None:
     case = case_of(patient)
