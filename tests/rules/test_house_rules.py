@@ -147,13 +147,13 @@ def test_public_functions_say_what_they_give() -> None:
 
 def named_by_chance(source: str) -> Iterator[str]:
     """The tests whose cases may be named after a value that chance or the clock makes."""
-    for node in ast.walk(ast.parse(source)):
-        for mark in node.decorator_list if isinstance(node, ast.FunctionDef) else []:
+    for test in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)):
+        for mark in test.decorator_list:
             if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.parametrize":
                 calls = (call.func for call in ast.walk(mark) if isinstance(call, ast.Call))
                 changes = any(ast.unparse(call).rpartition(".")[2] in CHANGING for call in calls)
                 if changes and not any(keyword.arg == "ids" for keyword in mark.keywords):
-                    yield node.name
+                    yield test.name
 
 
 def test_the_suites_processes_find_the_same_tests() -> None:
