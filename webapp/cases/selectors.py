@@ -86,8 +86,10 @@ def review_count(organisation: Organisation) -> str:
     """How many cases wait for review, those to be looked at again too, as the navigation says it: none as nothing, and
     many as more than 99.
     """
-    waiting = (to_review(organisation), raised(organisation))
-    found = sum(cases.order_by()[: REVIEW_COUNTED + 1].count() for cases in waiting)
+    new, again = (
+        cases.order_by().values("pk")[: REVIEW_COUNTED + 1] for cases in (to_review(organisation), raised(organisation))
+    )
+    found = new.union(again, all=True).count()
     return f"{REVIEW_COUNTED}+" if found > REVIEW_COUNTED else str(found or "")
 
 

@@ -128,7 +128,7 @@ def test_the_longest_waiting_comes_first_and_many_cost_no_more_queries(
     names = [f"case {number}" for number in range(5)]
     for name in names:
         CaseResultFactory(case=released(clinic, "self_monitor", name), advice="urgent_referral")
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(12):
         answer = client.get(LIST)
     assert [case.external_id for case in answer.context["raised"]] == names
 
