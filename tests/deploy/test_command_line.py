@@ -15,12 +15,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def start(state: Path, *command: str) -> "subprocess.Popen[str]":
-    """Run a command with embedded databases."""
+    """Run a command with embedded databases, and hear Ctrl-C: what is started behind another command does not."""
     argv = [sys.executable, "-m", "deploy.local", "exec", "--state", str(state), "--", *command]
     environment = {name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}}
-    return subprocess.Popen(
-        argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # which the command inherits
+    try:
+        return subprocess.Popen(
+            argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_command_finds_the_databases_in_its_environment(state_folder: Path) -> None:
