@@ -74,20 +74,20 @@ def test_a_file_that_is_too_large_is_refused_before_anything_is_sent(
     assert page.url.endswith("/batches/new/")
 
 
-@pytest.mark.parametrize("submitted", [False, True])
+@pytest.mark.parametrize("cancelled", [False, True])
 def test_awaited_files_that_are_not_taken_are_named_and_the_page_stays(
-    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page], submitted: bool
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page], cancelled: bool
 ) -> None:
     batch = clinic.post("batches", {"cases": [photos[3].manifest()]})
     page = open_page(site.email("provider"))
     page.goto(f"/batches/{batch['id']}/")
     other: FilePayload = {**as_file(photos[4]), "name": "other.jpg"}
     page.set_input_files("#awaited input[type=file]", [as_file(photos[3]), other])
-    if submitted:
+    if cancelled:
         page.route("**/progress/**", lambda route: route.abort())  # this page does not hear of it
         clinic.post(f"batches/{batch['id']}/cancel", {})
     page.click("#awaited button")
-    told = "This batch was submitted" if submitted else "No picture of this batch has this name: other.jpg."
+    told = "This batch was cancelled" if cancelled else "No picture of this batch has this name: other.jpg."
     expect(page.locator("#awaited-error")).to_contain_text(told)
 
 

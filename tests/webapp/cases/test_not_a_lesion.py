@@ -119,7 +119,7 @@ def test_a_patient_is_told_plainly_and_asked_for_another_photo(client: Client) -
     [letter] = mail.outbox
     assert letter.to == [case.patient.email]
     said = f"{letter.subject} {letter.body}"
-    assert "take a new one" in said
+    assert "take a new photo" in said
     for finding in (*CLASSES, *DISPLAY_NAMES.values(), "cancer", "lesion.", "not_a_lesion"):
         assert finding not in said
 
