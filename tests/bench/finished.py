@@ -105,11 +105,11 @@ class Rows:
         self._secret = api_key(organisation=self._clinics[0])[1]
         self._finished = 0
         self._numbered = 1000
+        self._unanswered = self._add(0, smallest // 4)  # the oldest: a list that begins with empty cases is quicker
+        Case.objects.filter(batch=self._unanswered).update(**UNANSWERED)
         self._watched = self._largest = self._add(0, min(LARGEST, smallest // 2))
         for _ in range(SMALL):
             self._add(0, smallest // 4 // SMALL)
-        self._unanswered = self._add(0, smallest // 4)
-        Case.objects.filter(batch=self._unanswered).update(**UNANSWERED)
         self._queue()
 
     def grow(self, size: int) -> None:
