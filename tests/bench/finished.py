@@ -105,7 +105,7 @@ class Rows:
         self._secret = api_key(organisation=self._clinics[0])[1]
         self._finished = 0
         self._numbered = 1000
-        self._unanswered = self._add(0, smallest // 4)  # the oldest: a list that begins with empty cases is quicker
+        self._unanswered = self._add(0, smallest // 8)  # so that answered cases come after these and what is queued
         Case.objects.filter(batch=self._unanswered).update(**UNANSWERED)
         self._watched = self._largest = self._add(0, min(LARGEST, smallest // 2))
         for _ in range(SMALL):
