@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
@@ -27,6 +28,7 @@ from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.urls import reverse
 
+logger = structlog.get_logger(__name__)
 UPLOAD_SALT = "lesionlens.upload"
 UPLOADS = "uploads/"
 ARCHIVES = "archives/"
@@ -58,6 +60,15 @@ def asked() -> Iterator[None]:
     except (OSError, BotoCoreError, ClientError) as error:
         kind = ObjectRefused if _is_refusal(error) and _works() else StorageAway
         raise kind(type(error).__name__) from error
+
+
+@contextmanager
+def others_go_on(**which: object) -> Iterator[None]:
+    """Within it, an object that storage will not delete keeps no other: `which` is logged, to be asked again later."""
+    try:
+        yield
+    except ObjectRefused as error:
+        logger.error("object_not_deleted", **which, error=str(error))
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -1,11 +1,8 @@
 """Archives: a ZIP of images, with or without a table of cases, that a worker unpacks into an open batch."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 
-import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
@@ -22,7 +19,6 @@ from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring, ring_now
 from webapp.webhooks.events import archive_ended
 
-logger = structlog.get_logger(__name__)
 GIVEN_UP_AT_ONCE = 100
 
 
@@ -118,7 +114,7 @@ def _give_up_awaited() -> int:
     given_up = 0
     awaited = Archive.objects.filter(over, state=Archive.State.AWAITING_UPLOAD)
     for archive in awaited.order_by("?")[:GIVEN_UP_AT_ONCE]:
-        with _others_go_on(archive), transaction.atomic():
+        with storage.others_go_on(archive=archive.pk), transaction.atomic():
             if Archive.objects.filter(pk=archive.pk, state=Archive.State.AWAITING_UPLOAD).delete()[0]:
                 give_up_parts(key=archive.key)
                 storage.delete(archive.key)
@@ -130,16 +126,7 @@ def _forget_ended() -> int:
     """Make sure that no archive that has ended is kept, though it was uploaded again."""
     forgotten = []
     for archive in Archive.objects.filter(forget_at__lt=timezone.now()).order_by("?")[:GIVEN_UP_AT_ONCE]:
-        with _others_go_on(archive):
+        with storage.others_go_on(archive=archive.pk):
             storage.delete(archive.key)
             forgotten.append(archive.pk)
     return Archive.objects.filter(pk__in=forgotten).update(forget_at=None)
-
-
-@contextmanager
-def _others_go_on(archive: Archive) -> Iterator[None]:
-    """One that storage will not delete is asked again later, and keeps no other: chance decides whose turn it is."""
-    try:
-        yield
-    except storage.ObjectRefused as error:
-        logger.error("object_not_deleted", archive=archive.pk, error=str(error))

@@ -234,8 +234,11 @@ def forget_originals() -> int:
     """
     no_url_is_valid = timezone.now() - timedelta(seconds=max(settings.UPLOAD_URL_SECONDS, LAST_WRITE_SECONDS))
     ended = Image.objects.filter(original_forgotten=False, ended_at__lt=no_url_is_valid)
-    images = _from_anywhere(ended)
-    forgotten = [image.pk for image in images if _forgot(image)]
+    forgotten = []
+    for image in _from_anywhere(ended):
+        with storage.others_go_on(image=str(image.pk)):
+            _forget(image)
+            forgotten.append(image.pk)
     return ended.filter(pk__in=forgotten).update(original_forgotten=True)
 
 
@@ -254,15 +257,10 @@ def _from_anywhere(ended: "QuerySet[Image]") -> list[Image]:
     return images + list(in_turn.filter(ended_at__lt=begin)[: FORGOTTEN_AT_ONCE - len(images)])
 
 
-def _forgot(image: Image) -> bool:
-    """Delete what is not to be kept of an image that has ended; False where storage refuses. Raises StorageAway."""
-    try:
-        if image.state in (Image.State.PURGED, Image.State.EXPIRED):
-            delete_files([image])
-        else:
-            for key in (image.upload_key, *image.former_keys):
-                storage.delete(key)
-    except storage.ObjectRefused as error:  # it is asked again at each sweep, and keeps no other's
-        logger.error("object_not_deleted", image=str(image.pk), error=str(error))
-        return False
-    return True
+def _forget(image: Image) -> None:
+    """Delete what is not to be kept of an image that has ended. Raises StorageAway, ObjectRefused."""
+    if image.state in (Image.State.PURGED, Image.State.EXPIRED):
+        delete_files([image])
+    else:
+        for key in (image.upload_key, *image.former_keys):
+            storage.delete(key)
