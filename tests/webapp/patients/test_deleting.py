@@ -15,14 +15,6 @@ from webapp.cases.retention import delete_photos
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def patient(client: Client) -> Patient:
-    made: Patient = PatientFactory(user=UserFactory())
-    assert made.user is not None
-    client.force_login(made.user)
-    return made
-
-
 def sent_by(patient: Patient, *, source: str = Batch.Source.PATIENT, photos: int = 1) -> Case:
     """A case of photos that were checked and wait for the model."""
     case: Case = CaseFactory(

@@ -17,15 +17,6 @@ from webapp.cases.models import Batch, Case, Image
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage_folder")]
 
 
-@pytest.fixture
-def patient(client: Client) -> Patient:
-    """The patient who is signed in at `client`."""
-    made: Patient = PatientFactory(user=UserFactory())
-    assert made.user is not None
-    client.force_login(made.user)
-    return made
-
-
 def sent_by(patient: Patient) -> Case:
     """A case of photos that this patient sent."""
     made: Case = CaseFactory(
