@@ -68,8 +68,9 @@ ORDER BY image.created_at, image.id LIMIT %(limit)s
 def candidates(*, organisation: Organisation, annotator: User, limit: int) -> list[uuid.UUID]:
     """Images that may be shown to this annotator next, best first; another request may take them meanwhile.
 
-    Disagreements, then chance's turn or the model's doubt, and last what the model has not seen, oldest first. Each
-    query reads the beginning of an index, so that it takes as long for a million images as for a thousand.
+    Disagreements, then chance's turn or the model's doubt, and last what the model has not seen, oldest first. Those
+    of chance and of doubt read the beginning of an index, so that they take as long for a million images as for a
+    thousand; the last, which reads all of the organisation's, is asked only where the others give too few.
     """
     lately = Label.objects.filter(annotator=annotator).order_by("-pk").values_list("image_id", flat=True)[: ONE_IN - 1]
     turns = (DOUBTED, DRAWN) if any(drawn(image_id) for image_id in lately) else (DRAWN, DOUBTED)
