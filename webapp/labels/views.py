@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 from ml.classes import CLASSES
 from webapp.accounts.models import User
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
-from webapp.audit.services import record
+from webapp.audit.services import record, record_view
 from webapp.cases.models import Image
 from webapp.errors import Problem
 from webapp.labels import selectors, services
@@ -50,13 +50,17 @@ def _queue_page(request: HttpRequest, form: LabelForm, *, status: int = 200) -> 
     annotator, organisation = _user(request), organisation_of(request)
     image = services.next_image(actor=actor_of(request), annotator=annotator)
     today = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+    last = selectors.last_given(annotator)
+    if last and last.result:
+        seen, action = last.label.image_id, "label.model_answer_viewed"
+        record_view(actor=actor_of(request), action=action, object_id=seen, organisation=organisation)
     context = {
         "image": image,
         "form": form,
         "answers": [(number, code, name) for number, (code, name) in enumerate(LABEL_CHOICES, start=1)],
         "confidences": [(c.label[0].lower(), c.value, c.label) for c in Label.Confidence],
         "chosen_confidence": form.data.get("confidence", str(Label.Confidence.MEDIUM.value)),
-        "last": selectors.last_given(annotator),
+        "last": last,
         "done": selectors.done_since(annotator=annotator, since=today),
         "counted": selectors.COUNTED,
         "left": selectors.left_in_queue(organisation=organisation, annotator=annotator),
@@ -94,6 +98,8 @@ def mine(request: HttpRequest) -> HttpResponse:
     form = HistoryFilter(request.GET)
     labels = _filtered(selectors.labels_of(_user(request)), form)
     page = page_of(labels, ["-pk"], after=request.GET.get("after", ""))
+    organisation = organisation_of(request)
+    record(actor=actor_of(request), action="label.own_viewed", object_id="-", organisation=organisation)
     return render(request, "labels/mine.html", {"page": page, "form": form})
 
 

@@ -6,6 +6,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
+from webapp.audit.services import record
 from webapp.errors import Problem
 from webapp.notify import delivery
 from webapp.notify.models import Message
@@ -14,7 +15,9 @@ from webapp.notify.models import Message
 @for_roles(Role.PROVIDER, Role.OPERATOR)
 def failed_messages(request: HttpRequest) -> HttpResponse:
     """The organisation's messages that have not gone out, and why."""
-    rows = Message.objects.filter(batch__organisation=organisation_of(request), state=Message.State.FAILED)
+    organisation = organisation_of(request)
+    rows = Message.objects.filter(batch__organisation=organisation, state=Message.State.FAILED)
+    record(actor=actor_of(request), action="message.listed", object_id="-", organisation=organisation)
     return render(request, "notify/messages.html", {"rows": rows.select_related("batch", "case").order_by("-pk")[:200]})
 
 

@@ -8,11 +8,14 @@ from django.utils import timezone
 from tests.factories import (
     BatchFactory,
     CaseFactory,
+    ConsensusFactory,
     ImageFactory,
+    LabelFactory,
     MembershipFactory,
     ResultFactory,
     UserFactory,
 )
+from webapp.accounts.models import Membership
 from webapp.audit.models import Event
 from webapp.audit.services import SAME_VIEW
 from webapp.labels.models import Label
@@ -48,6 +51,29 @@ def test_an_annotator_who_asks_for_the_models_answer_is_recorded_once(client: Cl
         client.post(reverse("labels:compare", args=[label.pk]))
     event = Event.objects.get(action="label.compared")
     assert (event.user, event.object_id, event.organisation) == (member.user, str(image.pk), member.organisation)
+
+
+def test_the_models_answers_beside_ones_own_are_recorded(client: Client) -> None:
+    member = MembershipFactory(role="annotator")
+    image = ImageFactory(case=CaseFactory(batch__organisation=member.organisation), ready=True)
+    ResultFactory(job__image=image)
+    LabelFactory(image=image, annotator=member.user)
+    client.force_login(member.user)
+    viewed = Event.objects.filter(user=member.user, organisation=member.organisation, action__startswith="label.")
+
+    client.get("/labels/")
+    assert not viewed.exists()  # while the label is not final the model's answer is not shown
+    ConsensusFactory(image=image)
+    client.get("/labels/")
+    assert viewed.get(action="label.model_answer_viewed").object_id == str(image.pk)
+    client.get("/labels/mine/")
+    assert viewed.filter(action="label.own_viewed").count() == 1
+
+
+def test_whoever_lists_patients_addresses_is_recorded(client: Client, provider: Membership) -> None:
+    client.get(reverse("notify:messages"))
+    event = Event.objects.get(action="message.listed")
+    assert (event.user, event.organisation) == (provider.user, provider.organisation)
 
 
 def test_the_site_of_administrators_lists_no_finding(client: Client) -> None:
