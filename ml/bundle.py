@@ -172,18 +172,27 @@ def load(path: Path, *, to_start_from: bool = False) -> Bundle:
     return Bundle(path, manifest)
 
 
+def unusable(manifest: Any) -> str | None:
+    """Why this version cannot answer with a bundle of this manifest, whatever its files hold; None where it can."""
+    return _unread(manifest) or _foreign(manifest, to_start_from=False)
+
+
 def _problem(path: Path, manifest: Any, to_start_from: bool) -> str | None:
     """The first thing that is wrong with a manifest, or None."""
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        return f"the manifest's format is not {FORMAT}, which this version reads."
-    if missing := sorted(NEEDED - manifest.keys()):
-        return f"the manifest lacks {', '.join(missing)}."
-    if not manifest["members"]:
-        return "it has no members."
+    if problem := _unread(manifest):
+        return problem
     needed = [SEEN, NOVELTY, CARD, *(member["weights"] for member in manifest["members"])]
     if absent := [name for name in needed if not (path / name).is_file()]:
         return f"{', '.join(absent)} missing."
     return _foreign(manifest, to_start_from) or _wrong_numbers(path, manifest)
+
+
+def _unread(manifest: Any) -> str | None:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        return f"the manifest's format is not {FORMAT}, which this version reads."
+    if missing := sorted(NEEDED - manifest.keys()):
+        return f"the manifest lacks {', '.join(missing)}."
+    return None if manifest["members"] else "it has no members."
 
 
 def _foreign(manifest: dict[str, Any], to_start_from: bool) -> str | None:

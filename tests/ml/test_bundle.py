@@ -85,3 +85,11 @@ def test_a_manifest_with_a_hole_says_which(tmp_path: Path) -> None:
     (path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BundleError, match="lacks data_hash, stack"):
         bundle.load(path)
+
+
+def test_a_manifest_alone_says_whether_this_version_can_answer_with_it(tmp_path: Path) -> None:
+    manifest = json.loads((make_tiny_bundle(tmp_path / "tiny") / "manifest.json").read_text())
+    assert bundle.unusable(manifest) is None
+    older = {**manifest["preprocessing"], "version": "frame-4x3-v4"}
+    assert "it wants preprocessing frame-4x3-v4" in str(bundle.unusable({**manifest, "preprocessing": older}))
+    assert "format is not" in str(bundle.unusable({**manifest, "format": bundle.FORMAT - 1}))
