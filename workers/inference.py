@@ -36,7 +36,7 @@ from webapp.inference.services import End, Outcome, finish, heartbeat, say_goodb
 from webapp.leases import extend
 from webapp.queue import QUEUES, Task, ring_now
 from webapp.registry.models import ModelRelease
-from webapp.registry.services import active_release
+from webapp.registry.selectors import active_release
 from workers.bundles import fetch_bundle
 from workers.predicting import BatchSize
 from workers.reading import Prepared, Reading, put_off, read_ahead

@@ -27,7 +27,7 @@ from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
 from webapp.labels.models import Assignment
 from webapp.leases import UNLEASED
-from webapp.registry.services import active_release
+from webapp.registry.selectors import active_release
 
 CLINICS: Final = 10
 LARGEST: Final = 10_000  # cases of a batch

@@ -12,7 +12,7 @@ from webapp.errors import Problem
 from webapp.inference.models import CaseResult, Job, Result
 from webapp.inference.services import enqueue
 from webapp.registry.models import ModelRelease
-from webapp.registry.services import active_release
+from webapp.registry.selectors import active_release
 
 
 @transaction.atomic

@@ -18,7 +18,7 @@ from webapp.inference.models import Job, Result, Worker
 from webapp.leases import UNLEASED, excuse, expired
 from webapp.queue import Task, ring, ring_now
 from webapp.registry.models import ModelRelease
-from webapp.registry.services import active_release
+from webapp.registry.selectors import active_release
 
 FORGOTTEN_AFTER = timedelta(hours=1)
 RETAKE = (  # read by patients and by providers

@@ -15,7 +15,7 @@ from webapp.cases.models import Priority
 from webapp.inference.selectors import workers_alive
 from webapp.operations import selectors
 from webapp.registry.models import ModelRelease
-from webapp.registry.services import active_release
+from webapp.registry.selectors import active_release
 
 logger = structlog.get_logger(__name__)
 

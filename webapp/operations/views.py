@@ -18,7 +18,7 @@ from webapp.operations import selectors
 from webapp.operations.charts import bars
 from webapp.operations.metrics import exposition
 from webapp.operations.readiness import readiness
-from webapp.registry.services import active_release
+from webapp.registry.selectors import active_release
 
 
 @for_everyone

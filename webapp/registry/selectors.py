@@ -1,4 +1,4 @@
-"""What operators ask: how many labels there are, where a release came from, which release gave an answer."""
+"""What operators ask: what answers, how many labels there are, and where a release or an answer came from."""
 
 import uuid
 from collections.abc import Sequence
@@ -13,6 +13,23 @@ from webapp.cases.models import Image
 from webapp.inference.models import Result
 from webapp.labels.models import Consensus
 from webapp.registry.models import ModelRelease, TrainingRun
+
+
+def active_release() -> ModelRelease | None:
+    """The release that answers new images; None before the first one is promoted."""
+    return ModelRelease.objects.filter(state=ModelRelease.State.ACTIVE).first()
+
+
+def previous_release() -> ModelRelease | None:
+    """The release that a rollback makes active."""
+    active = active_release()
+    return active.replaced if active else None
+
+
+def gate_verdict(release: ModelRelease) -> str | None:
+    """The gate's verdict on a trained release: passed, failed or inconclusive; None for one that shipped."""
+    run = getattr(release, "training_run", None)
+    return run.gate["verdict"] if run and run.gate else None
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class Labels:
 
 def accepted_labels() -> Labels:
     """The accepted labels of the seven classes, and how many of them no run has had yet."""
-    usable = _usable()
+    usable = usable_labels()
     return Labels(total=usable.count(), new=_new(usable).count(), needed=settings.RETRAIN_AFTER_LABELS)
 
 
@@ -40,13 +57,14 @@ def retraining_is_due() -> bool:
     """
     if TrainingRun.objects.filter(state__in=TrainingRun.LIVE).exists():
         return False
-    active = ModelRelease.objects.filter(state=ModelRelease.State.ACTIVE).first()
+    active = active_release()
     if active is None or not active.learns_from_labels:
         return False
-    return bool(_new(_usable()).count() >= settings.RETRAIN_AFTER_LABELS)
+    return bool(_new(usable_labels()).count() >= settings.RETRAIN_AFTER_LABELS)
 
 
-def _usable() -> QuerySet[Consensus]:
+def usable_labels() -> QuerySet[Consensus]:
+    """The accepted labels that a model can learn from: of one of its classes, and of an image that is still there."""
     return Consensus.objects.filter(dx__in=CLASSES, image__state=Image.State.READY)
 
 

@@ -9,13 +9,9 @@ from webapp.audit.services import Actor, record
 from webapp.errors import Problem
 from webapp.queue import Task, ring
 from webapp.registry.models import ModelRelease
+from webapp.registry.selectors import active_release, gate_verdict, previous_release
 
 State = ModelRelease.State
-
-
-def active_release() -> ModelRelease | None:
-    """The release that answers new images; None before the first one is promoted."""
-    return ModelRelease.objects.filter(state=State.ACTIVE).first()
 
 
 @transaction.atomic
@@ -87,18 +83,6 @@ def roll_back(*, actor: Actor, to: ModelRelease | None = None) -> ModelRelease:
         )
     _activate(actor, previous, "Rolled back", "release.rolled_back")
     return previous
-
-
-def previous_release() -> ModelRelease | None:
-    """The release that a rollback makes active."""
-    active = active_release()
-    return active.replaced if active else None
-
-
-def gate_verdict(release: ModelRelease) -> str | None:
-    """The gate's verdict on a trained release: passed, failed or inconclusive; None for one that shipped."""
-    run = getattr(release, "training_run", None)
-    return run.gate["verdict"] if run and run.gate else None
 
 
 def _lock_releases() -> None:

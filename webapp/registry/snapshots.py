@@ -14,9 +14,9 @@ from django.utils.crypto import salted_hmac
 
 from ml.classes import CLASSES
 from webapp import storage
-from webapp.cases.models import Case, Image
-from webapp.labels.models import Consensus
+from webapp.cases.models import Case
 from webapp.registry.models import DatasetSnapshot, PatientSplit, Split
+from webapp.registry.selectors import usable_labels
 from webapp.registry.splits import Labelled, divide, select
 
 logger = structlog.get_logger(__name__)
@@ -99,8 +99,7 @@ def _labelled() -> list[Labelled]:
         .filter(patients__gt=NUMBERING)
         .values_list("organisation_id", "lesion_id")
     }
-    accepted = Consensus.objects.filter(dx__in=CLASSES, image__state=Image.State.READY).order_by("created_at", "pk")
-    rows = accepted.values_list(
+    rows = usable_labels().order_by("created_at", "pk").values_list(
         "image_id", "image__case_id", "image__case__organisation_id", "image__case__lesion_id",
         "image__case__patient_id", "dx", "image__sha256", "drawn",
     )  # fmt: skip

@@ -16,8 +16,8 @@ from webapp.errors import Problem
 from webapp.leases import UNLEASED, claim, expired, extend
 from webapp.queue import Task, ring, ring_now
 from webapp.registry.models import ModelRelease, Split, TrainingRun
-from webapp.registry.selectors import retraining_is_due
-from webapp.registry.services import active_release, register_release
+from webapp.registry.selectors import active_release, retraining_is_due
+from webapp.registry.services import register_release
 from webapp.registry.snapshots import draw_up, store
 
 logger = structlog.get_logger(__name__)

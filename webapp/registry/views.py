@@ -20,7 +20,8 @@ from webapp.registry import selectors
 from webapp.registry.card import model_card
 from webapp.registry.chart import charts
 from webapp.registry.models import ModelRelease, TrainingRun
-from webapp.registry.services import active_release, gate_verdict, previous_release, promote, reject, roll_back
+from webapp.registry.selectors import active_release, gate_verdict, previous_release
+from webapp.registry.services import promote, reject, roll_back
 from webapp.registry.training import start_run
 from webapp.registry.words import measured
 

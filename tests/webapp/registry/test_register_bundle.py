@@ -13,7 +13,8 @@ from tests.ml.tiny_bundle import make_tiny_bundle
 from webapp import storage
 from webapp.audit.services import SYSTEM
 from webapp.registry.models import ModelRelease
-from webapp.registry.services import active_release, reject
+from webapp.registry.selectors import active_release
+from webapp.registry.services import reject
 
 pytestmark = pytest.mark.django_db
 State = ModelRelease.State

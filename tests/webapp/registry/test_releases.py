@@ -16,7 +16,8 @@ from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor
 from webapp.errors import Problem
 from webapp.registry.models import ModelRelease, TrainingRun
-from webapp.registry.services import active_release, promote, register_release, reject, roll_back
+from webapp.registry.selectors import active_release
+from webapp.registry.services import promote, register_release, reject, roll_back
 
 State = ModelRelease.State
 MANIFEST = {"name": "first", "code_version": "abc", "thresholds": {}, "members": []}

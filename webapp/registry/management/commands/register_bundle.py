@@ -10,7 +10,8 @@ from ml.bundle import BundleError, shipped
 from webapp.audit.services import SYSTEM
 from webapp.registry.bundles import store_bundle
 from webapp.registry.models import ModelRelease
-from webapp.registry.services import active_release, promote, register_release
+from webapp.registry.selectors import active_release
+from webapp.registry.services import promote, register_release
 
 
 class Command(BaseCommand):
