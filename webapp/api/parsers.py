@@ -1,5 +1,6 @@
 """Bodies of a bounded size: JSON, and tables as they come."""
 
+import threading
 from collections.abc import Mapping
 from io import BytesIO
 from typing import IO, Any
@@ -10,18 +11,34 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 
+from webapp.errors import Problem
+from webapp.places import a_place
+
+# A value takes up to a hundred times its bytes in memory. The largest manifest has 140,000, and commas in its notes.
+MOST_VALUES = 500_000
+SMALL_BYTES = 64 * 1024  # a body that needs no turn: all threads of the process may build one at once
+TURN = threading.Semaphore(1)  # to build one that is larger, in each process of the site
+TURN_SECONDS = 10.0
+
 
 class BoundedJSON(JSONParser):
-    """Refuses a body that is larger than the site takes, and one that is nested without end. An empty one says nothing,
-    as none does.
+    """Refuses a body that is larger than the site takes, one of too many values, and one that is nested without end.
+    An empty one says nothing, as none does.
     """
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         _check_length(parser_context)
+        body = stream.read()
+        if len(body) <= SMALL_BYTES:
+            return self._built(body, media_type, parser_context)
+        _check_values(body)
+        with a_place(TURN, seconds=TURN_SECONDS):
+            return self._built(body, media_type, parser_context)
+
+    def _built(self, body: bytes, media_type: str | None, parser_context: Mapping[str, Any] | None) -> Any:
         try:
-            body = stream.read()
             return super().parse(BytesIO(body), media_type, parser_context) if body else {}
         except RecursionError as error:
             raise ParseError("The JSON is nested too deeply.") from error
@@ -48,3 +65,9 @@ def _check_length(parser_context: Mapping[str, Any] | None) -> None:
     length = (parser_context or {})["request"].META.get("CONTENT_LENGTH") or "0"
     if int(length) > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0):
         raise RequestDataTooBig
+
+
+def _check_values(body: bytes) -> None:
+    """Raises Problem `too_many_values`, before any of them is built: each follows a bracket, a brace or a comma."""
+    if sum(body.count(mark) for mark in (b"[", b"{", b",")) > MOST_VALUES:
+        raise Problem("too_many_values", f"Send at most {MOST_VALUES:,} values; split the batch.", status=413)

@@ -1,0 +1,48 @@
+"""What a body may cost the process that reads it, however few bytes say so."""
+
+import threading
+import tracemalloc
+
+import pytest
+
+from tests.webapp.api.clinic import API, Clinic, case, good, problem
+from webapp.api import parsers
+from webapp.cases.manifest import MAX_CASES
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_body_of_endless_values_is_refused_before_they_are_built() -> None:
+    clinic = Clinic()
+    body = b'{"cases":[' + b"{}," * 1_000_000 + b"{}]}"  # 3 MB, of which 85 would be built
+    good(clinic.get("/batches"))
+
+    tracemalloc.start()
+    try:
+        response = clinic.http.post(f"{API}/batches", body, "application/json")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert problem(response, 413)["code"] == "too_many_values"
+    assert most < 20 * 1024**2
+
+
+def test_the_largest_manifest_is_read() -> None:
+    notes = "Itches, bleeds, grew, changed its colour, and has been there for years."
+    said = {"lesion_id": "l", "age": 61, "sex": "male", "anatom_site": "back", "capture": "phone", "notes": notes}
+    person = {"patient_email": "p@clinic.example", "patient_date_of_birth": "1964-02-29"}
+    cases = [case(str(n), f"{n}.jpg", f"{n}-2.jpg", **said, **person) for n in range(MAX_CASES)]
+    cases[-1]["age"] = -1  # so that none of them is stored
+    answer = problem(Clinic().post("/batches", {"cases": cases}), 422)
+    assert [(error["row"], error["field"]) for error in answer["errors"]] == [(MAX_CASES, "age")]
+
+
+def test_large_bodies_are_built_one_after_the_other_and_small_ones_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsers, "TURN", threading.Semaphore(0))
+    monkeypatch.setattr(parsers, "TURN_SECONDS", 0.0)
+    clinic = Clinic()
+    clinic.create(case())
+    response = clinic.post("/batches", {"cases": [case()], "name": "x" * 100_000})
+    assert problem(response, 503)["code"] == "busy"
+    assert int(response.headers["Retry-After"]) > 0
