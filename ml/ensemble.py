@@ -177,6 +177,8 @@ class KerasNetwork:
 
     def __init__(self, member: Member, frame: Size) -> None:
         self._model = keras_model(member, frame)
+        # Keras chooses XLA where there is a GPU, and XLA compiles each number of frames anew, a lone photo's too.
+        self._model.jit_compile = False
 
     def __call__(self, frames: np.ndarray) -> Said:
         answer = self._model.predict_on_batch(frames)

@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -67,6 +68,24 @@ def test_a_cpu_and_a_gpu_give_the_same_answers(
     # Of nats: the largest distance of a logit is about this.
     np.testing.assert_allclose(heat(cpu.maps, named), heat(gpu.maps, named), atol=0.01)
     np.testing.assert_allclose(cpu.features, gpu.features, atol=1e-3)
+
+
+def test_no_number_of_frames_waits_for_a_compiler(members: list[Member], monkeypatch: pytest.MonkeyPatch) -> None:
+    """XLA, which Keras would choose on a GPU, compiles for each number of frames."""
+    import tensorflow
+
+    devices = [SimpleNamespace(device_type=kind) for kind in ("CPU", "GPU")]
+    monkeypatch.setattr(tensorflow.config, "list_physical_devices", lambda *_: devices)
+    function, compiled = tensorflow.function, []
+
+    def traced(*given: object, **options: object) -> object:
+        if given:  # not a decorator of a function that no layer of ours calls
+            compiled.append(options.get("jit_compile"))
+        return function(*given, **options)
+
+    monkeypatch.setattr(tensorflow, "function", traced)
+    assert len(KerasNetwork(members[0], FRAME)(lesions(2))[0]) == 2
+    assert set(compiled) == {None}
 
 
 def test_half_precision_stays_within_what_is_stated(members: list[Member], networks: Path) -> None:
