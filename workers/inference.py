@@ -6,6 +6,7 @@ Postgres.
 """
 
 import os
+import signal
 import socket
 import tempfile
 import time
@@ -38,7 +39,7 @@ from webapp.queue import QUEUES, Task, ring_now
 from webapp.registry.models import ModelRelease
 from webapp.registry.selectors import active_release
 from workers.bundles import fetch_bundle
-from workers.predicting import BatchSize
+from workers.predicting import BatchSize, DeviceFailed
 from workers.reading import Prepared, Reading, put_off, read_ahead
 from workers.task import task
 
@@ -81,10 +82,12 @@ def _runtime(bundle_sha256: str) -> Runtime:
     release = ModelRelease.objects.get(bundle_sha256=bundle_sha256)
     started = time.monotonic()
     runtime = Runtime(fetch_bundle(release), cache=settings.RUNTIME_CACHE)
+    width, height = runtime.bundle.frame
+    blank = np.zeros((height, width, 3), np.uint8)
+    runtime.predict([blank])  # a device that cannot answer this claims no image
     _size.images = settings.INFERENCE_BATCH
     if not _size.images:
-        width, height = runtime.bundle.frame
-        _size.find(runtime.predict, np.zeros((height, width, 3), np.uint8))
+        _size.find(runtime.predict, blank)
     logger.info("model_loaded", release=release.name, seconds=round(time.monotonic() - started, 2))
     return runtime
 
@@ -142,7 +145,16 @@ def _end(**_: Any) -> None:
 
 @task(Task.DRAIN, soft_limit=600, hard_limit=660)
 def drain() -> None:
-    """Answer queued images until none is left.
+    """Answer queued images. Where the device fails, the process ends, to be started again; its leases run out."""
+    try:
+        _answer_all()
+    except DeviceFailed:
+        logger.exception("device_failed", worker=WORKER)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _answer_all() -> None:
+    """Until none is left, or RUN_SECONDS are over.
 
     While the model works on the last of what is leased, the next is claimed and read; while it goes on with that, the
     results are written: all at once, but for those that somebody waits for. A suspect is claimed once all else is
@@ -222,7 +234,7 @@ def _answer(batch: Batch, reading: Reading) -> list[tuple[Job, End]]:
     if _of_people(reading):
         _size.person_came()
     if time.monotonic() - batch.claimed > settings.LEASE_SECONDS / 4:
-        extend(Job.objects.all(), batch.token)
+        extend(Job.objects.filter(state=Job.State.RUNNING), batch.token)  # an index has these
     ends: list[tuple[Job, End]] = []
     jobs, prepared = [], []
     for job, future in reading:

@@ -15,6 +15,11 @@ PEOPLE_SECONDS = 60  # how long after a person's photo the next one is expected
 GAIN = 1.05  # a batch twice as large that is not even this much faster only makes people wait
 NO_MEMORY = ("out of memory", "oom", "resource_exhausted", "alloc")  # as the backends say it, beside MemoryError
 
+
+class DeviceFailed(Exception):
+    """The device answers nothing any more, not even a blank image: no image is to blame."""
+
+
 Predict = Callable[[Sequence[np.ndarray]], list[Prediction]]
 
 
@@ -54,7 +59,8 @@ class BatchSize:
         """Predictions in order; None for an image that the model cannot take.
 
         A batch that fails, for want of memory or for one poisonous image, is halved until what works has worked. Where
-        memory was what failed, later batches are half as large.
+        memory was what failed, later batches are half as large. Raises DeviceFailed where a lone image fails and a
+        blank one does too.
         """
         if not images:
             return []
@@ -63,8 +69,16 @@ class BatchSize:
         except Exception as error:
             logger.warning("model_failed", images=len(images), error=type(error).__name__)
             if len(images) == 1:
+                _try(predict, np.zeros_like(images[0]))
                 return [None]
             half = len(images) // 2
             if isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY):
                 self.images = max(1, min(self.images, half))
             return self.predict(predict, images[:half]) + self.predict(predict, images[half:])
+
+
+def _try(predict: Predict, blank: np.ndarray) -> None:
+    try:
+        predict([blank])
+    except Exception as error:
+        raise DeviceFailed from error

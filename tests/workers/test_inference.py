@@ -1,6 +1,8 @@
 """The inference worker answers what the model recognises, turns the rest away, and lets people go first."""
 
 import gc
+import os
+import signal
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
@@ -26,6 +28,7 @@ from webapp.cases.models import Batch, Image, Priority
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job, Result
 from webapp.inference.services import End, finish, sweep_jobs
+from webapp.notify.models import Message
 from webapp.registry.models import ModelRelease
 from workers import inference
 from workers.predicting import BatchSize
@@ -211,6 +214,22 @@ def test_an_image_that_kills_its_workers_takes_no_other_suspect_with_it(
     assert list(Job.objects.order_by("image__filename").values_list("state", "reason", "attempt")) == [
         ("failed", "attempts_spent", 5), ("succeeded", "", 3)
     ]  # fmt: skip
+
+
+def test_a_device_that_fails_ends_its_worker_and_no_image(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Model, batch: Sequence[np.ndarray]) -> list[Prediction]:
+        raise RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")
+
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(Model, "predict", fail)
+    monkeypatch.setattr(os, "kill", lambda *given: killed.append(given))
+    submitted(True, True, priority=Priority.INTERACTIVE)
+    inference.drain()
+    assert killed == [(os.getpid(), signal.SIGTERM)]
+    assert set(Job.objects.values_list("state", "attempt")) == {(Job.State.RUNNING, 1)}  # until their lease is over
+    assert not Message.objects.exists()
 
 
 def test_a_suspect_is_at_a_worker_that_holds_nothing_else(

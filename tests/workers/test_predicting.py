@@ -8,7 +8,7 @@ import pytest
 from ml.advice import Advice
 from ml.runtime import Prediction
 from tests.factories import PROBABILITIES
-from workers.predicting import LARGEST, PEOPLE_SECONDS, BatchSize
+from workers.predicting import LARGEST, PEOPLE_SECONDS, BatchSize, DeviceFailed
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 POISON = np.ones((4, 4, 3), np.uint8)
@@ -61,6 +61,11 @@ def test_a_poisonous_image_costs_its_own_answer_and_no_speed() -> None:
     answers = size.predict(Device(), [PIXELS] * 5 + [POISON] + [PIXELS] * 2)
     assert [answer is None for answer in answers] == [False] * 5 + [True] + [False] * 2
     assert size.images == 8
+
+
+def test_a_device_that_answers_nothing_blames_no_image() -> None:
+    with pytest.raises(DeviceFailed):
+        BatchSize(8).predict(Device(memory=0, error=RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")), [PIXELS] * 3)
 
 
 def test_batches_are_half_as_large_while_people_come() -> None:
