@@ -7,13 +7,16 @@ with their folders. HAM10000's metadata table is understood as it was published;
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from operator import attrgetter
 from typing import Any
 
+from webapp.cases.columns import ALIASES, COLUMNS, UNREAD, unknown
 from webapp.cases.fields import IMAGES, READERS, FieldError, for_spreadsheet, read_images
+from webapp.cases.fields import MAX_IMAGES as MAX_IMAGES_OF_CASE
 from webapp.cases.naming import case_ids
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
@@ -26,24 +29,7 @@ MAX_COLUMNS = 200
 MAX_LISTED = 1000  # of the errors; the rest are counted
 MAX_UNKNOWN = 20  # of the fields of one case that have no meaning here
 
-# Columns of published tables by our names, and those that are left unread: labels never become results.
-ALIASES = {
-    "image_id": "images",
-    "image": "images",
-    "filename": "images",
-    "file": "images",
-    "isic_id": "images",
-    "localization": "anatom_site",
-    "anatom_site_general": "anatom_site",
-    "age_approx": "age",
-    "image_type": "capture",
-    "email": "patient_email",
-    "date_of_birth": "patient_date_of_birth",
-}
-UNREAD = {"dx", "dx_type", "dataset", "diagnosis", "diagnosis_confirm_type", "benign_malignant", "target"}
-COLUMNS = [*READERS, IMAGES]
 TOO_MANY_CASES = f"Send at most {MAX_CASES} cases in a request, and add the rest to the batch with another."
-UNKNOWN = f"Rename or remove it. Known are: {', '.join(COLUMNS)}."
 
 
 @dataclass(frozen=True)
@@ -150,22 +136,23 @@ def from_csv(data: bytes, *, capture: str = "") -> Manifest:
     if len(data) > MAX_CSV_BYTES:
         return _refused("", "manifest_too_large", f"The table is larger than {MAX_CSV_BYTES // 1024**2} MB. Split it.")
     try:
-        text = data.decode("utf-8-sig")
+        data.decode("utf-8-sig")  # and not kept: with one rare character, text takes four times its bytes
     except UnicodeDecodeError:
         return _refused("", "not_utf8", "The table is not UTF-8. Save it as 'CSV UTF-8' and send it again.")
     try:
-        return _from_table(text, capture)
+        return _from_table(data, capture)
     except UnreadableRowError as unreadable:
         message = f"{unreadable} cannot be read as CSV: a quote is not closed, or text follows it. Write a quote "
         message += "within quotes twice, or save the table as 'CSV UTF-8', and send it again."
         return _refused("", "not_csv", message, row=unreadable.row)
 
 
-def _from_table(text: str, capture: str) -> Manifest:
-    if not text.strip():
+def _from_table(data: bytes, capture: str) -> Manifest:
+    if not data.removeprefix(BOM_UTF8).strip():
         return _refused("", "table_empty", "The table is empty. Send a header, and below it a row for each image.")
-    header, _, _ = text.partition("\n")
-    delimiter = max(",;\t", key=header.count)
+    text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline="")
+    delimiter = max(",;\t", key=text.readline().count)
+    text.seek(0)
     reader = _rows(text, delimiter)
     _, header_cells = next(reader)
     names = [name.strip().lower().replace(" ", "_") for name in header_cells]
@@ -204,7 +191,7 @@ def _check_columns(columns: Sequence[str]) -> list[RowError]:
     errors = []
     for name in columns:
         if name not in COLUMNS and name not in UNREAD:
-            errors.append(RowError(1, name[:100], "unknown_column", UNKNOWN))
+            errors.append(RowError(1, name[:100], "unknown_column", unknown(name)))
     for name in {name for name in columns if columns.count(name) > 1} - UNREAD:
         errors.append(RowError(1, name, "column_repeated", "Keep one column of this meaning."))
     if IMAGES not in columns:
@@ -213,9 +200,9 @@ def _check_columns(columns: Sequence[str]) -> list[RowError]:
     return errors
 
 
-def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(text: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Each row's number, from 1, and its cells. Raises UnreadableRowError."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
     for number in count(1):
         line = reader.line_num + 1
         try:
@@ -227,8 +214,8 @@ def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _complete(row: dict[str, str], capture: str) -> dict[str, Any]:
-    """A row of a table as JSON would have it; its case_id may be empty still."""
-    images = [name.strip() for name in row.get(IMAGES, "").split(";") if name.strip()]
+    """A row of a table as JSON would have it, with one image too many at most; its case_id may be empty still."""
+    images = [name.strip() for name in row.get(IMAGES, "").split(";") if name.strip()][: MAX_IMAGES_OF_CASE + 1]
     known = {name: value for name, value in row.items() if name in READERS}
     taken = row.get("capture", "").strip() or capture
     return {**known, "case_id": row.get("case_id", "").strip(), "capture": taken, IMAGES: images}
@@ -257,7 +244,7 @@ def _read(number: int, row: Mapping[str, Any], errors: list[RowError]) -> CaseSp
     except FieldError as error:
         errors.append(RowError(number, IMAGES, error.code, error.message))
     for name in sorted(row.keys() - READERS.keys() - {IMAGES})[:MAX_UNKNOWN]:
-        errors.append(RowError(number, str(name)[:100], "unknown_field", UNKNOWN))
+        errors.append(RowError(number, str(name)[:100], "unknown_field", unknown(name)))
     if len(errors) > before:
         return None
     return CaseSpec(external_id=values.pop("case_id"), filenames=filenames, **values)

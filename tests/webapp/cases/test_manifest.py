@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tracemalloc
 from datetime import date
 from typing import Any
 
@@ -177,6 +178,20 @@ def test_a_table_with_a_mistake_says_where(table: str, error: tuple[int, str, st
     assert error in codes(from_csv(table.encode()))
 
 
+@pytest.mark.parametrize("table", [",image_id,dx\n0,a.jpg,nv\n", "case_id,images,,\na,a.jpg,,\n"])
+def test_a_column_without_a_name_is_left_unread(table: str) -> None:
+    (found,) = from_csv(table.encode()).checked()
+    assert (found.external_id, found.filenames) == ("a", ("a.jpg",))
+
+
+@pytest.mark.parametrize(("name", "meant"), [("external_id", "case_id"), ("Body site", "anatom_site")])
+def test_a_name_that_others_use_is_asked_after(name: str, meant: str) -> None:
+    (of_csv,) = from_csv(f"{name},images\nx,a.jpg\n".encode()).errors
+    (of_json,) = from_json([row(**{of_csv.field: "x"})]).errors
+    assert of_csv.message == of_json.message
+    assert of_csv.message.startswith(f"Did you mean {meant}? Rename or remove it.")
+
+
 def test_a_table_that_is_no_text_is_refused() -> None:
     assert codes(from_csv(b"\xff\xfe")) == [(1, "", "not_utf8")]
 
@@ -242,6 +257,18 @@ def check_sound(manifest: Manifest) -> None:
 def test_a_table_of_endless_columns_is_refused_at_once() -> None:
     (error,) = from_csv(b"," * 1_000_000 + b"\n").errors
     assert error.code == "too_many_columns"
+
+
+def test_a_cell_of_endless_names_is_refused_in_little_memory() -> None:
+    table = ("images\n" + f"{'aa;' * 40_000}\n" * 20).encode()  # 2 MB, of which 47 were built
+    tracemalloc.start()
+    try:
+        found = from_csv(table)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {error.code for error in found.errors} == {"too_many_images"}
+    assert most < 20 * 1024**2
 
 
 def test_a_case_of_endless_unknown_fields_is_refused_in_little_memory() -> None:
