@@ -102,6 +102,7 @@ class Rows:
         self._patients = {clinic.pk: PatientFactory(organisation=clinic) for clinic in self._clinics}
         self._provider = MembershipFactory(organisation=self._clinics[0]).user
         self._annotator = MembershipFactory(organisation=self._clinics[0], role=Membership.Role.ANNOTATOR).user
+        self._operator = MembershipFactory(organisation=self._clinics[0], role=Membership.Role.OPERATOR).user
         self._secret = api_key(organisation=self._clinics[0])[1]
         self._finished = 0
         self._numbered = 1000
@@ -147,6 +148,10 @@ class Rows:
         yield _get("API: urgent cases", software, "api:case-list", advice="urgent_referral")
         yield _get("API: images of a batch", software, "api:batch-images", watched)
         yield _get("API: a batch and its progress", software, "api:batch-detail", watched)
+        operator = Client(SERVER_NAME="127.0.0.1")
+        operator.force_login(self._operator)
+        yield _get("operator's page", operator, "operations:queues")
+        yield _get("metrics", Client(SERVER_NAME="127.0.0.1"), "operations:metrics")
 
     def _add(self, number: int, cases: int) -> Batch:
         clinic = self._clinics[number]

@@ -1,6 +1,7 @@
 """The state of the service in numbers: what waits and for how long, what was answered, who is at work.
 
-Every query reads a partial index or a small table, so that asking every few seconds costs milliseconds.
+Every query but that of failed messages reads a partial index or a small table, so that asking every few seconds costs
+milliseconds.
 """
 
 from collections.abc import Sequence
@@ -36,12 +37,6 @@ UNION ALL SELECT 'training_run', 'queued', count(*), min(created_at) FROM regist
 UNION ALL SELECT 'training_run', 'running', count(*), min(created_at) FROM registry_trainingrun WHERE state = 'running'
 """
 PRIORITIES = "SELECT priority, count(*) FROM inference_job WHERE state = 'queued' GROUP BY priority"
-RESULTS = """
-SELECT release.name, counted.results
-FROM registry_modelrelease release
-JOIN (SELECT release_id, count(*) AS results FROM inference_result GROUP BY release_id) counted
-    ON counted.release_id = release.id
-"""
 LATENCY = """
 SELECT count(*), percentile_cont(ARRAY[0.5, 0.95, 0.99])
     WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at))
@@ -55,9 +50,10 @@ FAILED_JOBS = """
 SELECT reason, count(*), max(finished_at) FROM inference_job
 WHERE state = 'failed' AND finished_at > %s GROUP BY reason ORDER BY count(*) DESC, reason
 """
+# A message has no time of its failure. It was last due shortly before, and may have been written hours or days earlier.
 FAILED_MESSAGES = """
-SELECT error, count(*), max(created_at) FROM notify_message
-WHERE state = 'failed' AND created_at > %s GROUP BY error ORDER BY count(*) DESC, error
+SELECT error, count(*), max(send_after) FROM notify_message
+WHERE state = 'failed' AND send_after > %s GROUP BY error ORDER BY count(*) DESC, error
 """
 
 
@@ -113,11 +109,6 @@ def waiting() -> list[Waiting]:
 def queued_by_priority() -> dict[int, int]:
     """Queued jobs by priority."""
     return dict(_rows(PRIORITIES))
-
-
-def results_by_release() -> dict[str, int]:
-    """How many images each release has answered."""
-    return dict(_rows(RESULTS))
 
 
 def latency() -> Latency:

@@ -11,9 +11,11 @@ from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
-from tests.factories import ImageFactory, JobFactory, ResultFactory
+from tests.factories import ImageFactory, JobFactory, MessageFactory, ResultFactory
 from webapp.inference.models import Worker
-from webapp.operations import readiness
+from webapp.notify.delivery import ATTEMPTS, claim_message, put_off
+from webapp.notify.models import Message
+from webapp.operations import metrics, readiness, selectors
 from webapp.operations.readiness import CHECKS
 from webapp.registry.models import ModelRelease
 
@@ -103,7 +105,6 @@ def test_metrics_tell_what_waits_and_what_was_answered(client: Client, worker: W
     assert 0 < found["lesionlens_oldest_seconds"]["job", "queued"] < 60
     assert found["lesionlens_oldest_seconds"]["training_run", "running"] == 0
     assert found["lesionlens_jobs_queued"] == {("interactive",): 0, ("bulk",): 1}
-    assert found["lesionlens_results"] == {(worker.release.name,): 1}
     assert found["lesionlens_answers_per_second"][()] == pytest.approx(1 / 300)
     assert set(found["lesionlens_answer_seconds"]) == {("0.5",), ("0.95",), ("0.99",)}
     assert found["lesionlens_failed_last_hour"] == {("job", "model_error"): 1, ("message", ""): 0}
@@ -129,6 +130,25 @@ def test_metrics_say_that_the_database_is_away(client: Client, db: None, monkeyp
     assert found["lesionlens_database_up"][()] == 0
     assert "lesionlens_rows" not in found
     assert found["lesionlens_request_seconds_count"]
+
+
+def test_metrics_do_not_wait_for_a_database_that_hangs(
+    client: Client, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "STATEMENT_TIMEOUT", "100ms")
+    monkeypatch.setattr(selectors, "PRIORITIES", "SELECT 0, 1 FROM pg_sleep(20)")
+    found = figures(client)
+    assert found["lesionlens_database_up"][()] == 0
+    assert "lesionlens_rows" not in found
+
+
+def test_a_letter_that_was_refused_for_hours_counts_as_failed_when_it_is_given_up(client: Client, db: None) -> None:
+    letter = MessageFactory()
+    written, due = timezone.now() - timedelta(hours=6), timezone.now() - timedelta(seconds=5)
+    Message.objects.filter(pk=letter.pk).update(created_at=written, send_after=due, attempt=ATTEMPTS - 1)
+    token, claimed = claim_message() or pytest.fail("nothing is due")
+    assert put_off(message=claimed, token=token, error="The mailbox is full.")
+    assert figures(client)["lesionlens_failed_last_hour"]["message", ""] == 1
 
 
 def test_requests_are_counted_by_route_never_by_path(client: Client, db: None) -> None:
