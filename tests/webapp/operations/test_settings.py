@@ -1,0 +1,55 @@
+"""Settings with which a site would start, and then lose work or its cookies' safety in silence."""
+
+import pytest
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django.fixtures import Settings
+
+
+def start() -> None:
+    apps.get_app_config("operations").ready()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("UPLOAD_URL_SECONDS", 0),
+        ("UPLOAD_URL_SECONDS", 604_801),
+        ("UPLOAD_EXPIRES_HOURS", 0),
+        ("IMPORT_MAX_BYTES", 0),
+        ("LEASE_SECONDS", 0),
+        ("MAX_ATTEMPTS", 0),
+        ("INFERENCE_BATCH", -1),
+        ("RETRAIN_AFTER_LABELS", 0),
+        ("TRAINING_SECONDS", 0),
+        ("RESULT_LINK_DAYS", 0),
+        ("WEBHOOK_KEEP_DAYS", 0),
+        ("TRUSTED_PROXIES", -1),
+    ],
+)
+def test_a_number_that_would_end_all_work_ends_the_start(settings: Settings, name: str, value: int) -> None:
+    setattr(settings, name, value)
+    with pytest.raises(ImproperlyConfigured, match=name):
+        start()
+
+
+@pytest.mark.parametrize("address", ["lesionlens.example.org", "http://lesionlens.example.org", "https://", ""])
+def test_a_public_address_without_https_ends_the_start(settings: Settings, address: str) -> None:
+    settings.SITE_URL, settings.LOCAL = address, False
+    with pytest.raises(ImproperlyConfigured, match="SITE_URL"):
+        start()
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("https://lesionlens.example.org", False),
+        ("http://127.0.0.1:8000", False),
+        ("http://localhost:8000", False),
+        ("http://[::1]:8000", False),
+        ("http://lens.home:8000", True),
+    ],
+)
+def test_https_and_this_machine_itself_may_be_served(settings: Settings, address: str, local: bool) -> None:
+    settings.SITE_URL, settings.LOCAL = address, local
+    start()
