@@ -23,8 +23,10 @@ class Measured:
     web: float = 2.49
     worker_cpu: float = 4.13
     worker_inference: float = 13.3
+    networks: float = 11.1  # of these: two cores by the rate of the networks alone, docs/runtime.md
     postgres: float = 1.2
     redis: float = 0.04
+    sent_kb: float = 47.6
     kept_kb: float = 47.6  # images/
     rows_kb: float = 4.42
     log_kb: float = 11.8
@@ -61,9 +63,11 @@ MEANING: Final = {
     "web": "web, ms of a core",
     "worker_cpu": "worker-cpu, ms of a core",
     "worker_inference": "worker-inference, ms of a core",
+    "networks": "of these the networks, which a GPU would take over, ms of a core",
     "postgres": "Postgres, ms of a core",
     "redis": "Redis, ms of a core",
-    "kept_kb": "pictures that are kept (`images/`), kB",
+    "sent_kb": "a photo of the bench as it is sent, kB",
+    "kept_kb": "what is kept of it (`images/`), kB",
     "rows_kb": "rows and indexes in Postgres, kB",
     "log_kb": "write-ahead log of Postgres, kB",
     "transactions": "transactions of Postgres",
@@ -111,9 +115,14 @@ class Plan:
         """Terabytes that so many kilobytes for each image come to."""
         return self.images * kilobytes * days / 1e9
 
+    @property
+    def kept_kb(self) -> float:
+        """Kilobytes of a picture that is kept: the share that the bench's photos left of what was sent."""
+        return self.assumed.photo_kb * self.measured.kept_kb / self.measured.sent_kb
+
     def needs(self) -> Iterator[tuple[str, str]]:
         """Every row of the plan: what, and how much."""
-        one, more = self.measured, self.assumed
+        one, more, kept_kb = self.measured, self.assumed, self.kept_kb
         yield "images a second, mean; peak", f"{self.mean:,.1f}; {self.peak:,.0f}"
         yield "cores of web", f"{self.cores(one.web):,}"
         yield "cores of worker-cpu", f"{self.cores(one.worker_cpu):,}"
@@ -123,8 +132,11 @@ class Plan:
         yield "write-ahead log, MB/s, peak", f"{self.peak * one.log_kb / 1000:,.1f}"
         yield "rows and indexes, GB a day", f"{1000 * self.stored_tb(one.rows_kb, 1):,.1f}"
         yield f"the same after {more.rows_days} days, TB", f"{self.stored_tb(one.rows_kb, more.rows_days):,.1f}"
-        yield "pictures, GB a day", f"{1000 * self.stored_tb(one.kept_kb, 1):,.0f}"
-        yield f"the same after {more.pictures_days} days, TB", f"{self.stored_tb(one.kept_kb, more.pictures_days):,.0f}"
+        yield "pictures, GB a day", f"{1000 * self.stored_tb(kept_kb, 1):,.0f}"
+        yield (
+            f"the same after {more.pictures_days} days, TB",
+            f"{self.stored_tb(kept_kb, more.pictures_days):,.0f}",
+        )
         yield "writes to object storage a second, peak", f"{self.peak * more.puts:,.0f}"
         yield "reads from object storage a second, peak", f"{self.peak * more.gets:,.0f}"
         yield "uploads, Gbit/s, peak (past the site, into object storage)", f"{self.peak * more.photo_kb * 8e-6:,.2f}"
@@ -142,7 +154,7 @@ class Plan:
         )
         yield (
             f"pictures of {more.pictures_days} days",
-            1000 * self.stored_tb(one.kept_kb, more.pictures_days) * more.object_gb_month / 30,
+            1000 * self.stored_tb(self.kept_kb, more.pictures_days) * more.object_gb_month / 30,
         )
         yield (
             "requests to object storage",
@@ -155,7 +167,7 @@ def tables(measured: Measured, assumed: Assumed) -> dict[str, str]:
     plans = [Plan(images, measured, assumed) for images in LOADS]
     loads = [f"{plan.images // 1_000_000} million a day" for plan in plans]
     second = 2000 / measured.core_ms
-    pays = assumed.gpu_hour / assumed.core_hour * 1000 / measured.worker_inference * assumed.busy
+    pays = assumed.gpu_hour / assumed.core_hour * 1000 / measured.networks * assumed.busy
     machine = [
         ("milliseconds of a core for an image, all processes", f"{measured.core_ms:.1f}"),
         ("images a second, both cores busy", f"{second:.1f}"),

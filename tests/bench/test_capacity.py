@@ -29,6 +29,19 @@ def test_a_plan_is_the_arithmetic_that_it_says() -> None:
     assert costs[1] == plan.cores(40) * 24 * 2
 
 
+def test_pictures_are_kept_in_the_size_in_which_the_plan_has_them_sent() -> None:
+    one = Measured(sent_kb=50, kept_kb=40)
+    needs, twice = (dict(Plan(86_400, one, Assumed(photo_kb=kilobytes)).needs()) for kilobytes in (1000, 2000))
+    assert needs["pictures, GB a day"] == "69"  # 0.8 of the 86.4 that are sent
+    assert twice["pictures, GB a day"] == "138"
+
+
+def test_a_gpu_saves_the_networks_alone() -> None:
+    one = Measured(worker_inference=20, networks=10)
+    prices = Assumed(busy=0.5, core_hour=0.05, gpu_hour=1)
+    assert "| images a second from which a GPU is cheaper than cores | 1,000 |" in tables(one, prices)["machine"]
+
+
 def test_processor_time_is_that_of_a_process_and_of_what_it_started() -> None:
     before = processor_seconds(os.getpid())
     subprocess.run([sys.executable, "-c", BURN], check=True)  # has ended: its time is its parent's
