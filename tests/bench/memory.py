@@ -1,7 +1,8 @@
 """How much memory processes hold, and whether it grows."""
 
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ import numpy as np
 
 GROWTH_SHARE: Final = 0.05
 GROWTH_MB: Final = 10.0
+LOOKS: Final = 50  # a second
 WARM_UP: Final = 1 / 6
 """The share of the time in which caches fill and pools open, which is not growth."""
 
@@ -38,6 +40,28 @@ def megabytes(pid: int) -> float:
             rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
             total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss_Anon:"))
     return total / 1024
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[list[float]]:
+    """What the process and its descendants hold from now on, in MB: at the start, and then 50 times a second.
+
+    The kernel's own high-water marks say less: they keep what was held before, and a process that is started inherits
+    that of who started it.
+    """
+    held, ended = [megabytes(pid)], threading.Event()
+
+    def look() -> None:
+        while not ended.wait(1 / LOOKS):
+            held.append(megabytes(pid))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield held
+    finally:
+        ended.set()
+        thread.join()
 
 
 @dataclass

@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
-from tests.bench.memory import Course, family, megabytes
+from tests.bench.memory import Course, family, megabytes, watched
 
 
 def course(growth: float) -> Course:
@@ -33,3 +36,21 @@ def test_a_family_is_a_process_with_its_descendants_and_their_memory() -> None:
         assert megabytes(os.getpid()) - before > 45
 
         child.kill()
+
+
+def test_work_that_comes_second_is_seen_to_take_as_much_as_the_first() -> None:
+    grown = []
+    for _ in range(2):
+        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
+            pid = process.submit(os.getpid).result()
+            with watched(pid) as held:
+                process.submit(hold_50_mb).result()
+            grown.append(max(held) - held[0])
+    assert all(45 < megabytes < 70 for megabytes in grown), grown
+
+
+def hold_50_mb() -> None:
+    """For a fifth of a second, in small pieces, which a process does not give back."""
+    pieces = [bytes(1000) for _ in range(48_000)]
+    time.sleep(0.2)
+    assert pieces
