@@ -142,6 +142,31 @@ def test_any_setting_of_the_site_may_be_added_to_the_file(tmp_path: Path) -> Non
         assert environment["DATABASE_URL"].startswith("postgres://")  # what the containers themselves need stays
 
 
+def test_a_site_may_have_more_names_and_a_bucket_elsewhere(tmp_path: Path) -> None:
+    added = {
+        "ALLOWED_HOSTS": "lesionlens.example.org,lens.example.org",
+        "S3_ENDPOINT_URL": "https://s3.eu-central-1.amazonaws.com",
+        "S3_PUBLIC_ENDPOINT_URL": "https://s3.eu-central-1.amazonaws.com",
+    }
+    told = filled_in(EXAMPLE) + "".join(f"\n{name}={value}" for name, value in added.items())
+    whole = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    whole["services"]["s3"]["profiles"] = ["unused"]
+    (tmp_path / "docker-compose.yml").write_text(yaml.safe_dump(whole))
+    result = config(tmp_path, told, "config", project=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "s3" not in yaml.safe_load(result.stdout)["services"]
+    environment = yaml.safe_load(result.stdout)["services"]["web"]["environment"]
+    added["ALLOWED_HOSTS"] += ",web,127.0.0.1"
+    assert added.items() <= environment.items()
+
+
+def test_what_is_not_said_leads_to_the_servers_of_the_file(services: dict[str, Any]) -> None:
+    environment = services["web"]["environment"]
+    assert environment["ALLOWED_HOSTS"] == "lesionlens.example.org,web,127.0.0.1"
+    assert environment["S3_ENDPOINT_URL"] == "http://s3:7070"
+    assert environment["S3_PUBLIC_ENDPOINT_URL"] == "https://lesionlens.example.org"
+
+
 @pytest.mark.parametrize("secret", SECRETS)
 def test_no_secret_has_a_default(tmp_path: Path, secret: str) -> None:
     assert f"{secret}=\n" in EXAMPLE
@@ -190,6 +215,12 @@ def test_files_that_are_sent_at_once_do_not_take_the_memory_of_a_container(servi
 
 def test_only_the_proxy_is_reachable_from_outside(services: dict[str, Any]) -> None:
     assert [name for name, service in services.items() if service.get("ports")] == ["proxy"]
+
+
+def test_redis_is_not_root(services: dict[str, Any]) -> None:
+    """With `sh` before it, which its password needs, its image would leave it root."""
+    redis = services["redis"]
+    assert (redis["command"][0], redis["user"], redis["cap_drop"]) == ("sh", "redis", ["ALL"])
 
 
 def test_the_image_runs_as_an_unprivileged_user() -> None:
