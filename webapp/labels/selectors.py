@@ -143,7 +143,7 @@ def differs(dx: str, result: Result | None) -> bool:
 
 def newest_label(annotator: User) -> Label | None:
     """The annotator's own last answer."""
-    return Label.objects.filter(annotator=annotator).select_related("image").order_by("-pk").first()
+    return labels_of(annotator).first()
 
 
 def can_undo(label: Label) -> bool:
@@ -166,9 +166,9 @@ def done_since(*, annotator: User, since: datetime) -> int:
 
 
 def labels_of(annotator: User) -> "QuerySet[Label]":
-    """Everything the annotator has said, newest first."""
+    """Everything the annotator has said about images of the organisation that they are in now, newest first."""
     return (
-        Label.objects.filter(annotator=annotator)
+        Label.objects.filter(annotator=annotator, image__organisation=F("annotator__membership__organisation"))
         .select_related("image__case", "image__consensus__result__release")
         .order_by("-pk")
     )

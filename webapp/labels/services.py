@@ -52,7 +52,9 @@ def _take_next(actor: Actor, annotator: User) -> tuple[Image | None, bool]:
     """The next image, and where there is none, whether that is because others are answering them this moment."""
     membership = Membership.objects.select_for_update().get(user=annotator)  # one image at a time, in however many tabs
     now = timezone.now()
-    mine = Assignment.objects.filter(annotator=annotator, expires_at__gt=now).select_related("image__case")
+    mine = Assignment.objects.filter(
+        annotator=annotator, expires_at__gt=now, image__organisation=membership.organisation_id
+    ).select_related("image__case")
     for assignment in mine.order_by("-created_at", "-pk"):
         if needs_answers(assignment.image):
             return assignment.image, False

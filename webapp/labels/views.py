@@ -72,7 +72,7 @@ def _queue_page(request: HttpRequest, form: LabelForm, *, status: int = 200) -> 
 @require_POST
 def undo(request: HttpRequest, label_id: int) -> HttpResponse:
     """Take the last answer back; its image is shown again."""
-    label = Label.objects.filter(pk=label_id, annotator=_user(request)).select_related("image", "annotator").first()
+    label = selectors.labels_of(_user(request)).filter(pk=label_id).first()
     if label is not None:  # a second press finds it gone
         try:
             services.undo(actor=actor_of(request), label=label)
@@ -86,7 +86,7 @@ def undo(request: HttpRequest, label_id: int) -> HttpResponse:
 @require_POST
 def compare(request: HttpRequest, label_id: int) -> HttpResponse:
     """Show the model's answer beside the last one given, which is final from then on."""
-    label = get_object_or_404(Label, pk=label_id, annotator=_user(request))
+    label = get_object_or_404(selectors.labels_of(_user(request)), pk=label_id)
     services.compare(actor=actor_of(request), label=label)
     return redirect("labels:queue")
 

@@ -6,7 +6,15 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import CaseFactory, ImageFactory, LabelFactory, MembershipFactory, ResultFactory, UserFactory
+from tests.factories import (
+    CaseFactory,
+    ImageFactory,
+    LabelFactory,
+    MembershipFactory,
+    OrganisationFactory,
+    ResultFactory,
+    UserFactory,
+)
 from webapp.accounts.models import Membership
 from webapp.cases.models import Image
 from webapp.labels.models import Assignment, Consensus, Label
@@ -177,3 +185,22 @@ def test_only_three_answers_are_a_disagreement(client: Client, annotator: Member
         LabelFactory(image=image, dx=dx)
     client.post(reverse("labels:settle", args=[image.pk]), {"dx": "NV"})
     assert not Consensus.objects.exists()
+
+
+def test_who_goes_to_another_organisation_takes_no_image_along(client: Client, annotator: Membership) -> None:
+    said, shown = image_for(annotator), image_for(annotator)
+    ResultFactory(job__image=said, top_class="NV")
+    label = LabelFactory(image=said, annotator=annotator.user, dx="MEL", note="left behind")
+    client.get(QUEUE)
+    assert Assignment.objects.get().image == shown
+    elsewhere = OrganisationFactory()
+    Membership.objects.filter(pk=annotator.pk).update(organisation=elsewhere)
+    for address in (QUEUE, reverse("labels:mine")):
+        page = client.get(address).content.decode()
+        for secret in ("left calf", "left behind", "Your last answer", str(shown.pk), str(said.pk)):
+            assert secret not in page
+    assert client.post(reverse("labels:compare", args=[label.pk])).status_code == 404
+    client.post(reverse("labels:undo", args=[label.pk]))
+    assert Label.objects.filter(pk=label.pk, compared_at=None).exists()
+    ours = ImageFactory(case=CaseFactory(batch__organisation=elsewhere), ready=True)
+    assert reverse("labels:answer", args=[ours.pk]) in client.get(QUEUE).content.decode()
