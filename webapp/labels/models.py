@@ -70,7 +70,7 @@ class Label(models.Model):
 
 
 class Consensus(models.Model):
-    """What two annotators agree on, or one settled after three had disagreed.
+    """What two annotators agree on, or one settled after they had disagreed and nobody was left to ask.
 
     `result` is the prediction that stood then, to compare with.
     """

@@ -6,15 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from ml.classes import BINARY, CLASSES
-from webapp.accounts.models import Organisation, User
+from webapp.accounts.models import Membership, Organisation, User
 from webapp.cases.models import Image
 from webapp.inference.models import DRAWN_BELOW, NEWEST, ONE_IN, Result
 from webapp.labels.models import Consensus, Label
 
+Role = Membership.Role
 ENOUGH = 2  # answers that settle an image when they agree
 MOST = 3  # answers that an image is ever given
 COUNTED = 1000  # of the images left; the rest is not counted
@@ -183,11 +184,16 @@ def compared_with_model(labels: "QuerySet[Label]", *, agrees: bool) -> "QuerySet
 
 
 def disagreements(organisation: Organisation) -> "QuerySet[Image]":
-    """Images with three answers of which no two agree, oldest first: they stay out of training."""
+    """Images on which annotators disagree and nobody is left to ask, oldest first: they stay out of training.
+
+    They have three answers, or two where each annotator of the organisation has said something about that picture.
+    """
+    has_answered = Label.objects.filter(annotator=OuterRef("user"), image__sha256=OuterRef(OuterRef("sha256")))
+    annotators = Membership.objects.filter(organisation=organisation, role=Role.ANNOTATOR, user__is_active=True)
     return (
         Image.objects.filter(organisation=organisation, consensus=None)
         .annotate(answers=Count("labels", filter=Q(labels__state=Label.State.SUBMITTED)))
-        .filter(answers=MOST)
+        .filter(Q(answers=MOST) | Q(answers=ENOUGH) & ~Exists(annotators.filter(~Exists(has_answered))))
         .exclude(state=Image.State.PURGED)
         .select_related("case")
         .prefetch_related("labels")

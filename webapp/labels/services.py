@@ -1,5 +1,5 @@
 """An image is shown to an annotator, who answers; two who agree settle it, and a third settles a disagreement. Where
-the third says something else again, they talk it over, and one of them settles it.
+the third says something else again, or there is no third, they talk it over, and one of them settles it.
 """
 
 import time
@@ -125,9 +125,9 @@ def _accept(image: Image, dx: str, settled_by: User | None = None) -> None:
 
 @transaction.atomic
 def settle_disagreement(*, actor: Actor, annotator: User, image: Image, dx: str) -> Consensus:
-    """Record what holds for an image on which three annotators disagreed, as they and this one now see it. It is final.
+    """Record what holds for an image on which annotators disagreed, as they and this one now see it. It is final.
 
-    Raises Problem `not_in_disagreement` where there are not three answers, or one holds already.
+    Raises Problem `not_in_disagreement` where it is none of `disagreements`: another can be asked, or it is settled.
     """
     image = _lock(image)
     if not disagreements(image.organisation).filter(pk=image.pk).exists():

@@ -117,7 +117,7 @@ def _filtered(labels: "QuerySet[Label]", form: HistoryFilter) -> "QuerySet[Label
 @for_roles(Role.ANNOTATOR)
 @require_GET
 def disagreements(request: HttpRequest) -> HttpResponse:
-    """Images of the annotator's organisation on which three annotators gave three answers."""
+    """Images of the annotator's organisation on which annotators disagree and nobody is left to ask."""
     organisation = organisation_of(request)
     page = page_of(selectors.disagreements(organisation), ["created_at", "pk"], after=request.GET.get("after", ""))
     record(actor=actor_of(request), action="label.disagreements_viewed", object_id="-", organisation=organisation)

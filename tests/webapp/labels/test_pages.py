@@ -179,12 +179,27 @@ def test_a_disagreement_is_settled_once_and_by_its_own_organisation(client: Clie
     assert Consensus.objects.get().dx == "NV"
 
 
-def test_only_three_answers_are_a_disagreement(client: Client, annotator: Membership) -> None:
+def test_two_answers_are_no_disagreement_while_another_can_be_asked(client: Client, annotator: Membership) -> None:
     image = image_for(annotator)
     for dx in ("MEL", "NV"):
         LabelFactory(image=image, dx=dx)
-    client.post(reverse("labels:settle", args=[image.pk]), {"dx": "NV"})
+    page = client.post(reverse("labels:settle", args=[image.pk]), {"dx": "NV"}, follow=True).content.decode()
+    assert "No disagreements" in page
     assert not Consensus.objects.exists()
+
+
+def test_two_annotators_who_disagree_settle_it_where_there_is_no_third(client: Client, annotator: Membership) -> None:
+    image = image_for(annotator)
+    second = MembershipFactory(organisation=annotator.organisation, role="annotator")
+    MembershipFactory(organisation=annotator.organisation, role="provider")
+    MembershipFactory(organisation=annotator.organisation, role="annotator", user__is_active=False)
+    MembershipFactory(role="annotator")
+    for member, dx in ((annotator, "MEL"), (second, "NV")):
+        LabelFactory(image=image, annotator=member.user, dx=dx)
+    assert client.get(reverse("labels:disagreements")).content.decode().count("<article") == 1
+    page = client.post(reverse("labels:settle", args=[image.pk]), {"dx": "NV"}, follow=True).content.decode()
+    assert "The disagreement is settled" in page
+    assert (Consensus.objects.get().image, Consensus.objects.get().settled_by) == (image, annotator.user)
 
 
 def test_who_goes_to_another_organisation_takes_no_image_along(client: Client, annotator: Membership) -> None:
