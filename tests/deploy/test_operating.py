@@ -44,4 +44,11 @@ def test_network_volumes_and_settings_are_those_that_there_are() -> None:
     )
     for setting in set(re.findall(r"\$\{?(S3_\w+)", DOCUMENT)) | {"VERSION", "SECRET_KEY"}:
         assert f"\n{setting}=" in EXAMPLE
-    assert set(re.findall(r"--endpoint-url (\S+)", DOCUMENT)) == {COMPOSE["x-app"]["environment"]["S3_ENDPOINT_URL"]}
+    [server] = set(re.findall(r"--endpoint-url (\S+)", DOCUMENT))
+    assert COMPOSE["x-app"]["environment"]["S3_ENDPOINT_URL"] == f"${{S3_ENDPOINT_URL:-{server}}}"
+
+
+def test_a_backup_that_breaks_off_leaves_the_last_one_as_it_was() -> None:
+    [kept] = re.findall(r"pg_restore .* < (\S+)", DOCUMENT)
+    [dumped] = re.findall(r"pg_dump .* > (.+)", DOCUMENT)
+    assert dumped == f"{kept}.new && mv {kept}.new {kept}"
