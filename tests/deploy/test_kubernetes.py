@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import ssl
 import tomllib
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import kubernetes_validate
 import pytest
 import yaml
 from django.core.management import get_commands
+from kombu import Connection
+from redis import ConnectionPool, SSLConnection
 
 from deploy.local.commands import COMMANDS
 from tests.deploy.manifests import (
@@ -115,6 +118,14 @@ def test_every_setting_is_one_that_the_service_reads() -> None:
     given = {*keys(FOLDER / "base" / "settings.env"), *keys(FOLDER / "secrets.env.example")}
     assert (given | OWN_ENVIRONMENT) - read - OF_THE_MANIFESTS - {"TMPDIR"} == set()
     assert {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "S3_BUCKET", "EMAIL_URL", "METRICS_TOKEN", "SITE_URL"} <= given
+
+
+def test_the_broker_of_the_example_must_prove_who_it_is() -> None:
+    [address] = re.findall(r"^# (rediss://\S+)$", (FOLDER / "secrets.env.example").read_text(), re.MULTILINE)
+    assert Connection(address).ssl == {"ssl_cert_reqs": ssl.CERT_REQUIRED}  # as Celery reads it
+    cache = ConnectionPool.from_url(address).make_connection()  # as Django's cache does
+    assert isinstance(cache, SSLConnection)
+    assert cache.cert_reqs == ssl.CERT_REQUIRED
 
 
 def test_no_secret_has_a_value_or_is_made_here() -> None:
