@@ -55,7 +55,8 @@ developer-tools: .venv/.developer
 system-packages: ## install the browser and the S3 server that tests use (Debian, as root; elsewhere it says what to do)
 	@deploy/system-packages.sh
 
-# The stamps say that an installation was finished, so an interrupted one is taken up again.
+# A stamp holds what an installation was finished with: an interrupted one is taken up again, and a checkout that only
+# makes files newer installs nothing.
 
 .venv/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
@@ -67,11 +68,14 @@ system-packages: ## install the browser and the S3 server that tests use (Debian
 	@touch $@
 
 .venv/.runtime: requirements.txt constraints.txt | .venv/.made
-	@echo "Installing what LesionLens runs on: a minute or two, the first time"
-	@$(PIP_INSTALL) --requirement requirements.txt
+	@cat $^ | cmp -s - $@ || { \
+	  echo "Installing what LesionLens runs on: a minute or two, the first time"; \
+	  $(PIP_INSTALL) --requirement requirements.txt && cat $^ > $@; }
 	@touch $@
 
 .venv/.developer: requirements.txt requirements-dev.txt constraints.txt | .venv/.made
-	@echo "Installing what LesionLens runs on and is tested with: a minute or two, the first time"
-	@$(PIP_INSTALL) --requirement requirements-dev.txt
-	@touch .venv/.runtime $@
+	@cat $^ | cmp -s - $@ || { \
+	  echo "Installing what LesionLens runs on and is tested with: a minute or two, the first time"; \
+	  $(PIP_INSTALL) --requirement requirements-dev.txt && cat $^ > $@; }
+	@cat requirements.txt constraints.txt > .venv/.runtime
+	@touch $@
