@@ -2,9 +2,9 @@
 tests.bench.small_in_frame --data <HAM10000 with its masks>`.
 
 The lesions that fill a tenth of their picture at least and are not cut off by it, each set into frames of which they
-fill less and less (`ml.assess.distance`): what the release says of all of them, whether the service would have said it,
-and how many malignant ones it would have let pass. Then the same lesions' split as it is: how often a photo is told as
-taken from too far away, and how small these lesions are.
+fill less and less (`tests.bench.distance`): what the release says of all of them, whether the service would have said
+it, and how many malignant ones it would have let pass. Then the same lesions' split as it is: how often a photo is told
+as taken from too far away, and how small these lesions are.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import numpy as np
 
 import ml.data
 from ml import bundle, evaluate
-from ml.assess.distance import further_away
 from ml.assess.not_lesions import rates
 from ml.bundle import Bundle
 from ml.cli.options import DEFAULT_CACHE
@@ -32,6 +31,7 @@ from ml.imaging.quality import check
 from ml.measured import words
 from ml.metrics import METRICS, measure, measure_mean
 from ml.segmentation import masks
+from tests.bench.distance import further_away
 
 AS_THEY_ARE: Final = 1.0
 LARGE: Final = 0.1

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from ml.assess.distance import further_away
 from ml.imaging.quality import check, measure
+from tests.bench.distance import further_away
 from tests.ml.imaging.samples import PIGMENT, skin_photo
 
 
