@@ -1,5 +1,6 @@
 """How an image's intake ends: fit for the model, refused, or never uploaded; and a provider who insists on it."""
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +31,7 @@ from webapp.turns import Queue, claim_in_turns
 
 logger = structlog.get_logger(__name__)
 FORGOTTEN_AT_ONCE = 100
+FORGET_SECONDS = 5  # of each sweep, which has more to do
 LAST_WRITE_SECONDS = 1900  # a task that began before an image ended is stopped by then
 ENDED_COLUMNS = [
     *("state", "reason", "advice", "ended_at", "lease_token", "lease_until"),
@@ -90,10 +92,11 @@ def _any_waits(condition: str) -> bool:
 def claim_images(*, limit: int, people_only: bool = False) -> tuple[uuid.UUID, list[Image]]:
     """Lease images to inspect, in turns. `people_only` leaves bulk work where it is.
 
-    One whose inspection died before comes alone, so that it cannot take others with it.
+    One whose inspection died before comes alone, so that it cannot take others with it; the photo of a person who
+    waits goes before it.
     """
-    if not people_only and _any_waits("attempt > 0"):
-        token, images = claim(waiting_images().filter(attempt__gt=0).order_by("stored_at"), limit=1)
+    if not (people_only or somebody_waits()) and _any_waits("attempt > 0"):
+        token, images = claim(waiting_images().filter(attempt__gt=0).order_by("priority", "stored_at"), limit=1)
         if images:
             return token, images
     priority = Priority.INTERACTIVE if people_only else Priority.BULK
@@ -234,12 +237,19 @@ def forget_originals() -> int:
     """
     no_url_is_valid = timezone.now() - timedelta(seconds=max(settings.UPLOAD_URL_SECONDS, LAST_WRITE_SECONDS))
     ended = Image.objects.filter(original_forgotten=False, ended_at__lt=no_url_is_valid)
-    forgotten = []
-    for image in _from_anywhere(ended):
-        with storage.others_go_on(image=str(image.pk)):
-            _forget(image)
-            forgotten.append(image.pk)
-    return ended.filter(pk__in=forgotten).update(original_forgotten=True)
+    all_forgotten, stop_at = 0, time.monotonic() + FORGET_SECONDS
+    while time.monotonic() < stop_at:
+        forgotten = []
+        try:
+            for image in _from_anywhere(ended):
+                with storage.others_go_on(image=str(image.pk)):
+                    _forget(image)
+                    forgotten.append(image.pk)
+        finally:
+            all_forgotten += ended.filter(pk__in=forgotten).update(original_forgotten=True)
+        if len(forgotten) < FORGOTTEN_AT_ONCE:  # none is left, or storage refuses some
+            break
+    return all_forgotten
 
 
 def _from_anywhere(ended: "QuerySet[Image]") -> list[Image]:

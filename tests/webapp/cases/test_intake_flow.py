@@ -158,3 +158,12 @@ def test_bulk_work_can_be_left_where_it_is() -> None:
     assert somebody_waits()
     assert claim_images(limit=5, people_only=True)[1] == [photo]
     assert not somebody_waits()
+
+
+def test_a_person_goes_before_what_killed_a_worker() -> None:
+    again, own = (
+        ImageFactory(stored=True, attempt=1),
+        ImageFactory(stored=True, priority=Priority.INTERACTIVE, attempt=1),
+    )
+    photo = ImageFactory(stored=True, priority=Priority.INTERACTIVE)
+    assert [claim_images(limit=5)[1] for _ in range(3)] == [[photo], [own], [again]]

@@ -18,7 +18,7 @@ from tests.webapp.inference.scenes import outcome
 from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor
-from webapp.cases import retention
+from webapp.cases import intake, retention
 from webapp.cases.arrivals import complete_uploads
 from webapp.cases.intake import Found, claim_images, forget_originals, settle
 from webapp.cases.models import Batch, Case, Image, PartedUpload
@@ -214,6 +214,28 @@ def test_storage_that_is_away_is_asked_again(deleting: list[BaseException | None
     assert left_of([image.clean_key]) == [image.clean_key]
     an_hour_later()
     assert left_of([image.clean_key]) == []
+
+
+def test_one_sweep_forgets_all_that_it_has_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "FORGOTTEN_AT_ONCE", 2)
+    ImageFactory.create_batch(5, ready=True, ended_at=ago(1))
+    assert forget_originals() == 5
+
+
+def test_what_was_forgotten_before_storage_went_away_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = ImageFactory.create_batch(4, ready=True, ended_at=ago(1))
+    asked: list[str] = []
+
+    def away(key: str) -> None:
+        asked.append(key)
+        if len(asked) == 3:
+            raise storage.StorageAway
+
+    monkeypatch.setattr(storage, "delete", away)
+    with pytest.raises(storage.StorageAway):
+        forget_originals()
+    forgotten = Image.objects.filter(original_forgotten=True)
+    assert {image.upload_key for image in forgotten} == set(asked[:2]) < {image.upload_key for image in images}
 
 
 def test_a_sweep_that_had_begun_does_not_forget_what_was_just_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
