@@ -58,8 +58,7 @@ def fit(lesson: Lesson, soft_labels: np.ndarray | None) -> Fitted:
         progress.stage(f"training {part.name}")
         keras.utils.set_random_seed(part.settings.seed)
         model = members.build(part.name, part.size, len(lesson.taxonomy.codes))
-        before = model.get_weights() if _begin(model, part, lesson) else None
-        if before is None or part.keeps < 1:
+        if not (_begin(model, part, lesson) and part.kept):
             training.fit(
                 model,
                 sides.train,
@@ -68,13 +67,6 @@ def fit(lesson: Lesson, soft_labels: np.ndarray | None) -> Fitted:
                 progress,
                 work=_checkpoint(work, part.name),
                 soft_labels=soft_labels,
-            )
-        if before is not None:
-            model.set_weights(
-                [
-                    part.keeps * old + (1 - part.keeps) * new
-                    for old, new in zip(before, model.get_weights(), strict=True)
-                ]
             )
         _settings_path(work, part.name).write_text(json.dumps(asdict(part.settings)) + "\n")
         weights.save(model, finished)

@@ -27,9 +27,8 @@ FIGURES: Final = "figures"
 @dataclass(frozen=True)
 class Part:
     """One member: an architecture of `ml.members`, how it is fitted, the (width, height) that it sees, the views of a
-    frame that it averages over when it serves, and whether it starts from ImageNet or from random weights. `keeps` is
-    the share of its weights that stay those of the bundle that it went on from (Wortsman et al., Robust fine-tuning of
-    zero-shot models, CVPR 2022, arXiv:2109.01903); with 1 it is not trained at all.
+    frame that it averages over when it serves, and whether it starts from ImageNet or from random weights. One that is
+    `kept` stays that of the bundle to start from.
     """
 
     name: str
@@ -37,7 +36,7 @@ class Part:
     size: Size = WIDE
     views: tuple[str, ...] = ("whole",)
     imagenet: bool = True
-    keeps: float = 0.0
+    kept: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,11 +125,7 @@ class Recipe:
             return replace(settings, epochs=epochs or settings.epochs, samples=samples or settings.samples, seed=own)
 
         fitted = [
-            replace(
-                part,
-                settings=fewer(part.settings, seed + index),
-                keeps=1.0 if part.name in keep else part.keeps,
-            )
+            replace(part, settings=fewer(part.settings, seed + index), kept=part.name in keep)
             for index, part in enumerate(parts)
         ]
         return replace(self, members=tuple(fitted))

@@ -134,10 +134,9 @@ def _member(part: Part, begun: Bundle | None, work: Path, images: int) -> str:
     used, (width, height) = fitting.settings(work, part.name), part.size
     start = "ImageNet weights" if part.imagenet else "random weights"
     if begun and part.name in [member.name for member in begun.members]:
-        if part.keeps == 1:
+        if part.kept:
             return f"{part.name} at {width} x {height} pixels is that of {begun.name}."
-        kept = f", of which it keeps {part.keeps:.0%} in an average of weights" if part.keeps else ""
-        start = f"{begun.name}{kept}"
+        start = begun.name
     mixed = f", mixup {used.mixup:g}" if used.mixup else ""
     frozen = ", its backbone frozen" if used.freeze_backbone else ""
     return (

@@ -211,20 +211,6 @@ def test_a_member_stays_as_it_was(published: Path, tmp_path: Path, tiny_bundle: 
     assert f"tiny was made from frames of frame-before; every figure here is of {VERSION}." in card
 
 
-def test_a_member_keeps_a_share_of_what_it_was(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
-    """Half of it moves half as far."""
-    moves = Settings(epochs=1, samples=64, learning_rate=1e-2, ema=0, freeze_batch_norm=True)
-    before = np.load(tiny_bundle / "tiny.npz")["0000"].astype(np.float32)
-    distance = {}
-    for keeps in (0.0, 0.5):
-        part = Part("tiny", moves, size=(192, 144), imagenet=False, keeps=keeps)
-        recipe = replace(TINY, members=(part,), authors_split=None)
-        run = replace(run_of(recipe, published, tmp_path / str(keeps)), start=tiny_bundle)
-        after = np.load(trainer.train(run, JsonProgress()).path / "tiny.npz")["0000"].astype(np.float32)
-        distance[keeps] = np.abs(after - before).sum()
-    assert distance[0.5] == pytest.approx(distance[0.0] / 2, rel=0.05)
-
-
 def test_data_of_other_classes_are_refused_before_training(published: Path, tmp_path: Path) -> None:
     benign = tmp_path / "benign"
     for code in ("benign", "malignant"):
