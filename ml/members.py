@@ -158,12 +158,7 @@ def _middle(pixels: Any, size: Size) -> Any:
     return _whole(pixels[:, top : top + rows, left : left + columns], size)
 
 
-VIEWS: Final[dict[str, Callable[[Any, Size], Any]]] = {
-    "whole": _whole,
-    "whole_flipped": lambda pixels, size: ops.flip(_whole(pixels, size), axis=2),
-    "middle": _middle,
-    "middle_flipped": lambda pixels, size: ops.flip(_middle(pixels, size), axis=2),
-}
+VIEWS: Final[dict[str, Callable[[Any, Size], Any]]] = {"whole": _whole, "middle": _middle}
 """What a member looks at, from a frame and the size of its input."""
 
 

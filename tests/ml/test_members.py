@@ -84,11 +84,3 @@ def test_serving_averages_the_views_of_a_frame(rng: np.random.Generator) -> None
     np.testing.assert_allclose(np.asarray(served["logits"])[0], np.mean(alone["logits"], axis=0), atol=0.01)
     np.testing.assert_allclose(np.asarray(served["maps"])[0], np.asarray(alone["maps"])[0], atol=0.05)
     np.testing.assert_allclose(np.asarray(served["features"])[0], np.asarray(alone["features"])[0], atol=0.05)
-
-
-def test_a_flipped_view_is_the_mirror_image(rng: np.random.Generator) -> None:
-    frames = rng.integers(0, 256, (1, 192, 256, 3), dtype=np.uint8)
-    model = members.build("tiny", (192, 144))
-    flipped = members.serving(model, (256, 192), ("middle_flipped",))(frames, training=False)
-    plain = members.serving(model, (256, 192), ("middle",))(frames[:, :, ::-1].copy(), training=False)
-    np.testing.assert_allclose(flipped["logits"], plain["logits"], atol=1e-5)
