@@ -10,15 +10,13 @@ import pytest
 from PIL import Image
 
 from ml import bundle
-from ml.classes import BINARY, CLASSES, SEVEN
+from ml.classes import BINARY, SEVEN
 from ml.data.errors import DataError
 from ml.imaging.preprocess import VERSION
 from ml.preparation import Preparation
 from ml.progress import JsonProgress
 from ml.recipes import trainer
-from ml.recipes.contact_sheet import of_test_images
-from ml.recipes.given import Run
-from ml.recipes.recipe import Part, Recipe
+from ml.recipes.recipe import Part
 from ml.recipes.sides import ByImage
 from ml.runtime import Runtime
 from ml.stack import StackError
@@ -26,46 +24,7 @@ from ml.synthetic import draw
 from ml.training import Settings
 from ml.work_folder import MADE_FROM
 from tests.ml.conftest import jpeg
-
-LESIONS_OF_A_CLASS = 40
-
-TINY = Recipe(
-    name="tiny",
-    title="two convolutions",
-    members=(Part("tiny", Settings(epochs=2, samples=320, mixup=0.2), size=(64, 64), imagenet=False),),
-    reported={"accuracy": 0.99},
-    authors_split=ByImage(test=0.2, validation=0.2),
-    differs=("Nobody published this.",),
-    extras=(of_test_images,),
-)
-
-
-class Stopped(JsonProgress):
-    """Interrupts when a stage begins."""
-
-    def __init__(self, at: str) -> None:
-        self._at = at
-
-    def stage(self, name: str) -> None:
-        if name == self._at:
-            raise KeyboardInterrupt
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small synthetic data set, as small pictures: two of each lesion."""
-    folder = tmp_path_factory.mktemp("published")
-    rows = []
-    for number in range(14 * LESIONS_OF_A_CLASS):
-        lesion, code = number // 2, CLASSES[number // 2 % 7]
-        draw(code, number, (96, 72)).save(folder / f"S_{number}.jpg")
-        rows.append({"image_id": f"S_{number}", "lesion_id": f"L_{lesion}", "dx": code.lower(), "age": ""})
-    pd.DataFrame(rows).to_csv(folder / "small_metadata.csv", index=False)
-    return folder
-
-
-def run_of(recipe: Recipe, published: Path, tmp_path: Path) -> Run:
-    return Run(recipe, published, tmp_path / "work", tmp_path / "made", draws=20)
+from tests.ml.recipes.small import LESIONS_OF_A_CLASS, TINY, Stopped, run_of
 
 
 def test_a_recipe_becomes_a_bundle_that_says_what_both_splits_measured(published: Path, tmp_path: Path) -> None:
