@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from ml import evaluate
+from ml import evaluate, weights
 from ml.bundle import Bundle
 from ml.classes import BINARY, Taxonomy
 from ml.data.errors import DataError
@@ -29,8 +29,9 @@ def by_bundle(teacher: Bundle) -> Teach:
         kept = lesson.work / f"{teacher.hash[:16]}.{ANSWERS}"
         if not kept.exists():
             lesson.progress.stage(f"asking {teacher.name}")
-            lesson.work.mkdir(parents=True, exist_ok=True)
-            np.save(kept, _answers(teacher, lesson))
+            answers = _answers(teacher, lesson)
+            with weights.complete(kept) as file:
+                np.save(file, answers)
         return mixed(np.load(kept), lesson.sides.train.labels)
 
     return teach
