@@ -10,6 +10,8 @@ from typing import Any, Final
 from ml.data.errors import DataError
 
 MADE_FROM: Final = "made_from.sha256"
+FORMAT: Final = 2
+"""Changes whenever the same data would be learnt from otherwise, or a note beside a member be read otherwise."""
 KEPT: Final = ("*.npz", "*checkpoint", "teacher/**/*.np[yz]", "teacher/**/*checkpoint")
 """What is kept from run to run, of members and of what teaches them, beside the note of what it was made from."""
 
@@ -19,14 +21,14 @@ def claim(work: Path, *made_from: Any) -> None:
 
     Raises DataError `other_data` where something was kept, with another hash or without one.
     """
-    wanted = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+    wanted = hashlib.sha256(json.dumps([FORMAT, *made_from]).encode()).hexdigest()
     note = work / MADE_FROM
     kept = any(found for pattern in KEPT for found in work.glob(pattern))
     if kept and not (note.is_file() and note.read_text().strip() == wanted):
         raise DataError(
             "other_data",
-            f"What lies in {work} was fitted to other images, frames, masks, classes or sides, or began from another "
-            "bundle or teacher. Say another --work, or delete this folder to train anew.",
+            f"What lies in {work} was fitted to other images, frames, masks, classes or sides, began from another "
+            "bundle or teacher, or is another version's. Say another --work, or delete this folder to train anew.",
         )
     work.mkdir(parents=True, exist_ok=True)
     note.write_text(wanted + "\n")

@@ -10,7 +10,10 @@ import numpy as np
 from ml import evaluate, weights
 from ml.bundle import Bundle
 from ml.classes import BINARY, Taxonomy
+from ml.data import examples as data
 from ml.data.errors import DataError
+from ml.data.table import Dataset
+from ml.prepare import prepare
 from ml.recipes.recipe import Lesson, Teach
 from ml.stack import malignant
 
@@ -20,16 +23,17 @@ TRUST: Final = 0.7
 ANSWERS: Final = "teacher.npy"
 
 
-def by_bundle(teacher: Bundle) -> Teach:
-    """A teacher that answers each train frame once, as the recipe prepares it, with its calibrated probabilities.
-    Asked, it raises DataError `wrong_classes` where its classes say nothing about the labels'.
+def by_bundle(teacher: Bundle, dataset: Dataset) -> Teach:
+    """A teacher that answers each train image of the data set once, with its calibrated probabilities, from frames as
+    its own bundle wants them: it knows neither skin nor hair that it never saw, nor the lack of them. Asked, it raises
+    DataError `wrong_classes` where its classes say nothing about the labels'.
     """
 
     def teach(lesson: Lesson) -> np.ndarray:
         kept = lesson.work / f"{teacher.hash[:16]}.{ANSWERS}"
         if not kept.exists():
             lesson.progress.stage(f"asking {teacher.name}")
-            answers = _answers(teacher, lesson)
+            answers = _answers(teacher, dataset, lesson)
             with weights.complete(kept) as file:
                 np.save(file, answers)
         return mixed(np.load(kept), lesson.sides.train.labels)
@@ -42,9 +46,11 @@ def mixed(answers: np.ndarray, labels: np.ndarray, trust: float = TRUST) -> np.n
     return np.asarray(trust * answers + (1 - trust) * np.eye(answers.shape[1])[labels], dtype=np.float32)
 
 
-def _answers(teacher: Bundle, lesson: Lesson) -> np.ndarray:
+def _answers(teacher: Bundle, dataset: Dataset, lesson: Lesson) -> np.ndarray:
+    asked = data.load(lesson.sides.train.rows, dataset.images, teacher.frame, taxonomy=dataset.taxonomy)
     ensemble = evaluate.ready(teacher.members, lesson.work / "networks", teacher.frame)
-    probabilities = teacher.calibration.stack.probabilities(ensemble.in_batches(lesson.sides.train.pixels).logits)
+    logits = ensemble.in_batches(prepare(asked.pixels, teacher.preparation)).logits
+    probabilities = teacher.calibration.stack.probabilities(logits)
     return in_taxonomy(probabilities, teacher.taxonomy, lesson.taxonomy)
 
 

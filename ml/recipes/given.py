@@ -68,13 +68,15 @@ def read(run: Run) -> Given:
     start = bundles.load(run.start, to_start_from=True) if run.start else None
     teacher = bundles.load(run.teacher) if run.teacher else None
     dataset = sides.relabelled(published, run.recipe.taxonomy or published.taxonomy)
+    if run.recipe.benign_per_malignant:
+        dataset = sides.thinned(dataset, run.recipe.benign_per_malignant)
     return Given(
-        dataset=sides.thinned(dataset, run.recipe.benign_per_malignant) if run.recipe.benign_per_malignant else dataset,
+        dataset=dataset,
         by_lesion=by_lesion,
         preparation=Preparation(run.recipe.remove_hair, segmenter),
         start=start,
         teacher=teacher,
-        teach=distillation.by_bundle(teacher) if teacher else run.recipe.teach,
+        teach=distillation.by_bundle(teacher, dataset) if teacher else run.recipe.teach,
         seen=np.concatenate([seen, *(bundle.seen for bundle in (start, teacher) if bundle)]),
     )
 
