@@ -124,8 +124,12 @@ class Bundle:
         """Fingerprints of the images that a member was fitted to, which calibrate nothing: uint64 (n, 4). All of `seen`
         where the bundle does not keep them apart.
         """
-        kept = self.path / TRAINED
-        return np.asarray(np.load(kept)) if kept.is_file() else self.seen
+        return np.asarray(np.load(self.path / TRAINED)) if self.tells_trained else self.seen
+
+    @property
+    def tells_trained(self) -> bool:
+        """Whether it keeps `trained` apart from what only the stack or a threshold was fitted to."""
+        return (self.path / TRAINED).is_file()
 
     @cached_property
     def hash(self) -> str:

@@ -56,6 +56,16 @@ class Given:
     teach: Teach | None
     seen: np.ndarray
 
+    @property
+    def before(self) -> list[Bundle]:
+        """The bundles that members learn from: to start from, and to be taught by."""
+        return [bundle for bundle in (self.start, self.teacher) if bundle]
+
+    @property
+    def learnt(self) -> np.ndarray:
+        """Fingerprints of what the members of `before` learnt from, of those that keep them apart: uint64 (n, 4)."""
+        return np.concatenate([NO_IMAGES, *(bundle.trained for bundle in self.before if bundle.tells_trained)])
+
 
 def read(run: Run) -> Given:
     """Reads what the run names. Raises DataError for data that cannot be used, BundleError for a teacher or start that

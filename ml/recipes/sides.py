@@ -1,6 +1,7 @@
 """The sides of a split, with pixels: as a recipe's authors divided the images, and so that no lesion is on two."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from ml.data import splits
 from ml.data.errors import DataError
 from ml.data.examples import Examples
 from ml.data.table import SPLITS, Dataset
+from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME
 from ml.preparation import Preparation
 from ml.prepare import prepare
@@ -26,13 +28,18 @@ class ByImage:
     validation: float
 
 
+LEARNT: Final = "learnt"
+"""Stands for the side of images that would be of validation, but members have learnt from them: it is none."""
+
+
 @dataclass(frozen=True)
 class Sides:
-    """Frames of the three sides, as the recipe prepares them."""
+    """Frames of the three sides, as the recipe prepares them, and the number of LEARNT images."""
 
     train: Examples
     validation: Examples
     test: Examples
+    learnt: int = 0
 
     @property
     def fingerprints(self) -> np.ndarray:
@@ -85,6 +92,19 @@ def by_lesion(table: pd.DataFrame) -> pd.Series:
     return splits.assign(table)["split"]
 
 
+def without_learnt(side: pd.Series, examples: Examples, learnt: np.ndarray) -> pd.Series:
+    """The side of each image id, where validation images become LEARNT that match an image for training, or `learnt`,
+    the fingerprints uint64 (m, 4) of what members learnt from before: a threshold that is set on images which they
+    remember lies too high.
+    """
+    ids = examples.rows["image_id"].to_numpy()
+    place = side[ids].to_numpy()
+    trained = np.concatenate([examples.fingerprints[place == "train"], learnt])
+    held_out = place == "validation"
+    known = ids[held_out][matches(examples.fingerprints[held_out], trained)]
+    return side.mask(side.index.isin(known), LEARNT)
+
+
 def load(dataset: Dataset, preparation: Preparation) -> Examples:
     """Every image of the data set, as the recipe prepares it."""
     read = data.load(dataset.table, dataset.images, FRAME, taxonomy=dataset.taxonomy)
@@ -98,7 +118,7 @@ def divide(examples: Examples, side: pd.Series) -> Sides:
         if not (place == name).any():
             raise DataError(f"no_{name}_images", f"The data have no readable image for the {name} side.")
     train, validation, test = (examples.take(place == name) for name in SPLITS)
-    return Sides(train, validation, test)
+    return Sides(train, validation, test, int((place == LEARNT).sum()))
 
 
 def sharpened(sides: Sides, dataset: Dataset, preparation: Preparation) -> Sides:

@@ -33,25 +33,27 @@ def train(run: Run, progress: Progress) -> Bundle:
     progress.stage("reading")
     read = given.read(run)
     examples = sides.load(read.dataset, read.preparation)
-    _require_lesions(examples, read.by_lesion, read.dataset.taxonomy)
+    by_lesion = sides.without_learnt(read.by_lesion, examples, read.learnt)
+    _require_lesions(examples, by_lesion, read.dataset.taxonomy)
     compared: AsAuthors | None = None
     if run.recipe.authors_split and run.as_authors:
         progress.stage("the authors' split, by image")
-        side = sides.by_image(read.dataset.table.set_index("image_id"), run.recipe.authors_split)
+        by_image = sides.by_image(read.dataset.table.set_index("image_id"), run.recipe.authors_split)
+        by_image = sides.without_learnt(by_image, examples, read.learnt)
         try:
-            _require_lesions(examples, side, read.dataset.taxonomy)
+            _require_lesions(examples, by_image, read.dataset.taxonomy)
         except StackError as error:
             raise StackError(
                 f"{error} That is the authors' split, by image: --only-by-lesion leaves it out."
             ) from error
         work = run.work / run.recipe.name / "by-image"
-        divided, fitted = _follow(run, read, sides.divide(examples, side), work, progress)
+        divided, fitted = _follow(run, read, sides.divide(examples, by_image), work, progress)
         leaked = divided.leaked | matches(divided.test.fingerprints, read.seen)
         compared = as_authors(fitted, divided, read.dataset.taxonomy, leaked, run.draws)
         del divided  # a gigabyte of pixels
     progress.stage("the split by lesion")
     work = run.work / run.recipe.name / "by-lesion"
-    divided, fitted = _follow(run, read, sides.divide(examples, read.by_lesion), work, progress)
+    divided, fitted = _follow(run, read, sides.divide(examples, by_lesion), work, progress)
     progress.stage("evaluating")
     made = writing.write(
         run, read, divided, fitted, compared=compared, refused=examples.refused, work=work, progress=progress
@@ -62,8 +64,13 @@ def train(run: Run, progress: Progress) -> Bundle:
 
 def _require_lesions(examples: Examples, side: pd.Series, taxonomy: Taxonomy) -> None:
     """Raises StackError where the validation images of a split, by the side of each image id, are too few."""
-    kept = (side[examples.rows["image_id"]] == "validation").to_numpy()
-    stack.require_lesions(examples.labels[kept], examples.lesions[kept], taxonomy)
+    place = side[examples.rows["image_id"]].to_numpy()
+    kept, learnt = place == "validation", int((place == sides.LEARNT).sum())
+    try:
+        stack.require_lesions(examples.labels[kept], examples.lesions[kept], taxonomy)
+    except StackError as error:
+        told = f" {learnt} more images were left out there, since members have learnt from them." if learnt else ""
+        raise StackError(f"{error}{told}") from error
 
 
 def _follow(run: Run, read: Given, divided: Sides, work: Path, progress: Progress) -> tuple[Sides, Fitted]:

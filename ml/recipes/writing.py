@@ -16,6 +16,7 @@ from ml.augment import augment
 from ml.bundle import Bundle
 from ml.data import ham10000, reading
 from ml.imaging import preprocess
+from ml.imaging.fingerprint import matches
 from ml.preparation import Preparation
 from ml.progress import Progress
 from ml.recipes import comparison, distillation, fitting, measures
@@ -69,6 +70,7 @@ def write(
         calibration=calibrated,
         novelty=_novelty(fitted, sides, recipe.members[0].settings.seed),
         seen=seen,
+        trained=_trained(given, sides),
         taxonomy=taxonomy,
         preparation=given.preparation,
         facts={
@@ -110,6 +112,12 @@ def _novelty(fitted: Fitted, sides: Sides, seed: int) -> Novelty:
     return novelty.fit(fitted.ensemble.in_batches(sides.train.pixels[rows]).features, held_out, components)
 
 
+def _trained(given: Given, sides: Sides) -> np.ndarray | None:
+    """Fingerprints of what members learnt from, None where a bundle that they learnt from does not tell its own."""
+    told = all(bundle.tells_trained for bundle in given.before)
+    return np.concatenate([sides.train.fingerprints, given.learnt]) if told else None
+
+
 def _origin(run: Run, given: Given, sides: Sides, refused: Mapping[str, str], work: Path) -> list[str]:
     """Sentences for the card and the manifest."""
     recipe, problems = run.recipe, dict(given.dataset.problems)
@@ -126,6 +134,7 @@ def _origin(run: Run, given: Given, sides: Sides, refused: Mapping[str, str], wo
         *_prepared(given.preparation),
         *recipe.differs,
         "The stack and the thresholds are fitted to the validation side. Nothing was chosen on the test side.",
+        *_learnt(given, sides),
         "Problems in the data: " + (", ".join(f"{name} {count}" for name, count in problems.items()) or "none") + ".",
     ]
 
@@ -160,6 +169,21 @@ def _taught(teacher: Bundle | None) -> list[str]:
         return []
     told = f"{teacher.name} (bundle {teacher.hash[:12]})"
     return [f"Members learn the answers of {told} with weight {distillation.TRUST:g}, and the labels with the rest."]
+
+
+def _learnt(given: Given, sides: Sides) -> list[str]:
+    """Of validation images that members have learnt from, or may have."""
+    dropped = f"{sides.learnt} validation images were left out, since members have learnt from them."
+    untold = {bundle.name: bundle.seen for bundle in given.before if not bundle.tells_trained}
+    known = {name: int(matches(sides.validation.fingerprints, seen).sum()) for name, seen in untold.items()}
+    return [
+        *([dropped] if sides.learnt else []),
+        *(
+            f"{name} has seen {count} of the validation images, and does not tell whether its members learnt from them."
+            for name, count in known.items()
+            if count
+        ),
+    ]
 
 
 def _prepared(preparation: Preparation) -> list[str]:

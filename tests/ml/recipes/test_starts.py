@@ -1,0 +1,64 @@
+"""Trainings that go on from a bundle, or are taught by one."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import ml.data
+from ml import bundle
+from ml.bundle import SEEN, TRAINED
+from ml.data import examples, splits
+from ml.imaging.fingerprint import matches
+from ml.imaging.preprocess import FRAME
+from ml.progress import JsonProgress
+from ml.recipes import trainer
+from ml.recipes.recipe import Part
+from ml.training import Settings
+from tests.ml.recipes.small import TINY, run_of
+
+GOES_ON = replace(
+    TINY,
+    members=(Part("tiny", Settings(epochs=1, samples=32), size=(192, 144), imagenet=False),),
+    authors_split=None,
+    extras=(),
+)
+
+
+def test_what_members_learnt_from_calibrates_nothing(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    """The bundle to start from knows a lesion of each class that is of the validation side here."""
+    dataset = ml.data.read(published)
+    table = splits.assign(dataset.table)
+    validation = examples.load(table[table["split"] == "validation"], dataset.images, FRAME)
+    some = validation.rows.groupby("dx")["lesion_id"].first()
+    known = validation.fingerprints[np.isin(validation.lesions, some)]
+    start = shutil.copytree(tiny_bundle, tmp_path / "start")
+    for name in (SEEN, TRAINED):
+        np.save(start / name, known)
+
+    made = trainer.train(replace(run_of(GOES_ON, published, tmp_path), start=start), JsonProgress())
+    card = (made.path / "model_card.md").read_text()
+    left_out = int(matches(validation.fingerprints, made.trained).sum())
+    assert left_out >= len(known) == 14
+    assert f"{len(validation) - left_out} images for validation" in card
+    assert f"{left_out} validation images were left out, since members have learnt from them." in card
+    assert matches(known, made.trained).all()
+    assert not matches(made.seen, made.trained).all()
+
+
+def test_a_bundle_that_does_not_tell_what_its_members_learnt_from_is_told(
+    published: Path, tmp_path: Path, tiny_bundle: Path
+) -> None:
+    """As the release that ships: all that it has seen would leave no image to calibrate on."""
+    dataset = ml.data.read(published)
+    start = shutil.copytree(tiny_bundle, tmp_path / "start")
+    seen = examples.load(splits.assign(dataset.table), dataset.images, FRAME)
+    validation = splits.assign(dataset.table)["split"].to_numpy() == "validation"
+    np.save(start / SEEN, seen.fingerprints[validation])
+    made = trainer.train(replace(run_of(GOES_ON, published, tmp_path), start=start), JsonProgress())
+    told = "of the validation images, and does not tell whether its members learnt from them."
+    (sentence,) = (line for line in made.manifest["origin"] if line.endswith(told))
+    assert sentence.startswith("tiny has seen ")
+    assert not made.tells_trained
+    assert bundle.load(start).trained.shape == seen.fingerprints[validation].shape
