@@ -10,6 +10,7 @@ import pandas as pd
 import ml.data
 from ml import bundle as bundles
 from ml.bundle import Bundle
+from ml.data.errors import DataError
 from ml.data.table import Dataset
 from ml.imaging.fingerprint import WORDS
 from ml.metrics import DRAWS
@@ -68,8 +69,9 @@ class Given:
 
 
 def read(run: Run) -> Given:
-    """Reads what the run names. Raises DataError for data that cannot be used, BundleError for a teacher or start that
-    is none, and FileNotFoundError for a missing segmenter.
+    """Reads what the run names. Raises DataError for data that cannot be used, and `output_is_the_bundle` where what is
+    read would be written over; BundleError for a teacher or start that is none, FileNotFoundError for a missing
+    segmenter.
     """
     published = ml.data.read(run.data)
     # Divided before it is relabelled, so that every recipe has the test side that the project has.
@@ -77,6 +79,9 @@ def read(run: Run) -> Given:
     segmenter, seen = _segmenter() if run.recipe.mask else ("", NO_IMAGES)
     start = bundles.load(run.start, to_start_from=True) if run.start else None
     teacher = bundles.load(run.teacher) if run.teacher else None
+    for before in (start, teacher):
+        if before and before.path.resolve() == run.output.resolve():
+            raise DataError("output_is_the_bundle", f"{run.output} is learnt from: say another --output.")
     dataset = sides.relabelled(published, run.recipe.taxonomy or published.taxonomy)
     if run.recipe.benign_per_malignant:
         dataset = sides.thinned(dataset, run.recipe.benign_per_malignant)

@@ -42,11 +42,13 @@ def write(
     progress: Progress,
 ) -> Bundle:
     """Measures what was fitted to a split by lesion on its test side and writes the bundle to the run's output, which
-    is made: with `figures/`, a card, and in the manifest the comparison with the authors' figures. `refused` are the
-    images that could not be read, with the reason.
+    is made: with `figures/`, a card, and in the manifest the comparison with the authors' figures. A bundle that was
+    there is none until this one is whole. `refused` are the images that could not be read, with the reason.
     """
     recipe, output, draws = run.recipe, run.output, run.draws
     taxonomy, calibrated = given.dataset.taxonomy, fitted.calibration
+    for name in (bundles.MANIFEST, bundles.TRAINED):  # a bundle that is half another's would load and answer
+        (output / name).unlink(missing_ok=True)
     members = fitting.moved(fitted.members, output)
     seen = np.concatenate([sides.fingerprints, given.seen])
     test, dropped = evaluate.measurable(sides.test, seen)

@@ -5,18 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import ml.data
 from ml import bundle
-from ml.bundle import SEEN, TRAINED
+from ml.bundle import SEEN, TRAINED, BundleError
 from ml.data import examples, splits
+from ml.data.errors import DataError
 from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME
 from ml.progress import JsonProgress
 from ml.recipes import trainer
-from ml.recipes.recipe import Part
+from ml.recipes.recipe import Made, Part
 from ml.training import Settings
-from tests.ml.recipes.small import TINY, run_of
+from tests.ml.recipes.small import TINY, Stopped, run_of
 
 GOES_ON = replace(
     TINY,
@@ -62,3 +64,28 @@ def test_a_bundle_that_does_not_tell_what_its_members_learnt_from_is_told(
     assert sentence.startswith("tiny has seen ")
     assert not made.tells_trained
     assert bundle.load(start).trained.shape == seen.fingerprints[validation].shape
+
+
+def test_a_bundle_that_is_half_written_over_is_none(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    """Weights of one with the stack and thresholds of another would answer, and be wrong."""
+
+    def fails(made: Made) -> list[str]:
+        raise OSError("No space left on device")
+
+    shutil.copytree(tiny_bundle, tmp_path / "made")
+    run = run_of(replace(GOES_ON, extras=(fails,)), published, tmp_path)
+    with pytest.raises(OSError, match="No space"):
+        trainer.train(run, JsonProgress())
+    with pytest.raises(BundleError, match="not a bundle"):
+        bundle.load(run.output)
+
+
+@pytest.mark.parametrize("role", ["start", "teacher"])
+def test_a_bundle_that_is_learnt_from_is_not_written_over(
+    published: Path, tmp_path: Path, tiny_bundle: Path, role: str
+) -> None:
+    output = shutil.copytree(tiny_bundle, tmp_path / "made")
+    run = replace(run_of(GOES_ON, published, tmp_path), **{role: output / ".." / "made"})
+    with pytest.raises(DataError, match="say another --output") as refused:
+        trainer.train(run, Stopped("calibrating"))
+    assert refused.value.code == "output_is_the_bundle"
