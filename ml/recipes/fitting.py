@@ -14,6 +14,7 @@ from ml import calibration, evaluate, members, training, weights
 from ml.bundle import Member
 from ml.calibration import Calibration
 from ml.classes import Taxonomy
+from ml.data.errors import DataError
 from ml.data.examples import Examples
 from ml.ensemble import Ensemble
 from ml.metrics import Scored
@@ -46,17 +47,21 @@ def fit(lesson: Lesson, soft_labels: np.ndarray | None) -> Fitted:
     """Fits each member to the labels of the train side, or to soft ones, float (n, classes), and leaves
     `<work>/<name>.npz`: one that is there is kept, an interrupted one goes on.
 
-    A member starts from the bundle `start` where that has it, else as the recipe says. Raises FileNotFoundError for
-    missing ImageNet weights, StackError for a validation side that is too small.
+    A member starts from the bundle `start` where that has it, else as the recipe says. Raises DataError `other_data`
+    for a finished member that was kept where this one is not, or the other way round, and for an interrupted one with
+    other settings; FileNotFoundError for missing ImageNet weights, StackError for a validation side that is too small.
     """
     recipe, sides, work, progress = lesson.recipe, lesson.sides, lesson.work, lesson.progress
     work.mkdir(parents=True, exist_ok=True)
+    for part in recipe.members:
+        _require_as_begun(part, work)
     for part in recipe.members:
         finished = work / f"{part.name}.npz"
         if finished.exists():
             continue
         progress.stage(f"training {part.name}")
         keras.utils.set_random_seed(part.settings.seed)
+        _note(work, part.name).write_text(json.dumps(_how(part)) + "\n")
         model = members.build(part.name, part.size, len(lesson.taxonomy.codes))
         if not (_begin(model, part, lesson) and part.kept):
             training.fit(
@@ -68,7 +73,6 @@ def fit(lesson: Lesson, soft_labels: np.ndarray | None) -> Fitted:
                 work=_checkpoint(work, part.name),
                 soft_labels=soft_labels,
             )
-        _settings_path(work, part.name).write_text(json.dumps(asdict(part.settings)) + "\n")
         weights.save(model, finished)
         keras.utils.clear_session()
 
@@ -76,7 +80,7 @@ def fit(lesson: Lesson, soft_labels: np.ndarray | None) -> Fitted:
     fitted = [Member(part.name, work / f"{part.name}.npz", part.size, part.views) for part in recipe.members]
     ensemble = evaluate.ready(fitted, work / "networks")
     answers = ensemble.in_batches(sides.validation.pixels)
-    seed = recipe.members[0].settings.seed
+    seed = settings(work, recipe.members[0].name).seed
     calibrated = calibration.fit(
         answers.logits, sides.validation.labels, sides.validation.lesions, seed, lesson.taxonomy
     )
@@ -93,7 +97,7 @@ def moved(fitted: Sequence[Member], folder: Path) -> list[Member]:
 
 def settings(work: Path, name: str) -> Settings:
     """What a finished member was fitted with; it may be older than this run."""
-    return Settings(**json.loads(_settings_path(work, name).read_text()))
+    return Settings(**json.loads(_note(work, name).read_text())["settings"])
 
 
 def history(work: Path, name: str) -> list[dict[str, Any]]:
@@ -124,5 +128,27 @@ def _checkpoint(work: Path, name: str) -> Path:
     return work / f"{name}.checkpoint"
 
 
-def _settings_path(work: Path, name: str) -> Path:
+def _how(part: Part) -> dict[str, Any]:
+    return {"kept": part.kept, "settings": asdict(part.settings)}
+
+
+def _require_as_begun(part: Part, work: Path) -> None:
+    """Raises DataError `other_data` where a member was begun in another way: what is told of it would not be true."""
+    note, began = _note(work, part.name), _checkpoint(work, part.name)
+    if not note.exists():
+        return
+    noted = json.loads(note.read_text())
+    if (work / f"{part.name}.npz").exists():
+        same = noted["kept"] == part.kept
+    else:
+        same = noted == _how(part) or not began.exists()
+    if not same:
+        raise DataError(
+            "other_data",
+            f"{part.name} in {work} was begun with another --keep, --epochs, --samples or --seed. Say these again, or "
+            f"delete {part.name}.npz and {began.name} there to train it anew.",
+        )
+
+
+def _note(work: Path, name: str) -> Path:
     return work / f"{name}.json"

@@ -46,6 +46,7 @@ def write(
     there is none until this one is whole. `refused` are the images that could not be read, with the reason.
     """
     recipe, output, draws = run.recipe, run.output, run.draws
+    seed = fitting.settings(work, recipe.members[0].name).seed
     taxonomy, calibrated = given.dataset.taxonomy, fitted.calibration
     for name in (bundles.MANIFEST, bundles.TRAINED):  # a bundle that is half another's would load and answer
         (output / name).unlink(missing_ok=True)
@@ -70,7 +71,7 @@ def write(
         name=output.name,
         members=members,
         calibration=calibrated,
-        novelty=_novelty(fitted, sides, recipe.members[0].settings.seed),
+        novelty=_novelty(fitted, sides, seed),
         seen=seen,
         trained=_trained(given, sides),
         taxonomy=taxonomy,
@@ -80,7 +81,7 @@ def write(
             "recipe": recipe.name,
             "data_hash": sha256(given.dataset.table.to_csv(index=False).encode()).hexdigest(),
             "code_version": code_version(),
-            "seed": recipe.members[0].settings.seed,
+            "seed": seed,
             "origin": origin,
             "licence": licence,
             "comparison": comparison.facts(recipe.reported, compared, honest),
@@ -153,7 +154,8 @@ def _member(part: Part, begun: Bundle | None, work: Path, images: int) -> str:
     return (
         f"{part.name} at {width} x {height} pixels starts from {start}{frozen}: {used.epochs} epochs of "
         f"{used.samples or images} images in batches of {used.batch}, {used.loss.replace('_', ' ')}, "
-        f"{used.sampling} sampling, {used.augmentation} augmentation{mixed}, learning rate {used.learning_rate:g}."
+        f"{used.sampling} sampling, {used.augmentation} augmentation{mixed}, learning rate {used.learning_rate:g}, "
+        f"seed {used.seed}."
     )
 
 

@@ -89,3 +89,36 @@ def test_a_bundle_that_is_learnt_from_is_not_written_over(
     with pytest.raises(DataError, match="say another --output") as refused:
         trainer.train(run, Stopped("calibrating"))
     assert refused.value.code == "output_is_the_bundle"
+
+
+def test_a_member_is_told_as_it_was_fitted(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    """One that was fine-tuned is not that of the bundle to start from because another run would keep it."""
+    run = replace(run_of(GOES_ON, published, tmp_path), start=tiny_bundle)
+    trainer.train(run, JsonProgress())
+    for other in (GOES_ON.reduced(seed=5), GOES_ON.reduced(epochs=3)):
+        again = trainer.train(replace(run, recipe=other), JsonProgress())
+        assert again.manifest["seed"] == 0
+        assert "starts from tiny: 1 epochs of 32 images" in (again.path / "model_card.md").read_text()
+        assert "seed 0." in (again.path / "model_card.md").read_text()
+    with pytest.raises(DataError, match="another --keep") as refused:
+        trainer.train(replace(run, recipe=GOES_ON.reduced(keep=["tiny"])), Stopped("calibrating"))
+    assert refused.value.code == "other_data"
+
+
+class OneEpoch(JsonProgress):
+    """Interrupts after it."""
+
+    def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_member_goes_on_as_it_began(published: Path, tmp_path: Path) -> None:
+    """The epochs of one schedule and the learning rates of another would be neither."""
+    run = run_of(GOES_ON.reduced(epochs=2), published, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(run, OneEpoch())
+    for other in (GOES_ON.reduced(epochs=4), GOES_ON.reduced(epochs=2, samples=64), GOES_ON.reduced(epochs=2, seed=1)):
+        with pytest.raises(DataError, match=r"tiny\.checkpoint there to train it anew"):
+            trainer.train(replace(run, recipe=other), Stopped("calibrating"))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(run, Stopped("calibrating"))
