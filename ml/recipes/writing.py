@@ -65,7 +65,7 @@ def write(
     extras = [sentence for extra in recipe.extras for sentence in extra(made)]
 
     origin = [*_origin(run, given, sides, refused, work), *extras]
-    licence = _licence(run.data)
+    licence = _licence(run, given)
     return bundles.save(
         output,
         name=output.name,
@@ -130,7 +130,7 @@ def _origin(run: Run, given: Given, sides: Sides, refused: Mapping[str, str], wo
     counts = ", ".join(f"{len(part)} images for {name}" for name, part in parts.items())
     return [
         f"Recipe {recipe.name}: {recipe.title}.",
-        f"{_layout(run.data)}, split by lesion: {counts}.",
+        f"{_layout(run, given)}, split by lesion: {counts}.",
         *(_member(part, given.start, work, len(sides.train)) for part in recipe.members),
         *_begun(given.start),
         *_taught(given.teacher),
@@ -196,17 +196,25 @@ def _prepared(preparation: Preparation) -> list[str]:
     return [*hair, *mask]
 
 
-def _layout(folder: Path) -> str:
-    """How the data were published."""
-    fitting_layouts = [layout.name for layout in reading.LAYOUTS if not layout.missing(folder)]
-    return fitting_layouts[0] if fitting_layouts else "Images in a folder for each class"
+def _layout(run: Run, given: Given) -> str:
+    """How the data were published. A table with the columns of HAM10000's is of its images where these bear its ids."""
+    names = [layout.name for layout in reading.LAYOUTS if not layout.missing(run.data)]
+    if names[:1] == ["HAM10000"] and not given.dataset.table["image_id"].str.startswith("ISIC_").all():
+        return "Images in HAM10000's layout"
+    return names[0] if names else "Images in a folder for each class"
 
 
-def _licence(folder: Path) -> str:
-    layout = _layout(folder)
+def _licence(run: Run, given: Given) -> str:
+    """That of the data, and of what the bundles that members learnt from were made of."""
+    layout = _layout(run, given)
+    licence = f"{layout}: the terms of these images hold for the weights of this bundle. Backbones: Apache-2.0."
     if layout == "HAM10000":
-        return (
+        licence = (
             f"{ham10000.ATTRIBUTION} Backbones: ImageNet weights by Google, Apache-2.0. "
             "The weights of this bundle carry the attribution and the non-commercial condition."
         )
-    return f"{layout}: the terms of these images hold for the weights of this bundle. Backbones: Apache-2.0."
+    for bundle in given.before:
+        theirs = str(bundle.manifest.get("licence", ""))
+        if theirs not in licence:
+            licence += f" Of {bundle.name}, which members learnt from: {theirs}"
+    return licence

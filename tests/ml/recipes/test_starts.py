@@ -1,5 +1,6 @@
 """Trainings that go on from a bundle, or are taught by one."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 import ml.data
 from ml import bundle
-from ml.bundle import SEEN, TRAINED, BundleError
+from ml.bundle import MANIFEST, SEEN, TRAINED, BundleError
 from ml.data import examples, splits
 from ml.data.errors import DataError
 from ml.imaging.fingerprint import matches
@@ -122,3 +123,21 @@ def test_an_interrupted_member_goes_on_as_it_began(published: Path, tmp_path: Pa
             trainer.train(replace(run, recipe=other), Stopped("calibrating"))
     with pytest.raises(KeyboardInterrupt):
         trainer.train(run, Stopped("calibrating"))
+
+
+def test_the_licences_of_what_is_learnt_from_are_carried_on(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    """And pictures that only stand in a table like HAM10000's are not told as HAM10000."""
+    before = {}
+    for role in ("start", "teacher"):
+        before[role] = shutil.copytree(tiny_bundle, tmp_path / role)
+        manifest = json.loads((before[role] / MANIFEST).read_text())
+        told = {"name": role, "licence": f"The {role} is for no commerce."}
+        (before[role] / MANIFEST).write_text(json.dumps({**manifest, **told}))
+    made = trainer.train(replace(run_of(GOES_ON, published, tmp_path), **before), JsonProgress())
+    licence = made.manifest["licence"]
+    assert licence.startswith("Images in HAM10000's layout: the terms of these images hold")
+    for role in before:
+        assert f"Of {role}, which members learnt from: The {role} is for no commerce." in licence
+    card = (made.path / "model_card.md").read_text()
+    assert licence in card
+    assert "Images in HAM10000's layout, split by lesion: " in card
