@@ -25,11 +25,10 @@ State = TrainingRun.State
 LEASE_SECONDS = 1800  # hours of training must outlast a database that is away, in which no lease is extended
 
 
-def start_run(*, actor: Actor, epochs: int | None = None, members: Sequence[str] | None = None) -> TrainingRun:
+def start_run(*, actor: Actor, epochs: int | None = None) -> TrainingRun:
     """Freeze the accepted labels and queue a run that goes on from the active release.
 
-    epochs, members: for how long and what to train; None takes RETRAIN_EPOCHS and RETRAIN_MEMBERS, and where those
-    name none, the release's first member.
+    epochs: None takes RETRAIN_EPOCHS. It trains RETRAIN_MEMBERS, or the release's first member where those name none.
     Raises Problem `no_active_release`, `other_classes` for one that does not answer with the seven classes of the
     labels, `training_active`, or `too_few_labels` with the images by split.
     """
@@ -62,7 +61,7 @@ def start_run(*, actor: Actor, epochs: int | None = None, members: Sequence[str]
                 parent=parent,
                 requested_by=actor.user,
                 epochs=settings.RETRAIN_EPOCHS if epochs is None else epochs,
-                members=list(members or settings.RETRAIN_MEMBERS or first_member),
+                members=list(settings.RETRAIN_MEMBERS or first_member),
             )
             record(actor=actor, action="training.started", object_id=run.pk, organisation=None)
             ring(Task.TRAIN)
