@@ -22,6 +22,7 @@ from webapp.registry.splits import Labelled, divide, select
 logger = structlog.get_logger(__name__)
 COLUMNS: Final = ("image_id", "lesion_id", "patient_id", "dx", "split", "sha256", "drawn")
 LESION_SALT: Final = "lesionlens.snapshot.lesion"
+PATIENT_SALT: Final = "lesionlens.snapshot.patient"
 NUMBERING: Final = 10
 """A lesion id that more patients of an organisation have than this ("1", "left arm") names no lesion of its own."""
 
@@ -44,8 +45,8 @@ class Content:
 def draw_up() -> Content:
     """The accepted labels of this moment, divided; new patients get their split for good.
 
-    Only images that are still there and whose label is one of the seven classes are in it. It names no person:
-    patients by their row's random id, lesions by a keyed hash.
+    Only images that are still there and whose label is one of the seven classes are in it. It names no person: patients
+    and lesions by a keyed hash, so that what is erased cannot be found again by the patient's row.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:  # one at a time, so that a patient is not decided twice
@@ -116,8 +117,11 @@ def _labelled() -> list[Labelled]:
 
 
 def _names(row: Labelled) -> tuple[str, str, str]:
-    lesion = salted_hmac(LESION_SALT, row.lesion, algorithm="sha256").hexdigest()[:24]
-    return str(row.image_id), lesion, str(row.patient_id)
+    return str(row.image_id), _hashed(LESION_SALT, row.lesion), _hashed(PATIENT_SALT, str(row.patient_id))
+
+
+def _hashed(salt: str, name: str) -> str:
+    return salted_hmac(salt, name, algorithm="sha256").hexdigest()[:24]
 
 
 def _csv(rows: Sequence[tuple[str, ...]]) -> bytes:

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import uuid
 from threading import Barrier, Thread
 
 import pytest
@@ -11,9 +10,12 @@ from django.db import connection
 
 from tests.factories import CaseFactory, ConsensusFactory, ImageFactory, PatientFactory
 from webapp import storage
+from webapp.accounts.models import Patient
+from webapp.audit.services import SYSTEM
+from webapp.cases.erasure import erase_case
 from webapp.cases.models import Image
 from webapp.labels.models import CANNOT_TELL, IMAGE_PROBLEM, Consensus
-from webapp.registry.models import DatasetSnapshot, PatientSplit, Split
+from webapp.registry.models import DatasetSnapshot, Split
 from webapp.registry.snapshots import COLUMNS, NUMBERING, draw_up, read_snapshot, store
 
 pytestmark = pytest.mark.django_db
@@ -78,10 +80,35 @@ def test_it_names_no_person() -> None:
     patient = PatientFactory(external_id="Jane Doe 1961")
     case = CaseFactory(patient=patient, batch__organisation=patient.organisation, lesion_id="Jane's left arm")
     ConsensusFactory(image=ImageFactory(case=case, ready=True, filename="jane.jpg"))
-    [row] = rows(make_snapshot())
-    assert row["patient_id"] == str(patient.pk)
-    assert "ane" not in row["lesion_id"]
-    assert len(row["lesion_id"]) == 24
+    snapshot = make_snapshot()
+    [row] = rows(snapshot)
+    assert str(patient.pk) not in read_snapshot(snapshot).decode()
+    for name in ("lesion_id", "patient_id"):
+        assert "ane" not in row[name]
+        assert len(row[name]) == 24
+
+
+def test_one_patient_has_one_name_in_every_snapshot() -> None:
+    case = ConsensusFactory().image.case
+    [first] = rows(make_snapshot())
+    again = CaseFactory(patient=case.patient, batch__organisation=case.organisation)
+    images = {str(ConsensusFactory(image=ImageFactory(case=one, ready=True)).image_id) for one in (again, again)}
+    ConsensusFactory()
+    found = rows(make_snapshot())
+    assert {row["image_id"] for row in found if row["patient_id"] == first["patient_id"]} == {
+        *images,
+        first["image_id"],
+    }
+
+
+def test_what_is_erased_is_not_found_again_by_its_patient() -> None:
+    """The patient's row stays, with their name, where they have another case."""
+    image = ConsensusFactory().image
+    CaseFactory(patient=image.case.patient, batch__organisation=image.organisation)
+    patient, snapshot = image.case.patient, make_snapshot()
+    erase_case(actor=SYSTEM, case=image.case)
+    assert Patient.objects.filter(pk=patient.pk).exists()
+    assert str(patient.pk) not in read_snapshot(snapshot).decode()
 
 
 def test_a_lesion_id_belongs_to_its_organisation() -> None:
@@ -107,18 +134,18 @@ def test_a_number_that_many_patients_have_names_no_lesion() -> None:
 def test_a_test_patient_stays_in_test_when_their_labels_go_and_come_back() -> None:
     for _ in range(8):
         ConsensusFactory(dx="NV")
-    tested = {row["patient_id"] for row in rows(make_snapshot()) if row["split"] == Split.TEST}
+    tested = {patient_of(row) for row in rows(make_snapshot()) if row["split"] == Split.TEST}
     Consensus.objects.all().delete()
     make_snapshot()
     for patient in tested:
-        case = CaseFactory(patient_id=patient, batch__organisation_id=organisation_of(patient))
+        case = CaseFactory(patient=patient, batch__organisation=patient.organisation)
         ConsensusFactory(dx="NV", image=ImageFactory(case=case, ready=True))
     assert tested
     assert {row["split"] for row in rows(make_snapshot())} == {Split.TEST}
 
 
-def organisation_of(patient: str) -> int:
-    return PatientSplit.objects.select_related("patient").get(pk=uuid.UUID(patient)).patient.organisation_id
+def patient_of(row: dict[str, str]) -> Patient:
+    return Image.objects.get(pk=row["image_id"]).case.patient
 
 
 @pytest.mark.django_db(transaction=True)
