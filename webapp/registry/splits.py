@@ -60,17 +60,18 @@ def divide(rows: Sequence[Labelled], decided: Mapping[uuid.UUID, str]) -> dict[u
 def select(rows: Sequence[Labelled], splits: Mapping[uuid.UUID, str]) -> list[tuple[Labelled, str]]:
     """The rows to use, each with its split, by image id.
 
-    A lesion or picture that turns up under patients of different splits stays on the strictest side only, and a
-    picture is used once: under its newest label, which is the last in `rows`.
+    A lesion that turns up under patients of different splits is used on neither side: a release may have learnt from
+    one photo of it, which its fingerprint does not tell of another. A picture that does stays on the strictest side
+    only, since the fingerprint tells it; and it is used once, under its newest label, which is the last in `rows`.
     """
-    strictest: dict[str, str] = {}
+    sides = defaultdict[str, set[str]](set)
     for row in rows:
         for key in (_lesion(row), _picture(row)):
-            strictest[key] = _strictest([splits[row.patient_id], strictest.get(key, Split.TRAIN)])
+            sides[key].add(splits[row.patient_id])
     pictures = {
         row.sha256: (row, splits[row.patient_id])
         for row in rows
-        if splits[row.patient_id] == strictest[_lesion(row)] == strictest[_picture(row)]
+        if len(sides[_lesion(row)]) == 1 and splits[row.patient_id] == _strictest(sides[_picture(row)])
     }
     return sorted(pictures.values(), key=lambda kept: str(kept[0].image_id))
 
