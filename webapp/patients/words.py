@@ -110,6 +110,14 @@ FAR_APART = (
     "So please do not rely on the number. Ask a doctor if you are in doubt."
 )
 
+NO_SPOT = "Our computer could not see a spot in a photo. So please do not rely on its answer."
+NO_NUMBER = (
+    "A person at your clinic asked our computer to answer all the same. So we show no number here. "
+    "Ask your clinic if you are in doubt."
+)
+FOLLOWS_ONE_PHOTO = (
+    "This number is for all your photos together. One photo alone showed more, so we ask you to see a doctor."
+)
 
 @dataclass(frozen=True)
 class Dot:
@@ -133,7 +141,9 @@ class Explanation:
     """All that the result page says."""
 
     words: Words
-    frequency: Frequency
+    warning: str  # empty but where nobody should rely on the answer
+    frequency: Frequency | None  # None where the number says nothing
+    one_photo: str  # empty where the number and the advice say the same
     sureness: str  # empty where the computer looked in one way only
     camera: str  # empty for a picture of the kind that the model was measured on
     seen: str
@@ -141,17 +151,21 @@ class Explanation:
     def sentences(self) -> list[str]:
         """Everything, in the order of the page."""
         return [
-            self.words.answer, *self.words.meaning, *self.words.steps, *CHANGES, self.frequency.sentence,
-            self.sureness, self.camera, self.seen, NOT_A_DIAGNOSIS, HELP_NOW,
+        number = self.frequency.sentence if self.frequency else ""
+            self.words.answer, self.warning, *self.words.meaning, *self.words.steps, *CHANGES, number,
+            self.one_photo, self.sureness, self.camera, self.seen, NOT_A_DIAGNOSIS, HELP_NOW,
         ]  # fmt: skip
 
 
 def explain(case: Case, result: CaseResult) -> Explanation:
     """The words for a case's result."""
     return Explanation(
+    insisted = any(image.was_unrecognised and not image.reason for image in case.images.all())
         words=_of_photos(ADVICE_WORDS[Advice(result.advice)], result.images),
-        frequency=frequency(result.malignant),
-        sureness=_sureness(result.uncertainty),
+        warning=NO_SPOT if insisted else "",
+        frequency=None if insisted else frequency(result.malignant),
+        one_photo=FOLLOWS_ONE_PHOTO if result.follows_one_image and not insisted else "",
+        sureness=NO_NUMBER if insisted else _sureness(result.uncertainty),
         camera="" if case.capture == Case.Capture.DERMOSCOPIC else NO_SKIN_CAMERA,
         seen=SEEN_BY_CLINIC if case.reviewed_by_id else NOT_SEEN,
     )

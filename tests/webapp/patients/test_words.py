@@ -13,12 +13,17 @@ from webapp.patients.words import (
     AGREED,
     DIFFERED,
     FAR_APART,
+    FOLLOWS_ONE_PHOTO,
+    NO_NUMBER,
     NO_SKIN_CAMERA,
+    NO_SPOT,
     NOT_SEEN,
     SEEN_BY_CLINIC,
     explain,
     frequency,
 )
+
+pytestmark = pytest.mark.django_db
 
 AGE_12 = 6.9  # a school grade; grade 6 ends at twelve
 
@@ -42,7 +47,7 @@ def test_the_measure_tells_plain_from_learned_words() -> None:
 
 
 def result_with(advice: Advice, **fields: float) -> CaseResult:
-    made: CaseResult = CaseResultFactory.build(advice=advice.value, **fields)
+    made: CaseResult = CaseResultFactory(advice=advice.value, **fields)
     return made
 
 
@@ -59,6 +64,11 @@ def test_a_result_reads_at_the_age_of_twelve(advice: Advice, uncertainty: float,
 
 def test_so_does_what_is_said_of_a_picture_that_shows_no_lesion() -> None:
     assert grade(RETAKE) <= AGE_12
+    assert grade(f"{NO_SPOT} {NO_NUMBER}") <= AGE_12
+
+
+def test_so_does_why_a_small_number_stands_beside_a_visit_to_the_doctor() -> None:
+    assert grade(FOLLOWS_ONE_PHOTO) <= AGE_12
 
 
 @pytest.mark.parametrize("advice", Advice)
