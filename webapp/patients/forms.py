@@ -94,7 +94,12 @@ class PhotoForm(forms.Form):
 
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     photos = PhotosField()
-    clinic = ClinicField(queryset=Patient.objects.none(), label="Which clinic should see it?", empty_label=None)
+    clinic = ClinicField(
+        queryset=Patient.objects.none(),
+        label="Which clinic should see it?",
+        empty_label="Choose a clinic",  # who does not look sends nothing to the wrong one
+        error_messages={"required": "Choose the clinic that should see it."},
+    )
     anatom_site = forms.ChoiceField(
         choices=[("", "I am not sure"), *BODY_SITES.items()], required=False, label="Where on your body is it?"
     )

@@ -48,5 +48,5 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
     form = ConsentForm(request.POST or None, organisation=organisation)
     if request.method == "POST" and form.is_valid():
         join_as_patient(user=request.user, organisation=organisation, date_of_birth=form.cleaned_data["date_of_birth"])
-        return redirect("patient:photo")
-    return render(request, "patients/consent.html", {"organisation": organisation, "form": form})
+        return redirect(f"{reverse('patient:photo')}?{urlencode({'clinic': slug})}")
+    return render(request, "patients/consent.html", {"organisation": organisation, "form": form, "words": words})

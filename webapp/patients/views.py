@@ -1,6 +1,7 @@
 """The patient's pages: my photos and results, a new photo, one case from its upload to its result or its deletion."""
 
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
@@ -39,14 +40,19 @@ def home(request: HttpRequest) -> HttpResponse:
 def photo(request: HttpRequest, case_id: uuid.UUID | None = None) -> HttpResponse:
     """Take a photo of a spot, or choose up to three, and send them. A script asks for JSON, to show the upload.
 
-    Of the spot of an earlier case, what was said then stands in the form.
+    Of the spot of an earlier case, what was said then stands in the form. Who comes from a clinic's door (`?clinic=`
+    and its slug) has that clinic chosen.
     """
     patients = _user(request).patients.select_related("organisation").order_by("organisation__name")
     if not patients:
         return redirect("patient:home")
     sent = cases_of(_user(request)).filter(batch__source=Batch.Source.PATIENT)  # a clinic's notes are its own
     earlier = get_object_or_404(sent, pk=case_id) if case_id else None
-    said = {"clinic": earlier.patient_id, "anatom_site": earlier.anatom_site, "notes": earlier.notes} if earlier else {}
+    door = request.GET.get("clinic")
+    chosen = [patient for patient in patients if patient.organisation.slug == door]
+    said: dict[str, Any] = {"clinic": chosen[0]} if chosen else {}
+    if earlier:
+        said = {"clinic": earlier.patient_id, "anatom_site": earlier.anatom_site, "notes": earlier.notes}
     form = PhotoForm(request.POST or None, request.FILES or None, patients=patients, initial=said)
     if request.method == "POST" and form.is_valid():
         try:

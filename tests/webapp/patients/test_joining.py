@@ -1,18 +1,21 @@
 """Who may come in at a clinic's door for patients, and where people without a password sign in."""
 
 import re
+import uuid
 from datetime import date, timedelta
 from urllib.parse import urlencode
 
 import pytest
 from django.core import mail
 from django.core.cache import cache
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
 from tests.factories import MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
 from webapp.accounts.models import Patient, User
 from webapp.accounts.services import join_as_patient
+from webapp.cases.models import Case
 
 pytestmark = pytest.mark.django_db
 BORN = {"day": "27", "month": "3", "year": "1964"}
@@ -37,7 +40,7 @@ def test_joining_needs_a_code_a_date_of_birth_and_agreement(client: Client, know
     refused = client.post("/join/skin-clinic/", BORN).content.decode()
     assert "Tick the box if you agree." in refused
     assert not Patient.objects.exists()
-    assert client.post("/join/skin-clinic/", {**BORN, "agree": "on"})["Location"] == "/my/photo/"
+    assert client.post("/join/skin-clinic/", {**BORN, "agree": "on"})["Location"] == "/my/photo/?clinic=skin-clinic"
     patient = Patient.objects.get()
     assert (patient.organisation, patient.date_of_birth) == (clinic, date(1964, 3, 27))
     assert patient.consented_at is not None
@@ -90,3 +93,20 @@ def test_a_patient_signs_in_with_a_code_and_comes_back(client: Client, path: str
     page = client.post("/account/login/code/", {"email": patient.user.email, "next": path})
     assert page["Location"] == f"/account/login/code/confirm/?{urlencode({'next': path})}"
     assert client.get("/batches/")["Location"] == "/account/login/?next=/batches/"
+
+
+def test_who_comes_from_a_clinics_door_sends_to_it_and_nobody_to_one_by_chance(client: Client) -> None:
+    """Of two clinics the first in the alphabet is not chosen for who does not look."""
+    patient = PatientFactory(user=UserFactory(), organisation__name="A clinic")
+    client.force_login(patient.user)
+    second = OrganisationFactory(name="B clinic", slug="b-clinic")
+    joined = client.post("/join/b-clinic/", {**BORN, "agree": "on"})
+    there = Patient.objects.get(organisation=second)
+    assert f'<option value="{there.pk}" selected>B clinic</option>' in client.get(joined["Location"]).content.decode()
+    form = client.get("/my/photo/").content.decode()
+    assert '<option value="">Choose a clinic</option>' in form
+    assert "selected" not in form
+    file = SimpleUploadedFile("IMG_1.jpg", b"a photo", content_type="image/jpeg")
+    page = client.post("/my/photo/", {"key": str(uuid.uuid4()), "photos": [file]}).content.decode()
+    assert "Choose the clinic that should see it." in page
+    assert not Case.objects.exists()
