@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from webapp.accounts.models import Organisation, User
 from webapp.accounts.permissions import for_everyone
 from webapp.accounts.services import join_as_patient
+from webapp.patients import words
 from webapp.patients.forms import ConsentForm, JoinForm
 
 
@@ -30,7 +31,7 @@ class JoinByEmail(RequestLoginCodeView):  # type: ignore[misc]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         organisation = Organisation.objects.get(slug=self.kwargs["slug"])
-        return {**super().get_context_data(**kwargs), "organisation": organisation}
+        return {**super().get_context_data(**kwargs), "organisation": organisation, "words": words}
 
 
 @for_everyone

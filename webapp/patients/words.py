@@ -86,6 +86,7 @@ CHANGES = (
 """The ABCDE of melanoma (asymmetry, border, colour, diameter, evolving) and the sore of a carcinoma, in plain words."""
 
 NOT_A_DIAGNOSIS = "This is not a diagnosis. It is help from a computer. Only a doctor can say what the spot is."
+NOT_FOR_EMERGENCIES = "LesionLens is not for emergencies."
 HELP_NOW = (
     "Call 112 or 999, or the emergency number where you are, if you feel very ill or the spot bleeds and does not stop."
 )
@@ -109,7 +110,6 @@ FAR_APART = (
     "Our computer looks at each photo in more than one way. This time the answers were far apart. "
     "So please do not rely on the number. Ask a doctor if you are in doubt."
 )
-
 NO_SPOT = "Our computer could not see a spot in a photo. So please do not rely on its answer."
 NO_NUMBER = (
     "A person at your clinic asked our computer to answer all the same. So we show no number here. "
@@ -118,6 +118,7 @@ NO_NUMBER = (
 FOLLOWS_ONE_PHOTO = (
     "This number is for all your photos together. One photo alone showed more, so we ask you to see a doctor."
 )
+
 
 @dataclass(frozen=True)
 class Dot:
@@ -150,8 +151,8 @@ class Explanation:
 
     def sentences(self) -> list[str]:
         """Everything, in the order of the page."""
-        return [
         number = self.frequency.sentence if self.frequency else ""
+        return [
             self.words.answer, self.warning, *self.words.meaning, *self.words.steps, *CHANGES, number,
             self.one_photo, self.sureness, self.camera, self.seen, NOT_A_DIAGNOSIS, HELP_NOW,
         ]  # fmt: skip
@@ -159,8 +160,8 @@ class Explanation:
 
 def explain(case: Case, result: CaseResult) -> Explanation:
     """The words for a case's result."""
-    return Explanation(
     insisted = any(image.was_unrecognised and not image.reason for image in case.images.all())
+    return Explanation(
         words=_of_photos(ADVICE_WORDS[Advice(result.advice)], result.images),
         warning=NO_SPOT if insisted else "",
         frequency=None if insisted else frequency(result.malignant),
