@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from datetime import timedelta
 
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 
 from webapp.accounts.models import User
 from webapp.cases.models import Batch, Case, Image
 
+
+USUAL = timedelta(minutes=30)  # for a check; after it patients are told that theirs takes longer
 
 class Stage(StrEnum):
     """How far a patient's case has come, as the patient is told."""
@@ -15,6 +19,7 @@ class Stage(StrEnum):
     UNSENT = "unsent"
     CHECKING = "checking"
     RETAKE = "retake"
+    DELAYED = "delayed"
     FAILED = "failed"
     STOPPED = "stopped"
     DELETED = "deleted"
@@ -43,6 +48,7 @@ PROGRESS = {
     Stage.STOPPED: Progress("Stopped", "ban", "secondary"),
     Stage.DELETED: Progress("Your {photos} {were} deleted", "trash", "secondary"),
     Stage.WITH_CLINIC: Progress("Waiting for your clinic", "clock", "blue", 60),
+    Stage.DELAYED: Progress("We are still checking your {photos}", "clock", "blue", 60),
     Stage.READY: Progress("You can read your result", "circle-check", "green"),
 }
 
@@ -70,7 +76,8 @@ def stage_of(case: Case) -> Stage:
         case Batch.State.OPEN:
             return Stage.UNSENT
         case Batch.State.SUBMITTED:
-            return Stage.CHECKING
+            late = case.batch.submitted_at and case.batch.submitted_at < timezone.now() - USUAL
+            return Stage.DELAYED if late else Stage.CHECKING
         case Batch.State.CANCELLED:
             return Stage.STOPPED
     usable = any(image.state == Image.State.READY for image in case.images.all())
