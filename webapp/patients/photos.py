@@ -34,9 +34,17 @@ BODY_SITES = {
 
 
 def send_photos(
-    *, actor: Actor, patient: Patient, key: str, photos: Sequence[IO[bytes]], anatom_site: str = "", notes: str = ""
+    *,
+    actor: Actor,
+    patient: Patient,
+    key: str,
+    photos: Sequence[IO[bytes]],
+    anatom_site: str = "",
+    notes: str = "",
+    earlier: Case | None = None,
 ) -> Case:
-    """Take in up to three photos of one spot and send them to the model. Gives the case.
+    """Take in up to three photos of one spot and send them to the model. Gives the case; of the same lesion as an
+    `earlier` one that they are sent in the place of.
 
     The same photos and words under the same `key` give the case that they made before, and go on where a lost
     connection cut them off. What differs is another case: nobody reads the answer to a photo that they had replaced.
@@ -57,6 +65,7 @@ def send_photos(
     spec = CaseSpec(
         external_id=f"phone-{secrets.token_hex(4)}",
         patient_id=patient.external_id,
+        lesion_id=(earlier and earlier.lesion_id) or f"spot-{secrets.token_hex(8)}",
         filenames=list(named),
         age=age,
         anatom_site=anatom_site,

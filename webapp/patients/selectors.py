@@ -1,8 +1,9 @@
 """What a patient may see of their own cases, and how far each has come."""
 
+import uuid
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from datetime import timedelta
+from enum import StrEnum
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
@@ -10,21 +11,25 @@ from django.utils import timezone
 from webapp.accounts.models import User
 from webapp.cases.models import Batch, Case, Image
 
-
 USUAL = timedelta(minutes=30)  # for a check; after it patients are told that theirs takes longer
+
 
 class Stage(StrEnum):
     """How far a patient's case has come, as the patient is told."""
 
     UNSENT = "unsent"
     CHECKING = "checking"
-    RETAKE = "retake"
     DELAYED = "delayed"
+    RETAKE = "retake"
     FAILED = "failed"
+    SENT_AGAIN = "sent_again"
     STOPPED = "stopped"
     DELETED = "deleted"
     WITH_CLINIC = "with_clinic"
     READY = "ready"
+
+
+AGAIN = (Stage.UNSENT, Stage.RETAKE, Stage.FAILED)  # a patient is asked to send a photo again
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,13 @@ class Progress:
 PROGRESS = {
     Stage.UNSENT: Progress("Did not arrive", "alert-triangle", "orange"),
     Stage.CHECKING: Progress("We are checking your {photos}", "clock", "blue", 3),
+    Stage.DELAYED: Progress("We are still checking your {photos}", "clock", "blue", 60),
     Stage.RETAKE: Progress("New photo needed", "camera", "orange"),
     Stage.FAILED: Progress("Could not be checked", "alert-triangle", "orange"),
+    Stage.SENT_AGAIN: Progress("You sent a new photo", "send", "secondary"),
     Stage.STOPPED: Progress("Stopped", "ban", "secondary"),
     Stage.DELETED: Progress("Your {photos} {were} deleted", "trash", "secondary"),
     Stage.WITH_CLINIC: Progress("Waiting for your clinic", "clock", "blue", 60),
-    Stage.DELAYED: Progress("We are still checking your {photos}", "clock", "blue", 60),
     Stage.READY: Progress("You can read your result", "circle-check", "green"),
 }
 
@@ -56,7 +62,10 @@ PROGRESS = {
 def cases_of(user: User) -> QuerySet[Case]:
     """The photos that this person sent, and what clinics have released to them, newest first."""
     mine = Case.objects.filter(patient__user=user)
+    sent = mine.filter(batch__source=Batch.Source.PATIENT).exclude(lesion_id="").order_by("-created_at")
+    later = sent.filter(lesion_id=OuterRef("lesion_id"), created_at__gt=OuterRef("created_at"))
     shown = mine.filter(Q(batch__source=Batch.Source.PATIENT) | Q(released_at__isnull=False))
+    shown = shown.annotate(later=Subquery(later.values("pk")[:1]))
     shown = shown.select_related("batch", "organisation", "patient", "answer__release")
     return shown.prefetch_related("images").order_by("-created_at")
 
@@ -66,8 +75,19 @@ def released_cases() -> QuerySet[Case]:
     return Case.objects.filter(released_at__isnull=False, answer__isnull=False)
 
 
+def sent_again(case: Case) -> uuid.UUID | None:
+    """The newest case of the same spot that the patient has sent since, as `cases_of` found it; None without one."""
+    later: uuid.UUID | None = case.later  # type: ignore[attr-defined]
+    return later
+
+
 def stage_of(case: Case) -> Stage:
-    """How far this case has come."""
+    """How far this case has come, of those that `cases_of` gives."""
+    stage = _stage(case)
+    return Stage.SENT_AGAIN if stage in AGAIN and sent_again(case) else stage
+
+
+def _stage(case: Case) -> Stage:
     if case.answer_id:
         return Stage.READY if case.released_at else Stage.WITH_CLINIC
     if case.images.all() and not _photos_left(case):

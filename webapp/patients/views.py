@@ -20,7 +20,7 @@ from webapp.patients import words
 from webapp.patients.forms import PhotoForm
 from webapp.patients.photos import BODY_SITES, MAX_PHOTOS, send_photos
 from webapp.patients.result_views import photo_of, result_page
-from webapp.patients.selectors import Stage, cases_of, first_photo, photos_to_delete, progress_of, stage_of
+from webapp.patients.selectors import Stage, cases_of, first_photo, photos_to_delete, progress_of, sent_again, stage_of
 
 
 @for_roles("patient")
@@ -64,6 +64,7 @@ def photo(request: HttpRequest, case_id: uuid.UUID | None = None) -> HttpRespons
                 anatom_site=form.cleaned_data["anatom_site"],
                 notes=form.cleaned_data["notes"],
             )
+                earlier=earlier,
         except Problem as problem:
             form.add_error(None, problem.message)
         else:
@@ -92,6 +93,7 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         "words": words,
         "to_delete": photos_to_delete(found),
     }
+        "again": sent_again(found),
     return render(request, "patients/progress.html", context)
 
 

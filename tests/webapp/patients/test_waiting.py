@@ -1,17 +1,33 @@
-"""What a patient is told while there is no answer."""
+"""What a patient is told while there is no answer, and who sent a photo again."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
 from tests.factories import CaseFactory, ImageFactory, OrganisationFactory
 from webapp.accounts.models import Patient
-from webapp.cases.models import Batch
+from webapp.cases.models import Batch, Case, Image
 from webapp.patients.words import HELP_NOW
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage_folder")]
+
+
+def send(client: Client, patient: Patient, path: str = "/my/photo/") -> Case:
+    """A case that the patient sends by the form."""
+    file = SimpleUploadedFile("IMG_1.jpg", uuid.uuid4().bytes, content_type="image/jpeg")
+    sent = client.post(path, {"key": str(uuid.uuid4()), "clinic": str(patient.pk), "photos": [file]})
+    return Case.objects.get(pk=sent["Location"].split("/")[-2])
+
+
+def refuse(case: Case) -> None:
+    """The photo of this case is blurred."""
+    now = timezone.now()
+    case.images.update(state=Image.State.REJECTED, reason="blurred", advice="Hold still.", ended_at=now)
+    Batch.objects.filter(pk=case.batch_id).update(state="completed_with_failures", remaining=0, finished_at=now)
 
 
 def test_a_check_that_takes_long_says_so_and_whom_to_call(client: Client, patient: Patient) -> None:
@@ -33,6 +49,29 @@ def test_a_check_that_takes_long_says_so_and_whom_to_call(client: Client, patien
     assert "do not wait. Call" in page
     assert 'href="tel:01632960001"' in page
     assert "We are still checking your photo" in client.get("/my/").content.decode()
+
+
+def test_a_photo_that_was_sent_again_is_not_asked_for_any_more(client: Client, patient: Patient) -> None:
+    first = send(client, patient)
+    other = send(client, patient)
+    for case in (first, other):
+        refuse(case)
+    assert client.get("/my/").content.decode().count("New photo needed") == 2
+
+    again = f"/my/cases/{first.pk}/again/"
+    assert f'action="{again}"' in client.get(again).content.decode()  # where the new photo says what it is of
+    second = send(client, patient, again)
+    refuse(second)
+    third = send(client, patient, f"/my/cases/{second.pk}/again/")
+    for case in (first, second):
+        page = client.get(f"/my/cases/{case.pk}/").content.decode()
+        assert "You sent a new photo" in page
+        assert f'href="/my/cases/{third.pk}/"' in page
+        assert "Take the photo again" not in page
+    assert "We are checking your photo" in client.get(f"/my/cases/{third.pk}/").content.decode()
+    assert "New photo needed" in client.get(f"/my/cases/{other.pk}/").content.decode()
+    assert client.get("/my/").content.decode().count("New photo needed") == 1
+    assert first.lesion_id == second.lesion_id == third.lesion_id != other.lesion_id
 
 
 def test_pages_before_a_result_say_whom_to_call_in_an_emergency(client: Client, patient: Patient) -> None:
