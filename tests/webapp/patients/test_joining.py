@@ -10,6 +10,7 @@ from django.core import mail
 from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from tests.factories import MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
@@ -110,3 +111,10 @@ def test_who_comes_from_a_clinics_door_sends_to_it_and_nobody_to_one_by_chance(c
     page = client.post("/my/photo/", {"key": str(uuid.uuid4()), "photos": [file]}).content.decode()
     assert "Choose the clinic that should see it." in page
     assert not Case.objects.exists()
+
+
+@pytest.mark.parametrize("staff", [False, True])
+def test_whoever_has_a_new_address_finds_where_to_change_it(client: Client, staff: bool) -> None:
+    client.force_login(MembershipFactory().user if staff else PatientFactory(user=UserFactory()).user)
+    page = client.get("/", follow=True).content.decode()
+    assert f'href="{reverse("account_email")}"' in page
