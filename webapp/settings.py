@@ -192,7 +192,6 @@ else:
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.str("FROM_EMAIL", "LesionLens <no-reply@lesionlens.example>")
 RESULT_LINK_DAYS = env.int("RESULT_LINK_DAYS", 30)
-RESULT_LINK_TRIES = 5
 
 # Webhooks
 

@@ -18,6 +18,7 @@ from webapp.notify.delivery import afresh
 from webapp.notify.models import Message, ResultLink
 from webapp.queue import Task, ring
 
+TRIES = 5  # of a date of birth
 RENEWAL_WAIT = timedelta(hours=1)
 MAX_RENEWALS = 10
 
@@ -29,7 +30,7 @@ def make_result_link(*, case: Case) -> str:
         case=case,
         token_sha256=_digest(token),
         expires_at=timezone.now() + timedelta(days=settings.RESULT_LINK_DAYS),
-        tries_left=settings.RESULT_LINK_TRIES,
+        tries_left=TRIES,
     )
     return token
 
@@ -67,7 +68,7 @@ def open_link(*, link: ResultLink, date_of_birth: date) -> bool:
         raise Problem("link_locked", "This link is locked. Please call your clinic.", status=403)
     right = link.case.patient.date_of_birth == date_of_birth
     if right:
-        ResultLink.objects.filter(pk=link.pk).update(tries_left=settings.RESULT_LINK_TRIES, opened_at=now)
+        ResultLink.objects.filter(pk=link.pk).update(tries_left=TRIES)
     _note(link.case, "result_link.opened" if right else "result_link.wrong_date")
     return right
 
