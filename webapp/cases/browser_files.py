@@ -13,8 +13,9 @@ from webapp.audit.services import Actor
 from webapp.cases.archives import complete_archive, key_of
 from webapp.cases.arrivals import receive
 from webapp.cases.locks import require_open
+from webapp.cases.matching import Files
 from webapp.cases.models import Batch, Image
-from webapp.cases.naming import case_ids, stem
+from webapp.cases.naming import case_ids
 from webapp.cases.parts import awaits_archive
 from webapp.cases.selectors import awaited_images
 from webapp.cases.services import MISSING
@@ -31,15 +32,20 @@ def one_case_each(names: Sequence[str], *, capture: str) -> list[CaseSpec]:
 
 
 def with_files_of(specs: Sequence[CaseSpec], names: Sequence[str]) -> tuple[list[CaseSpec], list[str]]:
-    """The table's cases with the names that the files have: published tables leave out the ending.
+    """The table's cases with the names that the files have, each once: published tables leave out the ending, and disks
+    keep accents as Excel does not.
 
     Also gives the names of the files that no case of the table has.
     """
-    by_stem = {stem(name): name for name in names}
-    known = set(names)
-    found = [
-        replace(spec, filenames=[n if n in known else by_stem.get(n, n) for n in spec.filenames]) for spec in specs
-    ]
+    known, files = set(names), Files(zip(names, names, strict=True))
+
+    def named(wanted: str) -> str:
+        match [wanted] if wanted in known else files.meant(wanted):
+            case [name]:
+                return name
+        return wanted
+
+    found = [replace(spec, filenames=list(dict.fromkeys(map(named, spec.filenames)))) for spec in specs]
     listed = {name for spec in found for name in spec.filenames}
     return found, [name for name in names if name not in listed]
 

@@ -1,4 +1,4 @@
-"""Which file of a ZIP is meant by a name that a client gives: its path, or as much of its end as tells it apart."""
+"""Which file is meant by a name that a client gives: of a ZIP its path, or as much of its end as tells it apart."""
 
 import unicodedata
 from bisect import bisect_left
@@ -10,10 +10,10 @@ TOLD_APART = 6  # files that one name may mean: more are not looked for
 
 
 class Files:
-    """The files of a ZIP, looked up as people write them: in any case of letters, with or without the ending."""
+    """Files, looked up as people write them: in any case of letters, with or without the ending."""
 
     def __init__(self, files: Iterable[tuple[str, str]]) -> None:
-        """`files` are paths in the ZIP, parted by `/`, each with the name that its file goes by."""
+        """`files` are paths, parted by `/`, each with the name that its file goes by."""
         files = set(files)  # a ZIP may hold one path twice
         self._whole = sorted((_from_its_end(path), name) for path, name in files)
         self._stems = sorted((_from_its_end(stem(path)), name) for path, name in files)

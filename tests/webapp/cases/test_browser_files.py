@@ -79,6 +79,29 @@ def test_a_script_is_told_which_files_the_table_leaves_out(client: Client, clini
     assert client.post(NEW, {**form, "files": table}, headers=JSON).json()["unlisted"] == ["extra.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("listed", "name"),
+    [("M\u00fcller.jpg", "Mu\u0308ller.jpg"), ("IMG_1.JPG", "IMG_1.jpg"), ("c;c.jpg", "c.jpg")],
+    ids=["accents", "capitals", "twice"],
+)
+def test_a_table_means_the_file_that_is_called_so_by_a_disk(
+    client: Client, clinic: Organisation, listed: str, name: str
+) -> None:
+    form = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "names": json.dumps([name])}
+    table = SimpleUploadedFile("cases.csv", f"case_id,images\nL1,{listed}\n".encode())
+    made = client.post(NEW, {**form, "files": table}, headers=JSON).json()
+
+    assert made["unlisted"] == []
+    assert send(client, made["batch_files"], name) == {"stored": 1, "before": [], "unknown": []}
+    assert [image.filename for image in Image.objects.all()] == [name]
+
+
+def test_a_name_that_several_files_may_mean_takes_none_of_them(client: Client, clinic: Organisation) -> None:
+    form = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "names": json.dumps(["a.jpg", "a.png"])}
+    table = SimpleUploadedFile("cases.csv", b"case_id,images\nL1,a\n")
+    assert client.post(NEW, {**form, "files": table}, headers=JSON).json()["unlisted"] == ["a.jpg", "a.png"]
+
+
 def test_a_script_is_told_that_nobody_is_signed_in_any_more(client: Client) -> None:
     for address in (NEW, reverse("cases:batch_files", args=[uuid4()]), reverse("patient:photo")):
         answer = client.post(address, {}, headers=JSON)
