@@ -199,11 +199,12 @@ class _Unpacking:
 
 
 def _reject(images: Iterable[Image], code: str, message: str) -> None:
-    """End the images that a table names and that could not be unpacked. Their batch is open, so none is counted."""
+    """End the images that a table names and that could not be unpacked, unless another file is awaited by now. Their
+    batch is open, so none is counted.
+    """
     for image in images:
-        Image.objects.filter(pk=image.pk, state=Image.State.AWAITING_UPLOAD).update(
-            state=Image.State.REJECTED, reason=code, advice=message, ended_at=timezone.now()
-        )
+        awaited = Image.objects.filter(pk=image.pk, state=Image.State.AWAITING_UPLOAD, tries=image.tries)
+        awaited.update(state=Image.State.REJECTED, reason=code, advice=message, ended_at=timezone.now())
 
 
 def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:

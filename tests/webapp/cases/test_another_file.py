@@ -12,8 +12,9 @@ from urllib3.util import parse_url
 
 from ml.imaging.refusal import SENTENCES
 from tests.factories import MembershipFactory
-from tests.ml.imaging.samples import encode, skin_photo
+from tests.ml.imaging.samples import encode, skin_photo, zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
+from tests.webapp.cases.zips import expand_next, sent
 from tests.webapp.inference.scenes import inspect_all
 from webapp import storage
 from webapp.audit.models import Event
@@ -74,6 +75,24 @@ def test_the_worker_that_refused_the_first_file_deletes_nothing_of_the_second(mo
     assert storage.size(image.clean_key)
     former = clinic.http.put(parse_url(made["upload"]["url"]).request_uri, b"late", "application/octet-stream")
     assert problem(former, 409)["code"] == "not_awaited"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_wrong_with_a_file_of_a_zip_says_nothing_of_one_that_is_awaited_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    files = {"a.jpg": b"photo", "b.jpg": zipped({"x": b"x"})}
+    batch = sent(Clinic(), zipped({"cases.csv": b"images\na.jpg\nb.jpg\n", **files}))
+    write = storage.write
+
+    def late(key: str, data: bytes) -> None:
+        """As if the file of the other image came meanwhile, was refused, and another was asked for."""
+        batch.images.filter(filename="b.jpg").update(tries=1)
+        write(key, data)
+
+    monkeypatch.setattr(storage, "write", late)
+    expand_next()
+    assert set(batch.images.values_list("filename", "state")) == {("a.jpg", "stored"), ("b.jpg", "awaiting_upload")}
 
 
 def test_a_completion_that_is_late_says_nothing_of_the_next_file() -> None:
