@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from ml.imaging.archive import Archive as ZipArchive
-from ml.imaging.archive import Entry
+from ml.imaging.archive import Entry, Limits
 from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
 from webapp.cases.archives import finish
@@ -91,10 +91,11 @@ class _Unpacking:
             if file.tell() > settings.IMPORT_MAX_BYTES:  # another was sent to the same URL, after this was measured
                 raise ArchiveRefused("archive_too_large")
             self._hold()
-        with ZipArchive(file) as opened:
+        limits = Limits(total_bytes=max(Limits.total_bytes, 2 * settings.IMPORT_MAX_BYTES))
+        with ZipArchive(file, limits) as opened:
             if not self.archive.listed and opened.manifest() is None:
                 self._add(self._one_case_each(opened))
-        with ZipArchive(file) as opened:  # again, since what it has unpacked is counted against its limits
+        with ZipArchive(file, limits) as opened:  # again, since what it has unpacked is counted against its limits
             self._unpack(opened)
 
     def _hold(self, *, seconds: float = HOLD_SECONDS) -> None:

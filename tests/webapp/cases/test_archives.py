@@ -3,6 +3,7 @@
 import uuid
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import connection
@@ -220,6 +221,17 @@ def test_an_archive_that_kills_its_workers_is_given_up(settings: Any) -> None:
     archive = Archive.objects.get()
     assert (archive.state, archive.reason) == (Archive.State.REFUSED, "archive_failed")
     assert claim_archive() is None
+
+
+def test_an_archive_as_large_as_the_site_takes_may_unpack_to_more(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = mock.Mock(wraps=unpacking.ZipArchive)
+    monkeypatch.setattr(unpacking, "ZipArchive", opened)
+    settings.IMPORT_MAX_BYTES = 8 * 1024**3
+    sent(Clinic(), zipped({"1.jpg": photo()}))
+    assert expand_next().state == Archive.State.EXPANDED
+    assert [call.args[1].total_bytes > settings.IMPORT_MAX_BYTES for call in opened.call_args_list] == [True, True]
 
 
 def test_a_cancelled_batch_is_not_unpacked_into() -> None:
