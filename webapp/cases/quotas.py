@@ -16,6 +16,10 @@ DAY = timedelta(days=1)
 ASK_AGAIN_SECONDS = 60  # a queue that is full is emptied by minutes, not by hours
 
 
+class NoRoomYet(Problem):
+    """A limit would be passed now, and will not be later: waiting helps."""
+
+
 @dataclass(frozen=True)
 class Usage:
     """What an organisation has sent and what it may; None where nothing limits it."""
@@ -35,7 +39,8 @@ def usage(organisation: Organisation) -> Usage | None:
 
 
 def require_room(*, organisation: Organisation, images: int) -> None:
-    """Raise Problem `daily_quota` or `queue_quota` (429, with the seconds to wait) if that many more are too many.
+    """Raise Problem `daily_quota` or `queue_quota` (429, with the seconds to wait) if that many more are too many, as
+    NoRoomYet where they alone are not.
 
     For the transaction that adds the images: where there is a quota, nobody else adds any for this organisation until
     it ends. No images always have room, so that what was begun within a quota is gone on with.
@@ -51,7 +56,7 @@ def require_room(*, organisation: Organisation, images: int) -> None:
         return
     if used.a_day is not None and used.sent + images > used.a_day:
         seconds = _seconds_until_room(organisation, used.sent + images - used.a_day)
-        raise Problem(
+        raise (NoRoomYet if images <= used.a_day else Problem)(
             "daily_quota",
             f"Your organisation may send {used.a_day} images in 24 hours and has sent {used.sent}. "
             + (
@@ -63,7 +68,7 @@ def require_room(*, organisation: Organisation, images: int) -> None:
             retry_after=seconds,
         )
     if used.at_once is not None and used.queued + images > used.at_once:
-        raise Problem(
+        raise (NoRoomYet if images <= used.at_once else Problem)(
             "queue_quota",
             f"Your organisation may have {used.at_once} images in the queue at once and has {used.queued}. "
             + (_how_the_queue_empties(organisation) if images <= used.at_once else _what_helps(used.at_once)),

@@ -10,6 +10,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import BinaryIO, cast
 
 from django.conf import settings
@@ -27,16 +28,19 @@ from webapp.cases.manifest import Manifest, from_csv
 from webapp.cases.matching import Files
 from webapp.cases.models import Archive, Case, Image
 from webapp.cases.naming import case_ids
+from webapp.cases.parts import given_up_before
+from webapp.cases.quotas import NoRoomYet
 from webapp.cases.services import INSERT_SIZE, add_cases
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
-from webapp.leases import extend
+from webapp.leases import excuse, extend
 
 CHUNK_ENTRIES = 50
 CHUNK_BYTES = 64 * 1024**2
 MAX_LISTED = 2000
 MISSING_NAMED = 20  # of the files that a table names and the archive lacks: a published table names thousands
 FITTING_NAMED = 5  # of the files that a name fits
+ROOM_AGAIN = timedelta(minutes=5)  # from one try to the next while a quota is full: each reads the whole ZIP
 HOLD_SECONDS = 1.0  # between two questions whether the lease still holds
 
 Report = list[dict[str, str]]
@@ -49,7 +53,8 @@ class LeaseLost(Exception):
 def expand(token: uuid.UUID, archive: Archive) -> bool:
     """Unpack a leased archive. A bad entry or row is listed in its report, and the rest goes on.
 
-    False if the lease was lost: the worker that has it now goes on. Raises StorageAway: the lease then runs out.
+    False if it has not ended: the lease was lost, and the worker that has it now goes on; or a quota is full, and it
+    waits for room, which counts no attempt. Raises StorageAway: the lease then runs out.
     """
     report: Report = []
     reason = ""
@@ -71,9 +76,20 @@ def expand(token: uuid.UUID, archive: Archive) -> bool:
         message = "The site could not keep this archive. Send it in a new batch, and tell whoever runs the site."
         report.insert(0, _line("", reason, message))
     except Problem as problem:  # the batch takes no more: it was cancelled, or would hold too many cases
+        if isinstance(problem, NoRoomYet) and _waits_for_room(token, archive, problem):
+            return False
         reason = problem.code
         report.insert(0, _line("", problem.code, problem.message))
     return finish(archive=archive, token=token, report=report[:MAX_LISTED], reason=reason)
+
+
+def _waits_for_room(token: uuid.UUID, archive: Archive, full: NoRoomYet) -> bool:
+    """Try again later, and say why meanwhile, as long as an upload is waited for. Counts no attempt. False if the lease
+    was lost, or the archive has waited that long already.
+    """
+    kept = _line("", full.code, f"{full.message} The ZIP is kept, and unpacked once there is room.")
+    waiting = Archive.objects.filter(pk=archive.pk, stored_at__gte=given_up_before())
+    return bool(excuse(waiting, token, report=[kept], lease_until=timezone.now() + ROOM_AGAIN))
 
 
 class _Unpacking:

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -20,10 +21,12 @@ from tests.webapp.cases.zips import expand_next, sent
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import unpacking
-from webapp.cases.models import Batch, Case, Image
+from webapp.cases.archives import claim_archive, sweep_archives
+from webapp.cases.models import Archive, Batch, Case, Image
 from webapp.cases.quotas import usage
 from webapp.cases.services import add_cases, cancel_batch
 from webapp.cases.spec import CaseSpec
+from webapp.cases.unpacking import expand
 from webapp.patients.photos import send_photos
 
 pytestmark = pytest.mark.django_db
@@ -164,6 +167,42 @@ def test_an_archive_beyond_the_quota_leaves_nothing(table: bool, monkeypatch: py
     assert "has sent 0. Send at most 4 at a time" in archive.report[0]["message"]  # no day holds these
     assert (batch.cases.count(), batch.images.count()) == (0, 0)
     good(clinic.post(f"/batches/{batch.pk}/cases", manifest("A", "B", "C", "D")), 201)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_archive_waits_for_room_and_is_no_attempt_poorer() -> None:
+    clinic = Clinic()
+    limited(clinic, images_queued=2)
+    first = good(clinic.post("/batches", manifest("A")), 201)
+    batch = sent(clinic, zipped({"1.jpg": b"photo", "2.jpg": b"another"}))
+
+    leased = claim_archive()
+    assert leased is not None
+    assert not expand(*leased)
+
+    told = good(clinic.get(f"/batches/{batch.pk}"))["archive"]
+    assert (told["state"], told["report"][0]["code"]) == ("stored", "queue_quota")
+    assert told["report"][0]["message"].endswith("The ZIP is kept, and unpacked once there is room.")
+    assert (claim_archive(), Archive.objects.get().attempt) == (None, 0)
+
+    good(clinic.post(f"/batches/{first['id']}/cancel"))
+    Archive.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert sweep_archives() == 1
+    archive = expand_next()
+    assert (archive.state, archive.report) == ("expanded", [])
+    assert batch.images.filter(state="stored").count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_archive_waits_for_room_no_longer_than_an_upload_is_waited_for(settings: Any) -> None:
+    clinic = Clinic()
+    limited(clinic, images_a_day=2)
+    good(clinic.post("/batches", manifest("A")), 201)
+    sent(clinic, zipped({"1.jpg": b"photo", "2.jpg": b"another"}))
+    Archive.objects.update(stored_at=timezone.now() - timedelta(hours=settings.UPLOAD_EXPIRES_HOURS, seconds=1))
+    archive = expand_next()
+    assert (archive.state, archive.reason) == ("refused", "daily_quota")
+    assert "Send fewer now" in archive.report[0]["message"]
 
 
 @pytest.mark.django_db(transaction=True)
