@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.errors import Problem
-from webapp.inference.models import CaseResult, Job, Result
+from webapp.inference.models import NEWEST, CaseResult, Job, Result
 from webapp.inference.services import enqueue
 from webapp.registry.models import ModelRelease
 from webapp.registry.selectors import active_release
@@ -31,9 +31,10 @@ def rerun_failed(*, actor: Actor, batch: Batch) -> Batch:
 
 @transaction.atomic
 def rescore(*, actor: Actor, batch: Batch) -> Batch:
-    """Queue each image that was answered, but not by the active release. Both answers are kept.
+    """Queue each image whose newest answer is not the active release's. Both answers are kept.
 
-    A case that is released keeps the answer that its patient was given; the newer one stands beside it for the clinic.
+    So a release that is active again after a rollback can say again what holds. A case that is released keeps the
+    answer that its patient was given; one that the active release has not given yet stands beside it for the clinic.
     Raises Problem `no_active_release`, `already_scored`, `batch_open` and `batch_cancelled`.
     """
     batch = _lock_sent(batch)
@@ -43,7 +44,9 @@ def rescore(*, actor: Actor, batch: Batch) -> Batch:
     answers = Result.objects.filter(image=OuterRef("pk"))
     waiting = Job.objects.filter(image=OuterRef("pk"), state__in=Job.LIVE)
     answered = batch.images.filter(Exists(answers), ~Exists(waiting), state=Image.State.READY)
-    images = list(answered.filter(~Exists(answers.filter(release=release))))
+    newest = Subquery(answers.order_by(*NEWEST).values("release")[:1])
+    other = answered.annotate(newest=newest).exclude(newest=release.pk)
+    images = list(other.filter(Q(case__released_at=None) | ~Exists(answers.filter(release=release))))
     if not images:
         raise Problem("already_scored", f"Every image with an answer has, or awaits, one by {release.name}.")
     return _queue(actor, batch, images, "batch.rescored")
@@ -57,17 +60,16 @@ def failed_images(batch: Batch) -> QuerySet[Image]:
 
 
 def newer_release(batch: Batch) -> ModelRelease | None:
-    """The active release, where a case of the batch has an answer, but none by it, and photos that it could look at."""
+    """The active release, where `rescore` would have it answer: a case of the batch has the answer of another one, and
+    photos to look at. A case that is released counts only where the active release has given it no answer yet.
+    """
     release = active_release()
     if release is None:
         return None
-    answered = batch.cases.filter(~Q(advice=""))
-    by_it = CaseResult.objects.filter(batch=batch, release=release)
-    if answered.count() == by_it.count():
-        return None
+    by_it = CaseResult.objects.filter(case=OuterRef("pk"), release=release)
     there = Image.objects.filter(case=OuterRef("pk"), state=Image.State.READY)
-    older = answered.filter(Exists(there), ~Exists(by_it.filter(case=OuterRef("pk"))))
-    return release if older.exists() else None
+    other = batch.cases.exclude(advice="").exclude(answer__release=release).filter(Exists(there))
+    return release if other.filter(Q(released_at=None) | ~Exists(by_it)).exists() else None
 
 
 def _lock_sent(batch: Batch) -> Batch:

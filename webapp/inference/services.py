@@ -64,7 +64,8 @@ def finish(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
 
     Gives the ids of the jobs whose lease was still held: nothing is written for the others. An image that ends as
     NOT_A_LESION is rejected as by the quality check, so that people are told in the same way and a provider may insist.
-    What a worker answered that has not noticed a promotion goes back to the queue where it says nothing new.
+    What a worker answered that has not noticed a promotion goes back to the queue where it says nothing new. What the
+    active release had answered before, as after a rollback, is the newest answer again.
     """
     batches = all_locked({job.batch_id for job, _ in ends})
     held = set(_running(ends, token).select_for_update().order_by("pk").values_list("pk", flat=True))
@@ -80,6 +81,7 @@ def finish(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
     # An image that was answered before keeps that answer, whatever becomes of it now.
     before = {image for image, _ in known}
     Result.objects.bulk_create(_result(job, outcome) for job, outcome in answered.items() if job not in repeated)
+    _say_again({job: release for job, release in repeated.items() if job in answered})
     unanswered = {job for job in failed if job.image_id not in before}
     for job in unanswered:
         if failed[job] == NOT_A_LESION:
@@ -105,6 +107,14 @@ def _ask_again(repeated: Mapping[Job, ModelRelease], token: uuid.UUID) -> list[J
         excuse(rows, token, state=Job.State.QUEUED, **UNLEASED)
         ring(Task.DRAIN)
     return older
+
+
+def _say_again(repeated: Mapping[Job, ModelRelease]) -> None:
+    """Make what a release had said of these images their newest answer, but where a patient was given what they had."""
+    for release in set(repeated.values()):
+        images = [job.image_id for job, of in repeated.items() if of == release]
+        said = Result.objects.filter(image__in=images, release=release, case__released_at=None)
+        said.update(created_at=timezone.now())
 
 
 def _end(jobs: Iterable[Job], *, state: str, reason: str = "") -> None:

@@ -17,7 +17,7 @@ from webapp.inference.models import CaseResult, Job, Result
 from webapp.inference.selectors import image_answer, with_answers
 from webapp.inference.services import finish
 from webapp.registry.models import ModelRelease
-from webapp.registry.services import promote
+from webapp.registry.services import promote, roll_back
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -112,6 +112,43 @@ def test_a_newer_release_answers_again_and_both_answers_are_kept(old: ModelRelea
         assert case.answer.release == new
         assert all((answer := image_answer(image, case)) and answer.release == new for image in case.images.all())
     assert newer_release(batch) is None
+
+
+def test_after_a_rollback_the_release_that_is_active_again_can_say_what_holds(old: ModelRelease) -> None:
+    batch = answered_batch(old, 1, 2)
+    bad = newer()
+    rescore(actor=SYSTEM, batch=batch)
+    token, jobs = claim_jobs(limit=3)
+    finish(token=token, ends=[(job, outcome(bad, malignant=0.05)) for job in jobs])
+
+    roll_back(actor=SYSTEM)
+    assert newer_release(batch) == old
+    assert rescore(actor=SYSTEM, batch=batch).remaining == 3
+    answer_all(old)
+
+    for case in with_answers(batch.cases.all()):
+        assert case.answer is not None
+        assert (case.answer.release, case.risk > 0.5) == (old, True)
+        assert all((answer := image_answer(image, case)) and answer.release == old for image in case.images.all())
+    assert newer_release(batch) is None
+    assert Result.objects.count() == 6
+
+
+def test_after_a_rollback_what_a_patient_was_given_meanwhile_stays(old: ModelRelease) -> None:
+    batch = answered_batch(old, 1)
+    bad = newer()
+    rescore(actor=SYSTEM, batch=batch)
+    answer_all(bad)
+    release_case(actor=SYSTEM, case=batch.cases.get())
+
+    roll_back(actor=SYSTEM)
+    assert newer_release(batch) is None
+    with pytest.raises(Problem) as problem:
+        rescore(actor=SYSTEM, batch=batch)
+    assert code_of(problem) == "already_scored"
+    held = with_answers(batch.cases.all()).get()
+    assert held.answer is not None
+    assert held.answer.release == bad
 
 
 def test_what_is_released_to_a_patient_stays_what_it_was(old: ModelRelease) -> None:

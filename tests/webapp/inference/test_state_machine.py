@@ -39,11 +39,11 @@ from webapp.errors import Problem
 from webapp.inference.again import rerun_failed, rescore
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import NEWEST, Job, Result
-from webapp.inference.selectors import progress
+from webapp.inference.selectors import answer_of, progress
 from webapp.inference.services import finish, sweep_jobs
 from webapp.notify.models import Message
 from webapp.registry.models import ModelRelease
-from webapp.registry.services import promote
+from webapp.registry.services import promote, roll_back
 
 LIVE_IMAGES = [Image.State.AWAITING_UPLOAD, Image.State.STORED]
 LIVE_JOBS = [Job.State.QUEUED, Job.State.RUNNING]
@@ -137,6 +137,11 @@ class BatchMachine(RuleBasedStateMachine):
     def promote_a_release(self) -> None:
         self.releases.append(promote(actor=SYSTEM, release=ReleaseFactory()))
 
+    @rule()
+    def roll_a_release_back(self) -> None:
+        with suppress(Problem):  # none was active before
+            self.releases.append(roll_back(actor=SYSTEM))
+
     @rule(which=st.integers(0, 1))
     def release_to_the_patients(self, which: int) -> None:
         for case in self.batches[which].cases.filter(released_at=None):
@@ -179,7 +184,8 @@ class BatchMachine(RuleBasedStateMachine):
     def _answer_of(self, case: Case) -> tuple[object, ...]:
         held = case.answer
         assert held is not None
-        return held.pk, held.created_at, held.images, case.advice, case.risk
+        of_images = [(image.pk, answer_of(image)) for image in case.images.order_by("pk")]
+        return held.pk, held.created_at, held.images, case.advice, case.risk, of_images
 
     @invariant()
     def what_a_patient_has_read_stays(self) -> None:
