@@ -26,10 +26,18 @@ def previous_release() -> ModelRelease | None:
     return active.replaced if active else None
 
 
-def gate_verdict(release: ModelRelease) -> str | None:
-    """The gate's verdict on a trained release: passed, failed or inconclusive; None for one that shipped."""
+def gate_objection(release: ModelRelease) -> str | None:
+    """What the gate has against promoting a candidate; None where it passed against the release that is active, or was
+    never asked, as for one that shipped.
+    """
     run = getattr(release, "training_run", None)
-    return run.gate["verdict"] if run and run.gate else None
+    if release.state != ModelRelease.State.CANDIDATE or run is None or run.gate is None:
+        return None
+    if run.gate["verdict"] != "passed":
+        return f"The gate's verdict on this candidate is “{run.gate['verdict']}”."
+    if run.parent.state != ModelRelease.State.ACTIVE:
+        return f"The gate compared this candidate with {run.parent.name}, which is not active any more."
+    return None
 
 
 @dataclass(frozen=True)

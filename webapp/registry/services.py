@@ -9,7 +9,7 @@ from webapp.audit.services import Actor, record
 from webapp.errors import Problem
 from webapp.queue import Task, ring
 from webapp.registry.models import ModelRelease
-from webapp.registry.selectors import active_release, gate_verdict, previous_release
+from webapp.registry.selectors import active_release, gate_objection, previous_release
 
 State = ModelRelease.State
 
@@ -31,11 +31,15 @@ def register_release(*, bundle_sha256: str, manifest: dict[str, Any]) -> ModelRe
 
 
 @transaction.atomic
-def promote(*, actor: Actor, release: ModelRelease, note: str = "") -> ModelRelease:
-    """Make a candidate, or a retired release again, the active one; workers swap to it between batches.
+def promote(
+    *, actor: Actor, release: ModelRelease, note: str = "", instead_of: ModelRelease | None = None
+) -> ModelRelease:
+    """Make a candidate, or a retired release again, the active one; workers swap to it between batches. `instead_of` is
+    the active one that a person was told of.
 
-    Raises Problem `gate_not_passed` for a trained candidate whose gate did not pass, unless `note` says why it is
-    promoted all the same, and `release_rejected` for a rejected one.
+    Raises Problem `gate_not_passed` for a trained candidate that the gate did not pass against the active release,
+    unless `note` says why it is promoted all the same, `release_rejected` for a rejected one, and
+    `not_the_active_release` where `instead_of` is not active.
     """
     _lock_releases()
     release.refresh_from_db()
@@ -43,12 +47,13 @@ def promote(*, actor: Actor, release: ModelRelease, note: str = "") -> ModelRele
         return release
     if release.state == State.REJECTED:
         raise Problem("release_rejected", "This release was rejected. Train a new candidate.")
-    verdict = gate_verdict(release)
-    if release.state == State.CANDIDATE and verdict not in (None, "passed") and not note.strip():
+    if instead_of not in (None, active_release()):
         raise Problem(
-            "gate_not_passed",
-            f"The gate's verdict on this candidate is “{verdict}”. Write down why it should serve all the same.",
+            "not_the_active_release",
+            "Another release became active meanwhile, so nothing was changed. Read again what this one would replace.",
         )
+    if (objection := gate_objection(release)) and not note.strip():
+        raise Problem("gate_not_passed", f"{objection} Write down why it should serve all the same.")
     release.replaced = active_release()
     _activate(actor, release, note, "release.promoted")
     return release

@@ -20,7 +20,7 @@ from webapp.registry import selectors
 from webapp.registry.card import model_card
 from webapp.registry.chart import charts
 from webapp.registry.models import ModelRelease, TrainingRun
-from webapp.registry.selectors import active_release, gate_verdict, previous_release
+from webapp.registry.selectors import active_release, gate_objection, previous_release
 from webapp.registry.services import promote, reject, roll_back
 from webapp.registry.training import start_run
 from webapp.registry.words import measured
@@ -76,19 +76,19 @@ def promote_release(request: HttpRequest, pk: int) -> HttpResponse:
     note = request.POST.get("note", "").strip()
     if request.method == "POST":
         try:
-            promote(actor=actor_of(request), release=found, note=note)
+            told = ModelRelease.objects.filter(name=request.POST.get("instead_of", "")).first()
+            promote(actor=actor_of(request), release=found, note=note, instead_of=told)
         except Problem as problem:
             messages.error(request, problem.message)
         else:
             messages.success(request, f"{found.name} is active. Workers swap to it between two batches.")
             return redirect("models:releases")
-    verdict = gate_verdict(found)
     context = {
         "release": found,
         "active": active_release(),
         "run": getattr(found, "training_run", None),
         "note": note,
-        "note_needed": found.state == State.CANDIDATE and verdict not in (None, "passed"),
+        "note_needed": gate_objection(found) is not None,
     }
     return render(request, "registry/promote.html", context)
 

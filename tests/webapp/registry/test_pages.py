@@ -123,6 +123,19 @@ def test_a_gate_against_a_release_that_no_longer_serves_says_so(operator: Client
     assert "has become active since" not in operator.get(address).content.decode()
     operator.post(f"/models/releases/{ReleaseFactory().pk}/promote/")
     assert "has become active since" in operator.get(address).content.decode()
+    assert "Nothing says how it and" in operator.get("/models/").content.decode()
+
+
+def test_a_promotion_says_what_it_replaces_and_replaces_nothing_else(operator: Client, active: ModelRelease) -> None:
+    candidate, meanwhile = ReleaseFactory(), ReleaseFactory()
+    address = f"/models/releases/{candidate.pk}/promote/"
+    page = operator.get(address).content.decode()
+    assert f"instead of {active.name}" in page
+    operator.post(f"/models/releases/{meanwhile.pk}/promote/")
+    told = operator.post(address, {"instead_of": active.name}).content.decode()
+    assert "so nothing was changed" in told
+    assert f'name="instead_of" value="{meanwhile.name}"' in told
+    assert "is active" in operator.post(address, {"instead_of": meanwhile.name}, follow=True).content.decode()
 
 
 def test_a_rollback_is_one_click_with_a_script_and_two_without(operator: Client, run: TrainingRun) -> None:

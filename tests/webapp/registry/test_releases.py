@@ -62,10 +62,11 @@ class ReleaseMachine(RuleBasedStateMachine):
         before = ModelRelease.objects.get(pk=release.pk).state
         run = TrainingRun.objects.filter(candidate=release).first()
         gate = run.gate if run and before == State.CANDIDATE else None
+        passed = run and gate and gate["verdict"] == "passed" and run.parent_id == self.active
         problem = problem_of(lambda: promote(actor=self.operator, release=release, note=note))
         if before == State.REJECTED:
             assert problem == "release_rejected"
-        elif gate and gate["verdict"] != "passed" and not note.strip():
+        elif gate and not passed and not note.strip():
             assert problem == "gate_not_passed"
         else:
             assert problem is None
@@ -162,3 +163,22 @@ def test_a_promotion_is_written_down() -> None:
     with suppress(Problem):
         roll_back(actor=SYSTEM)
     assert active_release() == release
+
+
+@pytest.mark.django_db
+def test_what_passed_against_a_release_that_serves_no_more_needs_a_reason() -> None:
+    parent = ReleaseFactory(active=True)
+    first, second = (RunFactory(evaluated=True, verdict="passed", parent=parent).candidate for _ in range(2))
+    promote(actor=SYSTEM, release=first)
+    assert problem_of(lambda: promote(actor=SYSTEM, release=second)) == "gate_not_passed"
+    assert active_release() == first
+    assert promote(actor=SYSTEM, release=second, note="Compared by hand.") == active_release()
+
+
+@pytest.mark.django_db
+def test_a_promotion_replaces_what_its_page_named_or_nothing() -> None:
+    told, meanwhile, candidate = ReleaseFactory(active=True), ReleaseFactory(), ReleaseFactory()
+    promote(actor=SYSTEM, release=meanwhile)
+    assert problem_of(lambda: promote(actor=SYSTEM, release=candidate, instead_of=told)) == "not_the_active_release"
+    assert active_release() == meanwhile
+    assert promote(actor=SYSTEM, release=candidate, instead_of=meanwhile) == active_release()
