@@ -55,7 +55,7 @@ def promote(
     if (objection := gate_objection(release)) and not note.strip():
         raise Problem("gate_not_passed", f"{objection} Write down why it should serve all the same.")
     release.replaced = active_release()
-    _activate(actor, release, note, "release.promoted")
+    _activate(actor, release, note, "release.promoted", "Replaced by")
     return release
 
 
@@ -86,7 +86,7 @@ def roll_back(*, actor: Actor, to: ModelRelease | None = None) -> ModelRelease:
             "not_the_previous_release",
             f"Another release became active meanwhile, so nothing was changed. A rollback now goes to {previous.name}.",
         )
-    _activate(actor, previous, "Rolled back", "release.rolled_back")
+    _activate(actor, previous, "Rolled back", "release.rolled_back", "Rolled back to")
     return previous
 
 
@@ -95,8 +95,11 @@ def _lock_releases() -> None:
     list(ModelRelease.objects.select_for_update().order_by("pk").values_list("pk"))
 
 
-def _activate(actor: Actor, release: ModelRelease, note: str, action: str) -> None:
-    ModelRelease.objects.filter(state=State.ACTIVE).update(state=State.RETIRED, decided_at=timezone.now())
+def _activate(actor: Actor, release: ModelRelease, note: str, action: str, retired: str) -> None:
+    """`retired` are the words for what happens to the one that was active, whose own note stays with it."""
+    if (before := active_release()) is not None:
+        said = f" Noted before: “{before.decision_note}”" if before.decision_note else ""
+        _decide(actor, before, State.RETIRED, f"{retired} {release.name}.{said}", "release.retired")
     _decide(actor, release, State.ACTIVE, note, action)
     ring(Task.DRAIN)
 

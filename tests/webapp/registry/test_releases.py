@@ -182,3 +182,20 @@ def test_a_promotion_replaces_what_its_page_named_or_nothing() -> None:
     assert problem_of(lambda: promote(actor=SYSTEM, release=candidate, instead_of=told)) == "not_the_active_release"
     assert active_release() == meanwhile
     assert promote(actor=SYSTEM, release=candidate, instead_of=meanwhile) == active_release()
+
+
+@pytest.mark.django_db
+def test_a_retired_release_says_who_retired_it_and_what_took_its_place() -> None:
+    alice, bob = UserFactory(), UserFactory()
+    first, second, third = (ReleaseFactory() for _ in range(3))
+    promote(actor=SYSTEM, release=first)
+    promote(actor=Actor(user=alice), release=second, note="Better on melanoma.")
+    roll_back(actor=Actor(user=bob))
+    second.refresh_from_db()
+    assert (second.state, second.decided_by) == (State.RETIRED, bob)
+    assert second.decision_note == f"Rolled back to {first.name}. Noted before: “Better on melanoma.”"
+    promote(actor=Actor(user=alice), release=third)
+    first.refresh_from_db()
+    assert (first.state, first.decided_by) == (State.RETIRED, alice)
+    assert first.decision_note == f"Replaced by {third.name}. Noted before: “Rolled back”"
+    assert Event.objects.filter(action="release.retired", object_id=first.pk, user=alice).exists()
