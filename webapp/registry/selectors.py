@@ -26,6 +26,20 @@ def previous_release() -> ModelRelease | None:
     return active.replaced if active else None
 
 
+def replaced_by(release: ModelRelease) -> ModelRelease | None:
+    """What a rollback will return to once this release is promoted: the active one. To promote one that rollbacks lead
+    to is a rollback itself, so then it stays what that one had replaced.
+    """
+    active = step = active_release()
+    passed = set[int]()
+    while step is not None and step.pk not in passed:
+        if step == release:
+            return release.replaced
+        passed.add(step.pk)
+        step = step.replaced
+    return active
+
+
 def gate_objection(release: ModelRelease) -> str | None:
     """What the gate has against promoting a candidate; None where it passed against the release that is active, or was
     never asked, as for one that shipped.

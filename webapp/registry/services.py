@@ -9,7 +9,7 @@ from webapp.audit.services import Actor, record
 from webapp.errors import Problem
 from webapp.queue import Task, ring
 from webapp.registry.models import ModelRelease
-from webapp.registry.selectors import active_release, gate_objection, previous_release
+from webapp.registry.selectors import active_release, gate_objection, previous_release, replaced_by
 
 State = ModelRelease.State
 
@@ -54,7 +54,7 @@ def promote(
         )
     if (objection := gate_objection(release)) and not note.strip():
         raise Problem("gate_not_passed", f"{objection} Write down why it should serve all the same.")
-    release.replaced = active_release()
+    release.replaced = replaced_by(release)
     _activate(actor, release, note, "release.promoted", "Replaced by")
     return release
 

@@ -20,7 +20,7 @@ from webapp.registry import selectors
 from webapp.registry.card import model_card
 from webapp.registry.chart import charts
 from webapp.registry.models import ModelRelease, TrainingRun
-from webapp.registry.selectors import active_release, gate_objection, previous_release
+from webapp.registry.selectors import active_release, gate_objection, previous_release, replaced_by
 from webapp.registry.services import promote, reject, roll_back
 from webapp.registry.training import start_run
 from webapp.registry.words import measured
@@ -86,6 +86,7 @@ def promote_release(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "release": found,
         "active": active_release(),
+        "back_to": replaced_by(found),
         "run": getattr(found, "training_run", None),
         "note": note,
         "note_needed": gate_objection(found) is not None,

@@ -130,7 +130,8 @@ def test_a_promotion_says_what_it_replaces_and_replaces_nothing_else(operator: C
     candidate, meanwhile = ReleaseFactory(), ReleaseFactory()
     address = f"/models/releases/{candidate.pk}/promote/"
     page = operator.get(address).content.decode()
-    assert f"instead of {active.name}" in page
+    assert f"instead of {active.name}." in page
+    assert f"roll back to {active.name}" in page
     operator.post(f"/models/releases/{meanwhile.pk}/promote/")
     told = operator.post(address, {"instead_of": active.name}).content.decode()
     assert "so nothing was changed" in told

@@ -70,9 +70,17 @@ class ReleaseMachine(RuleBasedStateMachine):
             assert problem == "gate_not_passed"
         else:
             assert problem is None
-            if release.pk != self.active:
+            if release.pk not in self.chain():  # else it is a rollback
                 self.replaced[release.pk] = self.active
-                self.active = release.pk
+            self.active = release.pk
+
+    def chain(self) -> list[int]:
+        """The active release, and those that rollbacks lead to."""
+        steps, step = [], self.active
+        while step is not None:
+            steps.append(step)
+            step = self.replaced.get(step)
+        return steps
 
     @rule(release=releases)
     def reject(self, release: ModelRelease) -> None:
@@ -94,6 +102,11 @@ class ReleaseMachine(RuleBasedStateMachine):
         active = list(ModelRelease.objects.filter(state=State.ACTIVE).values_list("pk", flat=True))
         assert active == ([self.active] if self.active else [])
         assert not self.rejected & set(active)
+
+    @invariant()
+    def rollbacks_end(self) -> None:
+        chain = self.chain()
+        assert len(set(chain)) == len(chain)
 
     @invariant()
     def every_decision_has_a_person_and_a_time(self) -> None:
@@ -199,3 +212,13 @@ def test_a_retired_release_says_who_retired_it_and_what_took_its_place() -> None
     assert (first.state, first.decided_by) == (State.RETIRED, alice)
     assert first.decision_note == f"Replaced by {third.name}. Noted before: “Rolled back”"
     assert Event.objects.filter(action="release.retired", object_id=first.pk, user=alice).exists()
+
+
+@pytest.mark.django_db
+def test_a_release_that_is_made_active_again_is_rolled_back_to_what_it_had_replaced() -> None:
+    oldest, older, newest = (promote(actor=SYSTEM, release=ReleaseFactory()) for _ in range(3))
+    promote(actor=SYSTEM, release=older)
+    assert roll_back(actor=SYSTEM) == oldest
+    assert problem_of(lambda: roll_back(actor=SYSTEM)) == "nothing_to_roll_back_to"
+    promote(actor=SYSTEM, release=newest)  # which is on no way back
+    assert roll_back(actor=SYSTEM) == oldest
