@@ -11,6 +11,7 @@ from django.utils import timezone
 from ml.advice import Advice
 from ml.classes import CLASSES
 from tests.webapp.registry.gates import gate
+from tests.webapp.registry.manifests import usable_manifest
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
 from webapp.accounts.services import create_api_key
 from webapp.audit.services import SYSTEM
@@ -139,14 +140,7 @@ class ReleaseFactory(factory.django.DjangoModelFactory[ModelRelease]):
     name = factory.Sequence(lambda n: f"release-{n}")
     bundle_sha256 = factory.LazyFunction(lambda: uuid.uuid4().hex * 2)
     code_version = "test"
-    manifest = factory.LazyFunction(
-        lambda: {
-            "classes": list(CLASSES),
-            "thresholds": THRESHOLDS,
-            "members": [{"name": "tiny", "weights": "tiny.npz"}],
-            "metrics": {},
-        }
-    )
+    manifest = factory.LazyFunction(lambda: usable_manifest(THRESHOLDS))
 
     class Params:
         active = factory.Trait(state=ModelRelease.State.ACTIVE, decided_at=NOW)

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from ml import bundle
 from ml.classes import CLASSES
 from webapp.leases import Leased
 
@@ -107,6 +108,11 @@ class ModelRelease(models.Model):
     def key(self) -> str:
         """The bundle's folder in object storage."""
         return f"bundles/{self.bundle_sha256}"
+
+    @property
+    def unusable(self) -> str | None:
+        """Why this version of the software cannot answer with it, as for its preprocessing; None where it can."""
+        return bundle.unusable(self.manifest)
 
     @property
     def learns_from_labels(self) -> bool:

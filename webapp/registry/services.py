@@ -38,7 +38,7 @@ def promote(
     the active one that a person was told of.
 
     Raises Problem `gate_not_passed` for a trained candidate that the gate did not pass against the active release,
-    unless `note` says why it is promoted all the same, `release_rejected` for a rejected one, and
+    unless `note` says why it is promoted all the same, `release_rejected` for a rejected one, `release_unusable`, and
     `not_the_active_release` where `instead_of` is not active.
     """
     _lock_releases()
@@ -47,6 +47,7 @@ def promote(
         return release
     if release.state == State.REJECTED:
         raise Problem("release_rejected", "This release was rejected. Train a new candidate.")
+    _check_usable(release)
     if instead_of not in (None, active_release()):
         raise Problem(
             "not_the_active_release",
@@ -75,7 +76,8 @@ def roll_back(*, actor: Actor, to: ModelRelease | None = None) -> ModelRelease:
     """Make the release that the active one replaced active again. `to` is the one that a person was asked about.
 
     A second rollback goes one release further back; it never returns to what was rolled back from. Raises Problem
-    `nothing_to_roll_back_to`, and `not_the_previous_release` where `to` is not what the active one replaced.
+    `nothing_to_roll_back_to`, `release_unusable`, and `not_the_previous_release` where `to` is not what the active one
+    replaced.
     """
     _lock_releases()
     previous = previous_release()
@@ -86,8 +88,14 @@ def roll_back(*, actor: Actor, to: ModelRelease | None = None) -> ModelRelease:
             "not_the_previous_release",
             f"Another release became active meanwhile, so nothing was changed. A rollback now goes to {previous.name}.",
         )
+    _check_usable(previous)
     _activate(actor, previous, "Rolled back", "release.rolled_back", "Rolled back to")
     return previous
+
+
+def _check_usable(release: ModelRelease) -> None:
+    if reason := release.unusable:
+        raise Problem("release_unusable", f"{release.name} cannot answer, so nothing was changed: {reason}")
 
 
 def _lock_releases() -> None:

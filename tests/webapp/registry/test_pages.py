@@ -139,6 +139,27 @@ def test_a_promotion_says_what_it_replaces_and_replaces_nothing_else(operator: C
     assert "is active" in operator.post(address, {"instead_of": meanwhile.name}, follow=True).content.decode()
 
 
+def test_what_cannot_answer_here_says_so_in_place_of_its_buttons(operator: Client, run: TrainingRun) -> None:
+    candidate, previous, serves = candidate_of(run), ReleaseFactory(), ReleaseFactory()
+    for release in (previous, serves):
+        operator.post(f"/models/releases/{release.pk}/promote/")
+    everything = operator.get("/models/").content.decode()
+    assert everything.count("/promote/") == 3
+    assert f"Roll back to {previous.name}" in everything
+    for release in (run.parent, candidate, previous, serves):
+        release.refresh_from_db()
+        release.manifest["preprocessing"] = {"version": "frame-4x3-v4"}
+        release.save()
+    everything = operator.get("/models/").content.decode()
+    assert "/promote/" not in everything
+    assert "Roll back to" not in everything
+    assert "No image is answered: it wants preprocessing frame-4x3-v4" in everything
+    for address in ("", "promote/"):
+        page = operator.get(f"/models/releases/{candidate.pk}/{address}").content.decode()
+        assert "It cannot answer: it wants preprocessing frame-4x3-v4" in page
+        assert "<textarea" not in page
+
+
 def test_a_rollback_is_one_click_with_a_script_and_two_without(operator: Client, run: TrainingRun) -> None:
     active, candidate = run.parent, candidate_of(run)
     operator.post(f"/models/releases/{candidate.pk}/promote/", {"note": "Better."})

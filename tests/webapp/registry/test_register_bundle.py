@@ -57,6 +57,17 @@ def test_a_later_bundle_waits_for_an_operator(shipped: Path, tmp_path: Path) -> 
     assert ModelRelease.objects.get(name="tiny").state == State.ACTIVE
 
 
+def test_where_the_active_release_fits_this_version_no_more_it_says_what_to_do(shipped: Path) -> None:
+    active = ReleaseFactory(active=True)
+    assert "Nothing is answered" not in register()
+    active.manifest["preprocessing"] = {"version": "frame-4x3-v4"}
+    active.save()
+    said = register()
+    assert f"Nothing is answered: {active.name} is active, and it wants preprocessing frame-4x3-v4" in said
+    assert "Promote a release that can answer" in said
+    assert active_release() == active
+
+
 def test_a_bundle_that_an_operator_rejected_is_not_brought_back(shipped: Path) -> None:
     other = ReleaseFactory(active=True)
     register()

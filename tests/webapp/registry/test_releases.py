@@ -222,3 +222,15 @@ def test_a_release_that_is_made_active_again_is_rolled_back_to_what_it_had_repla
     assert problem_of(lambda: roll_back(actor=SYSTEM)) == "nothing_to_roll_back_to"
     promote(actor=SYSTEM, release=newest)  # which is on no way back
     assert roll_back(actor=SYSTEM) == oldest
+
+
+@pytest.mark.django_db
+def test_what_this_version_cannot_load_is_not_made_active() -> None:
+    older = promote(actor=SYSTEM, release=ReleaseFactory())
+    serves = promote(actor=SYSTEM, release=ReleaseFactory())
+    older.refresh_from_db()
+    older.manifest["preprocessing"] = {"version": "frame-4x3-v4"}
+    older.save()
+    assert problem_of(lambda: promote(actor=SYSTEM, release=older, note="All the same")) == "release_unusable"
+    assert problem_of(lambda: roll_back(actor=SYSTEM)) == "release_unusable"
+    assert active_release() == serves

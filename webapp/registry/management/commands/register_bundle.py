@@ -29,6 +29,10 @@ class Command(BaseCommand):
         known = ModelRelease.objects.filter(bundle_sha256=bundle.hash).exists()
         release = register_release(bundle_sha256=bundle.hash, manifest=dict(bundle.manifest))
         self.stdout.write(f"{'Already registered' if known else 'Registered'}: {release.name} ({folder})")
-        if active_release() is None and release.state == ModelRelease.State.CANDIDATE:
+        active = active_release()
+        if active is None and release.state == ModelRelease.State.CANDIDATE:
             promote(actor=SYSTEM, release=release)
             self.stdout.write(f"Active: {release.name}")
+        if active is not None and active.unusable:
+            self.stdout.write(f"Nothing is answered: {active.name} is active, and {active.unusable}")
+            self.stdout.write("Promote a release that can answer, on the page of models.")
