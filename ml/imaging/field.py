@@ -70,6 +70,7 @@ def _field(pixels: np.ndarray) -> np.ndarray | None:
     _, parts, measures, _ = cv2.connectedComponentsWithStats(field)
     specks = np.flatnonzero(measures[:, cv2.CC_STAT_AREA] < SPECK * field.sum())
     field[np.isin(parts, specks)] = 0
-    hull = cv2.convexHull(np.argwhere(field)[:, ::-1].astype(np.int32))
+    outlines, _ = cv2.findContours(field, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull = cv2.convexHull(np.concatenate(outlines))
     filled = cv2.fillConvexPoly(np.zeros_like(field), hull, 1)
     return filled.astype(bool) if field.sum() >= MIN_SOLIDITY * filled.sum() else None
