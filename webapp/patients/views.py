@@ -63,8 +63,8 @@ def photo(request: HttpRequest, case_id: uuid.UUID | None = None) -> HttpRespons
                 photos=form.cleaned_data["photos"],
                 anatom_site=form.cleaned_data["anatom_site"],
                 notes=form.cleaned_data["notes"],
-            )
                 earlier=earlier,
+            )
         except Problem as problem:
             form.add_error(None, problem.message)
         else:
@@ -92,8 +92,8 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         "images": found.images.all(),
         "words": words,
         "to_delete": photos_to_delete(found),
-    }
         "again": sent_again(found),
+    }
     return render(request, "patients/progress.html", context)
 
 
