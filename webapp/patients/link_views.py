@@ -116,7 +116,8 @@ def _opened_case(request: HttpRequest, case_id: uuid.UUID) -> Case | None:
     """The case, if this session has opened it and may still read it."""
     if request.session.get(OPENED, {}).get(str(case_id), 0) < timezone.now().timestamp():
         return None
-    return released_cases().select_related("organisation").filter(pk=case_id).first()
+    link = _followed_link(request, case_id)
+    return link.case if link else None
 
 
 def _closed(request: HttpRequest, why: str, link: ResultLink | None, *, status: int) -> HttpResponse:

@@ -13,7 +13,9 @@ from django.utils import timezone
 
 from tests.factories import CaseResultFactory, ImageFactory, MessageFactory
 from webapp import storage
+from webapp.accounts.services import correct_patient
 from webapp.audit.models import Event
+from webapp.audit.services import SYSTEM
 from webapp.cases.models import Case
 from webapp.errors import Problem
 from webapp.notify.links import find_link, make_result_link, open_link
@@ -102,6 +104,19 @@ def test_reading_ends_after_half_an_hour(client: Client, case: Case, token: str)
     page = client.get(f"/results/read/{case.pk}/", follow=True)
     assert page.redirect_chain == [(door(case), 302)]
     assert "What is your date of birth?" in page.content.decode()
+
+
+def test_a_link_that_was_taken_back_is_read_no_further(client: Client, case: Case, token: str) -> None:
+    """The letter went to somebody else, who had opened it."""
+    image = ImageFactory(case=case, ready=True)
+    storage.write(image.clean_key, b"pixels")
+    arrive(client, token)
+    client.post(door(), RIGHT)
+    photo = f"/results/read/{case.pk}/photos/{image.pk}/"
+    assert client.get(photo).status_code == 200
+    correct_patient(actor=SYSTEM, patient=case.patient, email="right@home.example", date_of_birth=BORN)
+    assert client.get(f"/results/read/{case.pk}/", follow=True).status_code == 404
+    assert client.get(photo).status_code == 404
 
 
 def test_of_two_links_in_one_browser_each_opens_its_own_result(client: Client, case: Case, token: str) -> None:
