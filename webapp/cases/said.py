@@ -37,3 +37,4 @@ UNSAID: dict[str, Any] = {
     "sex": Said.Sex.UNKNOWN.value,
     "capture": Said.Capture.UNKNOWN.value,
 }
+SAID = tuple(UNSAID)  # kept as it was said

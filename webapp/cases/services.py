@@ -17,6 +17,7 @@ from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
 from webapp.cases.patients import is_of, patients_of
 from webapp.cases.quotas import require_room
+from webapp.cases.said import SAID
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.inference.completion import combine_answered, end_images
@@ -26,8 +27,6 @@ from webapp.webhooks.events import batch_cancelled
 INSERT_SIZE = 1000
 MAX_CASES = 20_000  # in a batch: all of HAM10000 fits
 MISSING = {Image.State.AWAITING_UPLOAD, Image.State.EXPIRED}  # in an open batch
-
-SAID = ("lesion_id", "age", "sex", "anatom_site", "capture", "notes")  # of a case, and kept as it was said
 
 
 @dataclass(frozen=True)
