@@ -1,42 +1,71 @@
 """The pictures themselves as responses, for readers who were found to be allowed to see them."""
 
+from hashlib import sha256
 from io import BytesIO
 
-from django.http import FileResponse, Http404
+from django.http import FileResponse, Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
+from rest_framework.request import Request
 
 from ml.imaging.derivatives import thumbnail
 from ml.imaging.overlay import render_heatmap, unpack
 from webapp import storage
+from webapp.accounts.permissions import actor_of
+from webapp.audit.services import record
 from webapp.cases.models import Image
 from webapp.inference.models import Result
 from webapp.inference.selectors import answer_of
 
 KINDS = ("clean", "thumbnail", "heatmap")
-KEPT_SECONDS = 3600
 
 
-def picture(image: Image, kind: str) -> FileResponse:
-    """One of the `KINDS` of picture of an image, as a stream. Raises Http404 where there is none, StorageAway."""
+def picture(request: HttpRequest | Request, image: Image, kind: str, *, how: str = "") -> HttpResponseBase:
+    """One of the `KINDS` of picture of an image, as a stream, or 304 where the reader has it already.
+
+    Views of all but thumbnails are audited; `how` says there how the reader came. A browser asks each time whether the
+    picture is still the same: another file may have taken its place, and another release the heatmap's.
+    Raises Http404 where there is none, StorageAway.
+    """
     if not image.width:  # also of one that is deleted, whatever is left of its files
         raise Http404
+    answer = answer_of(image) if kind == "heatmap" else None
+    if kind == "heatmap" and answer is None:
+        raise Http404
+    etag = _etag(image, kind, answer)
+    response: HttpResponseBase | None = get_conditional_response(request, etag=etag)  # type: ignore[arg-type]
+    if response is None:
+        response = _sent(image, kind, answer)
+    response["ETag"], response["Cache-Control"] = etag, "private, no-cache"
+    if kind != "thumbnail":
+        detail = f"{kind}, {how}" if how else kind
+        record(
+            actor=actor_of(request),
+            action="image.viewed",
+            object_id=image.pk,
+            organisation=image.organisation,
+            detail=detail,
+        )
+    return response
+
+
+def _etag(image: Image, kind: str, answer: Result | None) -> str:
+    """Another one for each file that takes the image's place, and for each answer that draws its heatmap."""
+    drawn_from = f"{image.clean_key} {kind} {answer.pk if answer else ''}"
+    return f'"{sha256(drawn_from.encode()).hexdigest()}"'
+
+
+def _sent(image: Image, kind: str, answer: Result | None) -> FileResponse:
+    """Only the clean picture is stored; the others are drawn when somebody looks: few look at each of thousands."""
     try:
-        file = _drawn(image, kind)
+        if answer is not None:
+            file = heatmap_of(answer)
+        else:
+            file = storage.read(image.clean_key)
+            file = thumbnail(file) if kind == "thumbnail" else file
     except FileNotFoundError:
         raise Http404 from None
-    headers = {"Cache-Control": f"private, max-age={KEPT_SECONDS}", "Content-Disposition": "inline"}
-    return FileResponse(file, content_type="image/jpeg", headers=headers)
-
-
-def _drawn(image: Image, kind: str) -> BytesIO:
-    """Only the clean picture is stored; the others are drawn when somebody looks: few look at each of thousands."""
-    if kind == "clean":
-        return BytesIO(storage.read(image.clean_key))
-    if kind == "thumbnail":
-        return BytesIO(thumbnail(storage.read(image.clean_key)))
-    answer = answer_of(image)
-    if answer is None:
-        raise Http404
-    return BytesIO(heatmap_of(answer))
+    return FileResponse(BytesIO(file), content_type="image/jpeg", headers={"Content-Disposition": "inline"})
 
 
 def heatmap_of(result: Result) -> bytes:

@@ -4,7 +4,8 @@ import uuid
 from datetime import timedelta
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -22,6 +23,7 @@ from webapp.patients.selectors import released_cases
 LINKS = "result_links"  # in the session: by case, the link to it that was followed last
 OPENED = "results_opened"  # in the session: by case, until when it may be read
 READING_TIME = timedelta(minutes=30)
+BY_LINK = "by the link in an e-mail"
 
 
 @for_everyone
@@ -93,17 +95,17 @@ def read(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     case = _opened_case(request, case_id)
     if case is None:
         return redirect("patient:link_open", case_id)
-    return result_page(request, case, image_route="patient:link_image", detail="by the link in an e-mail")
+    return result_page(request, case, image_route="patient:link_image", detail=BY_LINK)
 
 
 @for_everyone
 @never_cache
-def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID) -> FileResponse:
+def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID) -> HttpResponseBase:
     """A photo of the case that this session has opened."""
     case = _opened_case(request, case_id)
     if case is None:
         raise Http404
-    return photo_of(case, image_id)
+    return photo_of(request, case, image_id, how=BY_LINK)
 
 
 def _followed_link(request: HttpRequest, case_id: uuid.UUID) -> ResultLink | None:

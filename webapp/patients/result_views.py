@@ -2,7 +2,8 @@
 
 import uuid
 
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 
 from webapp.accounts.permissions import actor_of
@@ -46,6 +47,10 @@ def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: s
     )
 
 
-def photo_of(case: Case, image_id: uuid.UUID, kind: str = "clean") -> FileResponse:
-    """A photo of a case that the caller has found that the reader may see, `clean` or as a `thumbnail`."""
-    return picture(get_object_or_404(Image, pk=image_id, case=case, width__gt=0), kind)
+def photo_of(
+    request: HttpRequest, case: Case, image_id: uuid.UUID, kind: str = "clean", *, how: str = ""
+) -> HttpResponseBase:
+    """A photo of a case that the caller has found that the reader may see, `clean` or as a `thumbnail`. The view is
+    audited; `how` says there how they came.
+    """
+    return picture(request, get_object_or_404(Image, pk=image_id, case=case, width__gt=0), kind, how=how)

@@ -4,7 +4,8 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
-from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -110,9 +111,9 @@ def delete(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
 
 @for_roles("patient")
 @never_cache
-def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID, kind: str) -> FileResponse:
+def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID, kind: str) -> HttpResponseBase:
     """A photo of one's own case, `clean` as the model was given it, or as a `thumbnail`."""
-    return photo_of(_own(request, case_id), image_id, kind)
+    return photo_of(request, _own(request, case_id), image_id, kind)
 
 
 def _own(request: HttpRequest, case_id: uuid.UUID) -> Case:

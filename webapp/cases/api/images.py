@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.http import FileResponse, Http404
+from django.http import Http404
+from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
@@ -14,7 +15,6 @@ from rest_framework.response import Response
 from webapp import storage
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
-from webapp.audit.services import record
 from webapp.cases import intake
 from webapp.cases.api.answers import ImageSerializer, PartsSerializer, UploadSerializer, parts_of, upload_of
 from webapp.cases.api.requests import PartsRequest, UploadUrlRequest
@@ -94,27 +94,19 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
 
     @extend_schema(summary="The picture without metadata, as the model saw it", responses=JPEG)
     @action(detail=True)
-    def clean(self, request: Request, pk: str) -> FileResponse:
+    def clean(self, request: Request, pk: str) -> HttpResponseBase:
         return self._picture("clean")
 
     @extend_schema(summary="Where the model looked", responses=JPEG)
     @action(detail=True)
-    def heatmap(self, request: Request, pk: str) -> FileResponse:
+    def heatmap(self, request: Request, pk: str) -> HttpResponseBase:
         return self._picture("heatmap")
 
-    def _picture(self, kind: str) -> FileResponse:
+    def _picture(self, kind: str) -> HttpResponseBase:
         image = self.get_object()
         try:
-            response = picture(image, kind)
+            return picture(self.request, image, kind)
         except Http404 as error:
             raise NotFound(
                 "There is no such picture: the image is not checked, usable or answered, or gone."
             ) from error
-        record(
-            actor=actor_of(self.request),
-            action="image.viewed",
-            object_id=image.pk,
-            organisation=image.organisation,
-            detail=kind,
-        )
-        return response
