@@ -1,0 +1,57 @@
+"""Who viewed or changed a case, on its page: in the words of the trail, and with a way to all of it."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import CaseResultFactory, MembershipFactory, UserFactory
+from webapp.accounts.models import Membership
+from webapp.audit.services import SYSTEM, Actor, record
+from webapp.cases.models import Case
+from webapp.cases.review import release_case
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def case(provider: Membership) -> Case:
+    made: Case = CaseResultFactory(case__batch__organisation=provider.organisation).case
+    return made
+
+
+def page_of(client: Client, case: Case) -> str:
+    return client.get(reverse("cases:case", args=[case.pk])).content.decode()
+
+
+def test_it_says_who_without_the_address_of_an_outsider(client: Client, case: Case, provider: Membership) -> None:
+    patient, other = UserFactory(email="jane@home.example"), MembershipFactory().user
+    for actor, action, detail in [
+        (SYSTEM, "result.viewed", "by the link in an e-mail"),
+        (SYSTEM, "result_link.wrong_date", ""),
+        (Actor(user=patient), "image.viewed", ""),
+        (Actor(user=other), "case.viewed", ""),
+    ]:
+        record(actor=actor, action=action, object_id=case.pk, organisation=case.organisation, detail=detail)
+
+    html = page_of(client, case)
+
+    history = html.partition("Who viewed or changed it")[2].partition("</section>")[0]
+    assert history.count("Whoever has the link") == 2
+    assert history.count("A patient, or somebody who has left") == 2
+    assert provider.user.email in history
+    assert patient.email not in html
+    assert other.email not in html
+
+
+def test_all_of_it_can_be_read(client: Client, case: Case, provider: Membership) -> None:
+    release_case(actor=Actor(user=provider.user), case=case)
+    for _ in range(25):
+        html = page_of(client, case)
+    assert "Case released" not in html
+    address = f"{reverse('audit:events')}?object_id={case.pk}"
+    assert f'href="{address}"' in html
+    assert "Case released" in client.get(address).content.decode()
+
+
+def test_a_clinic_finds_its_trail(client: Client, provider: Membership) -> None:
+    assert f'href="{reverse("audit:events")}"' in client.get(reverse("accounts:organisation")).content.decode()
