@@ -15,6 +15,9 @@ from tests.factories import (
     ResultFactory,
     UserFactory,
 )
+from tests.webapp.api.clinic import Clinic, good
+from tests.webapp.reports.scenes import jpeg
+from webapp import storage
 from webapp.accounts.models import Membership
 from webapp.audit.models import Event
 from webapp.audit.services import SAME_VIEW
@@ -51,6 +54,44 @@ def test_an_annotator_who_asks_for_the_models_answer_is_recorded_once(client: Cl
         client.post(reverse("labels:compare", args=[label.pk]))
     event = Event.objects.get(action="label.compared")
     assert (event.user, event.object_id, event.organisation) == (member.user, str(image.pk), member.organisation)
+
+
+@pytest.mark.parametrize(
+    ("path", "action"),
+    [
+        ("/batches/{batch.pk}", "batch.viewed"),
+        ("/batches/{batch.pk}/images", "batch.viewed"),
+        ("/images/{image.pk}", "image.viewed"),
+        ("/cases?patient_id=P-7", "case.viewed"),
+        ("/cases?case_id=A-7", "case.viewed"),
+    ],
+)
+def test_software_that_asks_for_findings_is_recorded_with_what_they_are_of(path: str, action: str) -> None:
+    clinic = Clinic()
+    batch = BatchFactory(organisation=clinic.organisation)
+    case = CaseFactory(batch=batch, external_id="A-7", patient__external_id="P-7")
+    image, other = ImageFactory(case=case), CaseFactory(batch=batch)
+
+    for _ in range(2):
+        good(clinic.get(path.format(batch=batch, image=image)))
+
+    of_what = {"batch.viewed": batch, "image.viewed": image, "case.viewed": case}[action]
+    event = Event.objects.get(action=action)
+    assert (event.api_key, event.object_id, event.organisation) == (clinic.key, str(of_what.pk), clinic.organisation)
+    assert not Event.objects.filter(object_id=str(other.pk)).exists()
+
+
+def test_a_patients_look_at_a_photo_is_recorded_as_a_providers_is(client: Client) -> None:
+    case = CaseFactory(batch__source="patient", patient__user=UserFactory())
+    image = ImageFactory(case=case, ready=True)
+    storage.write(image.clean_key, jpeg())
+    client.force_login(case.patient.user)
+
+    for route in ("patient:thumbnail", "patient:image"):
+        assert client.get(reverse(route, args=[case.pk, image.pk])).status_code == 200
+
+    event = Event.objects.get(action="image.viewed")
+    assert (event.user, event.object_id, event.detail) == (case.patient.user, str(image.pk), "clean")
 
 
 def test_the_models_answers_beside_ones_own_are_recorded(client: Client) -> None:

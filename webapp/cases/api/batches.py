@@ -17,7 +17,7 @@ from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.pagination import AsSent
 from webapp.api.parsers import BoundedJSON, Table, is_table
 from webapp.api.viewsets import ProviderViewSet
-from webapp.audit.services import record
+from webapp.audit.services import record, record_view
 from webapp.cases import archives, manifest, services
 from webapp.cases.api.answers import (
     ArchiveSerializer,
@@ -114,7 +114,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
 
     @extend_schema(summary="One batch and how far it is", responses=BatchDetailSerializer)
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(_detail(self.get_object()))
+        return Response(_detail(self._viewed()))
 
     @extend_schema(summary="The images of a batch", filters=True, responses=ImageSerializer(many=True))
     @action(
@@ -124,7 +124,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         pagination_class=AsSent,
     )
     def images(self, request: Request, pk: str) -> Response:
-        rows = self.get_object().images.select_related("case")
+        rows = self._viewed().images.select_related("case")
         page = self.paginate_queryset(self.filter_queryset(rows))  # type: ignore[arg-type]
         return self.get_paginated_response(ImageSerializer(page, many=True).data)
 
@@ -241,6 +241,13 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def forget_archive_parts(self, request: Request, pk: str) -> Response:
         give_up_parts(key=archives.key_of(self.get_object()))
         return Response(status=204)
+
+    def _viewed(self) -> Batch:
+        """The batch of this address, whose findings are looked at: how many cases have each advice is one."""
+        batch = self.get_object()
+        organisation = self.organisation
+        record_view(actor=actor_of(self.request), action="batch.viewed", object_id=batch.pk, organisation=organisation)
+        return batch
 
 
 def _detail(batch: Batch) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
-from webapp.audit.services import record
+from webapp.audit.services import record, record_view
 from webapp.cases.api.filters import CaseFilter
 from webapp.cases.api.requests import ReleaseRequest
 from webapp.cases.api.results import CaseDetailSerializer, CaseSerializer, ReleasedCaseSerializer
@@ -21,6 +21,8 @@ from webapp.cases.retention import delete_photos
 from webapp.cases.review import release_case
 from webapp.inference.selectors import with_answers
 from webapp.notify.services import why_not_told
+
+OF_ONE = {"case_id", "patient_id"}  # a list that is narrowed by one of these is a look at each of its cases
 
 
 @extend_schema(tags=["cases"])
@@ -41,6 +43,11 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response = super().list(request, *args, **kwargs)
         self._viewed("case.listed", request.query_params.get("batch", ""))
+        if request.query_params.keys() & OF_ONE:
+            for row in response.data["results"]:
+                record_view(
+                    actor=actor_of(request), action="case.viewed", object_id=row["id"], organisation=self.organisation
+                )
         return response
 
     @extend_schema(summary="One case: its images, their results, and the result of the whole")

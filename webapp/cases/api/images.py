@@ -15,6 +15,7 @@ from rest_framework.response import Response
 from webapp import storage
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
+from webapp.audit.services import record_view
 from webapp.cases import intake
 from webapp.cases.api.answers import ImageSerializer, PartsSerializer, UploadSerializer, parts_of, upload_of
 from webapp.cases.api.requests import PartsRequest, UploadUrlRequest
@@ -36,7 +37,9 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
 
     @extend_schema(summary="One image, and where its file goes while it is awaited")
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        return super().retrieve(request, *args, **kwargs)
+        image = self.get_object()
+        record_view(actor=actor_of(request), action="image.viewed", object_id=image.pk, organisation=self.organisation)
+        return Response(ImageSerializer(image).data)
 
     @extend_schema(
         summary="Say that the file has been uploaded",
