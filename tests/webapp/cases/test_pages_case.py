@@ -146,6 +146,28 @@ def test_what_annotators_agree_on_is_shown(client: Client, clinic: Organisation)
     assert "differs from the model" in html
 
 
+@pytest.mark.parametrize(
+    ("dx", "settled", "told"),
+    [
+        ("NV", True, "Dermatologists disagreed about this picture, and settled on <strong>Melanocytic naevus"),
+        ("cannot_tell", True, "and settled on <strong>Cannot tell"),
+        ("cannot_tell", False, "agree that they <strong>cannot tell</strong> from this picture"),
+        ("image_problem", False, "agree that there is a <strong>problem with this picture</strong>"),
+    ],
+)
+def test_a_disagreement_that_one_settled_and_what_is_no_class_are_not_told_as_agreement_on_one(
+    client: Client, clinic: Organisation, dx: str, settled: bool, told: str
+) -> None:
+    case = answered(clinic)
+    settled_by = UserFactory() if settled else None
+    Consensus.objects.create(image=case.images.get(), dx=dx, differs=False, settled_by=settled_by)
+
+    html = client.get(address(case)).content.decode()
+
+    assert told in html
+    assert "agree on" not in html
+
+
 def test_another_clinics_case_is_not_there(client: Client, clinic: Organisation) -> None:
     case = answered(BatchFactory().organisation)
     image = case.images.get()
