@@ -78,8 +78,10 @@ def play(stack: Stack, photos: Sequence[Photo]) -> None:
         release_one(clinic, cases, stack.folder / "mailbox")
         label(photos, batch_id=cases[0]["batch"])
         if release := retrain():
-            show_next(clinic, usable[0], release)
-            go_back()
+            try:
+                show_next(clinic, usable[0], release)
+            finally:  # also at Ctrl-C: so little a model is none to leave behind
+                go_back()
     finally:
         clinic.close()
 
