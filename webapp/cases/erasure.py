@@ -12,6 +12,7 @@ from django.db.models import CharField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
+from ml.imaging.refusal import SENTENCES
 from webapp.accounts.models import Patient
 from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
@@ -26,6 +27,11 @@ from webapp.notify.services import forget_letters
 
 UNREVIEWED = {**dict.fromkeys(["reviewed_by", "reviewed_at", "released_at", "raised_at"]), "review_note": ""}
 NOBODY = {**dict.fromkeys(["email", "clinics_email"], ""), **dict.fromkeys(["date_of_birth", "consented_at"])}
+AMONG_OTHERS = {  # lines of a ZIP's report that name files of any case: they stay, and say no names any more
+    "files_missing": "The table names files that are not in the archive. Left out.",
+    "image_ambiguous": "A file that is named here fits several files of the archive. Name it with its folder and its "
+    "ending. Left out.",
+}
 
 
 def erase_case(*, actor: Actor, case: Case) -> None:
@@ -49,6 +55,7 @@ def _erase(actor: Actor, case: Case) -> Sequence[Image]:
     forgotten = _forget_patient(case)
     forget_letters(case=case)
     _forget_lines(batch, case)
+    _forget_in_duplicates(batch, case)
     Case.objects.filter(pk=case.pk).update(
         erased_at=timezone.now(),
         patient=forgotten,
@@ -82,5 +89,16 @@ def _forget_lines(batch: Batch, case: Case) -> None:
     """Take what an archive's report says of the case's files out of it."""
     files = set(case.images.values_list("filename", flat=True))
     for archive in Archive.objects.filter(batch=batch).exclude(report=[]):
-        report = [line for line in archive.report if line["name"] not in files]
+        report = [
+            {**line, "message": AMONG_OTHERS.get(line["code"], line["message"])}
+            for line in archive.report
+            if line["name"] not in files
+        ]
         Archive.objects.filter(pk=archive.pk).update(report=report)
+
+
+def _forget_in_duplicates(batch: Batch, case: Case) -> None:
+    """Let images of other cases that were refused no longer say that this case has their picture."""
+    pictures = case.images.exclude(reason="duplicate").exclude(sha256="").values("sha256")
+    refused = batch.images.filter(reason="duplicate", sha256__in=pictures).exclude(case=case)
+    refused.exclude(advice="").update(advice=SENTENCES["duplicate"])
