@@ -134,6 +134,9 @@ class Patient(models.Model):
     )
     date_of_birth = models.DateField(null=True, blank=True)
     consented_at = models.DateTimeField(null=True, blank=True, help_text="When the person agreed to the intended use")
+    wrong_dates = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How many accounts of this address have said another date of birth"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

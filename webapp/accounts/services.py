@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from allauth.account.models import EmailAddress
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
@@ -16,6 +17,7 @@ from webapp.notify.links import close_links
 from webapp.notify.services import follow_patients, recall_letters
 
 KEY_PREFIX = "llk"
+MAX_WRONG_DATES = 5  # of birth, said by accounts of one address, as one link lets somebody try
 LAST_USED_RESOLUTION = timedelta(minutes=1)  # one write a minute, not one a request
 
 
@@ -76,15 +78,13 @@ def join_as_patient(*, user: User, organisation: Organisation, date_of_birth: da
     """The signed-in person as a patient of this organisation, who agrees to the intended use. Twice changes nothing.
 
     A person whom the organisation knows already, by the same address and date of birth, gets the results that lie
-    there. That is asked once only, so nobody can try one date after another.
+    there. An account is asked once only, and a few accounts of one address may be wrong: nobody can try one date after
+    another.
     """
     patient = Patient.objects.filter(organisation=organisation, user=user).first()
     if patient is not None:
         return patient
-    known = Patient.objects.select_for_update().filter(
-        organisation=organisation, user=None, email__iexact=user.email, date_of_birth=date_of_birth
-    )
-    patient = known.order_by("created_at").first() or Patient(
+    patient = _known(user, organisation, date_of_birth) or Patient(
         organisation=organisation,
         external_id=f"web-{secrets.token_hex(6)}",
         email=user.email,
@@ -94,6 +94,19 @@ def join_as_patient(*, user: User, organisation: Organisation, date_of_birth: da
     patient.save()
     record(actor=Actor(user=user), action="patient.consented", object_id=patient.pk, organisation=organisation)
     return patient
+
+
+def _known(user: User, organisation: Organisation, date_of_birth: date) -> Patient | None:
+    """Whom the organisation knows by this address and date of birth. None costs all of this address a try."""
+    same_address = Patient.objects.filter(
+        organisation=organisation, user=None, email__iexact=user.email, wrong_dates__lt=MAX_WRONG_DATES
+    )
+    asked = list(same_address.select_for_update().order_by("created_at", "pk"))
+    for patient in asked:
+        if patient.date_of_birth == date_of_birth:
+            return patient
+    Patient.objects.filter(pk__in=[patient.pk for patient in asked]).update(wrong_dates=F("wrong_dates") + 1)
+    return None
 
 
 @transaction.atomic
@@ -183,9 +196,10 @@ def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth
 
     Another address says that the one before was somebody else's: what went there is taken back and sent anew.
     """
-    before = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk).email
-    Patient.objects.filter(pk=patient.pk).update(email=email, date_of_birth=date_of_birth)
-    if email.casefold() != before.casefold():
+    before = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
+    now = {"email": email, "date_of_birth": date_of_birth}
+    Patient.objects.filter(pk=patient.pk).update(**now, wrong_dates=0)
+    if email.casefold() != before.email.casefold():
         Patient.objects.filter(pk=patient.pk).update(clinics_email="")
         recall_letters(patients=[patient.pk])
     follow_patients(patients=[patient.pk])
