@@ -1,11 +1,12 @@
 """The sweep: every few seconds, what a dead worker or a lost wake-up left behind is set going again.
 
-And what grows old: photos are deleted when their clinic's time for them is over.
+And what grows old: photos are deleted when their clinic's time for them is over, sessions when they have ended.
 """
 
 import time
 
 import structlog
+from django.contrib.sessions.backends.db import SessionStore
 
 from webapp import storage
 from webapp.cases.archives import sweep_archives
@@ -50,8 +51,11 @@ def sweep() -> None:
 
 @task(Task.DELETE_OLD, soft_limit=120, hard_limit=150)
 def delete_old() -> None:
-    """Delete photos that are older than their clinics keep them, a few at a time; and parts that no row names."""
+    """Delete photos that are older than their clinics keep them, a few at a time; sessions that have ended, with what
+    people typed into them; and parts that no row names.
+    """
     started = time.monotonic()
+    SessionStore.clear_expired()
     try:
         if forgotten := forget_unknown_parts():
             logger.info("unknown_parts_forgotten", uploads=forgotten)

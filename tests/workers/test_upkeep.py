@@ -6,6 +6,8 @@ from functools import partial
 from threading import Event
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -113,3 +115,16 @@ def test_originals_stay_while_they_are_awaited_or_a_url_may_still_bring_them() -
 
     assert forget_originals() == 0
     assert storage.size(waiting.upload_key) == 1
+
+
+def test_sessions_that_have_ended_are_deleted() -> None:
+    """What people typed who never finished signing in lies in them, and which results they had opened."""
+    ended, live = SessionStore(), SessionStore()
+    for session in (ended, live):
+        session["typed"] = "me@home.example"
+        session.save()
+    Session.objects.filter(pk=ended.session_key).update(expire_date=ago(1))
+
+    upkeep.delete_old()
+
+    assert [session.pk for session in Session.objects.all()] == [live.session_key]
