@@ -3,6 +3,7 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
@@ -10,15 +11,18 @@ from webapp.audit.services import record
 from webapp.errors import Problem
 from webapp.notify import delivery
 from webapp.notify.models import Message
+from webapp.pages.keyset import page_of
 
 
 @for_roles(Role.PROVIDER, Role.OPERATOR)
+@never_cache
 def failed_messages(request: HttpRequest) -> HttpResponse:
     """The organisation's messages that have not gone out, and why."""
     organisation = organisation_of(request)
     rows = Message.objects.filter(batch__organisation=organisation, state=Message.State.FAILED)
     record(actor=actor_of(request), action="message.listed", object_id="-", organisation=organisation)
-    return render(request, "notify/messages.html", {"rows": rows.select_related("batch", "case").order_by("-pk")[:200]})
+    page = page_of(rows.select_related("batch", "case"), ["-pk"], after=request.GET.get("after", ""))
+    return render(request, "notify/messages.html", {"page": page})
 
 
 @for_roles(Role.PROVIDER, Role.OPERATOR)
