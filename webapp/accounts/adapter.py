@@ -6,6 +6,9 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.app_settings import REAUTHENTICATION_TIMEOUT
 from allauth.account.authentication import get_authentication_records
+from django.http import HttpRequest
+
+from webapp.accounts.models import User
 
 
 class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -21,6 +24,13 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         "rate_limited": "That was too often. Please wait some minutes, then try again.",
         "too_many_login_attempts": "The password was wrong too many times. Please wait some minutes, then try again.",
     }
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Sign in. Staff who came by a code, which has no box to be remembered, are signed out with their browser."""
+        super().login(request, user)
+        by_password = any(record["method"] == "password" for record in get_authentication_records(request, user))
+        if user.works_here and not by_password:
+            request.session.set_expiry(0)
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """Whether to ask who this is before something sensitive of allauth's `app`.

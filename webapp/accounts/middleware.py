@@ -48,12 +48,7 @@ class SmallForStrangers:
 
 def lacks_second_factor(user: User | AnonymousUser) -> bool:
     """Whether this person must add a second factor before anything else."""
-    return (
-        settings.REQUIRE_SECOND_FACTOR
-        and user.is_authenticated
-        and (user.role != "patient" or user.is_staff)
-        and not is_mfa_enabled(user)
-    )
+    return settings.REQUIRE_SECOND_FACTOR and user.is_authenticated and user.works_here and not is_mfa_enabled(user)
 
 
 class SecondFactor:

@@ -42,6 +42,11 @@ class User(AbstractUser):
             return self.membership.role
         return "administrator" if self.is_superuser else "patient"
 
+    @property
+    def works_here(self) -> bool:
+        """Whether the person is staff: of an organisation, or of the site."""
+        return self.role != "patient" or self.is_staff
+
 
 class Organisation(models.Model):
     """A clinic or a group of clinics: the tenant that owns cases."""

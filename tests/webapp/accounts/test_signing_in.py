@@ -1,12 +1,14 @@
 """The pages to sign in with, in the house's words: one heading, and a way back."""
 
 import re
+import time
 
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
-from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.core import mail
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
@@ -84,6 +86,43 @@ def test_a_code_is_asked_for_and_one_that_is_wrong_says_what_to_do(client: Clien
     new = Client().post(reverse("account_signup"), {"email": "new@home.example"}, follow=True).content.decode()
     check(new)
     assert "new@home.example" in new
+
+
+def sign_in_with_a_code(client: Client, user: User) -> None:
+    cache.clear()  # the limits of how often a code may be asked for
+    client.post(reverse("account_request_login_code"), {"email": user.email})
+    code = re.search(r"^\s*([A-Z0-9]{3,}(?:-?[A-Z0-9]+)*)\s*$", str(mail.outbox[-1].body), re.MULTILINE)
+    assert code is not None
+    client.post(reverse("account_confirm_login_code"), {"code": code[1]})
+
+
+@pytest.mark.parametrize("second_factor", [False, True])
+def test_staff_who_sign_in_with_a_code_are_signed_out_with_their_browser(
+    client: Client, person: User, second_factor: bool
+) -> None:
+    if second_factor:
+        TOTP.activate(person, secret := generate_totp_secret())
+    sign_in_with_a_code(client, person)
+    if second_factor:
+        code = format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+        client.post(reverse("mfa_authenticate"), {"code": code})
+    assert client.session["_auth_user_id"] == str(person.pk)
+    assert client.session.get_expire_at_browser_close()
+    assert not client.cookies["sessionid"]["max-age"]
+
+
+def test_a_patient_stays_signed_in_on_their_phone(client: Client) -> None:
+    user = UserFactory()
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    sign_in_with_a_code(client, user)
+    assert client.session["_auth_user_id"] == str(user.pk)
+    assert not client.session.get_expire_at_browser_close()
+
+
+def test_staff_who_want_to_be_remembered_are(client: Client, person: User) -> None:
+    form = {"login": person.email, "password": PASSWORD}
+    client.post(reverse("account_login"), {**form, "remember": "on"})
+    assert not client.session.get_expire_at_browser_close()
 
 
 def test_the_second_factor_is_asked_for(client: Client, person: User) -> None:
