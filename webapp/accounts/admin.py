@@ -3,18 +3,19 @@
 Everything goes through the services, so that a clinic's own audit trail says it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import Any, cast
 
 from allauth.account.models import EmailAddress
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 
 from webapp.accounts import services
 from webapp.accounts.date_of_birth import may_be_alive
-from webapp.accounts.models import Membership, Organisation, Patient, User
+from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
 from webapp.audit.services import Actor
 
 # It must be proved with a code that is sent there, or the site would write of patients to somebody else.
@@ -27,6 +28,17 @@ admin.site.unregister(EmailAddress)  # its page would call an address proved tha
 
 def _actor(request: HttpRequest) -> Actor:
     return Actor(user=cast(User, request.user))
+
+
+@contextmanager
+def _warning_of_keys(request: HttpRequest, user_id: int) -> Iterator[None]:
+    """Something is changed about a person: says which live keys of theirs nobody looks after then."""
+    made = list(ApiKey.objects.filter(created_by=user_id, revoked_at=None).values_list("pk", flat=True))
+    yield
+    for key in ApiKey.objects.filter(pk__in=made).select_related("organisation", "created_by__membership"):
+        if not key.is_looked_after:
+            told = f"The API key “{key}” of {key.organisation} still works, and who made it is no provider there. One "
+            messages.warning(request, told + "who is can revoke it, on the page “API keys”.")
 
 
 class MembershipInline(admin.TabularInline):
@@ -53,9 +65,11 @@ class OrganisationAdmin(admin.ModelAdmin):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """The members. Django gives what to save and what to delete once it was asked to save neither."""
         for membership in formset.save(commit=False):
-            services.save_member(actor=_actor(request), membership=membership)
+            with _warning_of_keys(request, membership.user_id):
+                services.save_member(actor=_actor(request), membership=membership)
         for membership in formset.deleted_objects:
-            services.remove_member(actor=_actor(request), membership=membership)
+            with _warning_of_keys(request, membership.user_id):
+                services.remove_member(actor=_actor(request), membership=membership)
 
 
 @admin.register(Membership)
@@ -68,10 +82,12 @@ class MembershipAdmin(admin.ModelAdmin):
     autocomplete_fields = ["user", "organisation"]
 
     def save_model(self, request: HttpRequest, obj: Membership, form: forms.ModelForm, change: bool) -> None:
-        services.save_member(actor=_actor(request), membership=obj)
+        with _warning_of_keys(request, obj.user_id):
+            services.save_member(actor=_actor(request), membership=obj)
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
-        services.remove_member(actor=_actor(request), membership=obj)
+        with _warning_of_keys(request, obj.user_id):
+            services.remove_member(actor=_actor(request), membership=obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: Iterable[Membership]) -> None:
         for membership in queryset:
@@ -100,10 +116,12 @@ class UserAdmin(admin.ModelAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:
-        services.save_user(actor=_actor(request), user=obj, changed=form.changed_data)
+        with _warning_of_keys(request, obj.pk):
+            services.save_user(actor=_actor(request), user=obj, changed=form.changed_data)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        services.remove_user(actor=_actor(request), user=obj)
+        with _warning_of_keys(request, obj.pk):
+            services.remove_user(actor=_actor(request), user=obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: Iterable[User]) -> None:
         for user in queryset:

@@ -175,3 +175,14 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def is_looked_after(self) -> bool:
+        """Whether who made it is still a provider of its organisation."""
+        maker = self.created_by
+        return (
+            maker is not None
+            and maker.is_active
+            and maker.role == Membership.Role.PROVIDER
+            and maker.membership.organisation_id == self.organisation_id
+        )

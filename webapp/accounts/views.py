@@ -23,7 +23,7 @@ def api_keys(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         _, secret = create_api_key(actor=actor_of(request), organisation=organisation, name=form.cleaned_data["name"])
         form = ApiKeyForm()
-    keys = organisation.api_keys.select_related("created_by").order_by(
+    keys = organisation.api_keys.select_related("created_by__membership").order_by(
         F("revoked_at").desc(nulls_first=True), "-created_at"
     )
     return render(request, "accounts/api_keys.html", {"form": form, "keys": keys, "secret": secret})

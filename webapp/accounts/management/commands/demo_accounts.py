@@ -15,11 +15,12 @@ from django.urls import reverse
 
 from webapp.accounts.models import Membership, Organisation, User
 from webapp.accounts.services import create_api_key, join_as_patient, revoke_api_key
-from webapp.audit.services import SYSTEM
+from webapp.audit.services import SYSTEM, Actor
 
 PASSWORD_FILE = settings.STATE / "demo-password"
+PROVIDER = "provider@demo.example"
 MEMBERS = {
-    "provider@demo.example": Membership.Role.PROVIDER,
+    PROVIDER: Membership.Role.PROVIDER,
     "annotator1@demo.example": Membership.Role.ANNOTATOR,
     "annotator2@demo.example": Membership.Role.ANNOTATOR,
     "annotator3@demo.example": Membership.Role.ANNOTATOR,
@@ -47,7 +48,8 @@ class Command(BaseCommand):
         join_as_patient(user=_user(PATIENT, password), organisation=clinic, date_of_birth=date(1980, 1, 1))
         for key in clinic.api_keys.filter(name=KEY_NAME, revoked_at=None):
             revoke_api_key(actor=SYSTEM, key=key)
-        _, secret = create_api_key(actor=SYSTEM, organisation=clinic, name=KEY_NAME)
+        maker = Actor(user=_user(PROVIDER, password))
+        _, secret = create_api_key(actor=maker, organisation=clinic, name=KEY_NAME)
         accounts = [{"role": str(role), "email": email} for email, role in MEMBERS.items()]
         self.stdout.write(
             json.dumps(
