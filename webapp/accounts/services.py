@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from allauth.account.models import EmailAddress
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
@@ -174,10 +176,29 @@ def save_user(*, actor: Actor, user: User, changed: Sequence[str]) -> None:
 
 @transaction.atomic
 def remove_user(*, actor: Actor, user: User) -> None:
-    """Forget a person, who is no member of anything then."""
+    """Forget a person, who is no member of anything then; also as a patient, where no case is left of them. What the
+    administrators' log says of the person names nobody any more.
+    """
     if membership := Membership.objects.filter(user=user).first():
         remove_member(actor=actor, membership=membership)
+    for patient in Patient.objects.select_for_update().filter(user=user):
+        if not patient.cases.exists():
+            forget_patient(patient=patient)
+    logged = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk))
+    logged.update(object_repr=f"person {user.pk}")
     user.delete()
+
+
+def forget_patient(*, patient: Patient) -> None:
+    """Leave a row of which nobody can be told who it was, in the caller's transaction."""
+    Patient.objects.filter(pk=patient.pk).update(
+        external_id=f"{Patient.UNNAMED}{secrets.token_hex(8)}",
+        user=None,
+        email="",
+        clinics_email="",
+        date_of_birth=None,
+        consented_at=None,
+    )
 
 
 def _note_member(actor: Actor, action: str, membership: Membership, *, detail: str = "") -> None:

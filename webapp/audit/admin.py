@@ -1,4 +1,4 @@
-"""The audit trail, to look at: rows are only ever added, by `record`."""
+"""The audit trail, to look at: `webapp.audit.services` alone writes it."""
 
 from django.contrib import admin
 from django.http import HttpRequest

@@ -1,4 +1,4 @@
-"""Who viewed or changed what, and when. Rows are only ever added."""
+"""Who viewed or changed what, and when. Rows are only added; those of an erased case forget who its patient was."""
 
 from django.conf import settings
 from django.db import models
@@ -6,6 +6,8 @@ from django.db import models
 
 class Event(models.Model):
     """One thing that a person, a clinic's software or the system did. Holds ids, never findings or names."""
+
+    FORGOTTEN = "account forgotten"  # the detail of what the patient of an erased case did
 
     at = models.DateTimeField(auto_now_add=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")

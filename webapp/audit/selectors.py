@@ -70,7 +70,7 @@ def _by(who: str, organisation: Organisation) -> Q:
     if who == SOFTWARE:
         return Q(api_key__isnull=False)
     if who == SYSTEM:
-        return Q(api_key=None, user=None)
+        return Q(api_key=None, user=None) & ~Q(detail=Event.FORGOTTEN)
     if who == OTHERS:
-        return Q(user__isnull=False) & ~Q(user__membership__organisation=organisation)
+        return Q(detail=Event.FORGOTTEN) | Q(user__isnull=False) & ~Q(user__membership__organisation=organisation)
     return Q(user_id=who)

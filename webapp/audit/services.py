@@ -1,5 +1,6 @@
 """Recording who viewed or changed what."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -40,3 +41,9 @@ def record_view(*, actor: Actor, action: str, object_id: object, organisation: O
     recent = Event.objects.filter(object_id=str(object_id), action=action, at__gt=timezone.now() - SAME_VIEW)
     if not recent.filter(user=actor.user, api_key=actor.api_key).exists():
         record(actor=actor, action=action, object_id=object_id, organisation=organisation)
+
+
+def forget_actor(*, user: User, about: Collection[object]) -> None:
+    """Take a patient's account out of the events about what is erased, given by ids: they say "the patient"."""
+    events = Event.objects.filter(user=user, object_id__in=[str(one) for one in about])
+    events.update(user=None, detail=Event.FORGOTTEN)

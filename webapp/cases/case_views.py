@@ -14,7 +14,7 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.models import Event
 from webapp.audit.services import record
 from webapp.cases import selectors
-from webapp.cases.erasure import erase_case
+from webapp.cases.erasure import erase_case, erase_patient
 from webapp.cases.fields import MAX_NOTES, FieldError, notes
 from webapp.cases.models import Case, Image
 from webapp.cases.retention import delete_photos
@@ -128,18 +128,24 @@ def delete(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
 @for_roles(Role.PROVIDER)
 @never_cache
 def erase(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
-    """Say what goes with a case and what stays, and erase it."""
+    """Say what goes with a case and what stays, and erase it, or everything of its patient."""
     cases = Case.objects.select_related("patient", "batch")
     found = get_object_or_404(cases, pk=case_id, organisation=organisation_of(request))
     if request.method == "POST":
         try:
-            erase_case(actor=actor_of(request), case=found)
-            messages.success(request, "This case was erased.")
+            if "everything" in request.POST and found.erased_at is None:
+                erase_patient(actor=actor_of(request), patient=found.patient)
+                messages.success(request, "Everything of this patient was erased.")
+            else:
+                erase_case(actor=actor_of(request), case=found)
+                messages.success(request, "This case was erased.")
         except Problem as problem:
             messages.error(request, problem.message)
     elif found.erased_at is None:
         photos = found.images.exclude(state=Image.State.PURGED).count()
-        context = {"case": found, "photos": photos, "more": selectors.has_more(found.patient, found)}
+        others = found.patient.cases.filter(erased_at=None).exclude(pk=found.pk).count()
+        more = selectors.has_more(found.patient, found)
+        context = {"case": found, "photos": photos, "more": more, "others": others}
         return render(request, "cases/erase.html", context)
     return _back(request, case_id)
 

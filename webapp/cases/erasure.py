@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
 from webapp.accounts.models import Patient
-from webapp.audit.services import Actor, record
+from webapp.accounts.services import forget_patient
+from webapp.audit.services import Actor, forget_actor, record
 from webapp.cases.locks import locked
 from webapp.cases.models import UNANSWERED, Archive, Batch, Case, Image
 from webapp.cases.retention import delete_files_now, purge
@@ -26,7 +27,6 @@ from webapp.labels.models import Label
 from webapp.notify.services import forget_letters
 
 UNREVIEWED = {**dict.fromkeys(["reviewed_by", "reviewed_at", "released_at", "raised_at"]), "review_note": ""}
-NOBODY = {**dict.fromkeys(["email", "clinics_email"], ""), **dict.fromkeys(["date_of_birth", "consented_at"])}
 AMONG_OTHERS = {  # lines of a ZIP's report that name files of any case: they stay, and say no names any more
     "files_missing": "The table names files that are not in the archive. Left out.",
     "image_ambiguous": "A file that is named here fits several files of the archive. Name it with its folder and its "
@@ -42,6 +42,25 @@ def erase_case(*, actor: Actor, case: Case) -> None:
     delete_files_now(_erase(actor, case))
 
 
+def erase_patient(*, actor: Actor, patient: Patient) -> None:
+    """Erase every case that an organisation has of a patient, and what is known of them. An account stays the person's
+    own, and leads to nothing here any more. Twice changes nothing.
+
+    Raises Problem `archive_pending` as `erase_case`, and `case_came` where another case has come at this moment; what
+    was erased until then stays so.
+    """
+    for case in patient.cases.filter(erased_at=None):
+        erase_case(actor=actor, case=case)
+    with transaction.atomic():
+        patient = Patient.objects.select_for_update().get(pk=patient.pk)
+        if patient.cases.filter(erased_at=None).exists():
+            raise Problem("case_came", "Another case of this patient has come since. Erase that one too.")
+        if patient.user:
+            forget_actor(user=patient.user, about=[patient.pk])
+        forget_patient(patient=patient)
+        record(actor=actor, action="patient.erased", object_id=patient.pk, organisation=patient.organisation)
+
+
 @transaction.atomic
 def _erase(actor: Actor, case: Case) -> Sequence[Image]:
     """Empty every row of a case; gives the images whose files are to be deleted."""
@@ -52,7 +71,8 @@ def _erase(actor: Actor, case: Case) -> Sequence[Image]:
     case = Case.objects.get(pk=case.pk)
     if case.erased_at:
         return []
-    forgotten = _forget_patient(case)
+    before = Patient.objects.select_for_update().get(pk=case.patient_id)  # nobody gives them a case or an account now
+    forgotten = _forgotten(before, case)
     forget_letters(case=case)
     _forget_lines(batch, case)
     _forget_in_duplicates(batch, case)
@@ -71,18 +91,28 @@ def _erase(actor: Actor, case: Case) -> Sequence[Image]:
     case.images.update(
         filename=Cast("pk", CharField()), sha256="", size=0, reason="", quality=[], quality_overridden_by=None
     )
+    _forget_sender(batch, case, before)
     record(actor=actor, action="case.erased", object_id=case.pk, organisation=batch.organisation)
     return images
 
 
-def _forget_patient(case: Case) -> Patient:
+def _forgotten(patient: Patient, case: Case) -> Patient:
     """Somebody of whom nothing is known, in the place of the patient: the same row where nothing else is theirs."""
-    patient = Patient.objects.select_for_update().get(pk=case.patient_id)  # nobody gives them a case or an account now
-    name = f"{Patient.UNNAMED}{secrets.token_hex(8)}"
     if has_more(patient, case):
+        name = f"{Patient.UNNAMED}{secrets.token_hex(8)}"
         return Patient.objects.create(organisation_id=patient.organisation_id, external_id=name)
-    Patient.objects.filter(pk=patient.pk).update(external_id=name, **NOBODY)
+    forget_patient(patient=patient)
     return patient
+
+
+def _forget_sender(batch: Batch, case: Case, patient: Patient) -> None:
+    """Take the account that a patient has out of what they did with the case: send it, and read its result."""
+    about = [case.pk, *case.images.values_list("pk", flat=True)]
+    if batch.source == Batch.Source.PATIENT:
+        about.append(batch.pk)
+        Batch.objects.filter(pk=batch.pk).update(created_by=None, idempotency_key=None)
+    if patient.user:
+        forget_actor(user=patient.user, about=about)
 
 
 def _forget_lines(batch: Batch, case: Case) -> None:

@@ -1,0 +1,96 @@
+"""All that a clinic holds of a patient is erased at once, and a person whose account is deleted is in no row."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client as Browser
+from django.urls import reverse
+
+from tests.factories import ArchiveFactory, CaseFactory, PatientFactory, UserFactory
+from tests.webapp.cases.telling import MARK, everything, telling
+from webapp.accounts.models import Membership, Patient, User
+from webapp.accounts.services import remove_user
+from webapp.audit.models import Event
+from webapp.audit.services import SYSTEM
+from webapp.cases.erasure import erase_case, erase_patient
+from webapp.cases.models import Case
+from webapp.errors import Problem
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_everything_of_a_patient_goes_at_once(client: Browser, provider: Membership) -> None:
+    user = UserFactory()
+    found = telling(user=user)
+    Membership.objects.filter(pk=provider.pk).update(organisation=found.organisation)
+    clinic = found.organisation
+    others = [CaseFactory(batch__organisation=clinic, patient=found.case.patient, notes=MARK) for _ in range(2)]
+    stays = CaseFactory(batch=others[0].batch)
+    ask = reverse("cases:case_erase", args=[found.case_id])
+    asked = client.get(ask).content.decode()
+    assert "2 other cases" in asked
+    assert "Their account stays" in asked
+
+    page = client.post(ask, {"everything": "1"}, follow=True)
+
+    assert "Everything of this patient was erased." in page.content.decode()
+    assert [row for row in everything() if MARK in row or "datetime.date(1951" in row] == []
+    assert not user.patients.exists()
+    assert User.objects.filter(pk=user.pk).exists()
+    assert set(Case.objects.filter(erased_at=None)) == {stays}
+    assert Event.objects.get(action="patient.erased").user == provider.user
+
+
+def test_one_button_erases_the_case_alone(client: Browser, provider: Membership) -> None:
+    patient = PatientFactory(organisation=provider.organisation)
+    one, other = (CaseFactory(batch__organisation=provider.organisation, patient=patient) for _ in range(2))
+
+    client.post(reverse("cases:case_erase", args=[one.pk]))
+
+    assert set(Case.objects.filter(erased_at=None)) == {other}
+    html = client.get(reverse("cases:case_erase", args=[other.pk])).content.decode()
+    assert "Everything of this patient" not in html
+
+
+def test_everything_waits_for_a_zip() -> None:
+    image = telling()
+    zipped_too = CaseFactory(batch__organisation=image.organisation, patient=image.case.patient)
+    ArchiveFactory(batch=zipped_too.batch, stored=True)
+
+    with pytest.raises(Problem, match="is being unpacked"):
+        erase_patient(actor=SYSTEM, patient=image.case.patient)
+
+    assert Patient.objects.filter(external_id=MARK).exists()
+
+
+# the account
+
+
+@pytest.mark.parametrize("account_first", [False, True])
+def test_a_person_who_is_forgotten_is_in_no_row(client: Browser, account_first: bool) -> None:
+    user = UserFactory(email=f"{MARK}@home.example")
+    image = telling(user=user)
+    administrator = UserFactory(is_superuser=True, is_staff=True)
+    client.force_login(administrator)
+    steps = [
+        lambda: erase_case(actor=SYSTEM, case=image.case),
+        lambda: client.post(reverse("admin:accounts_user_delete", args=[user.pk]), {"post": "yes"}),
+    ]
+    client.post(reverse("admin:accounts_user_change", args=[user.pk]), {"is_active": "on", "is_staff": "on"})
+
+    for step in reversed(steps) if account_first else steps:
+        step()
+
+    assert not User.objects.filter(pk=user.pk).exists()
+    assert [row for row in everything() if MARK in row or "datetime.date(1951" in row] == []
+    logged = list(LogEntry.objects.values_list("object_repr", flat=True))
+    assert logged == [f"person {user.pk}"] * 2
+
+
+def test_a_person_who_is_forgotten_stays_a_patient_of_the_cases_that_are_there() -> None:
+    user = UserFactory()
+    image = telling(user=user)
+
+    remove_user(actor=SYSTEM, user=user)
+
+    assert image.case.patient.external_id == MARK
+    assert Patient.objects.get().user is None
