@@ -5,23 +5,30 @@ Everything goes through the services, so that a clinic's own audit trail says it
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from typing import Any, cast
 
 from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from webapp.accounts import services
 from webapp.accounts.date_of_birth import may_be_alive
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
 from webapp.audit.services import Actor
+from webapp.cases.models import Case
 
 # It must be proved with a code that is sent there, or the site would write of patients to somebody else.
 WHO_CHANGES_AN_ADDRESS = (
     "People change their own address, on the page of their account, and prove it with a code. Who cannot read the old "
     "one any more signs up with the new one: make that account a member, and this one inactive."
+)
+WHO_STAYS = (
+    "Who has reviewed a case cannot be deleted, because patients and reports say that a person has: make this one "
+    "inactive."
 )
 admin.site.unregister(EmailAddress)  # its page would call an address proved that nobody has proved
 
@@ -39,6 +46,10 @@ def _warning_of_keys(request: HttpRequest, user_id: int) -> Iterator[None]:
         if not key.is_looked_after:
             told = f"The API key “{key}” of {key.organisation} still works, and who made it is no provider there. One "
             messages.warning(request, told + "who is can revoke it, on the page “API keys”.")
+
+
+def _moment(at: datetime | None) -> str:
+    return date_format(localtime(at), "j M Y, H:i") if at else "never"
 
 
 class MembershipInline(admin.TabularInline):
@@ -98,13 +109,29 @@ class MembershipAdmin(admin.ModelAdmin):
 class UserAdmin(admin.ModelAdmin):
     """People. They sign up themselves, so that nobody else ever knows their password."""
 
-    list_display = ["email", "is_active", "is_staff", "last_login"]
+    list_display = ["email", "is_active", "is_staff", "last_sign_in"]
     search_fields = ["email"]
     fieldsets = [
         (None, {"fields": ["email", "proven_addresses"], "description": WHO_CHANGES_AN_ADDRESS}),
-        (None, {"fields": ["is_active", "is_staff", "is_superuser", "last_login", "date_joined"]}),
+        (
+            None,
+            {
+                "fields": ["is_active", "is_staff", "is_superuser", "last_sign_in", "joined"],
+                "description": WHO_STAYS,
+            },
+        ),
     ]
-    readonly_fields = ["email", "proven_addresses", "last_login", "date_joined"]
+    readonly_fields = ["email", "proven_addresses", "last_sign_in", "joined"]
+
+    @admin.display(ordering="last_login")
+    def last_sign_in(self, user: User) -> str:
+        """When the person was here last."""
+        return _moment(user.last_login)
+
+    @admin.display
+    def joined(self, user: User) -> str:
+        """When the person signed up."""
+        return _moment(user.date_joined)
 
     @admin.display
     def proven_addresses(self, user: User) -> str:
@@ -114,6 +141,10 @@ class UserAdmin(admin.ModelAdmin):
 
     def has_add_permission(self, request: object) -> bool:
         return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        reviewed = obj is not None and Case.objects.filter(reviewed_by=obj).exists()
+        return super().has_delete_permission(request, obj) and not reviewed
 
     def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:
         with _warning_of_keys(request, obj.pk):
@@ -143,12 +174,18 @@ class PatientAdmin(admin.ModelAdmin):
     """Whom clinics' cases are of. Their software cannot change what is known of somebody; this page can."""
 
     form = PatientForm
-    list_display = ["external_id", "organisation", "created_at"]
+    list_display = ["external_id", "organisation", "known_since"]
+    ordering = ["organisation_id", "external_id"]
     list_select_related = ["organisation"]
     list_filter = ["organisation"]
     search_fields = ["external_id", "email"]
     fields = ["organisation", "external_id", "email", "date_of_birth"]
     readonly_fields = ["organisation", "external_id"]
+
+    @admin.display(ordering="created_at")
+    def known_since(self, patient: Patient) -> str:
+        """When the clinic named the patient first."""
+        return _moment(patient.created_at)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

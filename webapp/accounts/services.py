@@ -215,7 +215,8 @@ def _note_member(actor: Actor, action: str, membership: Membership, *, detail: s
 def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth: date | None) -> None:
     """Change what is known of a patient. The letters about their cases follow, as `follow_patients` says.
 
-    Another address says that the one before was somebody else's: what went there is taken back and sent anew.
+    Another address says that the one before was somebody else's: what went there is taken back and sent anew. The
+    trail names the fields that have changed.
     """
     before = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
     now = {"email": email, "date_of_birth": date_of_birth}
@@ -224,7 +225,8 @@ def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth
         Patient.objects.filter(pk=patient.pk).update(clinics_email="")
         recall_letters(patients=[patient.pk])
     follow_patients(patients=[patient.pk])
-    record(actor=actor, action="patient.corrected", object_id=patient.pk, organisation=patient.organisation)
+    if changed := [name for name, value in now.items() if value != getattr(before, name)]:
+        _note_correction(actor, patient, ", ".join(changed))
 
 
 @transaction.atomic
@@ -238,5 +240,14 @@ def follow_account(*, user: User, email: str) -> None:
         Patient.objects.filter(pk=patient.pk).update(email=email, clinics_email=known)
         close_links(patients=[patient.pk])
         follow_patients(patients=[patient.pk])
-        actor = Actor(user=user)
-        record(actor=actor, action="patient.corrected", object_id=patient.pk, organisation=patient.organisation)
+        _note_correction(Actor(user=user), patient, "email")
+
+
+def _note_correction(actor: Actor, patient: Patient, detail: str) -> None:
+    record(
+        actor=actor,
+        action="patient.corrected",
+        object_id=patient.pk,
+        organisation=patient.organisation,
+        detail=detail,
+    )

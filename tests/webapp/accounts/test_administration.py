@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.factories import MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
+from tests.factories import CaseFactory, MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
 from webapp.accounts.models import Membership, Organisation, User
 from webapp.audit.models import Event
 
@@ -166,3 +166,43 @@ def test_the_pages_say_whose_they_are_and_what_a_slug_is(client: Client, adminis
     html = client.get(page("organisation_add")).content.decode()
     assert "Django administration" not in html
     assert "gives its patients, after /join/<" in html
+
+
+@pytest.mark.parametrize("how", ["delete", "selected"])
+def test_who_has_reviewed_a_case_is_not_deleted(client: Client, administrator: User, how: str) -> None:
+    user = MembershipFactory().user
+    CaseFactory(released_at=timezone.now(), reviewed_at=timezone.now(), reviewed_by=user)
+    assert "cannot be deleted" in client.get(page("user_change", user.pk)).content.decode()
+
+    if how == "delete":
+        refused = client.post(page("user_delete", user.pk), {"post": "yes"})
+    else:
+        chosen = {"action": "delete_selected", "_selected_action": [user.pk], "post": "yes"}
+        refused = client.post(page("user_changelist"), chosen)
+
+    assert refused.status_code == 403
+    assert User.objects.filter(pk=user.pk).exists()
+
+
+def test_the_trail_names_the_fields_of_a_patient_that_changed(client: Client, administrator: User) -> None:
+    patient = PatientFactory(email="old@home.example", date_of_birth="1960-02-03")
+    for email, born in (
+        ("old@home.example", "1960-02-03"),
+        ("new@home.example", "1960-02-03"),
+        ("new@home.example", "1960-02-04"),
+        ("", ""),
+    ):
+        client.post(page("patient_change", patient.pk), {"email": email, "date_of_birth": born})
+    details = Event.objects.filter(action="patient.corrected").order_by("pk").values_list("detail", flat=True)
+    assert list(details) == ["email", "date_of_birth", "email, date_of_birth"]
+
+
+def test_patients_are_listed_by_their_ids_with_times_of_24_hours(client: Client, administrator: User) -> None:
+    clinic = OrganisationFactory()
+    names = ["P-3", "P-1", "P-2"]
+    made = [PatientFactory(organisation=clinic, external_id=name) for name in names]
+    type(made[0]).objects.update(created_at=timezone.now().replace(hour=16, minute=5))
+    html = client.get(page("patient_changelist")).content.decode()
+    assert sorted(names, key=html.index) == sorted(names)
+    assert "16:05" in html
+    assert "p.m." not in html
