@@ -42,6 +42,7 @@ REFUSED = {302, 401, 403, 404, 405}
 ROLES = (Membership.Role.PROVIDER, Membership.Role.ANNOTATOR, Membership.Role.OPERATOR)
 # What these show is no organisation's own: they are for every operator.
 SHARED_WITH_OPERATORS = "models:"
+WITHOUT_FINDINGS = "webhooks:"
 
 pytestmark = pytest.mark.django_db
 
@@ -185,3 +186,21 @@ def test_the_marks_are_really_there(clinic: Clinic) -> None:
         response = client.get(url)
         seen += response.status_code == 200 and MARK.encode() in body(response)
     assert seen >= 10
+
+
+@pytest.mark.parametrize("role", ["provider", "annotator", "operator"])
+def test_no_browser_keeps_the_marks(clinic: Clinic, role: str) -> None:
+    """Whoever has a shared computer next would find them there. A picture is kept, and shown to whoever may see it."""
+    Membership.objects.filter(user=Label.objects.get().annotator).update(role=role)
+    client = Client()
+    client.force_login(Label.objects.get().annotator)
+    kept, seen = [], 0
+    for name, pattern in routes():
+        response = client.get(address(name, pattern, clinic)[0])
+        if response.status_code == 200 and MARK.encode() in body(response):
+            seen += 1
+            rule = response.headers.get("Cache-Control", "")
+            if ("no-cache" if response["Content-Type"] == "image/jpeg" else "no-store") not in rule:
+                kept.append(name)
+    assert seen
+    assert [name for name in kept if not name.startswith(WITHOUT_FINDINGS)] == []

@@ -3,6 +3,7 @@
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -31,6 +32,14 @@ class ProviderViewSet(GenericViewSet[M]):
             names = ", ".join(sorted(request.query_params))[:LONGEST]
             told = f"{names} stands in the address, where it says nothing. Send it as a field of the body."
             raise Problem("unknown_parameter", told, status=400, allowed=[])
+
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        """No browser keeps what is not a picture: whoever has the computer next would find it."""
+        found: HttpResponseBase = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[arg-type]
+        found.setdefault("Cache-Control", "private, no-store")
+        return found
 
     @property
     def organisation(self) -> Organisation:

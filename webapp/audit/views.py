@@ -4,6 +4,7 @@ from typing import cast
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from webapp.accounts.models import User
@@ -14,6 +15,7 @@ from webapp.pages.keyset import page_of
 
 
 @for_roles(Role.PROVIDER, Role.OPERATOR)
+@never_cache
 @require_GET
 def events(request: HttpRequest) -> HttpResponse:
     """Who viewed or changed what in one's organisation; for operators also in the model registry."""
