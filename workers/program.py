@@ -1,18 +1,17 @@
 """A program that a worker runs beside itself: its lines as they come, and nothing of it left behind."""
 
-import ctypes
 import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from webapp.children import dies_with
+
 NICENESS = 10
 GRACE_SECONDS = 30
 END = None
@@ -38,7 +37,7 @@ class Program:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_dies_with(os.getpid()),  # noqa: PLW1509 - only calls prctl
+                preexec_fn=dies_with(os.getpid(), signal.SIGKILL),  # noqa: PLW1509 - only calls prctl
                 text=True,
                 errors="replace",
             )
@@ -84,17 +83,3 @@ class Program:
             for line in output:
                 self._lines.put(line)
         self._lines.put(END)
-
-
-def _dies_with(parent: int) -> Callable[[], None] | None:
-    """What the child does before it becomes its program: ask Linux to kill it when its parent is gone."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)
-
-    def ask() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before we could ask
-            os._exit(1)
-
-    return ask

@@ -12,8 +12,9 @@ from types import FrameType
 from typing import Any
 
 from deploy.local.databases import databases
-from deploy.local.process import ProcessDied, dies_with
+from deploy.local.process import ProcessDied
 from deploy.local.stack import STATE, Stack, claimed, running_stack, settings_for
+from webapp.children import dies_with
 
 
 def main(argv: list[str]) -> int:

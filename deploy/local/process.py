@@ -1,10 +1,8 @@
 """One child process: its own process group, its output in a file, and never left behind."""
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from webapp.children import dies_with
+
 POLL_SECONDS = 0.05
 
 
@@ -165,17 +164,3 @@ def uninterrupted() -> Iterator[None]:
         for number, handler in before.items():
             if handler is not None:  # None: Python did not install it, as when the interpreter is ending
                 signal.signal(number, handler)
-
-
-def dies_with(parent: int, number: signal.Signals) -> Callable[[], None] | None:
-    """What a child does before it becomes its program: ask Linux for `number` when its parent dies."""
-    if sys.platform != "linux":
-        return None
-    libc = ctypes.CDLL(None)
-
-    def ask() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, number)
-        if os.getppid() != parent:  # it died before we could ask
-            os._exit(1)
-
-    return ask
