@@ -25,6 +25,8 @@ from tests.servers import missing
 README = ROOT / "README.md"
 CLIENT = ROOT / "docs" / "client.md"
 LARGE = 8 * 1024**2
+EXPIRED = "/expired"
+BROKEN = "b1 [2] {3}.jpg"  # as a second download is called
 RESULTS = ["results.csv", "results.json", "report.pdf", "results.fhir.json"]
 
 
@@ -50,7 +52,9 @@ def programs() -> None:
 
 
 class Busy(BaseHTTPRequestHandler):
-    """The API's door on a busy day: whoever comes to an address for the first time is asked to come again."""
+    """The API's door on a busy day: whoever comes to an address for the first time is asked to come again, and the
+    first image's address for its upload has expired.
+    """
 
     site: str
     address: str
@@ -59,6 +63,9 @@ class Busy(BaseHTTPRequestHandler):
     def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.asked.append(self.path)
+        if self.path == EXPIRED:
+            self.end(403, b"")
+            return
         if self.asked.count(self.path) == 1 and "/images/" not in self.path:
             self.send_response(429)
             self.send_header("Retry-After", "1")
@@ -67,13 +74,22 @@ class Busy(BaseHTTPRequestHandler):
             return
         kept = {name: value for name, value in self.headers.items() if name.lower() not in {"host", "connection"}}
         response = httpx.request(self.command, self.site + self.path, headers=kept, content=body, timeout=60)
-        self.send_response(response.status_code)
-        self.send_header("Content-Type", response.headers["Content-Type"])
-        self.send_header("Content-Length", str(len(response.content)))
-        self.end_headers()
-        self.wfile.write(response.content)
+        answered = response.content
+        if self.path == "/api/v1/batches" and response.is_success:
+            made = response.json()
+            for image in [image for image in made["images"] if image["upload"]][:1]:
+                image["upload"]["url"] = self.address + EXPIRED
+            answered = json.dumps(made).encode()
+        self.end(response.status_code, answered, response.headers["Content-Type"])
 
-    do_GET = do_POST = do_DELETE = answer  # noqa: N815 - as BaseHTTPRequestHandler calls them
+    def end(self, status: int, body: bytes, kind: str = "text/plain") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - as BaseHTTPRequestHandler calls them
 
     def log_message(self, *args: object) -> None:
         """Nobody reads along."""
@@ -98,7 +114,7 @@ def folder(tmp_path: Path, photos: list[Photo]) -> Path:
     """A clinic's folder: the manifest of the document, a picture for each name in it, one of them large, one broken."""
     [manifest] = blocks(CLIENT, "json")
     # The same clinic sends it in every test, and the same manifest never makes a second batch.
-    manifest = manifest.replace("Tuesday", tmp_path.name)
+    manifest = manifest.replace("Tuesday", tmp_path.name).replace("b1.jpg", BROKEN)
     (tmp_path / "manifest.json").write_text(manifest)
     names = [name for case in json.loads(manifest)["cases"] for name in case["images"]]
     for name, photo in zip(names, photos, strict=False):
@@ -107,7 +123,8 @@ def folder(tmp_path: Path, photos: list[Photo]) -> Path:
     noise = np.random.default_rng(0).integers(-6, 7, pixels.shape)
     Image.fromarray(np.clip(pixels + noise, 0, 255).astype(np.uint8)).save(tmp_path / "a2.png", compress_level=1)
     assert (tmp_path / "a2.png").stat().st_size > LARGE
-    (tmp_path / "b1.jpg").write_bytes(photos[1].data[:500])
+    (tmp_path / BROKEN).write_bytes(photos[1].data[:500])
+    (tmp_path / "a1 detail.jpg").write_bytes(photos[0].data[:500])
     return tmp_path
 
 
@@ -126,9 +143,12 @@ def refused(argv: list[str], folder: Path) -> str:
 
 
 def check_results(folder: Path, printed: str) -> None:
-    """The results of the document's batch: two cases answered, one refused for its broken file."""
+    """The results of the document's batch: two cases answered, one of them by the other of its two images, and one
+    refused for its broken file.
+    """
     assert "The batch is completed_with_failures." in printed
-    assert re.search(r"^B-1, b1\.jpg: \w+\. \w", printed, re.MULTILINE), printed
+    for image in ("A-1, a1 detail.jpg", f"B-1, {BROKEN}"):
+        assert re.search(rf"^{re.escape(image)}: \w+\. \w", printed, re.MULTILINE), printed
     with (folder / "results.csv").open(newline="") as file:
         rows = {row["case_id"]: row["status"] for row in csv.DictReader(file)}
     assert rows == {"A-1": "answered", "A-2": "answered", "B-1": "no_result"}
@@ -138,9 +158,12 @@ def check_results(folder: Path, printed: str) -> None:
 
 
 def check_requests(door: type[Busy], site: Site, name: str) -> None:
-    """The door sent everybody away once, the large file came in parts, and the second run made no second batch."""
+    """The door sent everybody away once, for the address that had expired another was asked, the large file came in
+    parts, and the second run made no second batch.
+    """
     assert door.asked.count("/api/v1/batches") == 3
-    assert [path.rpartition("/")[2] for path in door.asked].count("parts") == 1
+    ends = [path.rpartition("/")[2] for path in door.asked]
+    assert (ends.count("parts"), ends.count("expired"), ends.count("upload-url")) == (1, 1, 1)
     headers = {"Authorization": f"Bearer {site.accounts['api_key']}"}
     made = httpx.get(f"{site.url}/api/v1/batches", params={"page_size": 500}, headers=headers).json()["results"]
     assert [batch["name"] for batch in made].count(name) == 1
@@ -189,7 +212,7 @@ def check_deleted(site: Site, printed: str) -> None:
 
 
 def test_the_batch_of_the_document_with_curl(site: Site, busy: type[Busy], folder: Path) -> None:
-    written = blocks(CLIENT, "bash")
+    written = [code.replace("page_size=500", "page_size=1") for code in blocks(CLIENT, "bash")]
     script = with_values("\n".join(written), busy.address, site.accounts["api_key"])
     check_results(folder, run(["bash", "-c", script], folder))
     run_again(["bash", "-c", script], folder, site)
