@@ -99,6 +99,41 @@ def test_a_webhook_is_changed_disabled_enabled_and_removed(client: Client, clini
     assert [action.partition(".")[2] for action in actions] == ["changed", "disabled", "enabled", "removed"]
 
 
+def test_a_change_is_of_what_was_changed_on_the_page_and_leaves_a_colleagues(
+    client: Client, clinic: Organisation
+) -> None:
+    endpoint = EndpointFactory(organisation=clinic, url="https://old.example/", event_types=["case.released"])
+    shown = client.get(f"/webhooks/{endpoint.pk}/edit/")
+    said = {field.html_initial_name: field.value() for field in shown.context["form"]}
+    for name in said:
+        assert f'name="{name}"' in shown.content.decode()
+    as_shown = {name.removeprefix("initial-"): value for name, value in said.items()}
+    Endpoint.objects.update(url="https://new.example/", event_types=["batch.completed"])
+
+    page(client, f"/webhooks/{endpoint.pk}/edit/", **said, **{**as_shown, "description": "Records"})
+
+    endpoint.refresh_from_db()
+    assert (endpoint.url, endpoint.event_types) == ("https://new.example/", ["batch.completed"])
+    assert endpoint.description == "Records"
+
+
+def test_a_change_of_nothing_is_none(client: Client, clinic: Organisation) -> None:
+    endpoint = EndpointFactory(organisation=clinic)
+    shown = client.get(f"/webhooks/{endpoint.pk}/edit/")
+    said = {field.html_initial_name: field.value() for field in shown.context["form"]}
+    page(client, f"/webhooks/{endpoint.pk}/edit/", **said, **{n.removeprefix("initial-"): v for n, v in said.items()})
+    assert not Event.objects.filter(action="webhook.changed").exists()
+
+
+def test_the_list_says_that_tests_are_no_events(client: Client, clinic: Organisation) -> None:
+    endpoint = EndpointFactory(organisation=clinic)
+    taken = {"endpoint": endpoint, "state": State.DELIVERED, "ended_at": timezone.now(), "attempt": 1}
+    DeliveryFactory(type="webhook.test", **taken)
+    assert "No event yet, tests apart" in page(client, "/webhooks/")
+    DeliveryFactory(**taken)
+    assert "No event yet" not in page(client, "/webhooks/")
+
+
 def test_a_test_is_sent_at_once_and_says_what_was_answered(
     client: Client, clinic: Organisation, receiver: Receiver
 ) -> None:
