@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from deploy.local.clinic import Clinic, Photo
 from tests.e2e.conftest import PHONE, Site
@@ -78,6 +78,26 @@ def test_the_queues_keep_the_focus(site: Site, open_page: Callable[..., Page]) -
         page.evaluate("htmx.trigger('main [hx-get]', 'renew')")
     expect(page.locator(QUIET)).to_have_count(0)
     expect(table).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    "lost", [lambda route: route.fulfill(status=503), lambda route: route.abort()], ids=["refused", "away"]
+)
+def test_a_page_says_that_it_could_not_be_renewed(
+    site: Site, open_page: Callable[..., Page], lost: Callable[[Route], None]
+) -> None:
+    page = open_page(site.email("operator"))
+    page.goto("/operations/")
+    said = page.locator("#messages").get_by_text("could not be renewed")
+    for _ in range(2):
+        page.route("**/operations/", lost)
+        for _ in range(2):
+            page.evaluate("htmx.trigger('main [hx-get]', 'renew')")
+            expect(said).to_have_count(1)
+            expect(page.locator(QUIET)).to_have_count(0)
+        page.unroute("**/operations/")
+        page.evaluate("htmx.trigger('main [hx-get]', 'renew')")
+        expect(said).to_have_count(0)
 
 
 def test_nobody_renews_a_page_in_the_background(site: Site, open_page: Callable[..., Page]) -> None:
