@@ -2,6 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.templatetags.static import static
 
 from webapp.accounts.models import User
 from webapp.accounts.permissions import for_everyone
@@ -14,6 +15,12 @@ def home(request: HttpRequest) -> HttpResponse:
     if isinstance(request.user, User):
         return redirect(home_of(request.user.role))
     return render(request, "pages/landing.html")
+
+
+@for_everyone
+def favicon(request: HttpRequest) -> HttpResponse:
+    """The icon, where a browser looks that was not told: beside a file, or an answer of the API."""
+    return redirect(static("pages/icon.svg"))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

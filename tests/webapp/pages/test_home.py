@@ -3,8 +3,10 @@
 import html
 
 import pytest
+from django.templatetags.static import static
 from django.test import Client
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from tests.factories import MembershipFactory, UserFactory
 from webapp.accounts.models import Membership
@@ -31,6 +33,26 @@ def test_a_form_without_its_token_says_what_to_do() -> None:
 
     assert response.status_code == 403
     assert "This form had expired" in response.content.decode()
+
+
+def test_who_tries_too_often_reads_so_in_the_house_look(client: Client, db: None, settings: Settings) -> None:
+    settings.ACCOUNT_RATE_LIMITS = {"change_password": "1/m/user"}
+    client.force_login(UserFactory())
+    address = reverse("account_change_password")
+
+    client.post(address, {})
+    response = client.post(address, {})
+
+    assert response.status_code == 429
+    assert "Wait a minute, then go back and try again." in response.content.decode()
+    assert "pages/lens" in response.content.decode()
+
+
+def test_a_browser_that_was_told_of_no_icon_finds_it(client: Client) -> None:
+    response = client.get("/favicon.ico")
+
+    assert response.status_code == 302
+    assert response.headers["Location"] == static("pages/icon.svg")
 
 
 @pytest.mark.parametrize("role", ITEMS)
