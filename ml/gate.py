@@ -102,16 +102,16 @@ def compare(
     failed = [row for row in rows if row.verdict == "failed"]
     if not enough:
         verdict = "inconclusive"
+        few, those = ("", "") if by_chance else (", and too few of them were chosen by chance", " chosen by chance")
         reason = (
             f"{found['malignant']} malignant and {found['benign']} benign lesions of the test split are new to the "
-            f"model; {needs['malignant']} and {needs['benign']}{'' if by_chance else ' chosen by chance'} are needed "
-            "to tell."
+            f"model{few}; {needs['malignant']} and {needs['benign']}{those} are needed to tell."
         )
     elif failed:
         verdict = "failed"
         reason = " ".join(
-            f"A loss of {row.metric} of more than {margins[row.metric]:.2f} cannot be ruled out "
-            f"(difference {row.difference.value:+.3f}, from {row.difference.low:+.3f})."
+            f"A loss of {row.metric.replace('_auc', ' AUC')} of more than {margins[row.metric]:.2f} cannot be ruled "
+            f"out (difference {row.difference.value:+.3f}, from {row.difference.low:+.3f})."
             for row in failed
         )
     else:

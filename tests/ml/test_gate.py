@@ -50,6 +50,13 @@ def test_a_loss_that_cannot_be_ruled_out_fails_too() -> None:
     assert row.difference.low < -gate.MARGINS["sensitivity"] < row.difference.value
 
 
+def test_a_metric_is_named_in_words() -> None:
+    active, candidate = answers(100, 200, 5, 20), answers(100, 200, 5, 20)
+    candidate.probabilities[120:, :2] = 0.25, 0.75  # above the malignant ones that are missed
+    reason = gate.compare(active, candidate, draws=200).reason
+    assert "A loss of malignant AUC of more than 0.03 cannot be ruled out" in reason
+
+
 def test_referring_everybody_is_no_way_through() -> None:
     result = gate.compare(answers(100, 200, 5, 20), answers(100, 200, 0, 200), draws=200)
     assert result.verdict == "failed"
@@ -120,7 +127,10 @@ def test_images_that_chance_did_not_choose_decide_nothing() -> None:
     result = gate.compare(active, active, draws=50, by_chance=False)
     assert result.verdict == "inconclusive"
     assert "passed" not in verdicts(result).values()
-    assert "73 and 35 chosen by chance are needed" in result.reason
+    assert result.reason == (
+        "100 malignant and 200 benign lesions of the test split are new to the model, and too few of them were chosen "
+        "by chance; 73 and 35 chosen by chance are needed to tell."
+    )
 
 
 def test_an_operator_states_the_margin_and_how_many_lesions_decide() -> None:
