@@ -27,6 +27,8 @@ TRAINED: Final = "trained.npy"
 NOVELTY: Final = "novelty.npz"
 CARD: Final = "model_card.md"
 SHIPPED: Final = Path(__file__).parent / "bundles"
+SEGMENTERS: Final = Path(__file__).parent / "segmenters"
+"""Where the code keeps those that a bundle's preparation may name."""
 NEEDED: Final = frozenset(
     {
         "name",
@@ -210,6 +212,9 @@ def _foreign(manifest: dict[str, Any], to_start_from: bool) -> str | None:
             f"it wants preprocessing {wanted}, and this version has {preprocess.VERSION}. "
             "Run it with the version that made it, or train it anew: python -m ml train --help."
         )
+    segmenter = manifest["preparation"].get("segmenter")
+    if segmenter and not (SEGMENTERS / segmenter).is_dir() and not to_start_from:
+        return f"it wants the segmenter {segmenter}, and {SEGMENTERS} has none of that name."
     return None
 
 

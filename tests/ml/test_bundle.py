@@ -60,6 +60,10 @@ def lose(name: str) -> Callable[[Path], None]:
             change("preprocessing", {"version": "other", "width": 1, "height": 1}),
             "wants preprocessing other.* or train it anew",
         ),
+        (
+            change("preparation", {"remove_hair": False, "segmenter": "nobody"}),
+            "wants the segmenter nobody, and .*segmenters has none of that name",
+        ),
         (change("stack", {"coefficients": [[0.0]], "intercept": [0.0]}), "coefficients have shape"),
         (change("conformal", [0.1]), "do not fit 7 classes"),
         (change("decision", {"bias": [0.0], "temperature": 1.0}), "does not fit 7 classes"),
