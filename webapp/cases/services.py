@@ -22,6 +22,7 @@ from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.inference.completion import combine_answered, end_images
 from webapp.inference.services import cancel_jobs, enqueue
+from webapp.notify.services import tell_patient_of_cancelling
 from webapp.webhooks.events import batch_cancelled
 
 INSERT_SIZE = 1000
@@ -226,6 +227,7 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
     )
     cancel_jobs(batch=batch)
     combine_answered(cases=batch.cases.all())
+    tell_patient_of_cancelling(batch=batch)
     batch_cancelled(batch=batch)
     record(actor=actor, action="batch.cancelled", object_id=batch.id, organisation=batch.organisation)
     return batch

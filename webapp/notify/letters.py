@@ -15,6 +15,7 @@ from webapp.notify.models import Message
 SUBJECTS = {
     Message.Kind.RESULT_READY: "Your LesionLens result can be read",
     Message.Kind.IMAGE_UNUSABLE: "LesionLens needs a new photo from you",
+    Message.Kind.CHECK_STOPPED: "There is something new about your photo in LesionLens",
     Message.Kind.BATCH_COMPLETED: "A LesionLens batch is complete",
     Message.Kind.REVIEW_WAITING: "A result waits for your review in LesionLens",
 }
@@ -63,7 +64,7 @@ def _path(message: Message) -> str:
             if message.case.patient.date_of_birth is None:
                 raise UndeliverableError(NO_DATE_OF_BIRTH)
             return reverse("patient:link", args=[_link(message, message.case)])
-        case Message.Kind.IMAGE_UNUSABLE:
+        case Message.Kind.IMAGE_UNUSABLE | Message.Kind.CHECK_STOPPED:
             return reverse("patient:case", args=[message.case_id])
         case Message.Kind.REVIEW_WAITING:
             return reverse("cases:to_review")

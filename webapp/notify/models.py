@@ -35,6 +35,7 @@ class Message(Leased):
         BATCH_COMPLETED = "batch_completed", "A batch is complete"
         RESULT_READY = "result_ready", "A result can be read"
         IMAGE_UNUSABLE = "image_unusable", "A photo has to be taken again"
+        CHECK_STOPPED = "check_stopped", "A clinic stopped the check of a photo"
         REVIEW_WAITING = "review_waiting", "A patient's photo waits for review"
 
     kind = models.CharField(max_length=20, choices=Kind)

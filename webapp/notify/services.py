@@ -8,7 +8,7 @@ from django.db.models import F, Max, OuterRef, Subquery
 from django.utils import timezone
 
 from webapp.accounts.models import Organisation, Patient
-from webapp.cases.models import TO_REVIEW, Batch, Case
+from webapp.cases.models import TO_REVIEW, Batch, Case, Image
 from webapp.errors import Problem
 from webapp.leases import UNLEASED
 from webapp.notify.delivery import afresh
@@ -114,6 +114,15 @@ def tell_patient_to_retake(*, case: Case) -> None:
     """Tell a patient who sent a photo that it cannot be used."""
     if case.batch.source == Batch.Source.PATIENT:
         _post(kind=Message.Kind.IMAGE_UNUSABLE, recipient=case.patient.email, batch=case.batch, case=case)
+
+
+def tell_patient_of_cancelling(*, batch: Batch) -> None:
+    """Tell a patient who sent a photo that their clinic has cancelled its check, where it has no answer yet."""
+    if batch.source != Batch.Source.PATIENT:
+        return
+    for case in batch.cases.filter(answer=None, erased_at=None).select_related("patient"):
+        if case.images.exclude(state=Image.State.PURGED).exists():  # whoever deleted their photos awaits nothing
+            _post(kind=Message.Kind.CHECK_STOPPED, recipient=case.patient.email, batch=batch, case=case)
 
 
 def _post(
