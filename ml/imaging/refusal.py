@@ -24,7 +24,8 @@ SENTENCES: dict[str, str] = {
     # What the picture shows.
     "blurred": "The photo is blurred. Please hold the camera still, tap the spot to focus, and take it again.",
     "too_dark": "The photo is too dark. Please move to a bright place or switch on a light, and take it again.",
-    "too_bright": "The photo is too bright. Please move out of direct light or turn off the flash, and take it again.",
+    "too_bright": "The photo is too bright, or shows paper or a screen. Please photograph the skin itself, out of "
+    "direct light and without the flash.",
     "low_contrast": "The photo is very pale or grey. Please clean the lens, use even light, and take it again.",
     "no_lesion": "We could not find a spot in the photo. Please move closer, with the spot in the middle.",
     "too_far": "The spot is small in the photo. Please zoom in or move closer: make it a third as wide as the photo.",

@@ -25,8 +25,8 @@ TONES = {  # skin and pigment of light, brown and deep brown skin, sRGB
 }
 
 
-def text_page() -> Image.Image:
-    page = Image.new("RGB", (1000, 750), (255, 250, 245))
+def text_page(paper: tuple[int, int, int] = (255, 250, 245)) -> Image.Image:
+    page = Image.new("RGB", (1000, 750), paper)
     draw = ImageDraw.Draw(page)
     for y in range(20, 730, 24):
         draw.text(
@@ -75,6 +75,12 @@ def test_each_fault_is_named(image: Image.Image, code: str) -> None:
     report = check(image)
     assert report.codes == (code,)
     assert report.flags[0].advice == SENTENCES[code]
+
+
+def test_white_paper_is_not_only_called_bright() -> None:
+    [flag] = check(text_page((255, 255, 255))).flags
+    assert flag.code == "too_bright"
+    assert "paper" in flag.advice
 
 
 @pytest.mark.parametrize("size", [(200, 150), (300, 400), (400, 300)])
