@@ -17,9 +17,9 @@ from typing import NoReturn
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from deploy.local.ceph import S3Server, ceph_s3, missing_programs
 from deploy.local.postgres import embedded_postgres
 from deploy.local.redis import embedded_redis
+from tests.ceph import S3Server, ceph_s3, missing_programs
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGUMENTS = [

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from django.conf import settings
 
-from deploy.local.ceph import S3Server
+from tests.ceph import S3Server
 
 FOLDER = Path("deploy/kubernetes")
 LIFECYCLE, CORS = (json.loads((FOLDER / name).read_text()) for name in ("lifecycle.json", "cors.json"))

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from deploy.docker import create_bucket
-from deploy.local.ceph import S3Server
+from tests.ceph import S3Server
 
 BUCKET = "test-ceph"
 

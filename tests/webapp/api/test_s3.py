@@ -10,7 +10,7 @@ from unittest import mock
 import httpx
 import pytest
 
-from deploy.local.ceph import S3Server
+from tests.ceph import S3Server
 from tests.ml.imaging.samples import encode, skin_photo, zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.cases.zips import expand_next

@@ -191,9 +191,7 @@ class _Cluster:
     def _run(self, program: str, *arguments: str | Path) -> str:
         """Run an administration command, and give what it prints. Raises RuntimeError with that if it fails."""
         argv = [program, *map(str, arguments)]
-        done = subprocess.run(  # noqa: S603 - our own command
-            argv, env=self._environment, capture_output=True, text=True, timeout=120, check=False
-        )
+        done = subprocess.run(argv, env=self._environment, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode:
             raise RuntimeError(f"`{' '.join(argv)}` failed:\n{done.stdout}{done.stderr}")
         return done.stdout
