@@ -1,1 +1,3 @@
-"""How LesionLens is run: on one machine without containers (`deploy.local`), and with Docker (`deploy/docker`)."""
+"""How LesionLens is run: on one machine without containers (`deploy.local`), with Docker (`deploy/docker`), and in
+Kubernetes (`deploy/kubernetes`).
+"""
