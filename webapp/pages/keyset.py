@@ -1,15 +1,20 @@
-"""Keyset pages: the next page starts after the last row that was shown, so rows that arrive meanwhile shift nothing."""
+"""Keyset pages: the next page starts after the last row that was shown, so rows that arrive meanwhile shift nothing.
+
+Its address carries what that row is ordered by, encrypted: of a case it is a finding.
+"""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.core import signing
+from cryptography.fernet import InvalidToken
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, Q, QuerySet
 
-SALT = "lesionlens.keyset"
+from webapp.ciphers import cipher
+
+PURPOSE = b"lesionlens keyset pages"
 
 Row = TypeVar("Row", bound=Model)
 
@@ -60,15 +65,15 @@ def _later(order: Sequence[str], last: Sequence[Any]) -> Q:
 
 def _write(row: Model, order: Sequence[str]) -> str:
     values = [getattr(row, term.removeprefix("-")) for term in order]
-    return signing.Signer(salt=SALT).sign_object(json.dumps(values, cls=_Exact))
+    return cipher(PURPOSE).encrypt(json.dumps(values, cls=_Exact).encode()).decode()
 
 
 def _read(cursor: str, columns: int) -> list[Any] | None:
     if not cursor:
         return None
     try:
-        values = json.loads(signing.Signer(salt=SALT).unsign_object(cursor))
-    except (signing.BadSignature, ValueError):
+        values = json.loads(cipher(PURPOSE).decrypt(cursor.encode()))
+    except InvalidToken:
         return None
     return values if len(values) == columns else None
 

@@ -10,10 +10,9 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
+from cryptography.fernet import InvalidToken
+
+from webapp.ciphers import cipher
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32  # the specification asks for 24 to 64
@@ -31,13 +30,13 @@ def new_secret() -> str:
 
 def seal(secret: str) -> str:
     """The secret encrypted under a key that is derived from SECRET_KEY."""
-    return _cipher().encrypt(secret.encode()).decode()
+    return cipher(PURPOSE).encrypt(secret.encode()).decode()
 
 
 def unseal(sealed: str) -> str:
     """The secret again. Raises SecretLostError."""
     try:
-        return _cipher().decrypt(sealed.encode()).decode()
+        return cipher(PURPOSE).decrypt(sealed.encode()).decode()
     except InvalidToken as error:
         raise SecretLostError from error
 
@@ -56,13 +55,3 @@ def signed_headers(*, webhook_id: str, body: bytes, at: datetime, keys: Sequence
 def _signature(secret: str, signed: bytes) -> str:
     key = base64.b64decode(secret.removeprefix(PREFIX))
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-
-
-def _cipher() -> MultiFernet:
-    """Encrypts under SECRET_KEY, and reads also what was encrypted under one of SECRET_KEY_FALLBACKS."""
-    return MultiFernet([_key(secret) for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
-
-
-def _key(secret: str) -> Fernet:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=PURPOSE).derive(secret.encode())
-    return Fernet(base64.urlsafe_b64encode(derived))
