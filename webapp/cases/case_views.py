@@ -17,6 +17,7 @@ from webapp.cases import selectors
 from webapp.cases.erasure import erase_case, erase_patient
 from webapp.cases.fields import MAX_NOTES, FieldError, notes
 from webapp.cases.models import Case, Image
+from webapp.cases.opened import opened_from
 from webapp.cases.retention import delete_photos
 from webapp.cases.review import look_again, release_case
 from webapp.errors import Problem
@@ -32,9 +33,7 @@ HISTORY = 20
 @for_roles(Role.PROVIDER)
 @never_cache
 def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
-    """A case; its neighbours are those of the list that it was opened from, which the address names with its filters:
-    of what is to review (`list=to_review`), or of its batch.
-    """
+    """A case; its neighbours are those of the list that it was opened from."""
     return _page(request, case_id)
 
 
@@ -48,12 +47,11 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
     seen_as = [str(found.pk), *(str(image.pk) for image in images)]
     events = Event.objects.filter(object_id__in=seen_as).select_related("user__membership", "api_key")
     history = events.order_by("-at", "-pk")[:HISTORY]
+    opened = opened_from(request)
     if found.erased_at:
-        return render(request, "cases/erased.html", {"case": found, "history": history})
-    wanted = {name: value for name in selectors.FILTERS if (value := request.GET.get(name))}
-    reviewing = request.GET.get("list") == "to_review"
-    listed = selectors.to_review(found.organisation) if reviewing else batch.cases.filter(erased_at=None)
-    previous, following = neighbours(selectors.narrowed(listed, wanted), selectors.MOST_URGENT_FIRST, found)
+        return render(request, "cases/erased.html", {"case": found, "opened": opened, "history": history})
+    listed = selectors.to_review(found.organisation) if opened.reviewing else batch.cases.filter(erased_at=None)
+    previous, following = neighbours(selectors.narrowed(listed, opened.filters), selectors.MOST_URGENT_FIRST, found)
     answers = {image: image_answer(image, found) for image in images}
     consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
     context = {
@@ -70,7 +68,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
         "undeleted": sum(image.state != Image.State.PURGED for image in images),
         "note": note,
         "max_notes": MAX_NOTES,
-        "reviewing": reviewing,
+        "opened": opened,
         "previous": previous,
         "following": following,
         "history": history,
@@ -145,7 +143,7 @@ def erase(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         photos = found.images.exclude(state=Image.State.PURGED).count()
         others = found.patient.cases.filter(erased_at=None).exclude(pk=found.pk).count()
         more = selectors.has_more(found.patient, found)
-        context = {"case": found, "photos": photos, "more": more, "others": others}
+        context = {"case": found, "opened": opened_from(request), "photos": photos, "more": more, "others": others}
         return render(request, "cases/erase.html", context)
     return _back(request, case_id)
 
@@ -159,6 +157,5 @@ def _moment(written: str) -> datetime | None:
 
 
 def _back(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
-    """To the case's page, with the filters that it was opened under."""
-    query = request.GET.urlencode()
-    return redirect(f"{reverse('cases:case', args=[case_id])}{'?' if query else ''}{query}")
+    """To the case's page, as it was opened."""
+    return redirect(reverse("cases:case", args=[case_id]) + opened_from(request).query)

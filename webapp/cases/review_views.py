@@ -9,6 +9,7 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.services import record
 from webapp.cases import selectors
 from webapp.cases.models import Batch
+from webapp.cases.opened import listed
 from webapp.inference.models import CaseResult
 from webapp.pages.keyset import page_of
 from webapp.pages.words import ADVICE, uncertainty_in_words
@@ -22,21 +23,22 @@ PAGE = 50
 def to_review(request: HttpRequest) -> HttpResponse:
     """The organisation's cases to review, under the filters that the address carries."""
     organisation = organisation_of(request)
-    cases = selectors.narrowed(selectors.to_review(organisation), request.GET.dict())
+    opened = listed(request, reviewing=True)
+    cases = selectors.narrowed(selectors.to_review(organisation), opened.filters)
     page = page_of(
         cases.select_related("patient", "batch").prefetch_related("images"),
         selectors.MOST_URGENT_FIRST,
         after=request.GET.get("after", ""),
         size=PAGE,
     )
-    filtered = any(request.GET.get(name) for name in selectors.FILTERS)
     more_urgent = Prefetch("results", CaseResult.objects.filter(created_at=F("case__raised_at")), to_attr="more_urgent")
     raised = selectors.raised(organisation).select_related("patient").prefetch_related("images", more_urgent)
     record(actor=actor_of(request), action="case.listed", object_id="to review", organisation=organisation)
     context = {
         "page": page,
-        "filtered": filtered,
-        "raised": [] if filtered else raised[:PAGE],
+        "opened": opened,
+        "filtered": bool(opened.filters),
+        "raised": [] if opened.filters else raised[:PAGE],
         "sources": Batch.Source.choices,
         "advices": [(code, words.word) for code, words in ADVICE.items()],
         "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],

@@ -19,6 +19,7 @@ from webapp.cases import selectors
 from webapp.cases.arrivals import await_again, receive
 from webapp.cases.intake import override_quality
 from webapp.cases.models import Archive, Batch, Image
+from webapp.cases.opened import listed
 from webapp.cases.services import MISSING, cancel_batch, submit_batch
 from webapp.errors import Problem
 from webapp.inference.again import failed_images, newer_release, rerun_failed, rescore
@@ -48,7 +49,8 @@ def batches(request: HttpRequest) -> HttpResponse:
 def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     """One batch: its progress, its cases, the most urgent first, and the images that were refused."""
     found = _own(request, batch_id)
-    cases = selectors.narrowed(found.cases.all(), request.GET.dict())
+    opened = listed(request)
+    cases = selectors.narrowed(found.cases.all(), opened.filters)
     page = page_of(
         cases.select_related("patient", "batch").prefetch_related("images"),
         selectors.MOST_URGENT_FIRST,
@@ -60,7 +62,8 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     context = {
         **_progress(found),
         "page": page,
-        "filtered": any(request.GET.get(name) for name in selectors.FILTERS),
+        "opened": opened,
+        "filtered": bool(opened.filters),
         "advices": [(code, words.word) for code, words in ADVICE.items()],
         "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],
         "failed": failed_images(found).count() if complete else 0,
@@ -138,9 +141,11 @@ def cancel(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     """Stop a batch."""
     found = _own(request, batch_id)
     try:
-        dropped = progress(cancel_batch(actor=actor_of(request), batch=found)).cancelled
+        ended = cancel_batch(actor=actor_of(request), batch=found)
+        dropped = progress(ended).cancelled
         stopped = f" {dropped:,} image{'' if dropped == 1 else 's'} had not ended." if dropped else ""
-        messages.success(request, f"The batch was cancelled.{stopped} Results that were there already remain.")
+        what = "The batch was" if ended.state == Batch.State.CANCELLED else "The second run was"
+        messages.success(request, f"{what} cancelled.{stopped} Results that were there already remain.")
     except Problem as problem:
         messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)

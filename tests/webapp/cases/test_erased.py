@@ -34,18 +34,18 @@ def test_a_provider_is_told_what_goes_and_erases_the_case(client: Browser, provi
     found = of_clinic(provider)
     address = reverse("cases:case", args=[found.pk])
     ask = reverse("cases:case_erase", args=[found.pk])
-    assert f'{ask}?review=released"' in client.get(f"{address}?review=released").content.decode()
+    assert f'{ask}?list=to_review"' in client.get(f"{address}?list=to_review").content.decode()
 
-    asked = client.get(f"{ask}?review=released").content.decode()
+    asked = client.get(f"{ask}?list=to_review").content.decode()
 
     for words in ("Erase case Mustermann?", "2 photos with their heatmaps", "P-7", "of whom this is the only case"):
         assert words in asked, words
     assert Case.objects.get().erased_at is None  # a link alone erases nothing
 
-    page = client.post(f"{ask}?review=released", follow=True)
+    page = client.post(f"{ask}?list=to_review", follow=True)
 
     html = page.content.decode()
-    assert page.redirect_chain == [(f"{address}?review=released", 302)]
+    assert page.redirect_chain == [(f"{address}?list=to_review", 302)]
     assert Event.objects.get(action="case.erased").user == provider.user
     for words in ("This case was erased.", "Erased case", "Case erased", "Case viewed"):
         assert words in html, words

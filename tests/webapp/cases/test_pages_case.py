@@ -23,7 +23,7 @@ from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
-from webapp.cases.models import Batch, Case, Image
+from webapp.cases.models import Case, Image
 from webapp.labels.models import Consensus
 from webapp.notify.models import Message
 
@@ -119,20 +119,6 @@ def test_a_case_without_a_result_cannot_be_released(client: Client, clinic: Orga
 
     assert "nothing to release" in page.content.decode()
     assert "Release to the patient" not in page.content.decode()
-
-
-def test_neighbours_follow_the_lists_order_and_filters(client: Client, clinic: Organisation) -> None:
-    batch: Batch = BatchFactory(organisation=clinic, completed=True)
-    risks = {"a": 0.9, "b": 0.7, "c": 0.6}
-    cases = {name: CaseResultFactory(case__batch=batch, malignant=risk).case for name, risk in risks.items()}
-    Case.objects.filter(pk=cases["a"].pk).update(released_at=timezone.now())
-
-    whole = client.get(address(cases["b"])).context
-    narrowed = client.get(address(cases["b"]), {"review": "to_review"})
-
-    assert (whole["previous"], whole["following"]) == (cases["a"], cases["c"])
-    assert narrowed.context["previous"] is None
-    assert "?review=to_review" in narrowed.content.decode()
 
 
 def test_what_annotators_agree_on_is_shown(client: Client, clinic: Organisation) -> None:

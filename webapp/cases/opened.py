@@ -1,0 +1,52 @@
+"""The list that a case was opened from: the case's address names it, and its filters as one word that only this site
+can read. They say what was found in this very case, and addresses are kept by browsers and sent to colleagues.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode
+
+from cryptography.fernet import InvalidToken
+from django.http import HttpRequest
+
+from webapp.cases.selectors import FILTERS
+from webapp.ciphers import cipher
+
+PURPOSE = b"lesionlens filters of a list"
+TO_REVIEW = "to_review"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A list of cases: what is to review, or a batch; `query` is what the address of each of its cases says of it."""
+
+    reviewing: bool
+    filters: dict[str, str]
+    query: str
+
+    @property
+    def back(self) -> str:
+        """What the list's own address says."""
+        return _query(self.filters)
+
+
+def listed(request: HttpRequest, *, reviewing: bool = False) -> Opened:
+    """The list that this request asks for."""
+    filters = {name: value for name in FILTERS if (value := request.GET.get(name))}
+    named = {"list": TO_REVIEW} if reviewing else {}
+    if filters:
+        named["filters"] = cipher(PURPOSE).encrypt(urlencode(filters).encode()).decode()
+    return Opened(reviewing, filters, _query(named))
+
+
+def opened_from(request: HttpRequest) -> Opened:
+    """The list that the address of a case names: its whole batch, where it names none that can be read."""
+    named = {name: value for name in ("list", "filters") if (value := request.GET.get(name))}
+    try:
+        filters = dict(parse_qsl(cipher(PURPOSE).decrypt(named.get("filters", "").encode()).decode()))
+    except InvalidToken:
+        filters = {}
+    return Opened(named.get("list") == TO_REVIEW, filters, _query(named))
+
+
+def _query(named: dict[str, str]) -> str:
+    return f"?{urlencode(named)}" if named else ""
