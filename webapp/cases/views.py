@@ -49,6 +49,7 @@ def batches(request: HttpRequest) -> HttpResponse:
 def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     """One batch: its progress, its cases, the most urgent first, and the images that were refused."""
     found = _own(request, batch_id)
+    shown = _progress(found)  # before the rows: what changes in between, the next look at the progress brings
     opened = listed(request)
     cases = selectors.narrowed(found.cases.all(), opened.filters)
     page = page_of(
@@ -60,7 +61,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     record_view(actor=actor_of(request), action="batch.viewed", object_id=found.pk, organisation=found.organisation)
     complete = found.state in selectors.COMPLETED
     context = {
-        **_progress(found),
+        **shown,
         "page": page,
         "opened": opened,
         "filtered": bool(opened.filters),

@@ -1,0 +1,34 @@
+"""A batch's page that is read while answers arrive."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import BatchFactory, CaseFactory, CaseResultFactory
+from webapp.accounts.models import Organisation
+from webapp.cases import views
+from webapp.cases.models import Batch
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_answer_that_comes_after_the_rows_were_read_is_brought_by_the_next_look_at_the_progress(
+    client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch: Batch = BatchFactory(organisation=clinic)
+    case = CaseFactory(batch=batch)
+    read = views.page_of
+
+    def just_before_an_answer(*args: Any, **kwargs: Any) -> Any:
+        rows = read(*args, **kwargs)
+        CaseResultFactory(case=case)
+        return rows
+
+    monkeypatch.setattr(views, "page_of", just_before_an_answer)
+    stamp = client.get(reverse("cases:batch", args=[batch.pk])).context["stamp"]
+
+    progress = client.get(reverse("cases:batch_progress", args=[batch.pk]), {"seen": stamp})
+
+    assert progress.status_code == 200
