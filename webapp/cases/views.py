@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
+from django_htmx.http import HTMX_STOP_POLLING
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import Actor, record_view
@@ -28,7 +29,6 @@ from webapp.pages.keyset import page_of
 from webapp.pages.words import ADVICE, STATES, uncertainty_in_words
 
 PAGE = 50
-STOP_POLLING = 286  # htmx's own status
 REJECTED_SHOWN = 100
 PUT_IN_PLACE = "Another file is here in the place of {}, and is being checked."
 
@@ -95,7 +95,7 @@ def batch_progress(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         same_buttons = seen.startswith(f"{context['buttons']}/")
         response["HX-Trigger"] = "batch-changed" if same_buttons else "batch-changed, actions-changed"
     if found.finished_at is not None:
-        response.status_code = STOP_POLLING
+        response.status_code = HTMX_STOP_POLLING
     return response
 
 
