@@ -11,7 +11,7 @@ from ml.imaging import preprocess
 def usable_manifest(thresholds: Mapping[str, float]) -> dict[str, Any]:
     """A manifest that this version takes for a bundle's; what only a runtime reads is empty."""
     return {
-        **dict.fromkeys(bundle.NEEDED),
+        **{name: {} for name in bundle.NEEDED},
         "format": bundle.FORMAT,
         "preprocessing": {"version": preprocess.VERSION},
         "classes": list(CLASSES),
