@@ -173,7 +173,8 @@ class Attempt:
         self._snapshot.write_bytes(data)
         self._images.mkdir()
         names = [row["image_id"] for row in csv.DictReader(io.StringIO(data.decode()))]
-        images = Image.objects.filter(pk__in=names).only("organisation_id", "tries")
+        # A deleted one may still lie in storage, where that was away: it is none to learn from.
+        images = Image.objects.filter(pk__in=names, state=Image.State.READY).only("organisation_id", "tries")
         keys = {str(image.pk): image.clean_key for image in images}
         with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers:
             for _ in readers.map(self._collect, keys, keys.values()):

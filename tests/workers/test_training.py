@@ -251,6 +251,18 @@ def test_a_damaged_snapshot_is_not_trained_on(release: ModelRelease, labels: Non
     assert run.error.startswith("snapshot_damaged")
 
 
+def test_a_photo_that_was_deleted_is_not_learnt_from_though_its_file_is_still_there(
+    release: ModelRelease, labels: None
+) -> None:
+    run = start_run(actor=SYSTEM)
+    image = Image.objects.filter(consensus__isnull=False).latest("pk")
+    Image.objects.filter(pk=image.pk).update(state=Image.State.PURGED)
+    assert storage.size(image.clean_key)
+    training.train()
+    run.refresh_from_db()
+    assert run.error.startswith("missing_images: 1 images")
+
+
 def test_nothing_to_train_is_no_work(release: ModelRelease) -> None:
     training.train()
     assert not TrainingRun.objects.exists()
