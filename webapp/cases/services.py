@@ -20,6 +20,7 @@ from webapp.cases.quotas import require_room
 from webapp.cases.said import SAID
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
+from webapp.inference.again import stop_repeats
 from webapp.inference.completion import combine_answered, end_images
 from webapp.inference.services import cancel_jobs, enqueue
 from webapp.notify.services import tell_patient_of_cancelling
@@ -208,7 +209,8 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
 
 @transaction.atomic
 def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
-    """Stop a batch: what runs is finished, what waits is dropped, and the cases show the answers that are there.
+    """Stop a batch: what runs is finished, what waits is dropped, and the cases show the answers that are there. One
+    that was complete before a second run, or a newer release, is complete again.
 
     Raises Problem `batch_finished`.
     """
@@ -217,6 +219,9 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
         return batch
     if batch.state not in Batch.LIVE:
         raise Problem("batch_finished", "This batch is complete, so it cannot be cancelled.")
+    if stop_repeats(batch):
+        record(actor=actor, action="batch.repeat_stopped", object_id=batch.id, organisation=batch.organisation)
+        return batch
     batch.state, batch.finished_at, batch.remaining = Batch.State.CANCELLED, timezone.now(), 0
     batch.save(update_fields=["state", "finished_at", "remaining"])
     batch.images.filter(state=Image.State.AWAITING_UPLOAD).update(

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 
 from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.errors import Problem
+from webapp.inference.completion import end_images
 from webapp.inference.models import NEWEST, CaseResult, Job, Result
 from webapp.inference.services import enqueue
 from webapp.registry.models import ModelRelease
@@ -50,6 +52,29 @@ def rescore(*, actor: Actor, batch: Batch) -> Batch:
     if not images:
         raise Problem("already_scored", f"Every image with an answer has, or awaits, one by {release.name}.")
     return _queue(actor, batch, images, "batch.rescored")
+
+
+def stop_repeats(batch: Batch) -> bool:
+    """Drop what waits for the model where a submitted batch, which is locked, waits for nothing but images that ended
+    before; False where it waits for more.
+
+    It is complete as soon as what runs has ended. An image that has an answer keeps it; one that has none failed again.
+    """
+    of_it = Job.objects.filter(image=OuterRef("pk"))
+    ended = Exists(of_it.filter(state__in=[Job.State.SUCCEEDED, Job.State.FAILED]))
+    first = Q(state__in=Image.UNENDED) | Q(Exists(of_it.filter(state__in=Job.LIVE)), ~ended)
+    if batch.state != Batch.State.SUBMITTED or batch.images.filter(first).exists():
+        return False
+    waiting = batch.jobs.filter(state=Job.State.QUEUED).select_related("image").order_by("pk")
+    jobs = list(waiting.select_for_update(of=("self",)))
+    answered = set(Result.objects.filter(image__in=[job.image_id for job in jobs]).values_list("image_id", flat=True))
+    rows = batch.jobs.filter(pk__in=[job.pk for job in jobs])
+    now = timezone.now()
+    rows.filter(image__in=answered).update(state=Job.State.CANCELLED, finished_at=now)
+    rows.exclude(image__in=answered).update(state=Job.State.FAILED, reason="cancelled", finished_at=now)
+    unanswered = sum(job.image_id not in answered for job in jobs)
+    end_images(batch=batch, ended=[job.image for job in jobs], failures=unanswered)
+    return True
 
 
 def failed_images(batch: Batch) -> QuerySet[Image]:

@@ -46,8 +46,11 @@ def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> No
 
 
 def combine_answered(*, cases: QuerySet[Case]) -> None:
-    """Write the result of each of these cases that has an answer and awaits no other, in the caller's transaction."""
-    _combine(cases.filter(Exists(Result.objects.filter(case=OuterRef("pk")))))
+    """Write the result of each of these cases that awaits no answer and has one that none of its results tells yet, in
+    the caller's transaction. What somebody may be reading is not written anew.
+    """
+    told = CaseResult.objects.filter(case=OuterRef("case"), created_at__gte=OuterRef("created_at"))
+    _combine(cases.filter(Exists(Result.objects.filter(~Exists(told), case=OuterRef("pk")))))
 
 
 def _combine(cases: QuerySet[Case]) -> None:

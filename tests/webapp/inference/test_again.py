@@ -200,6 +200,40 @@ def test_an_image_that_a_newer_release_cannot_answer_keeps_its_answer(old: Model
     assert case.answer.release == old
 
 
+def test_a_rescore_that_is_cancelled_leaves_a_complete_batch_and_what_was_read(old: ModelRelease) -> None:
+    batch = answered_batch(old, 1, 1, 2)
+    read = dict(CaseResult.objects.values_list("case", "created_at"))
+    new = newer()
+    rescore(actor=SYSTEM, batch=batch)
+    token, [job] = claim_jobs(limit=1)
+
+    stopped = cancel_batch(actor=SYSTEM, batch=batch)
+    assert (stopped.state, stopped.remaining) == (Batch.State.SUBMITTED, 1)  # a worker is at it
+    finish(token=token, ends=[(job, outcome(new))])
+
+    batch.refresh_from_db()
+    assert (batch.state, batch.failures, batch.remaining) == (Batch.State.COMPLETED, 0, 0)
+    assert dict(CaseResult.objects.filter(release=old).values_list("case", "created_at")) == read
+    assert CaseResult.objects.get(release=new).case_id == job.image.case_id
+    assert Event.objects.filter(action="batch.repeat_stopped", object_id=str(batch.pk)).count() == 1
+    assert newer_release(batch) == new
+    assert rescore(actor=SYSTEM, batch=batch).remaining == 3
+
+
+def test_a_second_run_that_is_cancelled_can_be_asked_for_again(old: ModelRelease) -> None:
+    batch = submitted_batch([1, 1])
+    end_all_as("model_error")
+    rerun_failed(actor=SYSTEM, batch=batch)
+
+    stopped = cancel_batch(actor=SYSTEM, batch=batch)
+
+    assert (stopped.state, stopped.failures) == (Batch.State.COMPLETED_WITH_FAILURES, 2)
+    assert rerun_failed(actor=SYSTEM, batch=batch).remaining == 2
+    answer_all(old)
+    batch.refresh_from_db()
+    assert (batch.state, batch.failures) == (Batch.State.COMPLETED, 0)
+
+
 def test_there_is_nothing_to_do_for_a_batch_that_was_not_sent_or_is_stopped(old: ModelRelease) -> None:
     case = CaseFactory()
     ImageFactory(case=case, ready=True)
