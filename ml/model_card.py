@@ -38,9 +38,11 @@ def write(
     taxonomy: Taxonomy = SEVEN,
     comparison: Sequence[str] = (),
     figures: str = "",
+    lone_images: int = 0,
 ) -> str:
     """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`;
     `comparison` are the lines of a section beside somebody's figures, and `figures` is the path of a page with plots.
+    Of `lone_images` of the data nobody says which of them show one lesion.
     """
     classes = ", ".join(f"{code} ({DISPLAY_NAMES[code].lower()})" for code in taxonomy.codes)
     spread = ", its standard deviation over the\nmembers" if len(members) > 1 else ""
@@ -68,6 +70,7 @@ def write(
         f"({evaluation['malignant_lesions']} malignant) that share no lesion with anything it was fitted to;",
         f"{evaluation['dropped_seen']} more were dropped because their fingerprint matches an image that it had seen.",
         "Intervals: 95 %, bootstrap by lesion.",
+        *untold_lesions(lone_images),
         "",
         "| metric | value | 95 % interval |",
         "|---|---|---|",
@@ -90,6 +93,16 @@ def write(
         "",
     ]
     return "\n".join(lines)
+
+
+def untold_lesions(lone_images: int) -> list[str]:
+    """What a split by lesion is worth where nobody says which of so many images show one lesion."""
+    if not lone_images:
+        return []
+    return [
+        f"Of {lone_images} images of the data it is not known which show one lesion, so each counts as a lesion",
+        "of its own: images of one lesion may lie on two sides, which flatters, and the intervals are too narrow.",
+    ]
 
 
 def _applies(metric: str, taxonomy: Taxonomy) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ml.classes import Taxonomy
 from ml.measured import Measured, plain
+from ml.model_card import untold_lesions
 from ml.recipes import measures
 from ml.recipes.fitting import Fitted
 from ml.recipes.sides import Sides
@@ -16,8 +17,9 @@ from ml.recipes.sides import Sides
 @dataclass(frozen=True)
 class AsAuthors:
     """The test images of a split by image: how many, for how many of them the model has seen another image of the same
-    lesion (or, through a teacher, a start or a segmenter, the image itself), and `ml.recipes.measures.MEASURES` on all
-    of them, on those, and on the others, with the share of malignant images among those and among the others.
+    lesion (or a copy of the image itself, also through a teacher, a start or a segmenter), and
+    `ml.recipes.measures.MEASURES` on all of them, on those, and on the others, with the share of malignant images among
+    those and among the others.
     """
 
     images: int
@@ -48,17 +50,23 @@ def as_authors(fitted: Fitted, sides: Sides, taxonomy: Taxonomy, leaked: np.ndar
     )
 
 
-def section(reported: Mapping[str, float], compared: AsAuthors | None, honest: Mapping[str, Measured]) -> list[str]:
-    """Lines for the card: the authors' figures, (a) the same measure on their split, (b) on the split by lesion."""
+def section(
+    reported: Mapping[str, float], compared: AsAuthors | None, honest: Mapping[str, Measured], lone_images: int
+) -> list[str]:
+    """Lines for the card: the authors' figures, (a) the same measure on their split, (b) on the split by lesion. Of
+    `lone_images` of the data nobody says which of them show one lesion.
+    """
     if compared is None:
         return []
+    leaked = f"at least {compared.leaked_images}" if lone_images else compared.leaked_images
     return [
         "## Beside its authors' figures",
         "",
-        f"Their way divides the data by image: for {compared.leaked_images} of the {compared.images} test images "
+        f"Their way divides the data by image: for {leaked} of the {compared.images} test images "
         f"({compared.share:.0%})",
         "the model has already seen the same lesion. Column (a) is their way, the next two take it apart, and in",
         "column (b) no lesion is on two sides. In all of them the most probable class is named.",
+        *untold_lesions(lone_images),
         "",
         "Lesions that were photographed several times are other lesions than the rest: of the images whose lesion was",
         f"seen before {compared.malignant_leaked:.0%} are malignant, of the others {compared.malignant_new:.0%}. So",

@@ -122,7 +122,9 @@ def divide(examples: Examples, side: pd.Series) -> Sides:
 
 
 def sharpened(sides: Sides, dataset: Dataset, preparation: Preparation) -> Sides:
-    """The same sides, with the sharper copies of the data set in some train frames, if it has any."""
+    """The same sides, with the sharper copies of the data set in some train frames, if it has any. A train image whose
+    copy cannot be read is left out, and named in `train.refused`.
+    """
     if dataset.details is None:
         return sides
     table, taxonomy = sides.train.rows, dataset.taxonomy

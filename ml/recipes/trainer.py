@@ -5,6 +5,7 @@ bundle that says what both measured.
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ml import stack, work_folder
@@ -48,7 +49,8 @@ def train(run: Run, progress: Progress) -> Bundle:
             ) from error
         work = run.work / run.recipe.name / "by-image"
         divided, fitted = _follow(run, read, sides.divide(examples, by_image), work, progress)
-        leaked = divided.leaked | matches(divided.test.fingerprints, read.seen)
+        seen = np.concatenate([divided.fingerprints, read.seen])
+        leaked = divided.leaked | matches(divided.test.fingerprints, seen)
         compared = as_authors(fitted, divided, read.dataset.taxonomy, leaked, run.draws)
         del divided  # a gigabyte of pixels
     progress.stage("the split by lesion")

@@ -66,6 +66,7 @@ def write(
 
     origin = [*_origin(run, given, sides, refused, work), *extras]
     licence = _licence(run, given)
+    lone_images = given.dataset.problems.get("image_as_lesion", 0)
     return bundles.save(
         output,
         name=output.name,
@@ -95,8 +96,9 @@ def write(
             evaluation=metrics,
             licence=licence,
             taxonomy=taxonomy,
-            comparison=comparison.section(recipe.reported, compared, honest),
+            comparison=comparison.section(recipe.reported, compared, honest, lone_images),
             figures=f"{FIGURES}/assessment.md",
+            lone_images=lone_images,
         ),
     )
 
@@ -127,6 +129,8 @@ def _origin(run: Run, given: Given, sides: Sides, refused: Mapping[str, str], wo
     parts = {"train": sides.train, "validation": sides.validation, "test": sides.test}
     if refused:
         problems["refused"] = len(refused)
+    if sides.train.refused:
+        problems["refused_sharper_copy"] = len(sides.train.refused)
     counts = ", ".join(f"{len(part)} images for {name}" for name, part in parts.items())
     return [
         f"Recipe {recipe.name}: {recipe.title}.",

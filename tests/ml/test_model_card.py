@@ -20,3 +20,18 @@ def test_one_network_alone_claims_no_spread(count: int, claimed: bool) -> None:
     )
     assert ("its standard deviation over the" in card) == claimed
     assert ("P(malignant) and a heatmap" in card) != claimed
+
+
+@pytest.mark.parametrize("lone", [0, 900])
+def test_a_card_does_not_claim_lesions_that_nobody_knows(lone: int) -> None:
+    card = model_card.write(
+        name="one",
+        members=[],
+        thresholds=LIMITS,
+        origin=[],
+        evaluation=NOTHING_MEASURED,
+        licence="",
+        lone_images=lone,
+    )
+    assert "share no lesion with anything it was fitted to" in card
+    assert ("Of 900 images of the data it is not known which show one lesion" in card) == bool(lone)

@@ -1,0 +1,58 @@
+"""What data leave untold, or cannot show, is told in the card."""
+
+import shutil
+import zipfile
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+import ml.data
+from ml.classes import CLASSES
+from ml.data import splits
+from ml.progress import JsonProgress
+from ml.recipes import trainer
+from ml.recipes.recipe import Part
+from ml.recipes.sides import ByImage
+from ml.synthetic import draw
+from ml.training import Settings
+from tests.ml.recipes.small import TINY, run_of
+
+QUICK = (Part("tiny", Settings(epochs=1, samples=32), size=(32, 24), imagenet=False),)
+
+
+def test_nobody_says_which_images_show_one_lesion(tmp_path: Path) -> None:
+    """Then each counts as a lesion of its own, and only copies of an image are known to have been seen."""
+    folders, images = tmp_path / "folders", 0
+    for code in CLASSES:
+        (folders / code).mkdir(parents=True)
+        for number in range(60 if code == "NV" else 40):
+            draw(code, images, (96, 72)).save(folders / code / f"S_{images}.jpg")
+            images += 1
+            if code == "NV" and number < 12:
+                shutil.copy(folders / code / f"S_{images - 1}.jpg", folders / code / f"C_{number}.jpg")
+    recipe = replace(TINY, members=QUICK, authors_split=ByImage(test=0.2, validation=0.2), extras=())
+    made = trainer.train(run_of(recipe, folders, tmp_path), JsonProgress())
+    leaked = made.manifest["comparison"]["as_authors"]["leaked_images"]
+    assert leaked > 0
+    card = (made.path / "model_card.md").read_text()
+    assert f"for at least {leaked} of the " in card
+    assert card.count(f"Of {images + 12} images of the data it is not known which show one lesion") == 2
+
+
+def test_a_sharper_copy_that_cannot_be_read_is_counted(published: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(published, tmp_path / "data")
+    table = splits.assign(ml.data.read(published).table)
+    square = BytesIO()
+    Image.new("RGB", (64, 64)).save(square, "PNG")
+    with zipfile.ZipFile(folder / "squares.zip", "w") as copies:
+        for number in range(len(table)):
+            copies.writestr(f"S_{number}.png", square.getvalue() if number % 3 == 0 else b"no picture")
+    recipe = replace(TINY, members=QUICK, authors_split=None, extras=(), sharp_copies=True)
+    made = trainer.train(run_of(recipe, folder, tmp_path), JsonProgress())
+    train = table.loc[table["split"] == "train", "image_id"].str.removeprefix("S_").astype(int)
+    damaged = int((train % 3 != 0).sum())
+    card = (made.path / "model_card.md").read_text()
+    assert f"refused_sharper_copy {damaged}" in card
+    assert f"{len(train) - damaged} images for train" in card
