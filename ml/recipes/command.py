@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Trains a recipe. Raises DataError `unknown_member` for a member that it or the bundle to start from does not
-    have, and what `ml.recipes.trainer.train` raises.
+    """Trains a recipe. Raises DataError `unknown_member` for a member that it does not have, for one to keep that it or
+    the bundle to start from does not have, and where these share none; and what `ml.recipes.trainer.train` raises.
     """
     from ml import bundle
     from ml.data.errors import DataError
@@ -41,14 +41,17 @@ def run(options: argparse.Namespace) -> None:
         told = ", ".join(part.name for part in chosen.members)
         raise DataError("unknown_member", f"{chosen.name} has no {', '.join(unknown)}, only {told}.")
     keep = options.keep.split(",") if options.keep else ()
-    started = (
-        {member.name for member in bundle.load(options.start, to_start_from=True).members} if options.start else set()
-    )
-    if unknown := sorted(set(keep) - started):
-        raise DataError("unknown_member", f"--start gives no {', '.join(unknown)} that could be kept.")
+    recipe = chosen.reduced(members, options.epochs, options.samples, options.seed, keep)
+    started = bundle.load(options.start, to_start_from=True).members if options.start else []
+    going_on = {member.name for member in started} & {part.name for part in recipe.members}
+    if started and not going_on:
+        told = ", ".join(member.name for member in started)
+        raise DataError("unknown_member", f"--start gives {told}, and no member of {recipe.name} goes on from these.")
+    if unknown := sorted(set(keep) - going_on):
+        raise DataError("unknown_member", f"--start gives no {', '.join(unknown)} that {recipe.name} could keep.")
     trainer.train(
         Run(
-            recipe=chosen.reduced(members, options.epochs, options.samples, options.seed, keep),
+            recipe=recipe,
             data=options.data,
             work=options.work,
             output=options.output,

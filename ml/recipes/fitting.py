@@ -63,7 +63,7 @@ def fit(lesson: Lesson, soft_labels: np.ndarray | None) -> Fitted:
         keras.utils.set_random_seed(part.settings.seed)
         _note(work, part.name).write_text(json.dumps(_how(part)) + "\n")
         model = members.build(part.name, part.size, len(lesson.taxonomy.codes))
-        if not (_begin(model, part, lesson) and part.kept):
+        if not (begin(model, part, lesson) and part.kept):
             training.fit(
                 model,
                 sides.train,
@@ -105,22 +105,17 @@ def history(work: Path, name: str) -> list[dict[str, Any]]:
     return training.history(_checkpoint(work, name))
 
 
-def imagenet(part: Part, backbones: Path | None) -> Path | None:
-    """The folder with the weights that a member starts from, None for one that starts from random ones. Raises
-    FileNotFoundError where it is needed and not given.
+def begin(model: keras.Model, part: Part, lesson: Lesson) -> bool:
+    """Gives a member its first weights, and says whether they are those of the bundle to start from. Raises
+    FileNotFoundError for missing ImageNet weights.
     """
-    if part.imagenet and backbones is None:
-        raise FileNotFoundError(f"{part.name} starts from ImageNet weights: say with --backbones where they lie.")
-    return backbones if part.imagenet else None
-
-
-def _begin(model: keras.Model, part: Part, lesson: Lesson) -> bool:
-    """Gives a member its first weights; says whether they are a bundle's."""
     known = {member.name: member for member in lesson.start.members} if lesson.start else {}
     if part.name in known:
         weights.load(model, known[part.name].weights)
-    elif folder := imagenet(part, lesson.backbones):
-        members.load_imagenet(model, folder)
+    elif part.imagenet and lesson.backbones is None:
+        raise FileNotFoundError(f"{part.name} starts from ImageNet weights: say with --backbones where they lie.")
+    elif part.imagenet:
+        members.load_imagenet(model, lesson.backbones)
     return part.name in known
 
 

@@ -1,6 +1,5 @@
 """The teacher: a member that is told the metadata too."""
 
-from pathlib import Path
 from typing import Final
 
 import keras
@@ -20,14 +19,14 @@ HIDDEN: Final = 32
 BATCH: Final = 64
 
 
-def build(part: Part, width: int, classes: int, backbones: Path | None = None) -> keras.Model:
+def build(part: Part, width: int, classes: int, lesson: Lesson | None = None) -> keras.Model:
     """The network of a member that sees `metadata`, float32 (n, width), beside `image`, uint8 (n, height, width, 3):
     the metadata go through two small dense layers and join the image's features before the head. Gives `logits`,
-    float32 (n, classes). Starts from ImageNet where `backbones` is given.
+    float32 (n, classes). Starts from what the student of a `lesson` starts from, where one is given.
     """
     member = members.build(part.name, part.size, classes)
-    if backbones is not None:
-        members.load_imagenet(member, backbones)
+    if lesson is not None:
+        fitting.begin(member, part, lesson)
     told = layers.Input((width,), name="metadata")
     known = layers.Dense(HIDDEN, "relu", name="metadata_1")(told)
     known = layers.Dense(HIDDEN, "relu", name="metadata_2")(known)
@@ -51,7 +50,7 @@ class Teacher:
         if not finished.exists():
             lesson.progress.stage(f"training the {NAME}")
             keras.utils.set_random_seed(part.settings.seed)
-            model = build(part, self.metadata.width, classes, fitting.imagenet(part, lesson.backbones))
+            model = build(part, self.metadata.width, classes, lesson)
             training.fit(
                 model,
                 train,

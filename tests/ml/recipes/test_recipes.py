@@ -1,6 +1,8 @@
 """The recipes as they are written down, and the pieces that they are made of."""
 
 import argparse
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from ml import members, recipes
 from ml.augment import STRENGTHS
+from ml.bundle import MANIFEST
 from ml.classes import BINARY, EIGHT, SEVEN
 from ml.data.errors import DataError
 from ml.metrics import Scored
@@ -82,16 +85,21 @@ def test_soft_labels_lie_between_the_teacher_and_the_label() -> None:
     np.testing.assert_allclose(distillation.mixed(np.array([[0.5, 0.5]]), np.array([1]), trust=0.6), [[0.3, 0.7]])
 
 
-def test_a_member_that_the_recipe_lacks_is_named(tmp_path: Path) -> None:
+def test_a_member_that_the_recipe_or_the_start_lacks_is_named(tmp_path: Path, tiny_bundle: Path) -> None:
+    """Before anything is read: nothing of such a start would come into the network."""
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
-    folder = str(tmp_path)
-    options = parser.parse_args(
-        ["ham-cnn", "--data", folder, "--work", folder, "--output", folder, "--members", "plain,resnet"]
-    )
-    with pytest.raises(DataError, match="ham-cnn has no resnet, only plain") as refused:
-        command.run(options)
-    assert refused.value.code == "unknown_member"
-    options = parser.parse_args(["ham-cnn", "--data", folder, "--work", folder, "--output", folder, "--keep", "plain"])
-    with pytest.raises(DataError, match="--start gives no plain"):
-        command.run(options)
+    other = shutil.copytree(tiny_bundle, tmp_path / "other")
+    manifest = json.loads((other / MANIFEST).read_text())
+    manifest["members"][0]["name"] = "plain"
+    (other / MANIFEST).write_text(json.dumps(manifest))
+    for asked, said in (
+        (("--members", "plain,resnet"), "ham-cnn has no resnet, only plain"),
+        (("--keep", "plain"), "--start gives no plain"),
+        (("--start", str(tiny_bundle)), "--start gives tiny, and no member of ham-cnn goes on from these"),
+        (("--start", str(other), "--keep", "plain,tiny"), "--start gives no tiny that ham-cnn could keep"),
+    ):
+        paths = [word for name in ("data", "work", "output") for word in (f"--{name}", str(tmp_path))]
+        with pytest.raises(DataError, match=said) as refused:
+            command.run(parser.parse_args(["ham-cnn", *paths, *asked]))
+        assert refused.value.code == "unknown_member"

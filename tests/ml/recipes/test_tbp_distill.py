@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from ml import bundle
 from ml.classes import BINARY, SEVEN, Taxonomy
 from ml.data.examples import Examples
 from ml.data.images import ImageStore
@@ -199,6 +200,17 @@ def test_the_partial_area_is_that_of_the_challenge() -> None:
     assert measures.partial_auc(blind, np.ones(400)) == pytest.approx(0.02)
     sure = Scored(np.eye(2)[labels], labels, scored.lesions, 0.5, BINARY)
     assert measures.partial_auc(sure, np.ones(400)) == pytest.approx(0.2)
+
+
+def test_a_teacher_starts_from_what_its_student_starts_from(tmp_path: Path, tiny_bundle: Path) -> None:
+    """Else the two would differ in more than the metadata. With a step too small to matter, it is what it was."""
+    lesson = lesson_of(SEVEN, tmp_path, 1)
+    part = lesson.recipe.members[0]
+    still = replace(part, settings=replace(part.settings, samples=32, learning_rate=1e-12, weight_decay=0, ema=0))
+    Teacher(replace(lesson, recipe=replace(TINY, members=(still,)), start=bundle.load(tiny_bundle)))
+    before, after = (np.load(path) for path in (tiny_bundle / "tiny.npz", tmp_path / "teacher.npz"))
+    first = next(name for name in after.files if after[name].shape == before["0000"].shape)
+    np.testing.assert_allclose(after[first], before["0000"], atol=1e-3)
 
 
 def test_a_surplus_of_benign_images_is_left_out_and_counted(tmp_path: Path) -> None:
