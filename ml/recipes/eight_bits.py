@@ -57,15 +57,19 @@ TRAINED: Final = "int8.tflite"
 ROUNDED: Final = "rounded.tflite"
 
 
+def require() -> None:
+    """Raises ExportError where ai-edge-litert is not installed."""
+    backends.require("tflite")
+
+
 def in_eight_bits(made: Made) -> list[str]:
     """An extra for recipes of one member: `<member>.int8.tflite`, and `eight_bits.json` with its calibration and what
     was measured: on the validation and test side against the float network, and against the float network merely
     rounded, in milliseconds and bytes.
 
-    Raises ExportError where ai-edge-litert is not installed, where Keras does not run on TensorFlow, or where the file
-    does not answer as the network that it was made of.
+    Raises ExportError where Keras does not run on TensorFlow, or where the file does not answer as the network that it
+    was made of.
     """
-    backends.require("tflite")
     if keras.backend.backend() != "tensorflow":
         raise ExportError("8 bits need TensorFlow: go on with KERAS_BACKEND=tensorflow, what was trained is kept.")
     (member,) = made.members

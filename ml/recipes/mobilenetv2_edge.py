@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ml.recipes.eight_bits import in_eight_bits
+from ml.recipes.eight_bits import in_eight_bits, require
 from ml.recipes.recipe import Part, Recipe
 from ml.recipes.sides import ByImage
 from ml.training import Settings
@@ -19,4 +19,5 @@ RECIPE: Final = Recipe(
         "The authors' shares of train, validation and test are not known; these are 70, 10 and 20 %.",
     ),
     extras=(in_eight_bits,),
+    needs=require,
 )

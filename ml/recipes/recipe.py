@@ -89,7 +89,8 @@ class Recipe:
     that of the data. `remove_hair` and `mask` prepare each frame, the second with the segmenter that ships;
     `sharp_copies` trains on the data set's sharper copies too. `differs` are sentences on what is done otherwise than
     the authors did. `benign_per_malignant` leaves benign images out by chance where there are more for each malignant
-    one. `teach` makes soft labels, and `extras` add to the finished bundle.
+    one. `teach` makes soft labels, and `extras` add to the finished bundle; `needs` is called before anything is read,
+    and raises for what these would miss in the end.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Recipe:
     differs: tuple[str, ...] = ()
     teach: Teach | None = None
     extras: tuple[Extra, ...] = ()
+    needs: Callable[[], None] | None = None
 
     def reduced(
         self,

@@ -4,6 +4,7 @@ bundle that says what both measured.
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import pandas as pd
@@ -29,10 +30,15 @@ def train(run: Run, progress: Progress) -> Bundle:
 
     Raises DataError for data that cannot be used, or other than those that `work` was filled from, FileNotFoundError
     for missing ImageNet weights or a missing segmenter, StackError for too few lesions, BundleError for a teacher or
-    start that is none.
+    start that is none; before any training OSError for an output that cannot be written, and what the recipe's `needs`
+    raises.
     """
+    if run.recipe.needs:
+        run.recipe.needs()
     progress.stage("reading")
     read = given.read(run)
+    run.output.mkdir(parents=True, exist_ok=True)
+    TemporaryFile(dir=run.output).close()
     examples = sides.load(read.dataset, read.preparation)
     by_lesion = sides.without_learnt(read.by_lesion, examples, read.learnt)
     _require_lesions(examples, by_lesion, read.dataset.taxonomy)

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ml import bundle
+from ml import bundle, recipes
 from ml.classes import BINARY, SEVEN
 from ml.data.errors import DataError
+from ml.export import backends
+from ml.export.errors import ExportError
 from ml.imaging.preprocess import VERSION
 from ml.preparation import Preparation
 from ml.progress import JsonProgress
@@ -198,3 +200,18 @@ def test_too_few_lesions_by_the_authors_split_are_refused_before_training(publis
         trainer.train(run, Stopped("training tiny"))
     with pytest.raises(KeyboardInterrupt):
         trainer.train(replace(run, as_authors=False), Stopped("training tiny"))
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_training(published: Path, tmp_path: Path) -> None:
+    run = run_of(TINY, published, tmp_path)
+    run.output.write_text("a file")
+    with pytest.raises(FileExistsError, match="made"):
+        trainer.train(run, Stopped("the authors' split, by image"))
+
+
+def test_what_a_recipe_needs_in_the_end_is_looked_for_first(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(backends.NEEDED, "tflite", ("not_installed",))
+    with pytest.raises(ExportError, match="needs not-installed"):
+        trainer.train(run_of(recipes.named("mobilenetv2-edge"), published, tmp_path), Stopped("reading"))
