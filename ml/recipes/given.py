@@ -69,7 +69,7 @@ class Given:
 
 
 def read(run: Run) -> Given:
-    """Reads what the run names. Raises DataError for data that cannot be used, and `output_is_the_bundle` where what is
+    """Reads what the run names. Raises DataError for data that cannot be used, and `output_holds_the_bundle` where what is
     read would be written over; BundleError for a teacher or start that is none, FileNotFoundError for a missing
     segmenter.
     """
@@ -81,7 +81,7 @@ def read(run: Run) -> Given:
     teacher = bundles.load(run.teacher) if run.teacher else None
     for before in (start, teacher):
         if before and before.path.resolve() == run.output.resolve():
-            raise DataError("output_is_the_bundle", f"{run.output} is learnt from: say another --output.")
+            raise DataError("output_holds_the_bundle", f"{run.output} is learnt from: say another --output.")
     dataset = sides.relabelled(published, run.recipe.taxonomy or published.taxonomy)
     if run.recipe.benign_per_malignant:
         dataset = sides.thinned(dataset, run.recipe.benign_per_malignant)

@@ -89,7 +89,7 @@ def test_a_bundle_that_is_learnt_from_is_not_written_over(
     run = replace(run_of(GOES_ON, published, tmp_path), **{role: output / ".." / "made"})
     with pytest.raises(DataError, match="say another --output") as refused:
         trainer.train(run, Stopped("calibrating"))
-    assert refused.value.code == "output_is_the_bundle"
+    assert refused.value.code == "output_holds_the_bundle"
 
 
 def test_a_member_is_told_as_it_was_fitted(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
