@@ -95,6 +95,8 @@ def _why(case: Case) -> str:
 def _review(case: Case) -> str:
     if not case.advice:
         return ""
+    if case.raised_at:
+        return "More urgent since"
     return "Reviewed" if case.reviewed_at else "Not yet"
 
 

@@ -46,6 +46,7 @@ COLUMNS = [
     "review",
     "reviewed_at",
     "released_at",
+    "raised_at",
     "case",
     "notice",
 ]
@@ -89,7 +90,7 @@ def _row(case: Case, thresholds: "_Thresholds", unanswered: str) -> Iterator[Any
     yield "answered" if result else ("erased" if case.erased_at else unanswered)
     yield from _answer(result, thresholds)
     yield "released" if case.released_at else ("waiting" if result else "no_result")  # as the API has it
-    yield from (case.reviewed_at, case.released_at, str(case.pk), NOTICE)
+    yield from (case.reviewed_at, case.released_at, case.raised_at, str(case.pk), NOTICE)
 
 
 def _without_answer(batch: Batch) -> str:

@@ -71,10 +71,14 @@ def warnings(case: Case) -> list[str]:
 
 
 def review(case: Case) -> str:
-    """Whether a clinician has seen the answer, and whether the patient may."""
+    """Whether a clinician has seen the answer, whether the patient may, and whether a later one is more urgent."""
     if case.released_at is None:
         return NOT_REVIEWED
     if case.reviewed_at is None:
-        return f"{NOT_REVIEWED}: released automatically, {when(case.released_at)}"
-    by = case.reviewed_by.email if case.reviewed_by else "the clinic's software"
-    return f"Reviewed and released by {by}, {when(case.released_at)}"
+        said = f"{NOT_REVIEWED}: released automatically, {when(case.released_at)}"
+    else:
+        by = case.reviewed_by.email if case.reviewed_by else "the clinic's software"
+        said = f"Reviewed and released by {by}, {when(case.released_at)}"
+    if case.raised_at is None:
+        return said
+    return f"{said}. An answer of {when(case.raised_at)} is more urgent: decide whether to see the patient again"

@@ -63,6 +63,9 @@ class CaseFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has 
     case_id = IdFilter(field_name="external_id", label="Your id of the case")
     patient_id = IdFilter(field_name="patient__external_id", label="Your id of the patient")
     released = BooleanFilter(field_name="released_at", lookup_expr="isnull", exclude=True)
+    raised = BooleanFilter(
+        field_name="raised_at", lookup_expr="isnull", exclude=True, label="A later answer is more urgent"
+    )
     advice = filters.ChoiceFilter(choices=ADVICE_CHOICES)
     top_class = filters.ChoiceFilter(choices=DX_CHOICES)
     uncertainty_min = filters.NumberFilter(field_name="uncertainty", lookup_expr="gte")

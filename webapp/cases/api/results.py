@@ -70,6 +70,11 @@ class ReviewSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(["no_result", "waiting", "released"])
     reviewed_at = serializers.DateTimeField(allow_null=True)
     released_at = serializers.DateTimeField(allow_null=True)
+    raised_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="When an answer came, among `other_results`, that is more urgent than what the patient was given; "
+        "null once a clinician has looked again",
+    )
     note = serializers.CharField()
 
 
@@ -112,6 +117,7 @@ class CaseSerializer(serializers.ModelSerializer[Case]):
             "state": "released" if case.released_at else waiting,
             "reviewed_at": case.reviewed_at,
             "released_at": case.released_at,
+            "raised_at": case.raised_at,
             "note": case.review_note,
         }
 
