@@ -25,23 +25,7 @@ def test_a_newcomer_uploads_a_photo_and_reads_the_result(
     site: Site, photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:
     page = open_page(viewport=PHONE)
-    page.goto(site.accounts["join_url"])
-    assert_accessible(page)
-    page.fill("input[name=email]", NEWCOMER)
-    page.click("button:has-text('Send me a code')")
-    page.wait_for_url("**/code/confirm/**")
-    assert_accessible(page)
-    page.fill("input[name=code]", code_in(site.mail_to(NEWCOMER)[-1]))
-    page.click("form:has(input[name=code]) button[type=submit] >> nth=0")
-
-    page.wait_for_url("**/join/demo/**")
-    assert_accessible(page)
-    for name, value in (("day", "3"), ("month", "4"), ("year", "1970")):
-        page.fill(f"input[name$={name}]", value)
-    page.check("input[type=checkbox]")
-    page.click("main button[type=submit]")
-
-    page.wait_for_url("**/my/photo/**")
+    _joins(page, site, NEWCOMER)
     assert_accessible(page)
     photo = {"name": "IMG_1.jpg", "mimeType": "image/jpeg", "buffer": photos[0].data}
     page.set_input_files("input[type=file][capture]", photo)  # type: ignore[arg-type]
@@ -62,6 +46,26 @@ def test_a_newcomer_uploads_a_photo_and_reads_the_result(
     link = re.search(r"http://\S+/results/\S+/", mail)
     assert link is not None
     _reads_by_link(link.group(), open_page)
+
+
+def _joins(page: Page, site: Site, email: str) -> None:
+    """Somebody comes in at the clinic's door for its patients, and agrees."""
+    page.goto(site.accounts["join_url"])
+    assert_accessible(page)
+    page.fill("input[name=email]", email)
+    page.click("button:has-text('Send me a code')")
+    page.wait_for_url("**/code/confirm/**")
+    assert_accessible(page)
+    page.fill("input[name=code]", code_in(site.mail_to(email)[-1]))
+    page.click("form:has(input[name=code]) button[type=submit] >> nth=0")
+
+    page.wait_for_url("**/join/demo/**")
+    assert_accessible(page)
+    for name, value in (("day", "3"), ("month", "4"), ("year", "1970")):
+        page.fill(f"input[name$={name}]", value)
+    page.check("input[type=checkbox]")
+    page.click("main button[type=submit]")
+    page.wait_for_url("**/my/photo/**")
 
 
 def _is_reviewed(case: str, page: Page) -> None:
@@ -145,3 +149,53 @@ def test_what_did_not_arrive_is_kept_and_sent_again(
     page.click("button:has-text('Send to be checked')")
     page.wait_for_url("**/my/cases/**")
     expect(page.locator("main")).to_contain_text("checking your photo")
+
+
+def test_what_was_written_is_there_after_signing_in_again_and_goes_at_sign_out(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    """Once it was sent it is gone as well, and nobody else who signs in here reads it."""
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    note, kept = page.locator("textarea"), page.locator("#kept")
+    kept_here = "JSON.stringify({...sessionStorage})"
+    note.fill("It itches at night.")
+    page.select_option("#id_anatom_site", "palms/soles")
+    _signs_in_again(page, site)
+    expect(note).to_have_value("It itches at night.")
+    expect(page.locator("#id_anatom_site")).to_have_value("palms/soles")
+    expect(kept).to_be_visible()
+    assert_accessible(page)
+
+    page.context.clear_cookies()
+    _joins(page, site, "another@home.example")
+    expect(note).to_have_value("")
+    _signs_in_again(page, site)
+    expect(note).to_have_value("")
+    expect(kept).to_be_hidden()
+
+    note.fill("It bleeds.")
+    page.set_input_files(
+        "input[type=file][multiple]", {"name": "IMG_3.jpg", "mimeType": "image/jpeg", "buffer": b"no picture"}
+    )
+    page.click("button:has-text('Send to be checked')")
+    page.wait_for_url("**/my/cases/**")
+    page.goto("/my/photo/")
+    expect(note).to_have_value("")
+
+    note.fill("It hurts.")
+    assert "It hurts." in page.evaluate(kept_here)
+    page.click("button[aria-label='Your account']")
+    page.click("button:has-text('Sign out')")
+    page.wait_for_url(lambda url: "/my/photo/" not in url)
+    assert "It hurts." not in page.evaluate(kept_here)
+
+
+def _signs_in_again(page: Page, site: Site) -> None:
+    """The session has run out, and the patient signs in in the same tab."""
+    page.context.clear_cookies()
+    page.goto("/account/login/?next=/my/photo/")
+    page.fill("input[name=login]", site.email("patient"))
+    page.fill("input[name=password]", site.accounts["password"])
+    page.click("form:has(input[name=password]) button[type=submit]")
+    page.wait_for_url("**/my/photo/")

@@ -1,4 +1,5 @@
-// Gathers up to three photos from the camera and from the device, shows them, and shows how much has been sent.
+// Gathers up to three photos from the camera and from the device, shows them, and shows how much has been sent. What was
+// written is there again after signing in again, or after a phone has dropped the page; photos cannot be.
 // Without this script the same form sends the same files.
 (() => {
   const form = document.getElementById("photo-form");
@@ -14,6 +15,21 @@
   const yours = () => (photos.length > 1 ? "photos" : "photo");
   const later = () => `Your ${yours()} did not arrive. Wait a minute and press “${button.textContent.trim()}” again. Everything that you chose is still here.`;
   let photos = [];
+
+  const DRAFT = "photo-draft"; // in this tab alone, until it is sent or its writer signs out (sign_out.js)
+  const written = [form.elements.anatom_site, form.elements.notes];
+  try {
+    const [writer, page, ...values] = JSON.parse(sessionStorage.getItem(DRAFT)) ?? [];
+    if (writer !== form.dataset.writer) sessionStorage.removeItem(DRAFT);
+    else if (page === form.action) {
+      document.getElementById("kept").hidden = written.every((field, place) => field.value === values[place]);
+      written.forEach((field, place) => { field.value = values[place]; });
+    }
+  } catch { /* this browser keeps nothing */ }
+  form.addEventListener("input", () => {
+    const draft = [form.dataset.writer, form.action, ...written.map((field) => field.value)];
+    try { sessionStorage.setItem(DRAFT, JSON.stringify(draft)); } catch { /* nor this */ }
+  });
 
   const complain = (sentences) => {
     const items = sentences.map((sentence) => Object.assign(document.createElement("li"), { textContent: sentence }));
@@ -82,8 +98,10 @@
       if (sent.loaded === sent.total) words.textContent = `Your ${yours()} ${photos.length > 1 ? "have" : "has"} been sent. One moment, please`;
     });
     request.addEventListener("load", () => {
-      if (request.response && request.response.next) window.location.assign(request.response.next);
-      else if (request.status >= 500) finish([later()]);
+      if (request.response && request.response.next) {
+        try { sessionStorage.removeItem(DRAFT); } catch { /* nothing was kept */ }
+        window.location.assign(request.response.next);
+      } else if (request.status >= 500) finish([later()]);
       else finish((request.response && request.response.errors) || ["That did not work. Load this page again and send it once more."]);
     });
     request.addEventListener("error", () => finish([later()]));
