@@ -96,10 +96,6 @@ class Archive:
     ) -> None:
         self._zip.close()
 
-    def __len__(self) -> int:
-        """The number of entries that `entries` will give."""
-        return len(self._images)
-
     def names(self) -> list[str]:
         """The names of what `entries` will give, in that order: neither checked nor unique."""
         bases = [PurePosixPath(path).name for path in self._paths]

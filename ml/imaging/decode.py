@@ -24,7 +24,7 @@ from ml.imaging.colour import to_eight_bit, to_srgb
 from ml.imaging.heif import read_heif
 from ml.imaging.jpeg import bare, plain_size
 from ml.imaging.refusal import ImageRefused
-from ml.imaging.sniff import Kind, sniff
+from ml.imaging.sniff import sniff
 from ml.imaging.still import MIN_SIDE, check_size, open_still
 
 MAX_BYTES = 25 * 1024 * 1024
@@ -53,7 +53,6 @@ class Decoded:
     """
 
     pixels: NDArray[np.uint8]
-    kind: Kind
     width: int
     height: int
     jpeg: bytes = b""
@@ -83,7 +82,7 @@ def decode(data: bytes) -> Decoded:
             if kind == "jpeg" and _is_upright_srgb(image) and (taken := _as_it_is(data, image.size)):
                 return taken
             image.load()
-        return _finish(image, kind)
+        return _finish(image)
     except ImageRefused:
         raise
     except MemoryError as error:
@@ -96,14 +95,14 @@ def _as_it_is(data: bytes, size: tuple[int, int]) -> Decoded | None:
     """A JPEG that needs neither turning nor other colours; None where it is to be made smaller, or is not ordinary."""
     check_size(*size)
     made = bare(data, size) if max(size) <= WORKING_SIDE else None
-    return Decoded(made[1], "jpeg", *size, made[0]) if made else None
+    return Decoded(made[1], *size, made[0]) if made else None
 
 
 def _is_upright_srgb(image: Image.Image) -> bool:
     return not image.info.get("icc_profile") and _orientation(image) not in _UPRIGHT
 
 
-def _finish(image: Image.Image, kind: Kind) -> Decoded:
+def _finish(image: Image.Image) -> Decoded:
     """Shrink first, so that turning and colour conversion work on a small picture."""
     width, height = image.size
     profile = image.info.get("icc_profile")
@@ -116,7 +115,7 @@ def _finish(image: Image.Image, kind: Kind) -> Decoded:
         image = image.transpose(turn)
         if turn in _SWAPS_SIDES:
             width, height = height, width
-    return Decoded(np.asarray(to_srgb(image, profile)), kind, width, height)
+    return Decoded(np.asarray(to_srgb(image, profile)), width, height)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from ml.imaging.refusal import ImageRefused
 
 Kind = Literal["jpeg", "png", "webp", "tiff", "heif", "dicom"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 # HEVC-coded still images (ISO/IEC 23008-12, 10.2). AVIF's brands are not among them: no AV1 decoder is carried.
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}

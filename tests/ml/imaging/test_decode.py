@@ -15,6 +15,7 @@ from ml.imaging import decode as decode_module
 from ml.imaging import still
 from ml.imaging.decode import WORKING_SIDE, decode
 from ml.imaging.refusal import SENTENCES, ImageRefused
+from ml.imaging.sniff import sniff
 from tests.ml.imaging.samples import encode, every_format, skin_photo
 
 PHOTO = skin_photo()
@@ -42,7 +43,7 @@ def code_of(data: bytes) -> str:
 def test_reads_every_format_by_its_content(kind: str) -> None:
     data = every_format(PHOTO)[kind]
     decoded = decode(data)
-    assert decoded.kind == kind
+    assert sniff(data) == kind
     assert (decoded.width, decoded.height) == PHOTO.size
     assert decoded.image.mode == "RGB"
     assert decoded.image.info == {}
