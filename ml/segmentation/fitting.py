@@ -12,7 +12,7 @@ from keras import ops
 from ml.imaging.preprocess import Size
 from ml.progress import Progress
 from ml.segmentation.masks import Outlined
-from ml.segmentation.views import view, whole
+from ml.segmentation.views import shrunk, view
 from ml.training import TRACE_STEPS, Resume, optimizer_for
 
 BATCH: Final = 16
@@ -107,7 +107,7 @@ def fit(
     )
     model.compile(optimizer=optimizer, loss=loss, metrics=[jaccard], run_eagerly=steps < TRACE_STEPS)
     held_out = (
-        np.stack([whole(frame, size) for frame in validation.pixels]),
+        np.stack([shrunk(frame, size) for frame in validation.pixels]),
         _target([_stretched(mask, (height, width)) for mask in validation.masks]),
     )
     model.fit(

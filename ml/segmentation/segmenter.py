@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ml.imaging.preprocess import Size
-from ml.segmentation.views import whole
+from ml.segmentation.views import shrunk
 
 SHIPPED: Final = Path(__file__).parents[1] / "segmenters"
 MANIFEST: Final = "manifest.json"
@@ -64,7 +64,7 @@ def logits(model: Any, frames: Sequence[np.ndarray] | np.ndarray, size: Size) ->
     width, height = size
     answers = [np.empty((0, height, width), dtype=np.float32)]
     for start in range(0, len(frames), BATCH):
-        pixels = np.stack([whole(frame, size) for frame in frames[start : start + BATCH]])
+        pixels = np.stack([shrunk(frame, size) for frame in frames[start : start + BATCH]])
         turned = [np.flip(model.predict_on_batch(np.flip(pixels, axes)), axes)[..., 0] for axes in FLIPS]
         answers.append(np.mean(turned, axis=0))
     return np.concatenate(answers)

@@ -27,8 +27,8 @@ def view(frame: np.ndarray, mask: np.ndarray, size: Size, rng: np.random.Generat
     return _lit(seen, rng), outlined
 
 
-def whole(frame: np.ndarray, size: Size) -> np.ndarray:
-    """The frame, uint8 RGB, at `size`."""
+def shrunk(frame: np.ndarray, size: Size) -> np.ndarray:
+    """The frame, uint8 RGB, at `size`, by area."""
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
 
 
