@@ -56,9 +56,9 @@ def representative(source: Path, size: Size, count: int) -> np.ndarray:
     images = ImageStore(source)
     ids = images.ids()
     frames = []
-    for image_id in ids[:: max(1, len(ids) // count)][:count]:
+    for place in np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int):
         with contextlib.suppress(ImageRefused):
-            frames.append(preprocess(decode(images.read(image_id)).image, size))
+            frames.append(preprocess(decode(images.read(ids[place])).image, size))
     if not frames:
         raise ExportError(f"{source} holds no image that can be read, and eight bits need some to be fitted to.")
     return np.stack(frames)

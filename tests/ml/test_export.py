@@ -19,6 +19,7 @@ from ml.imaging.preprocess import framed, preprocess, scaled
 from ml.members import VIEWS
 from ml.stack import malignant, softmax
 from ml.synthetic import draw, synthesize
+from tests.ml.conftest import jpeg
 
 
 @pytest.fixture
@@ -103,6 +104,14 @@ def test_eight_bits_are_smaller_and_close(export: Any, tmp_path: Path) -> None:
     assert len((output / "tiny.tflite").read_bytes()) < len(whole)
     (member,) = json.loads((output / "export.json").read_text())["members"]
     assert 0 < member["largest_difference_of_logits"] < 0.2
+
+
+def test_representative_images_are_spread_over_all(tmp_path: Path) -> None:
+    for level in range(5):
+        (tmp_path / f"{level}.jpg").write_bytes(jpeg(np.full((75, 100, 3), 40 * level, np.uint8)))
+    frames = backends.representative(tmp_path, (64, 48), 3)
+    assert [round(frame.mean() / 40) for frame in frames] == [0, 2, 4]
+    assert len(backends.representative(tmp_path, (64, 48), 9)) == 5
 
 
 def test_a_file_that_answers_otherwise_fails_loudly(
