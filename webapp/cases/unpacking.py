@@ -23,6 +23,7 @@ from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
 from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
+from webapp.cases.fields import FieldError, filename
 from webapp.cases.locks import locked
 from webapp.cases.manifest import Manifest, from_csv
 from webapp.cases.matching import Files
@@ -132,7 +133,7 @@ class _Unpacking:
                 self.report.append(_line("", "table_left_out", message))
         elif table is not None:
             self._add(self._listed(from_csv(table, capture=self.archive.capture), files))
-        for chunk in _chunks(opened.entries()):
+        for chunk in _chunks(zip(opened.names(), opened.entries(), strict=True)):
             self._store(chunk)
             self._hold(seconds=0)
 
@@ -194,25 +195,34 @@ class _Unpacking:
         known = set(Case.objects.filter(batch=self.batch, external_id__in=ids).values_list("external_id", flat=True))
         add_cases(batch=self.batch, cases=[spec for spec in specs if spec.external_id not in known])
 
-    def _store(self, chunk: Sequence[Entry]) -> None:
+    def _store(self, chunk: Sequence[tuple[str, Entry]]) -> None:
         """Give each entry to the images of its name."""
+        named = [(_as_listed(name) if entry.refusal else entry.name, entry) for name, entry in chunk]
         written: dict[Image, int] = {}
         images = defaultdict[str, list[Image]](list)
-        for image in self.batch.images.filter(filename__in=[entry.name for entry in chunk]):
+        for image in self.batch.images.filter(filename__in=[name for name, _ in named]):
             images[image.filename].append(image)
-        for entry in chunk:
+        for name, entry in named:
             if entry.refusal is not None:
                 self.report.append(_line(entry.name, entry.refusal.code, entry.refusal.message))
-                unwritten = [image for image in images[entry.name] if image not in written]
+                unwritten = [image for image in images[name] if image not in written]
                 _reject(unwritten, entry.refusal.code, entry.refusal.message)
-            elif not images[entry.name]:
+            elif not images[name]:
                 message = "No case names this file, so it was left out."
                 self.report.append(_line(entry.name, "not_in_table", message))
-            for image in images[entry.name]:
+            for image in images[name]:
                 if entry.data is not None and image.state == Image.State.AWAITING_UPLOAD:
                     storage.write(image.upload_key, entry.data)
                     written[image] = len(entry.data)
         complete_written(batch_id=self.batch.pk, sizes=written)
+
+
+def _as_listed(name: str) -> str:
+    """The name of an entry as a table may have it, with what a report does not show; empty where none can."""
+    try:
+        return filename(name)
+    except FieldError:
+        return ""
 
 
 def _reject(images: Iterable[Image], code: str, message: str) -> None:
@@ -224,12 +234,12 @@ def _reject(images: Iterable[Image], code: str, message: str) -> None:
         awaited.update(state=Image.State.REJECTED, reason=code, advice=message, ended_at=timezone.now())
 
 
-def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-    """The entries in lists of bounded size in memory."""
-    chunk: list[Entry] = []
+def _chunks(entries: Iterable[tuple[str, Entry]]) -> Iterator[list[tuple[str, Entry]]]:
+    """The entries with their names, in lists of bounded size in memory."""
+    chunk: list[tuple[str, Entry]] = []
     size = 0
-    for entry in entries:
-        chunk.append(entry)
+    for name, entry in entries:
+        chunk.append((name, entry))
         size += len(entry.data or b"")
         if len(chunk) >= CHUNK_ENTRIES or size >= CHUNK_BYTES:
             yield chunk

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from urllib3.util import parse_url
 
+from ml.imaging.refusal import SENTENCES
 from tests.factories import ArchiveFactory, OrganisationFactory
 from tests.ml.imaging.samples import zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
@@ -88,6 +89,15 @@ def test_bad_rows_and_entries_are_listed_and_the_rest_goes_on() -> None:
         ("nested.jpg", "nested_archive"),
     ]
     assert batch.images.get(filename="nested.jpg").reason == "nested_archive"
+
+
+def test_a_file_whose_name_cannot_be_shown_is_not_awaited_by_the_case_that_names_it() -> None:
+    name = "a\u200bb.jpg"
+    batch = sent(Clinic(), zipped({"cases.csv": f"images\n{name}\n".encode(), name: photo(), "b\a.jpg": photo(1)}))
+    archive = expand_next()
+    assert codes(archive) == [("a\ufffdb.jpg", "unsafe_name"), ("b\ufffd.jpg", "unsafe_name")]
+    assert [(filename, state) for _, filename, state in images(batch)] == [(name, "rejected")]
+    assert batch.images.get().advice == SENTENCES["unsafe_name"]
 
 
 @pytest.mark.parametrize(
