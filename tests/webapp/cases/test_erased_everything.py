@@ -10,7 +10,8 @@ from tests.webapp.cases.telling import MARK, everything, telling
 from webapp.accounts.models import Membership, Patient, User
 from webapp.accounts.services import remove_user
 from webapp.audit.models import Event
-from webapp.audit.services import SYSTEM
+from webapp.audit.services import SYSTEM, Actor
+from webapp.cases import erasure
 from webapp.cases.erasure import erase_case, erase_patient
 from webapp.cases.models import Case
 from webapp.errors import Problem
@@ -60,6 +61,24 @@ def test_everything_waits_for_a_zip() -> None:
         erase_patient(actor=SYSTEM, patient=image.case.patient)
 
     assert Patient.objects.filter(external_id=MARK).exists()
+
+
+def test_a_case_that_comes_at_this_moment_keeps_its_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = telling()
+
+    def erased_and_one_comes(*, actor: Actor, case: Case) -> None:
+        erase_case(actor=actor, case=case)
+        CaseFactory(batch__organisation=image.organisation, patient=image.case.patient)
+
+    CaseFactory(batch__organisation=image.organisation, patient=image.case.patient)
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure, "erase_case", erased_and_one_comes)
+        with pytest.raises(Problem, match="has come since"):
+            erase_patient(actor=SYSTEM, patient=image.case.patient)
+    assert Patient.objects.filter(external_id=MARK).exists()
+
+    erase_patient(actor=SYSTEM, patient=image.case.patient)
+    assert [row for row in everything() if MARK in row] == []
 
 
 # the account
