@@ -146,10 +146,10 @@ def test_what_cannot_answer_here_says_so_in_place_of_its_buttons(operator: Clien
     everything = operator.get("/models/").content.decode()
     assert everything.count("/promote/") == 3
     assert f"Roll back to {previous.name}" in everything
-    for release in (run.parent, candidate, previous, serves):
-        release.refresh_from_db()
-        release.manifest["preprocessing"] = {"version": "frame-4x3-v4"}
-        release.save()
+    for one in (run.parent, candidate, previous, serves):
+        one.refresh_from_db()
+        one.manifest["preprocessing"] = {"version": "frame-4x3-v4"}
+        one.save()
     everything = operator.get("/models/").content.decode()
     assert "/promote/" not in everything
     assert "Roll back to" not in everything
