@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from webapp import storage
 from webapp.audit.services import Actor, record
+from webapp.cases.awaited import given_up_before
 from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch
-from webapp.cases.parts import arrived_size, give_up_parts, given_up_before
+from webapp.cases.parts import arrived_size, give_up_parts
 from webapp.errors import Problem
 from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring, ring_now

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from webapp import storage
 from webapp.audit.services import Actor, record
+from webapp.cases.awaited import given_up_before
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Image, PartedUpload
-from webapp.cases.parts import arrived_size, given_up_before
+from webapp.cases.parts import arrived_size
 from webapp.errors import Problem
 from webapp.queue import Task, ring
 

@@ -12,11 +12,11 @@ from webapp import storage
 from webapp.audit.services import Actor
 from webapp.cases.archives import complete_archive, key_of
 from webapp.cases.arrivals import receive
+from webapp.cases.awaited import awaits_archive
 from webapp.cases.locks import require_open
 from webapp.cases.matching import Files
 from webapp.cases.models import Batch, Image
 from webapp.cases.naming import case_ids
-from webapp.cases.parts import awaits_archive
 from webapp.cases.selectors import awaited_images
 from webapp.cases.services import MISSING
 from webapp.cases.spec import CaseSpec

@@ -17,12 +17,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
+from webapp.cases.awaited import awaits_archive
 from webapp.cases.browser_files import one_case_each, take_archive, take_files, with_files_of
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
 from webapp.cases.manifest import MAX_CSV_BYTES, RowError, error_table, from_csv
 from webapp.cases.models import Batch
-from webapp.cases.parts import awaits_archive
 from webapp.cases.quotas import usage
 from webapp.cases.services import Submission, create_batch
 from webapp.cases.spec import CaseSpec
@@ -207,7 +207,9 @@ def batch_files(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     if asks_for_json(request):
         return JsonResponse({"stored": taken.stored, "before": taken.before, "unknown": taken.unknown})
     if taken.stored:
-        messages.success(request, f"{taken.stored} files have arrived.")
+        messages.success(
+            request, "1 file has arrived." if taken.stored == 1 else f"{taken.stored:,} files have arrived."
+        )
     _say_left_out(request, "Of this batch no image waits any more for", taken.before)
     _say_left_out(request, "No image of this batch waits for", taken.unknown)
     return redirect("cases:batch", batch.pk)
@@ -215,7 +217,8 @@ def batch_files(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
 
 def _say_left_out(request: HttpRequest, reason: str, names: list[str]) -> None:
     if names:
-        messages.warning(request, f"{reason} {len(names)} of the files, so they were left out: {_shown(names)}.")
+        files = "one of the files, so it was" if len(names) == 1 else f"{len(names):,} of the files, so they were"
+        messages.warning(request, f"{reason} {files} left out: {_shown(names)}.")
 
 
 def _shown(names: list[str]) -> str:

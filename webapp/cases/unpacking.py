@@ -23,13 +23,13 @@ from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
 from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
+from webapp.cases.awaited import given_up_before
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.locks import locked
 from webapp.cases.manifest import Manifest, from_csv
 from webapp.cases.matching import Files
 from webapp.cases.models import Archive, Case, Image
 from webapp.cases.naming import case_ids
-from webapp.cases.parts import given_up_before
 from webapp.cases.quotas import NoRoomYet
 from webapp.cases.services import INSERT_SIZE, add_cases
 from webapp.cases.spec import CaseSpec

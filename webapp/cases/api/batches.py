@@ -29,8 +29,8 @@ from webapp.cases.api.answers import (
     ImageSerializer,
     PartsSerializer,
     ProgressSerializer,
-    awaited_images,
     completed,
+    listed_images,
     parts_of,
 )
 from webapp.cases.api.filters import BatchFilter, ImageFilter
@@ -45,8 +45,9 @@ from webapp.cases.api.requests import (
     SubmitRequest,
 )
 from webapp.cases.arrivals import complete_uploads
+from webapp.cases.awaited import awaits_archive, check_size
 from webapp.cases.models import Archive, Batch
-from webapp.cases.parts import awaits_archive, check_size, give_up_parts
+from webapp.cases.parts import give_up_parts
 from webapp.errors import Problem
 from webapp.inference import again
 from webapp.inference.selectors import progress
@@ -109,7 +110,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         )
         awaited = options["archive"] and awaits_archive(batch)
         upload = asdict(storage.upload_target(archives.key_of(batch), size=size)) if awaited else None
-        answer = {**BatchSerializer(batch).data, "images": awaited_images(batch), "archive_upload": upload}
+        answer = {**BatchSerializer(batch).data, "images": listed_images(batch), "archive_upload": upload}
         return Response(answer, status=201 if is_new else 200)
 
     @extend_schema(summary="One batch and how far it is", responses=BatchDetailSerializer)
@@ -151,7 +152,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         if is_new := services.add_cases(batch=batch, cases=specs):
             record(actor=actor, action="batch.cases_added", object_id=batch.pk, organisation=batch.organisation)
         return Response(
-            awaited_images(batch, case__external_id__in=[spec.external_id for spec in specs]),
+            listed_images(batch, case__external_id__in=[spec.external_id for spec in specs]),
             status=201 if is_new else 200,
         )
 

@@ -20,8 +20,9 @@ from webapp.cases import intake
 from webapp.cases.api.answers import ImageSerializer, PartsSerializer, UploadSerializer, parts_of, upload_of
 from webapp.cases.api.requests import PartsRequest, UploadUrlRequest
 from webapp.cases.arrivals import await_again, complete_upload
+from webapp.cases.awaited import check_size
 from webapp.cases.models import Image
-from webapp.cases.parts import check_size, give_up_parts
+from webapp.cases.parts import give_up_parts
 from webapp.cases.pictures import picture
 
 JPEG = {(200, "image/jpeg"): OpenApiTypes.BINARY}

@@ -1,0 +1,55 @@
+"""Which files are awaited, until when, and how large they may be."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from webapp import storage
+from webapp.cases.models import Archive, Batch
+from webapp.errors import Problem
+
+# Asked once for each file that arrives: the ORM takes longer to write such a query than Postgres to answer it.
+AWAITED = "SELECT 1 FROM cases_image WHERE id = %s AND tries = %s AND state = 'awaiting_upload'"
+
+
+def given_up_before() -> datetime:
+    """What is awaited since before this moment is not taken any more."""
+    return timezone.now() - timedelta(hours=settings.UPLOAD_EXPIRES_HOURS)
+
+
+def check_awaited(key: str, *, lock: bool = False) -> None:
+    """Raises Problem `not_awaited` unless the object `key` is still to be uploaded. `lock` keeps it so."""
+    name = key.rpartition("/")[2]
+    if key.startswith(storage.ARCHIVES):
+        batches = Batch.objects.filter(pk=name.removesuffix(".zip"), state=Batch.State.OPEN)
+        batch = (batches.select_for_update(no_key=True) if lock else batches).first()
+        awaited = batch is not None and awaits_archive(batch)
+    else:
+        image, _, tries = name.partition(".")
+        with connection.cursor() as cursor:
+            cursor.execute(AWAITED + (" FOR UPDATE" if lock else ""), [image, tries or 0])
+            awaited = cursor.fetchone() is not None
+    if not awaited:
+        told = "This file was completed or given up already, so it cannot be replaced. Put another in a new batch."
+        raise Problem("not_awaited", told)
+
+
+def awaits_archive(batch: Batch) -> bool:
+    """Whether the ZIP of an open batch is still to be uploaded."""
+    awaited = Archive.objects.filter(
+        batch=batch, state=Archive.State.AWAITING_UPLOAD, created_at__gte=given_up_before()
+    )
+    return batch.state == Batch.State.OPEN and awaited.exists()
+
+
+def limit_of(key: str) -> int:
+    """The bytes that the object `key` may have."""
+    return int(settings.IMPORT_MAX_BYTES if key.startswith(storage.ARCHIVES) else settings.UPLOAD_MAX_BYTES)
+
+
+def check_size(key: str, size: int) -> None:
+    """Raises Problem `too_large_bytes` where the object `key` may not be as large."""
+    if size > (limit := limit_of(key)):
+        raise Problem("too_large_bytes", f"The file is larger than {limit // 1024**2} MB. Send less.", status=413)
