@@ -112,9 +112,9 @@ def begin(model: keras.Model, part: Part, lesson: Lesson) -> bool:
     known = {member.name: member for member in lesson.start.members} if lesson.start else {}
     if part.name in known:
         weights.load(model, known[part.name].weights)
-    elif part.imagenet and lesson.backbones is None:
-        raise FileNotFoundError(f"{part.name} starts from ImageNet weights: say with --backbones where they lie.")
     elif part.imagenet:
+        if lesson.backbones is None:
+            raise FileNotFoundError(f"{part.name} starts from ImageNet weights: say with --backbones where they lie.")
         members.load_imagenet(model, lesson.backbones)
     return part.name in known
 

@@ -86,7 +86,8 @@ def test_a_bundle_that_is_learnt_from_is_not_written_over(
     published: Path, tmp_path: Path, tiny_bundle: Path, role: str
 ) -> None:
     output = shutil.copytree(tiny_bundle, tmp_path / "made")
-    run = replace(run_of(GOES_ON, published, tmp_path), **{role: output / ".." / "made"})
+    run, same = run_of(GOES_ON, published, tmp_path), output / ".." / "made"
+    run = replace(run, start=same) if role == "start" else replace(run, teacher=same)
     with pytest.raises(DataError, match="say another --output") as refused:
         trainer.train(run, Stopped("calibrating"))
     assert refused.value.code == "output_holds_the_bundle"
@@ -133,7 +134,8 @@ def test_the_licences_of_what_is_learnt_from_are_carried_on(published: Path, tmp
         manifest = json.loads((before[role] / MANIFEST).read_text())
         told = {"name": role, "licence": f"The {role} is for no commerce."}
         (before[role] / MANIFEST).write_text(json.dumps({**manifest, **told}))
-    made = trainer.train(replace(run_of(GOES_ON, published, tmp_path), **before), JsonProgress())
+    run = replace(run_of(GOES_ON, published, tmp_path), start=before["start"], teacher=before["teacher"])
+    made = trainer.train(run, JsonProgress())
     licence = made.manifest["licence"]
     assert licence.startswith("Images in HAM10000's layout: the terms of these images hold")
     for role in before:
