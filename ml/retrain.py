@@ -85,8 +85,14 @@ def retrain(run: Run, progress: Progress) -> gate.Gate:
 
     Fine-tunes `run.members` on the train split alone and keeps the other members. A test split of which the model has
     seen every image measures nothing: the gate is inconclusive then. Raises BundleError, and DataError with the codes
-    of `ml.data.snapshot.read` and of `refitted`, `unknown_member`, `no_train_images` and `no_test_images`.
+    of `ml.data.snapshot.read` and of `refitted`, `output_holds_the_bundle`, `unknown_member`, `no_train_images` and
+    `no_test_images`.
     """
+    folder = run.output / "bundle"
+    if run.bundle.resolve().is_relative_to(folder.resolve()):  # what is there already is removed below
+        raise DataError(
+            "output_holds_the_bundle", f"{folder} is the bundle to go on from, which would be lost. Say another output."
+        )
     progress.stage("reading")
     active = bundles.load(run.bundle)
     names = [member.name for member in active.members]
@@ -94,7 +100,6 @@ def retrain(run: Run, progress: Progress) -> gate.Gate:
         raise DataError("unknown_member", f"{active.name} has no {', '.join(unknown)}, only {', '.join(names)}.")
     splits = _read(run, active)
 
-    folder = run.output / "bundle"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for member in active.members:

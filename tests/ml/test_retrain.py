@@ -146,6 +146,16 @@ def test_a_test_split_that_the_model_has_seen_decides_nothing(
     assert bundle.load(tmp_path / "output" / "bundle").manifest["metrics"]["images"] == 0
 
 
+def test_the_bundle_to_go_on_from_is_not_written_over(
+    tiny_bundle: Path, snapshot: Path, cache: Path, tmp_path: Path
+) -> None:
+    """As where a second retraining goes on from what the first wrote, with the same --output."""
+    active = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    code, events = retrain(active, snapshot, tmp_path, cache)
+    assert (code, events[-1]["code"]) == (1, "output_holds_the_bundle")
+    assert bundle.load(active).hash == bundle.load(tiny_bundle).hash
+
+
 @pytest.mark.parametrize(
     ("options", "code"),
     [
