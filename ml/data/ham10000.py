@@ -4,17 +4,17 @@ Source: Tschandl, Rosendahl, Kittler, "The HAM10000 dataset", Scientific Data 20
 4.0.
 """
 
+import contextlib
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 from typing import Final
-
-from PIL import Image
 
 from ml.classes import SEVEN
 from ml.data.errors import DataError
 from ml.data.images import ImageStore, sources_in
 from ml.data.table import Dataset, build, lacking, read_table, tables_in
+from ml.imaging.decode import decode
+from ml.imaging.refusal import ImageRefused
 
 TABLE: Final = "*metadata*.csv"
 COLUMNS: Final = ("image_id", "lesion_id", "dx")
@@ -50,10 +50,12 @@ def table_path(folder: Path) -> Path:
 
 
 def _holds_squares(archive: Path) -> bool:
-    """Whether it holds sharper copies of the middle of each frame, over its whole height, instead of whole frames."""
+    """Whether it holds sharper copies of the middle of each frame, over its whole height, instead of whole frames: as
+    the first image that can be read says.
+    """
     store = ImageStore(archive)
-    first = next(iter(store.ids()), None)
-    if first is None:
-        return False
-    with Image.open(BytesIO(store.read(first))) as image:
-        return image.width == image.height
+    for image_id in store.ids():
+        with contextlib.suppress(ImageRefused):
+            first = decode(store.read(image_id))
+            return first.width == first.height
+    return False

@@ -1,13 +1,16 @@
 """Encoded images by id, from folders, ZIP files and HDF5 files alike."""
 
+import lzma
 import threading
 import zipfile
+import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from ml.data.errors import DataError
+from ml.imaging.refusal import ImageRefused
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".dcm"})
 HDF5_SUFFIXES: Final = frozenset({".hdf5", ".h5"})
@@ -41,8 +44,14 @@ class ImageStore:
         return image_id in self._readers
 
     def read(self, image_id: str) -> bytes:
-        """The encoded bytes of one image; safe to call from several threads. Raises KeyError for an unknown id."""
-        return self._readers[image_id]()
+        """The encoded bytes of one image; safe to call from several threads. Raises KeyError for an unknown id, and
+        ImageRefused for a file or an entry of an archive that cannot be read.
+        """
+        reader = self._readers[image_id]
+        try:
+            return reader()
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+            raise ImageRefused("corrupt", str(error)) from error
 
 
 def sources_in(folder: Path) -> list[Path]:
@@ -65,8 +74,13 @@ def _in_archive(source: Path, lock: threading.Lock) -> dict[str, Callable[[], by
         raise _not_a_source(source) from None
 
     def read(name: str) -> bytes:
-        with lock:
-            return archive.read(name)
+        try:
+            with lock:
+                return archive.read(name)
+        except NotImplementedError as error:  # a way of packing that Python does not have
+            raise ImageRefused("unsupported_compression", str(error)) from error
+        except RuntimeError as error:  # what Python's ZIP files raise for want of a password
+            raise ImageRefused("encrypted", str(error)) from error
 
     names = sorted(archive.namelist(), reverse=True)
     paths = {name: PurePosixPath(name) for name in names}

@@ -1,8 +1,6 @@
 """Predictions for a folder or ZIP of images, as a file."""
 
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,7 +71,7 @@ def predict(
     shown: list[tuple[str, Judged | ImageRefused]] = []
 
     def answers() -> formats.Answers:
-        for image_id, answer in stream(Judging(runtime), ids, lambda image_id: _read(images, image_id)):
+        for image_id, answer in stream(Judging(runtime), ids, images.read):
             if isinstance(answer, ImageRefused):
                 outcome.refused[image_id] = answer
             elif answer.quality:
@@ -106,14 +104,3 @@ def _written(output: Path) -> Iterator[TextIO]:
     finally:
         if replaceable:
             arriving.unlink(missing_ok=True)
-
-
-def _read(images: ImageStore, image_id: str) -> bytes:
-    try:
-        return images.read(image_id)
-    except NotImplementedError as error:  # a way of packing that Python does not have
-        raise ImageRefused("unsupported_compression", str(error)) from error
-    except RuntimeError as error:  # what Python's ZIP files raise for want of a password
-        raise ImageRefused("encrypted", str(error)) from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ImageRefused("corrupt", str(error)) from error

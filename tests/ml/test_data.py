@@ -197,6 +197,23 @@ def test_a_snapshot_that_is_not_sound_is_refused(tmp_path: Path, code: str, chan
     assert caught.value.code == code
 
 
+def test_an_entry_that_is_damaged_is_named_and_the_rest_is_loaded(tmp_path: Path) -> None:
+    synthesize(3, tmp_path)
+    files = sorted(tmp_path.glob("*.jpg"))
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for file in files:
+            archive.write(file, file.name)
+            file.unlink()
+        place = archive.getinfo(files[1].name).header_offset + 200
+    content = bytearray((tmp_path / "images.zip").read_bytes())
+    content[place] ^= 0xFF
+    (tmp_path / "images.zip").write_bytes(content)
+    dataset = ham10000.read(tmp_path)
+    loaded = examples.load(dataset.table, dataset.images, (192, 144))
+    assert loaded.refused == {files[1].stem: "corrupt"}
+    assert len(loaded) == 2
+
+
 def test_a_store_reads_folders_and_archives_and_the_first_wins(tmp_path: Path) -> None:
     (tmp_path / "one" / "deep").mkdir(parents=True)
     (tmp_path / "one" / "deep" / "a.jpg").write_bytes(b"from the folder")

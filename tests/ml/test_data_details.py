@@ -48,6 +48,14 @@ def test_square_copies_are_details_and_no_images(published: Path) -> None:
     assert np.abs(whole.pixels.astype(int) - 120).max() <= 2
 
 
+def test_a_first_image_that_is_empty_hides_no_squares(published: Path) -> None:
+    with zipfile.ZipFile(published / "a_squares.zip", "a") as archive:
+        archive.writestr("images/I0.jpg", b"")
+    dataset = ml.data.read(published)
+    assert dataset.details is not None
+    assert dataset.details.ids() == ["I0", "I1", "I3"]
+
+
 def test_a_copy_replaces_the_middle_square_of_the_frame(published: Path) -> None:
     dataset = ml.data.read(published)
     whole = examples.load(dataset.table, dataset.images, FRAME)
