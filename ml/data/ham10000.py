@@ -37,6 +37,12 @@ def read(folder: Path) -> Dataset:
     frame = read_table(path, COLUMNS).rename(columns={"localization": "site"})
     squares = [source for source in sources_in(folder) if source.suffix.lower() == ".zip" and _holds_squares(source)]
     images = ImageStore(*(source for source in sources_in(folder) if source not in squares))
+    if squares and not images.ids():
+        raise DataError(
+            "no_images",
+            f"{folder} holds no whole frames: {' and '.join(path.name for path in squares)} has square images, "
+            "taken for sharper copies of their middle. Add the frames, or unpack the squares to use them as images.",
+        )
     dataset = build(frame, images, SEVEN)
     return replace(dataset, details=ImageStore(*squares)) if squares else dataset
 

@@ -11,6 +11,7 @@ from PIL import Image
 import ml.data
 from ml.classes import CLASSES
 from ml.data import details, examples
+from ml.data.errors import DataError
 from ml.data.images import ImageStore
 from ml.imaging.preprocess import FRAME, preprocess
 from tests.ml.conftest import jpeg
@@ -54,6 +55,18 @@ def test_a_first_image_that_is_empty_hides_no_squares(published: Path) -> None:
     dataset = ml.data.read(published)
     assert dataset.details is not None
     assert dataset.details.ids() == ["I0", "I1", "I3"]
+
+
+def test_squares_alone_are_told_as_such(published: Path) -> None:
+    for frame in published.glob("*.jpg"):
+        frame.unlink()
+    with pytest.raises(DataError, match=r"a_squares\.zip has square images.* unpack") as refused:
+        ml.data.read(published)
+    assert refused.value.code == "no_images"
+    with zipfile.ZipFile(published / "a_squares.zip") as archive:
+        archive.extractall(published)
+    (published / "a_squares.zip").unlink()
+    assert ml.data.read(published).problems["missing_file"] == 2
 
 
 def test_a_copy_replaces_the_middle_square_of_the_frame(published: Path) -> None:
