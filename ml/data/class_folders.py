@@ -22,7 +22,7 @@ def class_folders(folder: Path) -> list[Path]:
 
 def read(folder: Path) -> Dataset:
     """Images of each class from its folder, at any depth; one in another folder is counted as `unknown_class`, one in
-    none as `missing_class`.
+    none as `missing_class`. Files beside them whose names do not end as an image's does are counted as `other_file`.
 
     The data are binary where only `benign` and `malignant` are there, of eight classes with an `SCC`, else of seven.
     Each image is a lesion of its own, unless `lesions.csv` (`image_id,lesion_id`, and further columns of the schema)
@@ -33,12 +33,15 @@ def read(folder: Path) -> Dataset:
     if not found:
         raise DataError("no_table", f"{folder} holds no folder named after a class: {', '.join(sorted(KNOWN))}.")
     images = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    files = [path for one in found for path in one.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    others = {"other_file": sum(path.suffix.lower() not in SUFFIXES for path in files)}
     names = [path.relative_to(folder).parts[0] if path.parent != folder else "" for path in images]
     frame = pd.DataFrame({"image_id": [path.stem for path in images], "dx": names})
     if (folder / LESIONS).exists():
         lesions = read_table(folder / LESIONS, ("image_id", "lesion_id")).drop(columns="dx", errors="ignore")
         frame = frame.merge(lesions, on="image_id", how="outer")
-    return build(frame, ImageStore(folder), _taxonomy({path.name.upper() for path in found}), lone_images=True)
+    taxonomy = _taxonomy({path.name.upper() for path in found})
+    return build(frame, ImageStore(folder), taxonomy, lone_images=True, counted=others)
 
 
 def _taxonomy(names: set[str]) -> Taxonomy:

@@ -1,7 +1,7 @@
 """One table for every labelled data set, and what was wrong with the rows that could not be used."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -75,14 +75,21 @@ def read_table(path: Path, columns: Iterable[str]) -> pd.DataFrame:
         raise DataError("unreadable_table", f"{path.name} is no sound CSV file: {str(error).strip()}") from None
 
 
-def build(frame: pd.DataFrame, images: ImageStore, taxonomy: Taxonomy, *, lone_images: bool = False) -> Dataset:
+def build(
+    frame: pd.DataFrame,
+    images: ImageStore,
+    taxonomy: Taxonomy,
+    *,
+    lone_images: bool = False,
+    counted: Mapping[str, int] | None = None,
+) -> Dataset:
     """Brings a frame into the schema, checks it and counts every problem by name; nothing is dropped silently.
 
     Rows are set aside for `duplicate_image_id`, `missing_lesion_id`, `missing_file`, `missing_class` and
     `unknown_class` (one that the taxonomy does not have); `missing_age`, `missing_sex`, `missing_site` only count, and
     so does `missing_size` where the frame has sizes. With `lone_images`, an image without a lesion id is a lesion of
-    its own, counted as `image_as_lesion`. Classes are written in any case. Raises DataError (`no_images`) when no row
-    is left.
+    its own, counted as `image_as_lesion`. Classes are written in any case. `counted` are problems found before. Raises
+    DataError (`no_images`) when no row is left.
     """
     table = frame.reindex(columns=list(COLUMNS)).copy()
     for column in ("image_id", "lesion_id", "patient_id", "dx", "dx_type", "sex", "site", "split"):
@@ -95,7 +102,7 @@ def build(frame: pd.DataFrame, images: ImageStore, taxonomy: Taxonomy, *, lone_i
 
     alone = (table["lesion_id"] == "") & lone_images
     table.loc[alone, "lesion_id"] = table.loc[alone, "image_id"]
-    problems: Counter[str] = Counter()
+    problems: Counter[str] = Counter(counted or {})
     unusable = {
         "duplicate_image_id": table["image_id"].duplicated(),
         "missing_lesion_id": table["lesion_id"] == "",

@@ -231,6 +231,17 @@ def test_class_folders_name_their_lesions_and_their_problems(tmp_path: Path) -> 
     assert dataset.problems == {**counts, "missing_age": 3, "missing_sex": 4, "missing_site": 4}
 
 
+def test_files_of_a_class_that_are_no_images_are_counted(tmp_path: Path) -> None:
+    photos(tmp_path / "mel", "a")
+    (tmp_path / "nv" / "deep").mkdir(parents=True)
+    for name in ("mel/b.bmp", "nv/deep/c.gif", "nv/.hidden", "notes.txt"):
+        (tmp_path / name).write_bytes(b"BM")
+    assert ml.data.read(tmp_path).problems["other_file"] == 2
+    (tmp_path / "mel" / "a.jpg").unlink()
+    with pytest.raises(DataError, match="other_file 2"):
+        ml.data.read(tmp_path)
+
+
 def test_a_folder_that_fits_no_layout_says_what_each_would_need(tmp_path: Path) -> None:
     (tmp_path / "my_metadata.csv").write_text("image_id,lesion_id,label\nx,y,mel\n")
     photos(tmp_path / "pictures", "x")
