@@ -56,18 +56,21 @@ class TextProgress:
         self._console = Console(stderr=True, highlight=False)
 
     def stage(self, name: str) -> None:
-        self._console.print(f"[bold]{name}[/bold]")
+        self._print(name, style="bold")
 
     def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
         validation = "" if validation_loss is None else f", validation loss {validation_loss:.3f}"
-        self._console.print(f"  {member} epoch {epoch}/{of}: loss {loss:.3f}{validation}")
+        self._print(f"  {member} epoch {epoch}/{of}: loss {loss:.3f}{validation}")
 
     def done(self, **facts: Any) -> None:
         for name, value in facts.items():
-            self._console.print(f"{name}: {value}")
+            self._print(f"{name}: {value}")
 
     def error(self, code: str, message: str) -> None:
-        self._console.print(f"[red]{message}[/red] ({code})")
+        self._print(f"{message} ({code})", style="red")
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        self._console.print(text, style=style, markup=False)  # a path may hold what looks like markup
 
 
 def progress_for(kind: str) -> Progress:

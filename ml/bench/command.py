@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ml.bench import BATCH, COUNT, Images, Report, Row, bench, drawn, encoded, of_data
@@ -84,7 +85,7 @@ def show(report: Report) -> None:
     """Prints the report as a table."""
     title = f"{report.bundle}, {report.images} images, batches of {report.batch}"
     place = f"{report.machine}, {report.cores} cores, {report.date}"
-    table = Table(title=f"{title}\n{place}", title_justify="left")
+    table = Table(title=escape(f"{title}\n{place}"), title_justify="left")
     for column in ("row", "images/s", "× keras", "MB", "largest", "median"):
         table.add_column(column, justify="left" if column == "row" else "right")
     for row in report.rows:

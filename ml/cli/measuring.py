@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ml.bundle import Bundle, load
@@ -98,7 +99,7 @@ def _assess(bundle: Bundle, test: "Examples", dataset: "Dataset", options: argpa
             bundle, kept, dataset.images, options.cache, status.update, outlines=masks, details=dataset.details
         )
     report.write(assessment, scored, options.report)
-    console.print(f"The whole assessment: {options.report / 'assessment.md'}", highlight=False)
+    console.print(f"The whole assessment: {options.report / 'assessment.md'}", highlight=False, markup=False)
     return summarise(scored, dropped)
 
 
@@ -138,7 +139,7 @@ def _read(folder: Path, bundle: Bundle, whole: bool = False) -> "Dataset":
         )
     if dataset.problems:
         counts = ", ".join(f"{count} {problem}" for problem, count in sorted(dataset.problems.items()))
-        Console(stderr=True).print(f"{folder}: {counts}", highlight=False)
+        Console(stderr=True).print(f"{folder}: {counts}", highlight=False, markup=False)
     return replace(dataset, table=dataset.table.assign(split="test") if whole else splits.assign(dataset.table))
 
 
@@ -157,7 +158,7 @@ def _counted(told: Mapping[str, Any], who: str) -> str:
 
 
 def _show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> None:
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    table = Table(title=escape(title), caption=caption, title_justify="left", caption_justify="left")
     for place, column in enumerate(columns):
         table.add_column(column, justify="right" if place else "left")
     for row in rows:

@@ -33,6 +33,11 @@ def test_nothing_is_no_number_of_what_there_is_to_do(
     assert f"{count!r} is not a number of 1 or more" in capsys.readouterr().err
 
 
+def test_a_path_is_told_as_it_was_given(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--bundle", str(tiny_bundle), "--data", "/x[left]/[/y]"]) == 1
+    assert "/x[left]/[/y] is not a folder." in capsys.readouterr().err
+
+
 def test_retraining_asks_for_the_table_that_is_missing(
     tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
