@@ -7,9 +7,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,6 +35,10 @@ COSTS: Final = {
 }
 
 Images = Sequence[bytes]
+
+
+class BenchError(Exception):
+    """Images that cannot be measured on; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -145,13 +148,17 @@ def drawn(count: int) -> list[bytes]:
 
 
 def encoded(store: "ImageStore", count: int) -> list[bytes]:
-    """The first `count` image files of a store."""
-    return [store.read(image_id) for image_id in islice(store.ids(), count)]
+    """The first `count` image files of a store. Raises NoImagesError where it has none, and BenchError for one that
+    cannot be read.
+    """
+    from ml.predict.sources import image_ids
+
+    return _readable(store, image_ids(store)[:count])
 
 
 def of_data(folder: Path) -> tuple[list[bytes], Truth, list[bytes]]:
     """The validation split of labelled images, on which choices are made, what it shows, and OF_EACH_CLASS images of
-    the train split; the test split is never looked at.
+    the train split; the test split is never looked at. Raises BenchError for one that cannot be read.
     """
     from ml import data
     from ml.data import splits
@@ -161,8 +168,23 @@ def of_data(folder: Path) -> tuple[list[bytes], Truth, list[bytes]]:
     table, train = (table[table["split"] == side] for side in ("validation", "train"))
     train = train.sample(frac=1, random_state=0).groupby("dx").head(OF_EACH_CLASS)
     truth = Truth(table["dx"].map(dataset.taxonomy.index).to_numpy(), table["lesion_id"].to_numpy(dtype=str))
-    images, few = ([dataset.images.read(image_id) for image_id in side["image_id"]] for side in (table, train))
+    images, few = (_readable(dataset.images, side["image_id"]) for side in (table, train))
     return images, truth, few
+
+
+def _readable(store: "ImageStore", ids: Iterable[str]) -> list[bytes]:
+    """Image files, each of which can be decoded: a way that is measured cannot leave one out."""
+    from ml.imaging.decode import decode
+    from ml.imaging.refusal import ImageRefused
+
+    files = []
+    for image_id in ids:
+        try:
+            files.append(store.read(image_id))
+            decode(files[-1])
+        except ImageRefused as error:
+            raise BenchError(f"{image_id} cannot be read ({error.code}). Take it out and run this again.") from error
+    return files
 
 
 def _lay_out(bundle: Bundle, images: Images, train: Images, folder: Path) -> None:

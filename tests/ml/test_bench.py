@@ -9,6 +9,7 @@ from ml.bench import OF_EACH_CLASS, Report, Row, Truth, bench, drawn, of_data
 from ml.bench.command import show
 from ml.bundle import load
 from ml.classes import CLASSES
+from ml.cli import main
 from ml.data import splits
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Runtime
@@ -79,6 +80,23 @@ def test_what_is_answered_is_the_validation_side_and_ranges_come_from_the_train_
 def test_an_image_that_cannot_be_read_is_told(tiny_bundle: Path, cache: Path, runtime: Runtime) -> None:
     with pytest.raises(ImageRefused):
         bench(load(tiny_bundle), [b"no image"], cache, ways=["runtime"])
+
+
+def test_a_folder_without_images_is_told(tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--bundle", str(tiny_bundle), "--images", str(tmp_path)]) == 2
+    assert "No image was found." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--images", "--data"])
+def test_an_image_that_cannot_be_measured_on_is_named(
+    option: str, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    synthesize(7 * 4, tmp_path)
+    table = splits.assign(ml.data.read(tmp_path).table)
+    damaged = table["image_id"][table["split"] == "validation"].iloc[0]
+    (tmp_path / f"{damaged}.jpg").write_bytes(b"")
+    assert main(["bench", "--bundle", str(tiny_bundle), option, str(tmp_path)]) == 1
+    assert f"{damaged} cannot be read (empty)." in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_table_says_what_was_not_measured(capsys: pytest.CaptureFixture[str]) -> None:
