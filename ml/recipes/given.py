@@ -69,9 +69,9 @@ class Given:
 
 
 def read(run: Run) -> Given:
-    """Reads what the run names. Raises DataError for data that cannot be used, and `output_holds_the_bundle` where what is
-    read would be written over; BundleError for a teacher or start that is none, FileNotFoundError for a missing
-    segmenter.
+    """Reads what the run names. Raises DataError for data that cannot be used, and `output_holds_the_bundle` where a
+    bundle that is learnt from would be written over; BundleError for a teacher or start that is none, FileNotFoundError
+    for a missing segmenter.
     """
     published = ml.data.read(run.data)
     # Divided before it is relabelled, so that every recipe has the test side that the project has.
