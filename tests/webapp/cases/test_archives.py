@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from urllib3.util import parse_url
 
+from ml.imaging.archive import Archive as ZipArchive
 from ml.imaging.refusal import SENTENCES
 from tests.factories import ArchiveFactory, OrganisationFactory
 from tests.ml.imaging.samples import zipped
@@ -236,7 +237,7 @@ def test_an_archive_that_kills_its_workers_is_given_up(settings: Any) -> None:
 def test_an_archive_as_large_as_the_site_takes_may_unpack_to_more(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = mock.Mock(wraps=unpacking.ZipArchive)
+    opened = mock.Mock(wraps=ZipArchive)
     monkeypatch.setattr(unpacking, "ZipArchive", opened)
     settings.IMPORT_MAX_BYTES = 8 * 1024**3
     sent(Clinic(), zipped({"1.jpg": photo()}))
