@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any, Final
 
-from ml.cli.options import Commands, cache, command, one_or_more, path, progress
+from ml.cli.options import Commands, cache, command, one_or_more, path, progress, seed
 from ml.progress import progress_for
 from ml.recipes import command as recipes
 
@@ -65,7 +65,7 @@ def add_commands(commands: "Commands[Any]") -> None:
     text = "comma-separated networks (default mobilenet_v2)"
     retrain.add_argument("--members", default="mobilenet_v2", help=text)
     retrain.add_argument("--epochs", type=one_or_more, default=3, help="passes over the images drawn (default 3)")
-    retrain.add_argument("--seed", type=int, default=0, help="of everything drawn by chance (default 0)")
+    seed(retrain, "of everything drawn by chance (default 0)")
     progress(retrain)
     retrain.add_argument("--margin", type=_share, default=0.05, help="loss of sensitivity allowed (default 0.05)")
     text = "malignant and benign each, where the margin does not need more (default 30)"
@@ -75,7 +75,7 @@ def add_commands(commands: "Commands[Any]") -> None:
     synthesize = command(commands, "synthesize", _synthesize, text, SYNTHESIZE)
     synthesize.add_argument("--count", type=one_or_more, required=True, help="how many pictures")
     path(synthesize, "--output", "folder to write")
-    synthesize.add_argument("--seed", type=int, default=0, help="another seed draws others (default 0)")
+    seed(synthesize, "another seed draws others (default 0)")
 
 
 def _share(text: str) -> float:

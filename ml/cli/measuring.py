@@ -72,7 +72,11 @@ def add_commands(commands: "Commands[Any]") -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from ml.evaluate import evaluate
 
+    if options.masks and not options.report:
+        raise shared.UsageError("--masks is for the whole assessment: say with --report where to write it.")
     bundle = load(chosen(options))
+    if options.report:  # before the work whose end it is
+        options.report.mkdir(parents=True, exist_ok=True)
     dataset = _read(options.data, bundle, whole=options.split == "all")
     test = _examples(dataset, bundle.frame)
     evaluation = _assess(bundle, test, dataset, options) if options.report else evaluate(bundle, test, options.cache)

@@ -10,7 +10,16 @@ from ml.bundle import shipped
 
 DEFAULT_CACHE: Final = Path(os.environ.get("RUNTIME_CACHE") or Path.home() / ".cache" / "lesionlens")
 
+LARGEST_SEED: Final = 2**32 - 1
+"""That NumPy and Keras take."""
+
 Commands = argparse._SubParsersAction  # argparse has no public name for what `add_subparsers` gives
+
+
+class UsageError(Exception):
+    """Options that do not go together; the message says which."""
+
+    exit_status = 2
 
 
 def command(
@@ -55,7 +64,13 @@ def progress(parser: argparse.ArgumentParser) -> None:
 
 def json_file(parser: argparse.ArgumentParser) -> None:
     """`--json`."""
-    parser.add_argument("--json", type=Path, help="write the same numbers, and more digits, to this JSON file")
+    text = "write the same numbers, and more digits, to this JSON file"
+    parser.add_argument("--json", type=_file_to_write, help=text)
+
+
+def seed(parser: argparse.ArgumentParser, text: str = "default 0") -> None:
+    """`--seed`."""
+    parser.add_argument("--seed", type=_seed, default=0, help=text)
 
 
 def one_or_more(text: str) -> int:
@@ -63,3 +78,17 @@ def one_or_more(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of 1 or more")
     return int(text)
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= LARGEST_SEED):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {LARGEST_SEED}")
+    return int(text)
+
+
+def _file_to_write(text: str) -> Path:
+    """Known before the work of hours whose end it is."""
+    file = Path(text)
+    if file.is_dir() or not file.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} cannot be written: name a file in a folder that exists")
+    return file

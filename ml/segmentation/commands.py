@@ -38,7 +38,7 @@ def add_commands(commands: "Commands[Any]") -> None:
     shared.path(train, "--output", "the segmenter to make; its last part is its name")
     train.add_argument("--epochs", type=shared.one_or_more, default=8, help="default 8")
     train.add_argument("--samples", type=shared.one_or_more, help="images drawn in an epoch (default all)")
-    train.add_argument("--seed", type=int, default=0, help="default 0")
+    shared.seed(train)
     shared.progress(train)
 
     text = "Measure a segmenter on images that it has never seen."

@@ -33,6 +33,38 @@ def test_nothing_is_no_number_of_what_there_is_to_do(
     assert f"{count!r} is not a number of 1 or more" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "x"])
+@pytest.mark.parametrize("command", ["synthesize", "retrain", "segment-train"])
+def test_a_seed_that_cannot_be_one_is_refused(command: str, seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([command, f"--seed={seed}"])
+    assert f"{seed!r} is not a number from 0 to 4294967295" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", [".", "no/such/told.json"])
+@pytest.mark.parametrize("command", ["evaluate --json", "compare --json", "bench --json"])
+def test_numbers_that_cannot_be_written_are_refused_before_they_are_measured(
+    command: str, target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([*command.split(), str(tmp_path / target)])
+    assert "cannot be written: name a file in a folder that exists" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_read(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report").write_text("a file")
+    paths = ("--bundle", str(tiny_bundle), "--data", str(tmp_path / "none"))
+    assert main(["evaluate", *paths, "--report", str(tmp_path / "report")]) == 1
+    assert "(file_exists_error)" in capsys.readouterr().err
+
+
+def test_masks_without_a_report_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--data", str(tmp_path), "--masks", str(tmp_path)]) == 2
+    assert "say with --report where to write it" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_path_is_told_as_it_was_given(tiny_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--bundle", str(tiny_bundle), "--data", "/x[left]/[/y]"]) == 1
     assert "/x[left]/[/y] is not a folder." in capsys.readouterr().err

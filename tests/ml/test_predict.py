@@ -239,6 +239,23 @@ def test_a_picture_of_an_unknown_kind_is_refused_before_anything_is_answered(
     assert not output.exists()
 
 
+@pytest.mark.parametrize("picture", ["sheet.png", "no/such/sheet.png"])
+def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_answered(
+    runtime: Runtime, photos: Path, tmp_path: Path, picture: str
+) -> None:
+    answered: list[None] = []
+    (tmp_path / "sheet.png").mkdir()
+    with pytest.raises(PredictError, match=r"sheet\.png cannot be written"):
+        write(
+            runtime,
+            ImageStore(photos),
+            tmp_path / "answers.csv",
+            advance=lambda: answered.append(None),
+            picture=tmp_path / picture,
+        )
+    assert not answered
+
+
 @pytest.mark.parametrize("output", [".", "no/such/answers.csv"])
 def test_an_output_that_cannot_be_written_is_refused_before_anything_is_answered(
     runtime: Runtime, photos: Path, tmp_path: Path, output: str
