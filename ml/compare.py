@@ -10,7 +10,7 @@ import numpy as np
 from ml import gate
 from ml.bundle import Bundle
 from ml.data.examples import Examples
-from ml.evaluate import SeenError, ready, score, unseen
+from ml.evaluate import SeenError, check_readable, ready, score, unseen
 from ml.gate import Gate
 from ml.imaging.preprocess import Size
 from ml.metrics import ALL_METRICS, DRAWS, Scored
@@ -24,12 +24,14 @@ class CompareError(Exception):
 @dataclass(frozen=True)
 class Comparison:
     """`gate` holds each metric of both with the paired interval of second minus first, where the first stands as
-    `active` and the second as `candidate`. `dropped_seen` images were left out as seen by either.
+    `active` and the second as `candidate`. `dropped_seen` images were left out as seen by either, and those `refused`,
+    for the reason given, because they could not be read.
     """
 
     first: Bundle
     second: Bundle
     dropped_seen: int
+    refused: dict[str, str]
     gate: Gate
 
     def as_dict(self) -> dict[str, Any]:
@@ -38,7 +40,7 @@ class Comparison:
             side: {"release": bundle.name, "bundle": bundle.hash}
             for side, bundle in (("first", self.first), ("second", self.second))
         }
-        return {**named, "dropped_seen": self.dropped_seen, **self.gate.as_dict()}
+        return {**named, "dropped_seen": self.dropped_seen, "refused": self.refused, **self.gate.as_dict()}
 
 
 def compare(
@@ -54,7 +56,7 @@ def compare(
 
     `read` gives the same images, in the same order, as frames of a (width, height) in pixels; it is asked once for
     each size that the bundles need. `cache` keeps converted networks. Raises CompareError for bundles that answer in
-    different classes, and SeenError when no image is left.
+    different classes, SeenError when no image is left, and DataError `no_test_images` when there is none.
     """
     if first.taxonomy != second.taxonomy:
         told = " and ".join(
@@ -62,6 +64,7 @@ def compare(
         )
         raise CompareError(f"Only bundles that answer in the same classes can be compared: {told}.")
     examples = {frame: read(frame) for frame in {first.frame, second.frame}}
+    check_readable(examples[first.frame])
     seen = np.concatenate([first.seen, second.seen])
     answers: list[Scored] = []
     dropped = 0
@@ -72,4 +75,5 @@ def compare(
         ensemble = ready(bundle.members, cache, bundle.frame)
         logits = ensemble.in_batches(prepare(kept.pixels, bundle.preparation)).logits
         answers.append(score(logits, kept, bundle.calibration, bundle.taxonomy))
-    return Comparison(first, second, dropped, gate.compare(*answers, draws=draws, seed=seed, metrics=ALL_METRICS))
+    told = gate.compare(*answers, draws=draws, seed=seed, metrics=ALL_METRICS)
+    return Comparison(first, second, dropped, examples[first.frame].refused, told)

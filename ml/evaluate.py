@@ -1,6 +1,6 @@
 """A bundle on images that it has never seen."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from ml import convert
 from ml.bundle import Bundle, Member
 from ml.calibration import Calibration
 from ml.classes import SEVEN, Taxonomy
+from ml.data.errors import DataError
 from ml.data.examples import Examples
 from ml.ensemble import Ensemble
 from ml.imaging.fingerprint import matches
@@ -49,8 +50,20 @@ def unseen(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:
     return examples.take(~known), int(known.sum())
 
 
+def check_readable(examples: Sized) -> None:
+    """Raises DataError `no_test_images` where there is nothing to measure on, seen or not."""
+    if not len(examples):
+        raise DataError(
+            "no_test_images",
+            "There is no test image to measure on: none could be read, or the data are too few to have a test split.",
+        )
+
+
 def measurable(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:
-    """As `unseen`, for images that are to measure a model. Raises SeenError when it has seen every one."""
+    """As `unseen`, for images that are to measure a model. Raises SeenError when it has seen every one, and DataError
+    `no_test_images` when there is none.
+    """
+    check_readable(examples)
     kept, dropped = unseen(examples, seen)
     if not len(kept):
         raise SeenError(f"The model has seen all {dropped} test images before, so they cannot measure it.")
@@ -71,7 +84,7 @@ def score(logits: np.ndarray, examples: Examples, calibration: Calibration, taxo
 
 
 def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
-    """Measures a bundle through the networks that serve it. Raises SeenError when it has seen every image."""
+    """Measures a bundle through the networks that serve it. Raises as `measurable`."""
     kept, dropped = measurable(examples, bundle.seen)
     frames = prepare(kept.pixels, bundle.preparation)
     answers = ready(bundle.members, cache, bundle.frame).in_batches(frames)

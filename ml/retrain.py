@@ -68,7 +68,8 @@ class Run:
 class Splits:
     """What was loaded and may be used: `validation` without the images whose fingerprint is in `trained`, those that a
     member is or was fitted to; `test` without those in `seen`, and without those that chance did not choose where that
-    leaves enough for the gate, which `by_chance` says. `dropped` counts the images that were seen, by side.
+    leaves enough for the gate, which `by_chance` says. `dropped` counts the images that were seen, by side, and
+    `refused` names those that could not be read, with why.
     """
 
     train: Examples
@@ -77,6 +78,7 @@ class Splits:
     trained: np.ndarray
     seen: np.ndarray
     dropped: dict[str, int]
+    refused: dict[str, str]
     by_chance: bool
 
 
@@ -116,9 +118,16 @@ def retrain(run: Run, progress: Progress) -> gate.Gate:
         "candidate": candidate.hash,
         "dropped_seen": splits.dropped["test"],
         "dropped_validation": splits.dropped["validation"],
+        "refused": splits.refused,
     }
     (run.output / "gate.json").write_text(json.dumps({**answer.as_dict(), **facts}, indent=1) + "\n")
-    progress.done(verdict=answer.verdict, reason=answer.reason, candidate=candidate.hash, bundle=str(folder))
+    progress.done(
+        verdict=answer.verdict,
+        reason=answer.reason,
+        candidate=candidate.hash,
+        bundle=str(folder),
+        refused=len(splits.refused),
+    )
     return answer
 
 
@@ -158,6 +167,7 @@ def _read(run: Run, active: Bundle) -> Splits:
     dataset = snapshot.read(run.snapshot, run.images)
     sides = (data.load(dataset.split(name), dataset.images, active.frame) for name in ("train", "validation", "test"))
     train, validation, test = (replace(side, pixels=prepare(side.pixels, active.preparation)) for side in sides)
+    refused = {**train.refused, **validation.refused, **test.refused}
     for name, examples in (("train", train), ("test", test)):
         if len(examples) == 0:
             raise DataError(f"no_{name}_images", f"The snapshot has no readable image in its {name} split.")
@@ -167,7 +177,8 @@ def _read(run: Run, active: Bundle) -> Splits:
     seen = np.concatenate([active.seen, trained, validation.fingerprints])
     test, dropped = evaluate.unseen(test, seen)
     test, by_chance = to_measure(test, gate.lesions_needed(run.margins, run.min_lesions))
-    return Splits(train, validation, test, trained, seen, {"validation": learnt, "test": dropped}, by_chance)
+    dropped_by_side = {"validation": learnt, "test": dropped}
+    return Splits(train, validation, test, trained, seen, dropped_by_side, refused, by_chance)
 
 
 def _drawn(examples: Examples) -> Examples:
@@ -247,6 +258,7 @@ def _save(
         f"Fine-tuned {', '.join(run.members)} of {active.name} (bundle {active.hash[:12]}) for {run.epochs} epochs on "
         f"{len(splits.train)} labelled images, with {len(splits.validation)} for validation; "
         f"{splits.dropped['validation']} more were left out there, since members may have learnt from them.",
+        *([f"{len(splits.refused)} images of the snapshot could not be read."] if splits.refused else []),
         f"Snapshot {snapshot_hash}.",
         "The stack and the thresholds "
         + ("were refitted on the validation images that chance chose." if refit else "are unchanged."),

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -86,7 +87,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         ("metric", "value", "95 % interval"),
         ((LABELS[name], _number(each["value"]), _between(each)) for name, each in told["metrics"].items()),
     )
-    _write(options.json, {"release": bundle.name, "bundle": bundle.hash, **told})
+    _write(options.json, {"release": bundle.name, "bundle": bundle.hash, "refused": test.refused, **told})
 
 
 def _assess(bundle: Bundle, test: "Examples", dataset: "Dataset", options: argparse.Namespace) -> "Evaluation":
@@ -148,12 +149,19 @@ def _read(folder: Path, bundle: Bundle, whole: bool = False) -> "Dataset":
 
 
 def _examples(dataset: "Dataset", frame: "Size") -> "Examples":
-    """The test split, read."""
+    """The test split, read; images that cannot be are named on standard error."""
     from ml.data import examples
 
     test = dataset.split("test")
     with bar("reading", len(test)) as advance:
-        return examples.load(test, dataset.images, frame, advance, taxonomy=dataset.taxonomy)
+        read = examples.load(test, dataset.images, frame, advance, taxonomy=dataset.taxonomy)
+    if read.refused:
+        sys.stderr.write(f"Images left out since they cannot be read: {shared.named(_told(read.refused))}\n")
+    return read
+
+
+def _told(refused: Mapping[str, str]) -> list[str]:
+    return [f"{image_id} ({code})" for image_id, code in refused.items()]
 
 
 def _counted(told: Mapping[str, Any], who: str) -> str:

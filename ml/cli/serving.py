@@ -56,9 +56,6 @@ Example:
   python -m ml warm --bundle ml/bundles/20261122-release
 """
 
-NAMED: Final = 5
-"""Files left out that are named."""
-
 
 def add_commands(commands: "Commands[Any]") -> None:
     """Adds the commands of this file."""
@@ -92,8 +89,7 @@ def _predict(options: argparse.Namespace) -> None:
 
     images = ImageStore(options.images)
     if others := left_out(options.images):
-        named = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
-        sys.stderr.write(f"Files left out for the endings of their names: {len(others)} ({named})\n")
+        sys.stderr.write(f"Files left out for the endings of their names: {shared.named(others)}\n")
     count = len(image_ids(images))
     runtime = Runtime(chosen(options), options.cache)
     with bar("predicting", count) as advance:

@@ -23,8 +23,8 @@ def read(path: Path, images: Path) -> Dataset:
     something else did, such as a model's doubt; the table has it as a bool, beside its schema.
 
     A snapshot is complete and consistent, or it is refused. Raises DataError: `missing_columns`, `unknown_class`,
-    `unknown_split`, `unknown_drawn`, `leaking_split` (a lesion or patient on two sides), `missing_images`, `no_images`,
-    `no_snapshot`.
+    `unknown_split`, `unknown_drawn`, `leaking_split` (a lesion or patient on two sides), `missing_images`,
+    `unusable_rows` (an id that comes twice, or no lesion), `no_images`, `no_snapshot`.
     """
     if not path.is_file():
         raise DataError("no_snapshot", f"{path} is not a file: name a table with the columns {', '.join(COLUMNS)}.")
@@ -41,6 +41,11 @@ def read(path: Path, images: Path) -> Dataset:
         )
     if unknown := sorted(set(frame["drawn"]) - {"yes", "no"}):
         raise DataError("unknown_drawn", f"{path.name} has {', '.join(unknown)} as `drawn`; known are yes and no.")
+    twice, alone = int(frame["image_id"].duplicated().sum()), int((frame["lesion_id"].str.strip() == "").sum())
+    if twice or alone:
+        raise DataError(
+            "unusable_rows", f"In {path.name}, {twice} image_id come again, and {alone} rows have no lesion_id."
+        )
     leaking = int((frame["split"].groupby(groups(frame)).nunique() > 1).sum())
     if leaking:
         raise DataError("leaking_split", f"{leaking} lesions or patients of {path.name} are in more than one split.")

@@ -5,7 +5,7 @@ doi:10.1038/s41591-020-0942-0.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -30,13 +30,15 @@ SPLIT_SEED: Final = 0
 @dataclass(frozen=True)
 class Outlined:
     """n images: their frames, `pixels` uint8 (n, rows, columns, 3), `masks` bool (rows, columns), each at its own
-    resolution and over the whole image, `lesions` ids (n,) and `fingerprints` uint64 (n, 4).
+    resolution and over the whole image, `lesions` ids (n,) and `fingerprints` uint64 (n, 4). `refused` names the
+    others, which could not be read, with a code of `ml.imaging.refusal`.
     """
 
     pixels: np.ndarray
     masks: list[np.ndarray]
     lesions: np.ndarray
     fingerprints: np.ndarray
+    refused: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -45,11 +47,17 @@ class Outlined:
         """Without the images whose fingerprint matches one of `seen`, uint64 (m, 4)."""
         new = ~matches(self.fingerprints, seen)
         kept = [mask for mask, keep in zip(self.masks, new, strict=True) if keep]
-        return Outlined(self.pixels[new], kept, self.lesions[new], self.fingerprints[new])
+        return replace(
+            self,
+            pixels=self.pixels[new],
+            masks=kept,
+            lesions=self.lesions[new],
+            fingerprints=self.fingerprints[new],
+        )
 
 
 def read(folder: Path, names: Iterable[str]) -> dict[str, Outlined]:
-    """The named splits of HAM10000 in `folder`, by lesion; images that cannot be read are left out.
+    """The named splits of HAM10000 in `folder`, by lesion; images that cannot be read are left out and named.
 
     Raises DataError as `ml.data.ham10000.read`, `no_masks` and `missing_masks`.
     """
@@ -62,7 +70,7 @@ def read(folder: Path, names: Iterable[str]) -> dict[str, Outlined]:
         details = dataset.details if name == "train" else None
         read = examples.load(rows, dataset.images, FRAME, details=details)
         outlines = load(rows[~rows["image_id"].isin(list(read.refused))], store)
-        sides[name] = Outlined(read.pixels, outlines, read.lesions, read.fingerprints)
+        sides[name] = Outlined(read.pixels, outlines, read.lesions, read.fingerprints, read.refused)
     return sides
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml.evaluate import SeenError
+from ml.evaluate import SeenError, check_readable
 from ml.imaging.preprocess import VERSION
 from ml.measured import Measured, plain
 from ml.metrics import DRAWS, measure_mean
@@ -39,10 +39,11 @@ def measure(values: np.ndarray, lesions: np.ndarray, draws: int = DRAWS, seed: i
 
 def evaluate(segmenter: Segmenter, outlined: Outlined) -> dict[str, Any]:
     """What a manifest keeps, on the images that the segmenter has not seen: the version of the frames that it was asked
-    about, and counts and metrics as plain numbers.
+    about, counts and metrics as plain numbers, and the images that could not be read.
 
-    Raises SeenError when it has seen every image.
+    Raises SeenError when it has seen every image, and DataError `no_test_images` when there is none.
     """
+    check_readable(outlined)
     kept = outlined.unseen(segmenter.seen)
     dropped = len(outlined) - len(kept)
     if not len(kept):
@@ -53,6 +54,7 @@ def evaluate(segmenter: Segmenter, outlined: Outlined) -> dict[str, Any]:
         "images": len(kept),
         "lesions": len(set(kept.lesions)),
         "dropped_seen": dropped,
+        "refused": outlined.refused,
         "metrics": plain({name: vars(measured) for name, measured in measure(values, kept.lesions).items()}),
     }
 

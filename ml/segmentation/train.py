@@ -79,6 +79,7 @@ def train(run: Run, progress: Progress) -> dict[str, Any]:
         "settings": json.loads(settings.read_text()),
         "fitted_to": len(sides["train"].masks),
         "chosen_on": len(sides["validation"].masks),
+        "refused": {**sides["train"].refused, **sides["validation"].refused},
         "licence": LICENCE,
     }
     path = run.output / MANIFEST

@@ -8,7 +8,7 @@ import pytest
 
 from ml import bundle
 from ml.cli import main
-from ml.data import examples, ham10000
+from ml.data import examples, ham10000, splits
 from ml.imaging.preprocess import FRAME
 from ml.metrics import ALL_METRICS
 from ml.model_card import LABELS
@@ -103,6 +103,48 @@ def test_what_either_has_seen_is_left_out_and_counted(
     alone, both = (told(first, against) for against in (other, second))
     assert alone["images"] + alone["dropped_seen"] == both["images"] + both["dropped_seen"] == TEST
     assert 0 < both["images"] < alone["images"] < TEST
+
+
+@pytest.fixture
+def damaged(data: Path, tmp_path: Path) -> Any:
+    """The data with some of the test images emptied, and the ids of these."""
+
+    def run(count: int | None) -> tuple[Path, list[str]]:
+        folder = Path(shutil.copytree(data, tmp_path / "damaged"))
+        table = splits.assign(ham10000.read(folder).table)
+        ids = table["image_id"][table["split"] == "test"].tolist()[:count]
+        for image_id in ids:
+            (folder / f"{image_id}.jpg").write_bytes(b"")
+        return folder, ids
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_images_that_cannot_be_read_are_named(
+    command: str, tiny_bundle: Path, cache: Path, damaged: Any, tmp_path: Path, *, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, ids = damaged(1)
+    bundles = ["--bundle", str(tiny_bundle)] if command == "evaluate" else [str(tiny_bundle), str(tiny_bundle)]
+    target = tmp_path / "told.json"
+    arguments = [*bundles, "--cache", str(cache), "--data", str(folder), "--json", str(target)]
+    assert main([command, *arguments]) == 0
+    told = json.loads(target.read_text())
+    assert (told["images"], told["refused"]) == (TEST - 1, {ids[0]: "empty"})
+    assert f"cannot be read: 1 ({ids[0]} (empty))\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_data_without_a_readable_image_are_not_called_seen(
+    command: str, tiny_bundle: Path, cache: Path, damaged: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = damaged(None)
+    bundles = ["--bundle", str(tiny_bundle)] if command == "evaluate" else [str(tiny_bundle), str(tiny_bundle)]
+    assert main([command, *bundles, "--cache", str(cache), "--data", str(folder)]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "no test image to measure on: none could be read" in told
+    assert "(no_test_images)" in told
+    assert "seen" not in told
 
 
 def test_models_that_have_seen_everything_are_not_compared(

@@ -189,6 +189,8 @@ def test_a_snapshot_keeps_the_splits_it_came_with(tmp_path: Path) -> None:
         ("leaking_split", {"patient_id": ["p", "q", "p"]}),
         ("leaking_split", {"lesion_id": ["a", "b", "b"]}),
         ("missing_images", {"image_id": ["x", "y", "z"]}),
+        ("unusable_rows", {"image_id": ["x", "x", "y"]}),
+        ("unusable_rows", {"lesion_id": ["a", "", "c"]}),
     ],
 )
 def test_a_snapshot_that_is_not_sound_is_refused(tmp_path: Path, code: str, changes: dict[str, list[str]]) -> None:

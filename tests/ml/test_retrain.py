@@ -146,6 +146,20 @@ def test_a_test_split_that_the_model_has_seen_decides_nothing(
     assert bundle.load(tmp_path / "output" / "bundle").manifest["metrics"]["images"] == 0
 
 
+def test_images_that_cannot_be_read_are_named(tiny_bundle: Path, snapshot: Path, cache: Path, tmp_path: Path) -> None:
+    damaged = Path(shutil.copytree(snapshot.parent, tmp_path / "damaged")) / snapshot.name
+    train, test = (pd.read_csv(damaged)["image_id"].iloc[row] for row in (2, 16))
+    (damaged.parent / f"{train}.jpg").write_bytes(b"")
+    (damaged.parent / f"{test}.jpg").write_bytes(b"GIF89a")
+    code, events = retrain(tiny_bundle, damaged, tmp_path, cache)
+    assert code == 0, events
+    assert events[-1]["refused"] == 2
+    gate = json.loads((tmp_path / "gate.json").read_text())
+    assert gate["refused"] == {train: "empty", test: "unsupported_type"}
+    assert gate["images"] == 3
+    assert "2 images of the snapshot could not be read." in (tmp_path / "bundle" / "model_card.md").read_text()
+
+
 def test_the_bundle_to_go_on_from_is_not_written_over(
     tiny_bundle: Path, snapshot: Path, cache: Path, tmp_path: Path
 ) -> None:

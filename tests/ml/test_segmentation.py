@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from ml import bundle
+from ml.data import ham10000, splits
 from ml.data.errors import DataError
 from ml.imaging.preprocess import VERSION
 from ml.progress import JsonProgress
@@ -144,6 +145,21 @@ def test_one_command_makes_a_segmenter_and_another_measures_it(
     monkeypatch.setattr(train, "VERSION", "another")
     with pytest.raises(DataError, match="Say another --work"):
         run("segment-train", *arguments, "--output", str(again))
+
+
+def test_images_that_cannot_be_read_are_named(published: Path, tmp_path: Path) -> None:
+    damaged = Path(shutil.copytree(published, tmp_path / "damaged"))
+    sides = splits.assign(ham10000.read(damaged).table).set_index("image_id")["split"]
+    test = sides.index[sides == "test"]
+    (damaged / f"{test[0]}.png").write_bytes(b"")
+    outlined = masks.read(damaged, ("test",))["test"]
+    assert outlined.refused == outlined.unseen(np.zeros((0, 4), np.uint64)).refused == {test[0]: "empty"}
+    segmenter = Segmenter(shipped())
+    assert measure.evaluate(segmenter, outlined)["refused"] == {test[0]: "empty"}
+    for image_id in test:
+        (damaged / f"{image_id}.png").write_bytes(b"")
+    with pytest.raises(DataError, match="none could be read"):
+        measure.evaluate(segmenter, masks.read(damaged, ("test",))["test"])
 
 
 def test_what_ships_was_measured_on_the_frames_of_this_version() -> None:
