@@ -17,12 +17,12 @@ LABELS: Final = {
     "sensitivity": "Sensitivity for malignant at the operating point",
     "specificity": "Specificity for malignant at the operating point",
     "melanoma_auc": "AUC, melanoma against all others",
-    "ece": "Expected calibration error, 15 bins",
+    "ece": "Expected calibration error of the top class, 15 bins of equal width",
     "accuracy": "Accuracy",
     "macro_auc": "AUC, mean over the classes",
     "average_precision": "Average precision, malignant",
-    "specificity_at_95_sensitivity": "Specificity at 0.95 sensitivity, read off these images' own curve",
-    "malignant_ece": "Expected calibration error of P(malignant), 15 bins",
+    "specificity_at_95_sensitivity": "Specificity at 0.95 sensitivity, read off these images' own curve (flatters)",
+    "malignant_ece": "Expected calibration error of P(malignant), 15 bins of equal mass",
 }
 """What each of `ml.metrics.ALL_METRICS` is called."""
 
