@@ -132,7 +132,7 @@ def completed(image: Image, problem: Problem | None) -> dict[str, Any]:
     return {"id": str(image.pk), "state": image.state, "problem": told}
 
 
-def awaited_images(batch: Batch, **only: Any) -> list[dict[str, Any]]:
+def listed_images(batch: Batch, **only: Any) -> list[dict[str, Any]]:
     """The batch's images in the order of its manifest, as `AwaitedImageSerializer` has them. Quick for thousands."""
     images = (
         batch.images.filter(**only)
