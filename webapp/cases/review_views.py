@@ -33,12 +33,14 @@ def to_review(request: HttpRequest) -> HttpResponse:
     )
     more_urgent = Prefetch("results", CaseResult.objects.filter(created_at=F("case__raised_at")), to_attr="more_urgent")
     raised = selectors.raised(organisation).select_related("patient").prefetch_related("images", more_urgent)
+    found = [] if opened.filters else list(raised[: PAGE + 1])
     record(actor=actor_of(request), action="case.listed", object_id="to review", organisation=organisation)
     context = {
         "page": page,
         "opened": opened,
         "filtered": bool(opened.filters),
-        "raised": [] if opened.filters else raised[:PAGE],
+        "raised": found[:PAGE],
+        "more_raised": len(found) > PAGE,
         "sources": Batch.Source.choices,
         "advices": [(code, words.word) for code, words in ADVICE.items()],
         "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],

@@ -22,6 +22,7 @@ from webapp.cases.intake import override_quality
 from webapp.cases.models import Archive, Batch, Image
 from webapp.cases.opened import listed
 from webapp.cases.services import MISSING, cancel_batch, submit_batch
+from webapp.cases.unpacking import MAX_LISTED
 from webapp.errors import Problem
 from webapp.inference.again import failed_images, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress
@@ -30,6 +31,7 @@ from webapp.pages.words import ADVICE, STATES, uncertainty_in_words
 
 PAGE = 50
 REJECTED_SHOWN = 100
+LEFT_OUT_SHOWN = 200
 PUT_IN_PLACE = "Another file is here in the place of {}, and is being checked."
 
 
@@ -107,7 +109,11 @@ def _progress(found: Batch) -> dict[str, object]:
     state: Progress = progress(found)
     checking, missing = state.images[Image.State.STORED], sum(state.images[name] for name in MISSING)
     archive = Archive.objects.filter(batch=found).first()
-    buttons = f"{found.state}-{missing > 0}-{state.total > 0}-{bool(archive and archive.report)}"
+    report = list(archive.report) if archive else []
+    # The first line of a ZIP that was refused, or is kept until there is room, is about the whole.
+    undone = archive is not None and archive.state != Archive.State.EXPANDED
+    whole = report.pop(0)["message"] if report and undone else ""
+    buttons = f"{found.state}-{missing > 0}-{state.total > 0}-{len(report) > 0}-{whole != ''}"
     cases = f"{state.total}-{state.done}-{checking}-{archive.state if archive else ''}"
     return {
         "batch": found,
@@ -115,6 +121,10 @@ def _progress(found: Batch) -> dict[str, object]:
         "checking": checking,
         "missing": missing,
         "archive": archive,
+        "about_archive": whole,
+        "left_out": report,
+        "left_out_shown": report[:LEFT_OUT_SHOWN],
+        "unlisted": archive is not None and len(archive.report) >= MAX_LISTED,
         "advice_counts": [(code, state.advice[code]) for code in ADVICE],
         "answered": any(state.advice.values()),
         "buttons": buttons,
