@@ -38,7 +38,7 @@ def train(run: Run, progress: Progress) -> Bundle:
     progress.stage("reading")
     read = given.read(run)
     run.output.mkdir(parents=True, exist_ok=True)
-    TemporaryFile(dir=run.output).close()
+    TemporaryFile(dir=run.output).close()  # hours before it is needed: can it be written at all?
     examples = sides.load(read.dataset, read.preparation)
     by_lesion = sides.without_learnt(read.by_lesion, examples, read.learnt)
     _require_lesions(examples, by_lesion, read.dataset.taxonomy)
