@@ -115,7 +115,7 @@ def _followed_link(request: HttpRequest, case_id: uuid.UUID) -> ResultLink | Non
 
 
 def _opened_case(request: HttpRequest, case_id: uuid.UUID) -> Case | None:
-    """The case, if this session has opened it and may still read it."""
+    """The case, if this session has opened it and may still read it: not once its link was taken back."""
     if request.session.get(OPENED, {}).get(str(case_id), 0) < timezone.now().timestamp():
         return None
     link = _followed_link(request, case_id)
