@@ -75,5 +75,5 @@ def compare(
         ensemble = ready(bundle.members, cache, bundle.frame)
         logits = ensemble.in_batches(prepare(kept.pixels, bundle.preparation)).logits
         answers.append(score(logits, kept, bundle.calibration, bundle.taxonomy))
-    told = gate.compare(*answers, draws=draws, seed=seed, metrics=ALL_METRICS)
-    return Comparison(first, second, dropped, examples[first.frame].refused, told)
+    verdict = gate.compare(*answers, draws=draws, seed=seed, metrics=ALL_METRICS)
+    return Comparison(first, second, dropped, examples[first.frame].refused, verdict)

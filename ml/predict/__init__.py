@@ -61,9 +61,9 @@ def predict(
     """
     if picture and picture.suffix.lower() not in PICTURES:
         raise PredictError(f"{picture} cannot be drawn: give it one of the endings {', '.join(PICTURES)}.")
-    for file in (output, picture) if picture else (output,):
-        if file.is_dir() or not file.parent.is_dir():
-            raise PredictError(f"{file} cannot be written: name a file in a folder that exists.")
+    for wanted in (output, picture) if picture else (output,):
+        if wanted.is_dir() or not wanted.parent.is_dir():
+            raise PredictError(f"{wanted} cannot be written: name a file in a folder that exists.")
     if kind == "isic2018" and runtime.bundle.taxonomy.codes != CLASSES:
         raise PredictError(
             f"{runtime.name} answers in {', '.join(runtime.bundle.taxonomy.codes)}, and the format isic2018 is for "
