@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
+from webapp.api.parsers import check_values
 from webapp.cases.awaited import awaits_archive
 from webapp.cases.browser_files import one_case_each, take_archive, take_files, with_files_of
 from webapp.cases.fields import FieldError, filename
@@ -68,10 +69,12 @@ def chosen_files(request: HttpRequest) -> Chosen:
 
 
 def _announced(request: HttpRequest, what: str) -> list[Any]:
-    """What a script says of the files that it will send: a JSON list."""
+    """What a script says of the files that it will send: a JSON list; what no script of ours would say counts for nothing."""
+    said = request.POST.get(what) or "[]"
     try:
-        listed = json.loads(request.POST.get(what) or "[]")
-    except ValueError:
+        check_values(said.encode())
+        listed = json.loads(said)
+    except (Problem, ValueError, RecursionError):
         return []
     return listed if isinstance(listed, list) else []
 
