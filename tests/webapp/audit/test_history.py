@@ -27,6 +27,7 @@ def test_it_says_who_without_the_address_of_an_outsider(client: Client, case: Ca
     patient, other = UserFactory(email="jane@home.example"), MembershipFactory().user
     for actor, action, detail in [
         (SYSTEM, "result.viewed", "by the link in an e-mail"),
+        (SYSTEM, "image.viewed", "clean, by the link in an e-mail"),
         (SYSTEM, "result_link.wrong_date", ""),
         (Actor(user=patient), "image.viewed", ""),
         (Actor(user=other), "case.viewed", ""),
@@ -36,7 +37,7 @@ def test_it_says_who_without_the_address_of_an_outsider(client: Client, case: Ca
     html = page_of(client, case)
 
     history = html.partition("Who viewed or changed it")[2].partition("</section>")[0]
-    assert history.count("Whoever has the link") == 2
+    assert history.count("Whoever has the link") == 3
     assert history.count("A patient, or somebody who has left") == 2
     assert provider.user.email in history
     assert patient.email not in html
