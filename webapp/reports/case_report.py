@@ -29,7 +29,7 @@ def case_report(case: Case) -> Document:
     result = case.answer
     data = {
         "title": f"Case {case.external_id}",
-        "running": f"Case {case.external_id}, patient {case.patient.external_id}, {case.batch.organisation.name}",
+        "running": f"Case {case.external_id}, {_patient(case)}{case.batch.organisation.name}",
         "clinic": case.batch.organisation.name,
         "notice": NOTICE,
         "made": f"Printed {wording.when(timezone.now())}.",
@@ -51,7 +51,7 @@ def case_report(case: Case) -> Document:
 
 
 def _facts(case: Case) -> Iterator[tuple[str, str]]:
-    yield "Patient", case.patient.external_id
+    yield "Patient", case.patient.external_id if case.patient.is_named else "not given"
     if case.lesion_id:
         yield "Lesion", case.lesion_id
     yield "Age", "not given" if case.age is None else str(case.age)
@@ -62,6 +62,11 @@ def _facts(case: Case) -> Iterator[tuple[str, str]]:
     yield "Reference", str(case.pk)
     if case.notes:
         yield "Notes", case.notes
+
+
+def _patient(case: Case) -> str:
+    """The patient, where the clinic named one."""
+    return f"patient {case.patient.external_id}, " if case.patient.is_named else ""
 
 
 def _answer(result: Answer) -> dict[str, Any]:

@@ -92,6 +92,15 @@ def test_doubts_are_said_beside_the_answer() -> None:
     assert words.count(f"{case.external_id}, patient {case.patient.external_id}, ") == 2  # a page that goes astray
 
 
+def test_an_id_that_this_site_made_up_is_no_patients(client: Browser, provider: Membership) -> None:
+    batch = BatchFactory(completed=True, organisation=provider.organisation)
+    case = answered(batch, patient__external_id=f"{Patient.UNNAMED}f00")
+    words, page = text(report(case).content), client.get(f"/cases/{case.pk}/").content.decode()
+    assert f"{case.external_id}, {case.organisation.name}" in " ".join(words.split())
+    assert Patient.UNNAMED not in words
+    assert Patient.UNNAMED not in page
+
+
 def test_a_newer_answer_for_a_picture_is_not_told_beside_the_one_that_holds() -> None:
     case = reviewed(answered(pictures=2))
     for image in case.images.all():
