@@ -132,9 +132,19 @@ def percentage_points(value: float) -> str:
     return f"{number} percentage {'point' if number in {'1', 'under 1'} else 'points'}"
 
 
-def spread(uncertainty: float | None) -> str:
+def cut_range(malignant: float, uncertainty: float) -> str:
+    """From where to where a P(malignant) is uncertain, where the two sides of its ± would pass 0 or 100."""
+    low, high = malignant - uncertainty, malignant + uncertainty
+    if uncertainty < 0.01 or (low >= 0 and high <= 1):
+        return ""
+    return f" ({100 * max(low, 0):.0f}–{100 * min(high, 1):.0f})"
+
+
+def spread(malignant: float, uncertainty: float | None) -> str:
     """What follows a P(malignant): its uncertainty in percentage points, or nothing where there is none."""
-    return "" if uncertainty is None else f" ± {points(uncertainty)}"
+    if uncertainty is None:
+        return ""
+    return cut_range(malignant, uncertainty) or f" ± {points(uncertainty)}"
 
 
 def malignant_classes(probabilities: dict[str, float]) -> str:

@@ -81,7 +81,7 @@ def _row(case: Case) -> list[str]:
         case.patient.external_id if case.patient.is_named else "",
         ", ".join(part for part in person if part),
         class_name(case.top_class) if case.advice else _why(case),
-        f"{percent(case.risk)}{spread(case.uncertainty)}" if case.advice else "",
+        f"{percent(case.risk)}{spread(case.risk, case.uncertainty)}" if case.advice else "",
         _review(case),
     ]
 

@@ -73,7 +73,7 @@ def _answer(result: Answer) -> dict[str, Any]:
     told = frequency(result.malignant)
     likeliest_first = sorted(result.probabilities.items(), key=lambda item: -item[1])
     return {
-        "malignant": f"P(malignant) {percent(result.malignant)}{spread(result.uncertainty)}",
+        "malignant": f"P(malignant) {percent(result.malignant)}{spread(result.malignant, result.uncertainty)}",
         "classes": [
             {"name": class_name(code), "malignant": is_malignant(code), "value": value, "percent": percent(value)}
             for code, value in likeliest_first
@@ -111,7 +111,7 @@ def _notes(image: Image, answer: Answer | None) -> Iterator[str]:
     if answer:
         yield (
             f"On its own: {class_name(answer.top_class)}, "
-            f"P(malignant) {percent(answer.malignant)}{spread(answer.uncertainty)}."
+            f"P(malignant) {percent(answer.malignant)}{spread(answer.malignant, answer.uncertainty)}."
         )
 
 

@@ -14,6 +14,7 @@ from webapp.pages.words import (
     ONE_IMAGE,
     STATES,
     class_name,
+    cut_range,
     malignant_classes,
     percent,
     percentage_points,
@@ -42,7 +43,8 @@ def sentences(result: CaseResult) -> list[str]:
     how_sure = f": {of_what}."
     if result.uncertainty is not None:
         agreed = uncertainty_in_words(result.uncertainty).capitalize()
-        how_sure = f" ± {percentage_points(result.uncertainty)}: {of_what}. {agreed}."
+        around = cut_range(result.malignant, result.uncertainty) or f" ± {percentage_points(result.uncertainty)}"
+        how_sure = f"{around}: {of_what}. {agreed}."
     return [
         ADVICE[result.advice].next_step,
         *([ONE_IMAGE] if result.follows_one_image else []),

@@ -9,7 +9,7 @@ from webapp.inference.models import Job
 from webapp.notify.models import Message
 from webapp.pages.navigation import ITEMS
 from webapp.pages.templatetags.lens import duration, icon
-from webapp.pages.words import ADVICE, STATES, class_name, percent, percentage_points
+from webapp.pages.words import ADVICE, STATES, class_name, percent, percentage_points, spread
 from webapp.registry.models import ModelRelease, TrainingRun
 
 
@@ -35,6 +35,21 @@ def test_every_icon_is_there() -> None:
 )
 def test_a_probability_never_claims_certainty(value: float, said: str) -> None:
     assert percent(value) == said
+
+
+@pytest.mark.parametrize(
+    ("malignant", "uncertainty", "said"),
+    [
+        (0.74, 0.05, " ± 5"),
+        (0.96, 0.1, " (86–100)"),
+        (0.03, 0.05, " (0–8)"),
+        (0.5, 0.5, " ± 50"),
+        (0.001, 0.004, " ± under 1"),
+        (0.96, None, ""),
+    ],
+)
+def test_an_uncertainty_passes_neither_0_nor_100(malignant: float, uncertainty: float | None, said: str) -> None:
+    assert spread(malignant, uncertainty) == said
 
 
 def test_small_words() -> None:
