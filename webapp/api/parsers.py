@@ -33,7 +33,7 @@ class BoundedJSON(JSONParser):
         body = stream.read()
         if len(body) <= SMALL_BYTES:
             return self._built(body, media_type, parser_context)
-        _check_values(body)
+        check_values(body)
         with a_place(TURN, seconds=TURN_SECONDS):
             return self._built(body, media_type, parser_context)
 
@@ -67,7 +67,9 @@ def _check_length(parser_context: Mapping[str, Any] | None) -> None:
         raise RequestDataTooBig
 
 
-def _check_values(body: bytes) -> None:
-    """Raises Problem `too_many_values`, before any of them is built: each follows a bracket, a brace or a comma."""
+def check_values(body: bytes) -> None:
+    """Raises Problem `too_many_values`, before any of JSON's values is built: each follows a bracket, a brace or a
+    comma.
+    """
     if sum(body.count(mark) for mark in (b"[", b"{", b",")) > MOST_VALUES:
         raise Problem("too_many_values", f"Send at most {MOST_VALUES:,} values; split the batch.", status=413)
