@@ -121,13 +121,7 @@ def retrain(run: Run, progress: Progress) -> gate.Gate:
         "refused": splits.refused,
     }
     (run.output / "gate.json").write_text(json.dumps({**answer.as_dict(), **facts}, indent=1) + "\n")
-    progress.done(
-        verdict=answer.verdict,
-        reason=answer.reason,
-        candidate=candidate.hash,
-        bundle=str(folder),
-        refused=len(splits.refused),
-    )
+    progress.done(verdict=answer.verdict, reason=answer.reason, bundle=str(folder), **facts)
     return answer
 
 
