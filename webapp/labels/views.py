@@ -92,6 +92,7 @@ def compare(request: HttpRequest, label_id: int) -> HttpResponse:
 
 
 @for_roles(Role.ANNOTATOR)
+@never_cache
 @require_GET
 def mine(request: HttpRequest) -> HttpResponse:
     """What the annotator has said, newest first, with filters in the address."""
@@ -115,6 +116,7 @@ def _filtered(labels: "QuerySet[Label]", form: HistoryFilter) -> "QuerySet[Label
 
 
 @for_roles(Role.ANNOTATOR)
+@never_cache
 @require_GET
 def disagreements(request: HttpRequest) -> HttpResponse:
     """Images of the annotator's organisation on which annotators disagree and nobody is left to ask."""
