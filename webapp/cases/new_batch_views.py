@@ -69,7 +69,7 @@ def chosen_files(request: HttpRequest) -> Chosen:
 
 
 def _announced(request: HttpRequest, what: str) -> list[Any]:
-    """What a script says of the files that it will send: a JSON list; what no script of ours would say counts for nothing."""
+    """What a script says of the files that it will send: a JSON list; what none of ours would say is not heard."""
     said = request.POST.get(what) or "[]"
     try:
         check_values(said.encode())
