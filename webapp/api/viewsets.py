@@ -3,10 +3,10 @@
 from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
-from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from webapp.accounts.models import Organisation
@@ -33,11 +33,9 @@ class ProviderViewSet(GenericViewSet[M]):
             told = f"{names} stands in the address, where it says nothing. Send it as a field of the body."
             raise Problem("unknown_parameter", told, status=400, allowed=[])
 
-    def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         """No browser keeps what is not a picture: whoever has the computer next would find it."""
-        found: HttpResponseBase = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[arg-type]
+        found = super().finalize_response(request, response, *args, **kwargs)
         found.setdefault("Cache-Control", "private, no-store")
         return found
 

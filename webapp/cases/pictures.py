@@ -33,7 +33,7 @@ def picture(request: HttpRequest | Request, image: Image, kind: str, *, how: str
     if kind == "heatmap" and answer is None:
         raise Http404
     etag = _etag(image, kind, answer)
-    response: HttpResponseBase | None = get_conditional_response(request, etag=etag)  # type: ignore[arg-type]
+    response: HttpResponseBase | None = get_conditional_response(request, etag=etag)
     if response is None:
         response = _sent(image, kind, answer)
     response["ETag"], response["Cache-Control"] = etag, "private, no-cache"

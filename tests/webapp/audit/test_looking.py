@@ -75,9 +75,9 @@ def test_software_that_asks_for_findings_is_recorded_with_what_they_are_of(path:
     for _ in range(2):
         good(clinic.get(path.format(batch=batch, image=image)))
 
-    of_what = {"batch.viewed": batch, "image.viewed": image, "case.viewed": case}[action]
+    of_what = {"batch.viewed": batch.pk, "image.viewed": image.pk, "case.viewed": case.pk}[action]
     event = Event.objects.get(action=action)
-    assert (event.api_key, event.object_id, event.organisation) == (clinic.key, str(of_what.pk), clinic.organisation)
+    assert (event.api_key, event.object_id, event.organisation) == (clinic.key, str(of_what), clinic.organisation)
     assert not Event.objects.filter(object_id=str(other.pk)).exists()
 
 

@@ -8,8 +8,8 @@ from django.urls import reverse
 
 from tests.factories import BatchFactory, CaseFactory, CaseResultFactory
 from webapp.accounts.models import Organisation
-from webapp.cases import views
 from webapp.cases.models import Batch
+from webapp.pages.keyset import page_of
 
 pytestmark = pytest.mark.django_db
 
@@ -19,14 +19,13 @@ def test_an_answer_that_comes_after_the_rows_were_read_is_brought_by_the_next_lo
 ) -> None:
     batch: Batch = BatchFactory(organisation=clinic)
     case = CaseFactory(batch=batch)
-    read = views.page_of
 
     def just_before_an_answer(*args: Any, **kwargs: Any) -> Any:
-        rows = read(*args, **kwargs)
+        rows = page_of(*args, **kwargs)
         CaseResultFactory(case=case)
         return rows
 
-    monkeypatch.setattr(views, "page_of", just_before_an_answer)
+    monkeypatch.setattr("webapp.cases.views.page_of", just_before_an_answer)
     stamp = client.get(reverse("cases:batch", args=[batch.pk])).context["stamp"]
 
     progress = client.get(reverse("cases:batch_progress", args=[batch.pk]), {"seen": stamp})
