@@ -1,7 +1,7 @@
 """How long a batch of ten thousand cases takes to hand out, and how much memory: `python -m tests.bench.results_out`.
 
 A Postgres of its own is filled by SQL. Each form is asked for through the site's whole middleware, and read to its end,
-in a process of its own: what one left behind would hide what the next takes.
+in processes of its own: what one form left behind would hide what the next takes, and to watch the memory takes time.
 """
 
 import os
@@ -43,18 +43,24 @@ def _figures(cases: int) -> list[Figure]:
     address = f"/api/v1/batches/{batch.pk}"
     figures = []
     for name, path in FORMS.items():
-        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as process:
-            pid = process.submit(_begin, secret, address).result()
-            with watched(pid) as held:
-                seconds, size = process.submit(_hand_out, secret, f"{address}/{path}").result()
+        with _site() as site:
+            site.submit(_begin, secret, address).result()
+            seconds, size = site.submit(_hand_out, secret, f"{address}/{path}").result()
+        with _site() as site, watched(site.submit(_begin, secret, address).result()) as held:
+            site.submit(_hand_out, secret, f"{address}/{path}").result()
         note, grown = f"{cases:,} cases, {size / 1e6:.1f} MB", max(held) - held[0]
         figures.append(Figure(name, seconds, "s", f"< {FEW:.0f}", met=seconds < FEW, note=note))
         figures.append(Figure(f"{name}: memory", grown, "MB", f"< {SMALL:.0f}", met=grown < SMALL))
     return figures
 
 
+def _site() -> ProcessPoolExecutor:
+    """A process that has just started."""
+    return ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+
+
 def _begin(secret: str, address: str) -> int:
-    """Import the site and connect, in a process that has just started; gives its id."""
+    """Import the site and connect; gives the process's id."""
     import django
 
     django.setup()
