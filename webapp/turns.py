@@ -7,12 +7,10 @@ in one claim, chance decides who has, so that nothing needs to be remembered bet
 
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.utils import timezone
 
 # The inner LIMIT reads a few rows of each organisation through a partial index; candidates are more than asked for,
 # because another worker may be claiming the same ones and its rows are skipped.
@@ -40,7 +38,8 @@ WITH candidate AS (
     FOR UPDATE OF {table} SKIP LOCKED
 )
 UPDATE {table} claimed
-SET {changes} attempt = claimed.attempt + 1, lease_token = %(token)s, lease_until = %(until)s
+SET {changes} attempt = claimed.attempt + 1, lease_token = %(token)s,
+    lease_until = statement_timestamp() + %(seconds)s * interval '1 second'
 FROM picked WHERE picked.id = claimed.id
 RETURNING claimed.id
 """
@@ -75,7 +74,7 @@ def claim_in_turns(queue: Queue, *, limit: int, priority: int) -> tuple[uuid.UUI
                 "candidates": limit * SPARE,
                 "priority": priority,
                 "token": token,
-                "until": timezone.now() + timedelta(seconds=settings.LEASE_SECONDS),
+                "seconds": settings.LEASE_SECONDS,
             },
         )
         return token, [row[0] for row in cursor.fetchall()]

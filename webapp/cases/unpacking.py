@@ -10,7 +10,6 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import BinaryIO, cast
 
 from django.conf import settings
@@ -34,14 +33,14 @@ from webapp.cases.quotas import NoRoomYet
 from webapp.cases.services import INSERT_SIZE, add_cases
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
-from webapp.leases import excuse, extend
+from webapp.leases import excuse, extend, lasting
 
 CHUNK_ENTRIES = 50
 CHUNK_BYTES = 64 * 1024**2
 MAX_LISTED = 2000
 MISSING_NAMED = 20  # of the files that a table names and the archive lacks: a published table names thousands
 FITTING_NAMED = 5  # of the files that a name fits
-ROOM_AGAIN = timedelta(minutes=5)  # from one try to the next while a quota is full: each reads the whole ZIP
+ROOM_AGAIN = 300  # seconds from one try to the next while a quota is full: each reads the whole ZIP
 HOLD_SECONDS = 1.0  # between two questions whether the lease still holds
 
 Report = list[dict[str, str]]
@@ -90,7 +89,7 @@ def _waits_for_room(token: uuid.UUID, archive: Archive, full: NoRoomYet) -> bool
     """
     kept = _line("", full.code, f"{full.message} The ZIP is kept, and unpacked once there is room.")
     waiting = Archive.objects.filter(pk=archive.pk, stored_at__gte=given_up_before())
-    return bool(excuse(waiting, token, report=[kept], lease_until=timezone.now() + ROOM_AGAIN))
+    return bool(excuse(waiting, token, report=[kept], lease_until=lasting(ROOM_AGAIN)))
 
 
 class _Unpacking:

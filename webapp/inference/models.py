@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from ml.advice import Advice
 from ml.classes import DISPLAY_NAMES
@@ -82,7 +83,8 @@ class Answer(models.Model):
         null=True, help_text="Standard deviation of P(malignant) over the ensemble's members; null where there is one"
     )
     advice = models.CharField(max_length=20, choices=ADVICE_CHOICES)
-    created_at = models.DateTimeField(auto_now_add=True)
+    # What was written last holds, so one clock says when that was: machines' clocks disagree.
+    created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         abstract = True

@@ -8,6 +8,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from webapp.cases.locks import all_locked
@@ -114,7 +115,7 @@ def _say_again(repeated: Mapping[Job, ModelRelease]) -> None:
     for release in set(repeated.values()):
         images = [job.image_id for job, of in repeated.items() if of == release]
         said = Result.objects.filter(image__in=images, release=release, case__released_at=None)
-        said.update(created_at=timezone.now())
+        said.update(created_at=Now())
 
 
 def _end(jobs: Iterable[Job], *, state: str, reason: str = "") -> None:
