@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
@@ -78,6 +79,10 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     queryset = Batch.objects.all()
     serializer_class: type[serializers.BaseSerializer[Any]] = BatchSerializer
     filterset_class = BatchFilter
+
+    def get_queryset(self) -> QuerySet[Batch]:
+        batches = super().get_queryset()
+        return batches.select_related("archive") if self.action == "retrieve" else batches
 
     @extend_schema(
         summary="Make a batch",
@@ -252,7 +257,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
 
 
 def _detail(batch: Batch) -> Mapping[str, Any]:
-    archive = Archive.objects.filter(batch=batch).first()
+    archive: Archive | None = getattr(batch, "archive", None)
     return {
         **BatchSerializer(batch).data,
         "progress": ProgressSerializer(progress(batch)).data,
