@@ -1,5 +1,6 @@
 """The Celery application, as the site knows it: names of tasks to wake, never their code."""
 
+import ssl
 import sys
 from enum import StrEnum
 
@@ -35,6 +36,8 @@ PENDING_SECONDS = 30
 
 app = Celery("lesionlens", broker=settings.REDIS_URL)
 app.conf.update(
+    # Where the address says nothing of certificates, Celery would believe any; Django's cache believes a true one.
+    broker_use_ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if settings.REDIS_URL.startswith("rediss:") else None,
     task_default_queue=DEFAULT_QUEUE,
     task_routes={str(task): {"queue": queue} for task, queue in QUEUES.items()},
     task_ignore_result=True,

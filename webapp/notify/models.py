@@ -53,6 +53,7 @@ class Message(Leased):
         indexes = [
             models.Index(fields=["send_after"], condition=Q(state="pending"), name="message_pending"),
             models.Index(fields=["lease_until"], condition=Q(state="sending"), name="message_sending"),
+            models.Index(fields=["send_after"], condition=Q(state="failed"), name="message_failed"),
         ]
         constraints = [
             models.UniqueConstraint(

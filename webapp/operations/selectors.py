@@ -1,7 +1,6 @@
 """The state of the service in numbers: what waits and for how long, what was answered, who is at work.
 
-Every query but that of failed messages reads a partial index or a small table, so that asking every few seconds costs
-milliseconds.
+Every query reads a partial index or a small table, so that asking every few seconds costs milliseconds.
 """
 
 from collections.abc import Sequence
