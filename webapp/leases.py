@@ -70,6 +70,17 @@ def extend(rows: "models.QuerySet[Row]", token: uuid.UUID, *, seconds: int | Non
     return rows.filter(lease_token=token).update(lease_until=lasting(seconds))
 
 
+def give_back(lost: "models.QuerySet[Row]", **changes: Any) -> int:
+    """Let those of the `lost` rows wait again that have attempts left, and set `changes` on them; gives how many.
+
+    A worker that is late after all holds its rows: they are for the next sweep.
+    """
+    with transaction.atomic():
+        again = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).select_for_update(skip_locked=True, of=("self",))
+        rows = lost.model._default_manager.filter(pk__in=list(again.values_list("pk", flat=True)))
+        return rows.update(**changes, **UNLEASED)
+
+
 def excuse(rows: "models.QuerySet[Row]", token: uuid.UUID, **changes: Any) -> int:
     """Count no attempt against rows whose lease is still held, and set `changes` on them; gives how many."""
     return rows.filter(lease_token=token, attempt__gt=0).update(attempt=F("attempt") - 1, **changes)

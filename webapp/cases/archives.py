@@ -16,7 +16,7 @@ from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch
 from webapp.cases.parts import arrived_size, give_up_parts
 from webapp.errors import Problem
-from webapp.leases import UNLEASED, claim, expired
+from webapp.leases import UNLEASED, claim, expired, give_back
 from webapp.queue import Task, ring, ring_now
 from webapp.webhooks.events import archive_ended
 
@@ -94,7 +94,7 @@ def finish(*, archive: Archive, token: uuid.UUID, report: list[dict[str, str]], 
 def sweep_archives() -> int:
     """Give lost archives back, or refuse them when their attempts are spent; gives how many rows changed."""
     lost = Archive.objects.filter(expired(), state=Archive.State.STORED)
-    changed = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).update(**UNLEASED)
+    changed = give_back(lost)
     message = "This archive could not be unpacked. Please make the ZIP file again, or send it in parts."
     report = [{"name": "", "code": "archive_failed", "message": message}]
     for archive in lost.filter(attempt__gte=settings.MAX_ATTEMPTS):

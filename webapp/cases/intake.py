@@ -25,7 +25,7 @@ from webapp.cases.retention import delete_files
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.services import enqueue
-from webapp.leases import UNLEASED, claim, expired
+from webapp.leases import claim, expired, give_back
 from webapp.queue import Task, ring_now
 from webapp.turns import Queue, claim_in_turns
 
@@ -204,9 +204,7 @@ def sweep_images() -> int:
     An image whose inspection keeps dying is refused as `inspection_failed`: one image must not stop the rest.
     """
     lost = Image.objects.filter(expired(), state=Image.State.STORED)
-    with transaction.atomic():  # a worker that is late after all holds its rows: they are for the next sweep
-        again = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).select_for_update(skip_locked=True)
-        changed = Image.objects.filter(pk__in=list(again.values_list("pk", flat=True))).update(**UNLEASED)
+    changed = give_back(lost)
     for image in lost.filter(attempt__gte=settings.MAX_ATTEMPTS):
         if image.lease_token is not None:
             changed += len(settle(token=image.lease_token, found=[(image, UNCHECKED)]))

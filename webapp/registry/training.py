@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from webapp.audit.services import SYSTEM, Actor, record
 from webapp.errors import Problem
-from webapp.leases import UNLEASED, claim, expired, extend
+from webapp.leases import UNLEASED, claim, excuse, expired, extend, give_back
 from webapp.queue import Task, ring, ring_now
 from webapp.registry.models import ModelRelease, Split, TrainingRun
 from webapp.registry.selectors import active_release, retraining_is_due
@@ -137,7 +137,7 @@ def fail_run(*, run: TrainingRun, token: uuid.UUID, error: str) -> bool:
 
 def give_back_run(*, run: TrainingRun, token: uuid.UUID) -> bool:
     """Return the run to the queue because its worker is stopping, which does not count as an attempt."""
-    returned = _held(run, token).update(state=State.QUEUED, attempt=F("attempt") - 1, **UNLEASED)
+    returned = excuse(_held(run, token), token, state=State.QUEUED, **UNLEASED)
     if returned:
         ring_now(Task.TRAIN)
     return bool(returned)
@@ -149,7 +149,7 @@ def sweep_training() -> int:
     Rings while one is queued, every half minute at most: nobody may listen before. Gives how many runs changed.
     """
     lost = TrainingRun.objects.filter(expired(), state=State.RUNNING)
-    swept = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).update(state=State.QUEUED, **UNLEASED)
+    swept = give_back(lost, state=State.QUEUED)
     swept += lost.filter(attempt__gte=settings.MAX_ATTEMPTS).update(
         state=State.FAILED,
         error="worker_lost: every attempt ended with the worker's death",
