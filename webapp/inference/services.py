@@ -16,7 +16,7 @@ from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.inference.answers import doubt_of
 from webapp.inference.completion import end_images
 from webapp.inference.models import Job, Result, Worker
-from webapp.leases import UNLEASED, excuse, expired
+from webapp.leases import UNLEASED, excuse, expired, give_back
 from webapp.queue import Task, ring, ring_now
 from webapp.registry.models import ModelRelease
 from webapp.registry.selectors import active_release
@@ -81,7 +81,7 @@ def finish(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
         _end([job for job, code in failed.items() if code == reason], state=Job.State.FAILED, reason=reason)
     # An image that was answered before keeps that answer, whatever becomes of it now.
     before = {image for image, _ in known}
-    Result.objects.bulk_create(_result(job, outcome) for job, outcome in answered.items() if job not in repeated)
+    _write({job: outcome for job, outcome in answered.items() if job not in repeated})
     _say_again({job: release for job, release in repeated.items() if job in answered})
     unanswered = {job for job in failed if job.image_id not in before}
     for job in unanswered:
@@ -124,8 +124,15 @@ def _end(jobs: Iterable[Job], *, state: str, reason: str = "") -> None:
         rows.update(state=state, reason=reason, finished_at=timezone.now(), **UNLEASED)
 
 
-def _result(job: Job, outcome: Outcome) -> Result:
+def _write(answered: Mapping[Job, Outcome]) -> None:
+    images = Image.objects.filter(pk__in=[job.image_id for job in answered])
+    settled = set(images.exclude(consensus=None).values_list("pk", flat=True))
+    Result.objects.bulk_create(_result(job, outcome, job.image_id in settled) for job, outcome in answered.items())
+
+
+def _result(job: Job, outcome: Outcome, settled: bool) -> Result:
     probabilities = dict(outcome.probabilities)
+    doubt = doubt_of(outcome.malignant, outcome.uncertainty, outcome.release.manifest["thresholds"])
     return Result(
         image_id=job.image_id,
         organisation_id=job.organisation_id,
@@ -140,7 +147,7 @@ def _result(job: Job, outcome: Outcome) -> Result:
         preprocessing=outcome.preprocessing,
         input_sha256=outcome.input_sha256,
         heatmap=outcome.heatmap,
-        doubt=doubt_of(outcome.malignant, outcome.uncertainty, outcome.release.manifest["thresholds"]),
+        doubt=None if settled else doubt,
     )
 
 
@@ -163,10 +170,7 @@ def cancel_jobs(*, batch: Batch) -> None:
 def sweep_jobs() -> int:
     """Return jobs whose lease ran out to the queue, or fail them when their attempts are spent; gives how many."""
     lost = Job.objects.filter(expired(), state=Job.State.RUNNING)
-    with transaction.atomic():  # a worker that is late after all holds its rows: they are for the next sweep
-        again = lost.filter(attempt__lt=settings.MAX_ATTEMPTS).select_for_update(skip_locked=True)
-        rows = Job.objects.filter(pk__in=list(again.values_list("pk", flat=True)))
-        swept = rows.update(state=Job.State.QUEUED, **UNLEASED)
+    swept = give_back(lost, state=Job.State.QUEUED)
     for job in lost.filter(attempt__gte=settings.MAX_ATTEMPTS).select_related("image"):
         if job.lease_token is not None:
             swept += len(finish(token=job.lease_token, ends=[(job, "attempts_spent")]))

@@ -6,13 +6,24 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from tests.factories import JobFactory, LabelFactory, MembershipFactory, ResultFactory
-from webapp.audit.services import Actor
+from tests.factories import (
+    ConsensusFactory,
+    JobFactory,
+    LabelFactory,
+    MembershipFactory,
+    ReleaseFactory,
+    ResultFactory,
+)
+from tests.webapp.inference.scenes import answer_all, submitted_batch
+from webapp.audit.services import SYSTEM, Actor
+from webapp.cases.models import Image
+from webapp.inference.again import rescore
 from webapp.inference.models import DRAWN_BELOW, Result
 from webapp.labels import selectors
 from webapp.labels.services import next_image, submit_label
+from webapp.registry.services import promote
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.parametrize(
@@ -47,3 +58,18 @@ def test_what_is_settled_leaves_the_index() -> None:
     assert image == result.image
     submit_label(actor=Actor(user=annotator), annotator=annotator, image=result.image, dx="NV", confidence=2)
     assert not Result.objects.filter(doubt__isnull=False).exists()
+
+
+def test_what_is_settled_stays_out_of_the_index_though_another_release_answers() -> None:
+    batch = submitted_batch([1, 1])
+    answer_all(promote(actor=SYSTEM, release=ReleaseFactory()))
+    settled, other = Image.objects.order_by("pk")
+    ConsensusFactory(image=settled)
+    Result.objects.filter(image=settled).update(doubt=None)
+
+    release = promote(actor=SYSTEM, release=ReleaseFactory())
+    rescore(actor=SYSTEM, batch=batch)
+    answer_all(release)
+
+    assert Result.objects.filter(image=settled).count() == 2
+    assert set(Result.objects.filter(doubt__isnull=False).values_list("image", flat=True)) == {other.pk}
