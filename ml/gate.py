@@ -82,18 +82,20 @@ def compare(
     draws: int = DRAWS,
     seed: int = 0,
     metrics: Mapping[str, Metric] = METRICS,
-    by_chance: bool = True,
+    drawn: np.ndarray | None = None,
 ) -> Gate:
     """Compares answers to the same images in the same order by each of `metrics`. Raises ValueError when they are not
     the same.
 
-    Images that were not chosen by chance (`by_chance`) decide nothing: where the first model's doubt chose them, the
-    second answers better whatever it knows.
+    Images that chance did not choose decide nothing: where the first model's doubt chose them, the second answers
+    better whatever it knows. `drawn`, bool (n,), are those that chance chose; None where it chose all.
     """
     if not (np.array_equal(active.labels, candidate.labels) and np.array_equal(active.lesions, candidate.lesions)):
         raise ValueError("The gate compares answers to the same images in the same order.")
     found, needs = lesions_of(active.is_malignant, active.lesions), lesions_needed(margins, min_lesions)
-    enough = by_chance and all(found[side] >= fewest for side, fewest in needs.items())
+    drawn = np.ones(len(active.labels), dtype=bool) if drawn is None else drawn
+    chosen = lesions_of(active.is_malignant[drawn], active.lesions[drawn])
+    enough = all(chosen[side] >= fewest for side, fewest in needs.items())
     weights = list(lesion_weights(active.lesions, draws, seed))
     rows = [
         _row(name, metric, active, candidate, weights=weights, margin=margins.get(name), enough=enough)
@@ -102,7 +104,10 @@ def compare(
     failed = [row for row in rows if row.verdict == "failed"]
     if not enough:
         verdict = "inconclusive"
-        few, those = ("", "") if by_chance else (", and too few of them were chosen by chance", " chosen by chance")
+        few, those = "", ""
+        if not drawn.all():
+            few = f", and only {chosen['malignant']} and {chosen['benign']} of them were chosen by chance"
+            those = " chosen by chance"
         reason = (
             f"{found['malignant']} malignant and {found['benign']} benign lesions of the test split are new to the "
             f"model{few}; {needs['malignant']} and {needs['benign']}{those} are needed to tell."

@@ -26,8 +26,8 @@ SENSITIVITY: Final = 0.95
 @dataclass(frozen=True)
 class Scored:
     """Answers beside the truth: calibrated `probabilities` (n, k), `labels` int (n,), `lesions` ids (n,), P(malignant)
-    of the operating point, the taxonomy of the k classes, and the classes named, int (n,), where these are not simply
-    the most probable ones.
+    of the operating point, the taxonomy of the k classes, the classes named, int (n,), where these are not simply the
+    most probable ones, and which images were `answered`, bool (n,), where not all were: the others refer nobody.
     """
 
     probabilities: np.ndarray
@@ -36,6 +36,7 @@ class Scored:
     operating_point: float
     taxonomy: Taxonomy = SEVEN
     decisions: np.ndarray | None = None
+    answered: np.ndarray | None = None
 
     @cached_property
     def is_malignant(self) -> np.ndarray:
@@ -49,8 +50,9 @@ class Scored:
 
     @property
     def referred(self) -> np.ndarray:
-        """Whether P(malignant) reaches the operating point, bool (n,)."""
-        return np.asarray(self.p_malignant >= self.operating_point)
+        """Whether P(malignant) of an image that was answered reaches the operating point, bool (n,)."""
+        reaches = self.p_malignant >= self.operating_point
+        return np.asarray(reaches if self.answered is None else reaches & self.answered)
 
     @cached_property
     def named(self) -> np.ndarray:
@@ -69,8 +71,9 @@ class Scored:
     def take(self, rows: np.ndarray) -> "Scored":
         """Those of a boolean or integer index."""
         decisions = None if self.decisions is None else self.decisions[rows]
+        answered = None if self.answered is None else self.answered[rows]
         kept = self.probabilities[rows], self.labels[rows], self.lesions[rows]
-        return Scored(*kept, self.operating_point, self.taxonomy, decisions)
+        return Scored(*kept, self.operating_point, self.taxonomy, decisions, answered)
 
 
 Metric = Callable[[Scored, np.ndarray], float]

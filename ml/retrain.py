@@ -194,31 +194,31 @@ def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate
     """Completes the candidate in `folder` and compares it with the active bundle."""
     fine_tuned = [replace(member, weights=folder / member.weights.name) for member in active.members]
     ensemble = evaluate.ready(fine_tuned, run.cache, active.frame)
-    calibrated = active.calibration
-    drawn = _drawn(splits.validation)
-    refit = supports_stack(drawn)
-    if refit:
+    calibrated, drawn = active.calibration, _drawn(splits.validation)
+    if refit := supports_stack(drawn):
         calibrated = refitted(ensemble.in_batches(drawn.pixels).logits, drawn, run.seed)
-    after = evaluate.score(ensemble.in_batches(splits.test.pixels).logits, splits.test, calibrated)
     current = evaluate.ready(active.members, run.cache, active.frame)
-    before = evaluate.score(current.in_batches(splits.test.pixels).logits, splits.test, active.calibration)
+    novelty = _moved(run, active, current, ensemble, splits)
+    said, says = (one.in_batches(splits.test.pixels) for one in (current, ensemble))
+    after = evaluate.score(says.logits, splits.test, calibrated)
     candidate = _save(
         run,
         active,
         splits,
         members=fine_tuned,
         calibrated=calibrated,
-        novelty=_moved(run, active, current, ensemble, splits),
+        novelty=novelty,
         refit=refit,
         evaluation=evaluate.summarise(after, splits.dropped["test"]),
     )
+    before = evaluate.score(said.logits, splits.test, active.calibration)
     answer = gate.compare(
-        before,
-        after,
+        replace(before, answered=~active.novelty.is_novel(said.features)),
+        replace(after, answered=~novelty.is_novel(says.features)),
         margins=run.margins,
         min_lesions=run.min_lesions,
         seed=run.seed,
-        by_chance=splits.by_chance,
+        drawn=splits.test.rows["drawn"].to_numpy(dtype=bool),
     )
     return answer, candidate
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -124,13 +126,25 @@ def test_a_margin_that_lets_all_or_nothing_pass_is_refused(margin: str, capsys: 
 
 def test_images_that_chance_did_not_choose_decide_nothing() -> None:
     active = answers(100, 200, 5, 20)
-    result = gate.compare(active, active, draws=50, by_chance=False)
+    result = gate.compare(active, active, draws=50, drawn=np.isin(np.arange(300), [*range(12), *range(100, 140)]))
     assert result.verdict == "inconclusive"
     assert "passed" not in verdicts(result).values()
     assert result.reason == (
-        "100 malignant and 200 benign lesions of the test split are new to the model, and too few of them were chosen "
-        "by chance; 73 and 35 chosen by chance are needed to tell."
+        "100 malignant and 200 benign lesions of the test split are new to the model, and only 12 and 40 of them were "
+        "chosen by chance; 73 and 35 chosen by chance are needed to tell."
     )
+
+
+def test_a_candidate_that_answers_no_longer_does_not_pass() -> None:
+    """A malignant lesion that it turns away as no lesion is one that it misses, however it would have answered."""
+    active = answers(100, 200, 5, 20)
+    for turned_away, verdict in ((0, "passed"), (30, "failed"), (300, "failed")):
+        candidate = replace(active, answered=np.arange(300) >= turned_away)
+        result = gate.compare(active, candidate, draws=200)
+        assert (turned_away, result.verdict) == (turned_away, verdict)
+    assert verdicts(result)["sensitivity"] == "failed"
+    both = replace(active, answered=np.arange(300) >= 30)
+    assert gate.compare(both, both, draws=200).verdict == "passed"
 
 
 def test_an_operator_states_the_margin_and_how_many_lesions_decide() -> None:
