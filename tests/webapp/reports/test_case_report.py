@@ -98,7 +98,7 @@ def test_an_id_that_this_site_made_up_is_no_patients(client: Browser, provider: 
     words, page = text(report(case).content), client.get(f"/cases/{case.pk}/").content.decode()
     assert f"{case.external_id}, {case.organisation.name}" in " ".join(words.split())
     assert Patient.UNNAMED not in words
-    assert Patient.UNNAMED not in page
+    assert "<dt>Patient</dt><dd>not named; kept as <code" in page
 
 
 def test_a_newer_answer_for_a_picture_is_not_told_beside_the_one_that_holds() -> None:
