@@ -46,10 +46,10 @@ def test_a_provider_deletes_the_photos_of_a_case(client: Browser, provider: Memb
     address = reverse("cases:case", args=[case.pk])
     assert "All photos of this case" in client.get(address).content.decode()
 
-    page = client.post(f"{address}photos/delete/?review=released", follow=True)
+    page = client.post(f"{address}photos/delete/?list=to_review", follow=True)
 
     html = page.content.decode()
-    assert page.redirect_chain[-1][0] == f"{address}?review=released"
+    assert page.redirect_chain[-1][0] == f"{address}?list=to_review"
     assert set(Image.objects.values_list("state", flat=True)) == {"purged"}
     assert Event.objects.get(action="case.photos_deleted").user == provider.user
     for words in ("The photos of this case were deleted", "Deleted", "Case photos deleted", "74%", "On its own"):
