@@ -65,6 +65,15 @@ def test_a_zip_waits_from_when_it_is_there_not_from_when_it_was_announced(client
 
 
 @pytest.mark.django_db
+def test_a_zip_that_is_kept_until_a_quota_has_room_asks_for_no_worker(client: Client) -> None:
+    archive = ArchiveFactory(stored=True)
+    kept = [{"name": "", "code": "queue_quota", "message": "The ZIP is kept."}]
+    Archive.objects.filter(pk=archive.pk).update(stored_at=timezone.now() - timedelta(hours=1), report=kept)
+    assert ask("worker-cpu") == published(client, "lesionlens_oldest_seconds", "archive", "stored") == 0
+    assert published(client, "lesionlens_rows", "archive", "stored") == 1
+
+
+@pytest.mark.django_db
 def test_enough_labels_ask_for_a_trainer_while_there_is_none(settings: Settings) -> None:
     """The autoscaler counts runs, so a run must come before the worker that trains it."""
     settings.RETRAIN_AFTER_LABELS = 2

@@ -15,13 +15,15 @@ WINDOW = timedelta(minutes=5)
 
 # A letter that is held back for later waits for nobody until then; one that was refused waits since it was written.
 # A webhook that failed waits on purpose, and so does one whose endpoint rests: the age counts from when both are over.
+# So does a ZIP that is kept while a quota is full; of those that are stored, only such a one has a report.
 #
 # Ids grow with time, so the smallest queued id is the oldest job and comes out of the index `job_queued` alone; the
 # `+ 0` keeps Postgres from walking the primary key in search of it.
 WAITING = """
 SELECT 'image', 'awaiting_upload', count(*), min(created_at) FROM cases_image WHERE state = 'awaiting_upload'
 UNION ALL SELECT 'image', 'stored', count(*), min(stored_at) FROM cases_image WHERE state = 'stored'
-UNION ALL SELECT 'archive', 'stored', count(*), min(stored_at) FROM cases_archive WHERE state = 'stored'
+UNION ALL SELECT 'archive', 'stored', count(*), min(stored_at) FILTER (WHERE report = '[]')
+    FROM cases_archive WHERE state = 'stored'
 UNION ALL SELECT 'job', 'queued', queued.jobs, (SELECT created_at FROM inference_job WHERE id = queued.oldest)
     FROM (SELECT count(*) AS jobs, min(id + 0) AS oldest FROM inference_job WHERE state = 'queued') queued
 UNION ALL SELECT 'job', 'running', count(*), min(created_at) FROM inference_job WHERE state = 'running'
