@@ -108,9 +108,11 @@ def stage(case: Case) -> str:
         for state in Image.UNENDED:
             if state in states:
                 return state
-    if states and Image.State.READY not in states:
+    cancelled = case.batch.state == Batch.State.CANCELLED
+    kept_waiting = {Image.State.READY, Image.State.EXPIRED} if cancelled else {Image.State.READY}
+    if states and kept_waiting.isdisjoint(states):
         return states[0]
-    if case.batch.state == Batch.State.CANCELLED:
+    if cancelled:
         return "cancelled"
     return "no_result" if case.batch.state in COMPLETED else "waiting"
 

@@ -224,15 +224,24 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
         return batch
     batch.state, batch.finished_at, batch.remaining = Batch.State.CANCELLED, timezone.now(), 0
     batch.save(update_fields=["state", "finished_at", "remaining"])
-    batch.images.filter(state=Image.State.AWAITING_UPLOAD).update(
-        state=Image.State.EXPIRED,
-        reason="cancelled",
-        advice="The batch was cancelled before this picture arrived. Put it in a new batch.",
-        ended_at=batch.finished_at,
-    )
+    _drop_images(batch)
     cancel_jobs(batch=batch)
     combine_answered(cases=batch.cases.all())
     tell_patient_of_cancelling(batch=batch)
     batch_cancelled(batch=batch)
     record(actor=actor, action="batch.cancelled", object_id=batch.id, organisation=batch.organisation)
     return batch
+
+
+def _drop_images(batch: Batch) -> None:
+    """End the images of a cancelled batch that were not checked yet; one that is being checked now is finished."""
+    for state, before in (
+        (Image.State.AWAITING_UPLOAD, "this picture arrived"),
+        (Image.State.STORED, "this picture was checked"),
+    ):
+        batch.images.filter(state=state, lease_token=None).update(
+            state=Image.State.EXPIRED,
+            reason="cancelled",
+            advice=f"The batch was cancelled before {before}. Put it in a new batch.",
+            ended_at=batch.finished_at,
+        )

@@ -24,10 +24,10 @@ from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
 from webapp.cases.awaited import given_up_before
 from webapp.cases.fields import FieldError, filename
-from webapp.cases.locks import locked
+from webapp.cases.locks import locked, require_open
 from webapp.cases.manifest import Manifest, from_csv
 from webapp.cases.matching import Files
-from webapp.cases.models import Archive, Case, Image
+from webapp.cases.models import Archive, Batch, Case, Image
 from webapp.cases.naming import case_ids
 from webapp.cases.quotas import NoRoomYet
 from webapp.cases.services import INSERT_SIZE, add_cases
@@ -102,6 +102,7 @@ class _Unpacking:
 
     def run(self, file: BinaryIO) -> None:
         """Unpack the archive by way of `file`, since a ZIP is read from its end. Raises what `expand` answers."""
+        self._require_open()
         for piece in storage.pieces(self.archive.key):
             file.write(piece)
             if file.tell() > settings.IMPORT_MAX_BYTES:  # another was sent to the same URL, after this was measured
@@ -122,6 +123,10 @@ class _Unpacking:
             raise LeaseLost
         self.held_at = time.monotonic()
 
+    def _require_open(self) -> None:
+        """Nothing more is read for a batch that was cancelled meanwhile."""
+        require_open(Batch.objects.get(pk=self.batch.pk))
+
     def _unpack(self, opened: ZipArchive) -> None:
         files = Files(zip(opened.paths(), opened.names(), strict=True))
         table = opened.manifest()
@@ -133,6 +138,7 @@ class _Unpacking:
         elif table is not None:
             self._add(self._listed(from_csv(table, capture=self.archive.capture), files))
         for chunk in _chunks(zip(opened.names(), opened.entries(), strict=True)):
+            self._require_open()
             self._store(chunk)
             self._hold(seconds=0)
 

@@ -22,7 +22,7 @@ from webapp import storage
 from webapp.accounts.models import Organisation
 from webapp.cases import unpacking
 from webapp.cases.archives import claim_archive, sweep_archives
-from webapp.cases.models import Archive, Batch, Image
+from webapp.cases.models import Archive, Batch
 from webapp.cases.unpacking import expand
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -243,15 +243,6 @@ def test_an_archive_as_large_as_the_site_takes_may_unpack_to_more(
     sent(Clinic(), zipped({"1.jpg": photo()}))
     assert expand_next().state == Archive.State.EXPANDED
     assert [call.args[1].total_bytes > settings.IMPORT_MAX_BYTES for call in opened.call_args_list] == [True, True]
-
-
-def test_a_cancelled_batch_is_not_unpacked_into() -> None:
-    clinic = Clinic()
-    batch = sent(clinic, zipped({"1.jpg": photo()}))
-    good(clinic.post(f"/batches/{batch.pk}/cancel"))
-    archive = expand_next()
-    assert (archive.state, archive.reason) == (Archive.State.REFUSED, "batch_not_open")
-    assert not Image.objects.exists()
 
 
 def test_one_that_is_uploaded_again_after_it_was_unpacked_is_swept(settings: Any) -> None:

@@ -1,12 +1,14 @@
 """The signed upload URL of the site: what it takes, and what it refuses."""
 
 import os
+from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from tests.factories import ArchiveFactory, BatchFactory, CaseFactory, ImageFactory
@@ -14,8 +16,11 @@ from tests.webapp.api.clinic import problem
 from webapp import storage
 from webapp.audit.services import SYSTEM
 from webapp.cases.arrivals import complete_upload, receive
+from webapp.cases.intake import Found, claim_images, forget_originals, settle
 from webapp.cases.models import Batch, Image
+from webapp.cases.selectors import stage
 from webapp.cases.services import cancel_batch, submit_batch
+from webapp.inference.selectors import progress
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage_folder")]
 
@@ -165,6 +170,27 @@ def test_a_cancelled_batch_awaits_nothing() -> None:
 
     image.refresh_from_db()
     assert image.state == Image.State.EXPIRED
+
+
+def test_of_a_cancelled_batch_what_waits_for_its_check_is_dropped_and_what_is_checked_now_is_finished() -> None:
+    batch = BatchFactory()
+    checked, waiting = (ImageFactory(case__batch=batch, stored=True) for _ in range(2))
+    storage.write(waiting.upload_key, b"jpeg")
+    token, [claimed] = claim_images(limit=1)
+    assert claimed == checked
+
+    batch = cancel_batch(actor=SYSTEM, batch=batch)
+
+    assert claim_images(limit=5)[1] == []
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.reason) == (Image.State.EXPIRED, "cancelled")
+    assert waiting.advice == "The batch was cancelled before this picture was checked. Put it in a new batch."
+    assert settle(token=token, found=[(claimed, Found(sha256="0" * 64, width=600, height=450))])
+    assert progress(batch).cancelled == 2
+    assert {stage(case) for case in batch.cases.all()} == {"cancelled"}
+    Image.objects.update(ended_at=timezone.now() - timedelta(days=1))
+    assert forget_originals() == 2
+    assert storage.size(waiting.upload_key) is None
 
 
 def test_thousands_of_missing_files_cost_no_query_each(django_assert_max_num_queries: Any) -> None:
