@@ -52,6 +52,7 @@ def test_that_order_is_read_from_an_index(batch: Batch) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute("SET LOCAL enable_sort = off")  # where the table was analysed while empty, to sort is as cheap
     plan = batch.cases.order_by(*MOST_URGENT_FIRST)[:51].explain()
     assert "case_most_urgent" in plan
     assert "Sort" not in plan
