@@ -100,6 +100,33 @@ def test_a_page_says_that_it_could_not_be_renewed(
         expect(said).to_have_count(0)
 
 
+def test_what_could_not_be_renewed_when_it_changed_is_tried_again_until_all_of_it_is_new(
+    site: Site, clinic: Clinic, batch: dict[str, Any], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    expect(page.locator("#progress")).to_contain_text("0 of 2 images ready", timeout=30_000)
+    expect(page.locator("#unusable button").first).to_be_visible(timeout=30_000)
+    said = page.locator("#messages").get_by_text("could not be renewed")
+    lost = {"actions", "changing"}
+
+    def answer(route: Route) -> None:
+        if route.request.headers.get("hx-target") in lost:
+            route.fulfill(status=503)
+        else:
+            route.continue_()
+
+    page.route(f"**/batches/{batch['id']}/", answer)
+    clinic.post(f"batches/{batch['id']}/cancel", {})  # its end: no look at its progress comes after this
+    expect(said).to_have_count(1, timeout=30_000)
+    lost.remove("actions")
+    expect(page.locator("#cancel-batch")).to_have_count(0, timeout=30_000)
+    expect(said).to_have_count(1)
+    lost.remove("changing")
+    expect(said).to_have_count(0, timeout=30_000)
+    expect(page.locator("#unusable button")).to_have_count(0)
+
+
 def test_nobody_renews_a_page_in_the_background(site: Site, open_page: Callable[..., Page]) -> None:
     page = open_page(site.email("operator"))
     page.goto("/operations/")

@@ -7,17 +7,27 @@
   wrong.focus();
 })();
 
-// A part that could not be renewed stays as it was, which its reader cannot see.
+// A part that could not be renewed stays as it was, which its reader cannot see. What the clock renews is asked for again
+// anyway; what an event renews would not be, so it is tried here. A part that was swapped whole is out of the page by the
+// time that htmx says so: its request alone still knows it.
 (() => {
-  let told = null, part = null;
+  const failed = new Map(); // parts, with the timer of the next try
+  let told = null;
   const tell = (event) => {
-    if (told?.isConnected || event.detail.requestConfig.verb !== "get") return;
-    part = event.detail.elt;
+    const { elt, triggeringEvent, verb } = event.detail.requestConfig;
+    if (verb !== "get") return;
+    clearTimeout(failed.get(elt));
+    failed.set(elt, triggeringEvent && setTimeout(() => htmx.trigger(elt, "renew"), 5000));
+    if (told?.isConnected) return;
     told = document.getElementById("not-renewed").content.firstElementChild.cloneNode(true);
     document.getElementById("messages").append(told);
   };
   for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, tell);
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful && event.detail.elt === part) told.remove();
+    const { elt } = event.detail.requestConfig;
+    if (!event.detail.successful || !failed.has(elt)) return;
+    clearTimeout(failed.get(elt));
+    failed.delete(elt);
+    if (!failed.size) told.remove();
   });
 })();
