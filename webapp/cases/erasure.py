@@ -46,19 +46,34 @@ def erase_patient(*, actor: Actor, patient: Patient) -> None:
     """Erase every case that an organisation has of a patient, and what is known of them. An account stays the person's
     own, and leads to nothing here any more. Twice changes nothing.
 
-    Raises Problem `archive_pending` as `erase_case`, and `case_came` where another case has come at this moment; what
-    was erased until then stays so.
+    Raises Problem `archive_pending` as `erase_case`, for all of them before any is erased.
     """
-    for case in patient.cases.filter(erased_at=None):
-        erase_case(actor=actor, case=case)
-    with transaction.atomic():
-        patient = Patient.objects.select_for_update().get(pk=patient.pk)
-        if patient.cases.filter(erased_at=None).exists():
-            raise Problem("case_came", "Another case of this patient has come since. Erase that one too.")
-        if patient.user:
-            forget_actor(user=patient.user, about=[patient.pk])
-        forget_patient(patient=patient)
-        record(actor=actor, action="patient.erased", object_id=patient.pk, organisation=patient.organisation)
+    unpacked = Archive.objects.filter(state=Archive.State.STORED)
+    if unpacked.filter(batch__cases__patient=patient, batch__cases__erased_at=None).exists():
+        message = (
+            "A ZIP is being unpacked into the batch of a case of this patient. Nothing was erased: try again when "
+        )
+        raise Problem("archive_pending", message + "that has ended.")
+    while not _forget(actor, patient):
+        for case in patient.cases.filter(erased_at=None):
+            erase_case(actor=actor, case=case)
+
+
+@transaction.atomic
+def _forget(actor: Actor, patient: Patient) -> bool:
+    """Forget who somebody is who has an account; who has none went with their last case. False while there is one."""
+    patient = Patient.objects.select_for_update().get(pk=patient.pk)
+    if patient.cases.filter(erased_at=None).exists():
+        return False
+    if patient.user:
+        forget_actor(user=patient.user, about=[patient.pk])
+        _forget_patient(actor, patient)
+    return True
+
+
+def _forget_patient(actor: Actor, patient: Patient) -> None:
+    forget_patient(patient=patient)
+    record(actor=actor, action="patient.erased", object_id=patient.pk, organisation=patient.organisation)
 
 
 @transaction.atomic
@@ -72,7 +87,7 @@ def _erase(actor: Actor, case: Case) -> Sequence[Image]:
     if case.erased_at:
         return []
     before = Patient.objects.select_for_update().get(pk=case.patient_id)  # nobody gives them a case or an account now
-    forgotten = _forgotten(before, case)
+    forgotten = _forgotten(actor, before, case)
     forget_letters(case=case)
     _forget_lines(batch, case)
     _forget_in_duplicates(batch, case)
@@ -96,12 +111,12 @@ def _erase(actor: Actor, case: Case) -> Sequence[Image]:
     return images
 
 
-def _forgotten(patient: Patient, case: Case) -> Patient:
+def _forgotten(actor: Actor, patient: Patient, case: Case) -> Patient:
     """Somebody of whom nothing is known, in the place of the patient: the same row where nothing else is theirs."""
     if has_more(patient, case):
         name = f"{Patient.UNNAMED}{secrets.token_hex(8)}"
         return Patient.objects.create(organisation_id=patient.organisation_id, external_id=name)
-    forget_patient(patient=patient)
+    _forget_patient(actor, patient)
     return patient
 
 

@@ -14,7 +14,6 @@ from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import erasure
 from webapp.cases.erasure import erase_case, erase_patient
 from webapp.cases.models import Case
-from webapp.errors import Problem
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,33 +51,47 @@ def test_one_button_erases_the_case_alone(client: Browser, provider: Membership)
     assert "Everything of this patient" not in html
 
 
-def test_everything_waits_for_a_zip() -> None:
+def test_everything_waits_for_a_zip(client: Browser, provider: Membership) -> None:
+    patient = PatientFactory(organisation=provider.organisation)
+    one, two = (CaseFactory(batch__organisation=provider.organisation, patient=patient) for _ in range(2))
+    ArchiveFactory(batch=two.batch, stored=True)
+    erase = reverse("cases:case_erase", args=[one.pk])
+
+    html = client.post(erase, {"everything": "1"}, follow=True).content.decode()
+
+    assert "Nothing was erased" in html
+    assert f'href="{erase}' in html
+    assert set(Case.objects.filter(erased_at=None)) == {one, two}
+
+
+def test_a_case_that_comes_at_this_moment_is_erased_too(monkeypatch: pytest.MonkeyPatch) -> None:
     image = telling()
-    zipped_too = CaseFactory(batch__organisation=image.organisation, patient=image.case.patient)
-    ArchiveFactory(batch=zipped_too.batch, stored=True)
-
-    with pytest.raises(Problem, match="is being unpacked"):
-        erase_patient(actor=SYSTEM, patient=image.case.patient)
-
-    assert Patient.objects.filter(external_id=MARK).exists()
-
-
-def test_a_case_that_comes_at_this_moment_keeps_its_patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    image = telling()
+    coming = [image.case.patient]
 
     def erased_and_one_comes(*, actor: Actor, case: Case) -> None:
         erase_case(actor=actor, case=case)
-        CaseFactory(batch__organisation=image.organisation, patient=image.case.patient)
+        while coming:
+            CaseFactory(batch__organisation=image.organisation, patient=coming.pop(), notes=MARK)
 
     CaseFactory(batch__organisation=image.organisation, patient=image.case.patient)
-    with monkeypatch.context() as patch:
-        patch.setattr(erasure, "erase_case", erased_and_one_comes)
-        with pytest.raises(Problem, match="has come since"):
-            erase_patient(actor=SYSTEM, patient=image.case.patient)
-    assert Patient.objects.filter(external_id=MARK).exists()
-
+    monkeypatch.setattr(erasure, "erase_case", erased_and_one_comes)
     erase_patient(actor=SYSTEM, patient=image.case.patient)
+
+    assert Case.objects.filter(erased_at=None).count() == 0
     assert [row for row in everything() if MARK in row] == []
+
+
+@pytest.mark.parametrize("account", [True, False])
+def test_everything_is_erased_once(account: bool) -> None:
+    patient = telling(user=UserFactory() if account else None).case.patient
+    CaseFactory(batch__organisation=patient.organisation, patient=patient)
+
+    erase_patient(actor=SYSTEM, patient=patient)
+    rows = list(everything())
+    erase_patient(actor=SYSTEM, patient=patient)  # as a second press does that waited behind the first
+
+    assert list(everything()) == rows
+    assert Event.objects.get(action="patient.erased").object_id == str(patient.pk)
 
 
 # the account
