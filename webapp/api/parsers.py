@@ -38,8 +38,10 @@ class BoundedJSON(JSONParser):
             return self._built(body, media_type, parser_context)
 
     def _built(self, body: bytes, media_type: str | None, parser_context: Mapping[str, Any] | None) -> Any:
+        # JSON is UTF-8 (RFC 8259), whatever charset is said: in another its marks would not be those that were counted.
+        context = {**(parser_context or {}), "encoding": "utf-8"}
         try:
-            return super().parse(BytesIO(body), media_type, parser_context) if body else {}
+            return super().parse(BytesIO(body), media_type, context) if body else {}
         except RecursionError as error:
             raise ParseError("The JSON is nested too deeply.") from error
 
