@@ -74,4 +74,5 @@ def check_values(body: bytes) -> None:
     comma.
     """
     if sum(body.count(mark) for mark in (b"[", b"{", b",")) > MOST_VALUES:
-        raise Problem("too_many_values", f"Send at most {MOST_VALUES:,} values; split the batch.", status=413)
+        message = f"Send at most {MOST_VALUES:,} values in one request, each comma in a text counted as one, "
+        raise Problem("too_many_values", f"{message}and the rest with another.", status=413)

@@ -33,6 +33,11 @@ def test_a_body_of_endless_values_is_refused_before_they_are_built(charset: str,
     assert most < 20 * 1024**2
 
 
+def test_commas_in_notes_are_told_of_where_they_are_too_many() -> None:
+    response = Clinic().post("/batches", {"cases": [case(notes="," * 500_001)]})
+    assert "500,000 values in one request, each comma in a text counted" in problem(response, 413)["detail"]
+
+
 def test_the_largest_manifest_is_read() -> None:
     notes = "Itches, bleeds, grew, changed its colour, and has been there for years."
     said = {"lesion_id": "l", "age": 61, "sex": "male", "anatom_site": "back", "capture": "phone", "notes": notes}
