@@ -16,14 +16,13 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from ml.imaging.archive import LONGEST_NAME, Entry, Limits
 from ml.imaging.archive import Archive as ZipArchive
-from ml.imaging.archive import Entry, Limits
 from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
 from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
 from webapp.cases.awaited import given_up_before
-from webapp.cases.fields import FieldError, filename
 from webapp.cases.locks import locked, require_open
 from webapp.cases.manifest import Manifest, from_csv
 from webapp.cases.matching import Files
@@ -128,7 +127,8 @@ class _Unpacking:
         require_open(Batch.objects.get(pk=self.batch.pk))
 
     def _unpack(self, opened: ZipArchive) -> None:
-        files = Files(zip(opened.paths(), opened.names(), strict=True))
+        paths = zip(opened.paths(), opened.names(), strict=True)
+        files = Files((path, name) for path, name in paths if _nameable(name))
         table = opened.manifest()
         if self.archive.listed:
             self._match(files)
@@ -202,12 +202,11 @@ class _Unpacking:
 
     def _store(self, chunk: Sequence[tuple[str, Entry]]) -> None:
         """Give each entry to the images of its name."""
-        named = [(_as_listed(name) if entry.refusal else entry.name, entry) for name, entry in chunk]
         written: dict[Image, int] = {}
         images = defaultdict[str, list[Image]](list)
-        for image in self.batch.images.filter(filename__in=[name for name, _ in named]):
+        for image in self.batch.images.filter(filename__in=[name for name, _ in chunk if _nameable(name)]):
             images[image.filename].append(image)
-        for name, entry in named:
+        for name, entry in chunk:
             if entry.refusal is not None:
                 self.report.append(_line(entry.name, entry.refusal.code, entry.refusal.message))
                 unwritten = [image for image in images[name] if image not in written]
@@ -222,12 +221,9 @@ class _Unpacking:
         complete_written(batch_id=self.batch.pk, sizes=written)
 
 
-def _as_listed(name: str) -> str:
-    """The name of an entry as a table may have it, with what a report does not show; empty where none can."""
-    try:
-        return filename(name)
-    except FieldError:
-        return ""
+def _nameable(name: str) -> bool:
+    """Whether an image can have the name of an entry, which may be refused: the database takes no other."""
+    return "\0" not in name and len(name) <= LONGEST_NAME
 
 
 def _reject(images: Iterable[Image], code: str, message: str) -> None:

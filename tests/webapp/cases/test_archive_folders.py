@@ -67,6 +67,38 @@ def test_an_archive_that_was_taken_whole_is_submitted_as_it_is() -> None:
     assert good(clinic.post(f"/batches/{batch.pk}/submit"))["state"] == "submitted"
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("named", "refused", "code"),
+    [
+        ("x/1.jpg", {"/x/1.jpg": b"x", "/y/1.jpg": b"y"}, "unsafe_name"),
+        ("x/1.jpg", {"../x/1.jpg": b"x", "../y/1.jpg": b"y"}, "unsafe_name"),
+        ("sp ace", {"sp ace.jpg ": zipped({"x": b"x"})}, "nested_archive"),
+    ],
+    ids=["root", "climbs", "space"],
+)
+def test_a_file_that_is_refused_is_awaited_no_more_whatever_its_path_begins_or_ends_with(
+    named: str, refused: dict[str, bytes], code: str
+) -> None:
+    batch = sent(Clinic(), zipped({"cases.csv": f"images\n{named}\n".encode(), **refused}))
+    archive = expand_next()
+    assert set(codes(archive)) == {(name, code) for name in refused}
+    image = batch.images.get()
+    assert (image.filename, image.state, image.reason) == (next(iter(refused)), "rejected", code)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("named", "name"), [("a", "a.\0jpg"), ("x" * 252, "x" * 252 + ".jpeg")], ids=["NUL", "too long"]
+)
+def test_a_name_that_no_image_can_have_fails_no_archive(named: str, name: str) -> None:
+    files = {name.replace("\0", "!"): photo(1), "b.jpg": photo(2)}
+    data = zipped({"cases.csv": f"images\n{named}\nb.jpg\n".encode(), **files})
+    batch = sent(Clinic(), data.replace(b"a.!jpg", b"a.\0jpg"))
+    assert [code for _, code in codes(expand_next())] == ["files_missing", "unsafe_name"]
+    assert images(batch) == [("b", "b.jpg", "stored")]
+
+
 NUMBERS = "12345678"
 PATHS = [
     "1.jpg",
