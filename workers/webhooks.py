@@ -14,7 +14,7 @@ from workers.task import task
 
 logger = structlog.get_logger(__name__)
 SENDERS = 16
-RUN_SECONDS = 20  # then another wake-up goes on, so that other work gets its turn
+RUN_SECONDS = 5  # then another wake-up goes on, so that other work gets its turn
 LOOK_SECONDS = 0.5  # how soon what comes in the meantime is seen, while all that is under way is slow
 
 UnderWay = dict[Future[Answer], tuple[uuid.UUID, Delivery]]

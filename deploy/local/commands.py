@@ -23,9 +23,9 @@ COMMANDS = {
         "gunicorn webapp.wsgi:application --worker-class gthread --threads 32 --keep-alive 150 --no-control-socket"
     ),
     # Intake, messages and the sweep: several, so that none waits for another; processes, so that a file that hangs or
-    # crashes a decoder is ended by its time limit and takes nothing with it. One that has held 600 MB gives them back.
+    # crashes a decoder is ended by its time limit and takes nothing with it. One that has held 450 MB gives them back.
     "worker-cpu": Command(
-        f"{_WORKER} -n worker-cpu@%h -Q default --pool prefork --concurrency 3 --max-memory-per-child 600000", " ready."
+        f"{_WORKER} -n worker-cpu@%h -Q default --pool prefork --concurrency 4 --max-memory-per-child 450000", " ready."
     ),
     # One process for each device, so that the model is loaded once.
     "worker-inference": Command(
