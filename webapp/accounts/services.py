@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
-from webapp.audit.services import Actor, record
+from webapp.audit.services import Actor, forget_account, record
 from webapp.notify.links import close_links
 from webapp.notify.services import follow_patients, recall_letters
 
@@ -186,6 +186,7 @@ def remove_user(*, actor: Actor, user: User) -> None:
             forget_patient(patient=patient)
     logged = LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk))
     logged.update(object_repr=f"person {user.pk}")
+    forget_account(user=user)
     user.delete()
 
 

@@ -8,6 +8,7 @@ class Event(models.Model):
     """One thing that a person, a clinic's software or the system did. Holds ids, never findings or names."""
 
     FORGOTTEN = "account forgotten"  # the detail of what the patient of an erased case did
+    LEFT = "account deleted"  # the end of the detail of what somebody did whose account is there no more
 
     at = models.DateTimeField(auto_now_add=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")

@@ -1,5 +1,6 @@
 """Which events somebody may read: those of their organisation; operators also those of the model."""
 
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from django.db.models import Q, QuerySet
 
 from webapp.accounts.models import Membership, Organisation
 from webapp.audit.models import Event
+from webapp.cases.models import Image
 
 # What an action is about, which is what stands before its dot.
 SUBJECTS = {
@@ -28,6 +30,14 @@ SUBJECTS = {
 }
 OF_THE_MODEL = ("release", "training")
 
+# What people did who have no account, or none any more; audit/_who.html says which they are.
+BY_NOBODY_NAMED = (
+    Q(detail=Event.FORGOTTEN)
+    | Q(detail__endswith=Event.LEFT)
+    | Q(detail__contains="by the link")
+    | Q(action__startswith="result_link.")
+)
+
 SOFTWARE, SYSTEM, OTHERS = "software", "system", "others"
 
 
@@ -46,12 +56,21 @@ def narrowed(events: "QuerySet[Event]", *, organisation: Organisation, wanted: d
     if wanted.get("who"):
         events = events.filter(_by(wanted["who"], organisation))
     if wanted.get("object_id"):
-        events = events.filter(object_id=wanted["object_id"])
+        events = events.filter(object_id__in=[wanted["object_id"], *_images_of(wanted["object_id"], organisation)])
     if wanted.get("since"):
         events = events.filter(at__date__gte=wanted["since"])
     if wanted.get("until"):
         events = events.filter(at__date__lte=wanted["until"])
     return events
+
+
+def _images_of(object_id: str, organisation: Organisation) -> list[str]:
+    """The ids of the images of a case of this id: whoever looked at one looked at the case."""
+    try:
+        images = Image.objects.filter(case=uuid.UUID(object_id), case__organisation=organisation)
+    except ValueError:  # it is no case's
+        return []
+    return [str(pk) for pk in images.values_list("pk", flat=True)]
 
 
 def members(organisation: Organisation) -> "QuerySet[Membership]":
@@ -70,7 +89,8 @@ def _by(who: str, organisation: Organisation) -> Q:
     if who == SOFTWARE:
         return Q(api_key__isnull=False)
     if who == SYSTEM:
-        return Q(api_key=None, user=None) & ~Q(detail=Event.FORGOTTEN)
+        return Q(api_key=None, user=None) & ~BY_NOBODY_NAMED
     if who == OTHERS:
-        return Q(detail=Event.FORGOTTEN) | Q(user__isnull=False) & ~Q(user__membership__organisation=organisation)
+        outsiders = Q(user__isnull=False) & ~Q(user__membership__organisation=organisation)
+        return Q(api_key=None, user=None) & BY_NOBODY_NAMED | outsiders
     return Q(user_id=who)

@@ -4,6 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db.models import Value
+from django.db.models.functions import Concat, Left
 from django.utils import timezone
 
 from webapp.accounts.models import ApiKey, Organisation, User
@@ -47,3 +49,10 @@ def forget_actor(*, user: User, about: Collection[object]) -> None:
     """Take a patient's account out of the events about what is erased, given by ids: they say "the patient"."""
     events = Event.objects.filter(user=user, object_id__in=[str(one) for one in about])
     events.update(user=None, detail=Event.FORGOTTEN)
+
+
+def forget_account(*, user: User) -> None:
+    """Take an account that is being deleted out of all events: of these, too, it is told that a person did them."""
+    events = Event.objects.filter(user=user)
+    events.filter(detail="").update(user=None, detail=Event.LEFT)
+    events.update(user=None, detail=Concat(Left("detail", 250), Value(f", {Event.LEFT}")))

@@ -50,10 +50,8 @@ def erase_patient(*, actor: Actor, patient: Patient) -> None:
     """
     unpacked = Archive.objects.filter(state=Archive.State.STORED)
     if unpacked.filter(batch__cases__patient=patient, batch__cases__erased_at=None).exists():
-        message = (
-            "A ZIP is being unpacked into the batch of a case of this patient. Nothing was erased: try again when "
-        )
-        raise Problem("archive_pending", message + "that has ended.")
+        message = "A ZIP is being unpacked into the batch of a case of this patient, so nothing was erased. "
+        raise Problem("archive_pending", message + "Try again when that has ended.")
     while not _forget(actor, patient):
         for case in patient.cases.filter(erased_at=None):
             erase_case(actor=actor, case=case)

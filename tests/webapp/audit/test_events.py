@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from tests.factories import MembershipFactory, UserFactory, api_key
 from webapp.accounts.models import Membership
+from webapp.accounts.services import remove_user
 from webapp.audit.models import Event
 from webapp.audit.selectors import SUBJECTS
 from webapp.audit.services import SYSTEM, Actor, record
@@ -82,6 +83,30 @@ def test_events_are_narrowed_in_the_address(client: Client, provider: Membership
     page = read(client)
     assert patient.email not in page
     assert "@" not in "".join(re.findall(r'href="\?[^"]*"', page))
+
+
+def test_what_people_did_who_have_no_account_any_more_or_came_by_a_link_is_not_the_systems(
+    client: Client, provider: Membership
+) -> None:
+    patient, colleague = UserFactory(), MembershipFactory(organisation=provider.organisation).user
+    for user, detail in [(patient, ""), (patient, "1, as asked"), (colleague, "x" * 300)]:
+        record(
+            actor=Actor(user=user), action="batch.submitted", object_id="account", detail=detail,
+            organisation=provider.organisation,
+        )  # fmt: skip
+    for action, detail in [("result.viewed", "by the link in an e-mail"), ("result_link.renewed", "")]:
+        record(actor=SYSTEM, action=action, object_id="link", organisation=provider.organisation, detail=detail)
+    note(provider, "batch.cancelled", "system", SYSTEM)
+    for user in (patient, colleague):
+        remove_user(actor=Actor(user=provider.user), user=user)
+
+    assert ids(read(client, who="system")) == ["system"]
+    others = read(client, who="others")
+    assert ids(others) == ["link", "link", "account", "account", "account"]
+    rows = others.partition("<tbody>")[2]
+    assert rows.count("A patient, or somebody who has left") == 3
+    assert rows.count("Whoever has the link") == 2
+    assert "1, as asked" in rows
 
 
 def test_pages_follow_each_other_without_repeating_an_event(client: Client, provider: Membership) -> None:

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import CaseResultFactory, MembershipFactory, UserFactory
+from tests.factories import CaseResultFactory, ImageFactory, MembershipFactory, UserFactory
 from webapp.accounts.models import Membership
 from webapp.audit.services import SYSTEM, Actor, record
 from webapp.cases.models import Case
@@ -46,12 +46,18 @@ def test_it_says_who_without_the_address_of_an_outsider(client: Client, case: Ca
 
 def test_all_of_it_can_be_read(client: Client, case: Case, provider: Membership) -> None:
     release_case(actor=Actor(user=provider.user), case=case)
+    for image in (ImageFactory(case=case), ImageFactory(case__batch=case.batch)):
+        how = "clean, by the link in an e-mail" if image.case == case else "of another case"
+        record(actor=SYSTEM, action="image.viewed", object_id=image.pk, organisation=case.organisation, detail=how)
     for _ in range(25):
         html = page_of(client, case)
     assert "Case released" not in html
     address = f"{reverse('audit:events')}?object_id={case.pk}"
     assert f'href="{address}"' in html
-    assert "Case released" in client.get(address).content.decode()
+    trail = client.get(address).content.decode()
+    assert "Case released" in trail
+    assert "clean, by the link" in trail
+    assert "of another case" not in trail
 
 
 def test_a_clinic_finds_its_trail(client: Client, provider: Membership) -> None:
