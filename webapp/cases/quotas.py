@@ -54,7 +54,8 @@ def require_room(*, organisation: Organisation, images: int) -> None:
     used = usage(organisation)
     if used is None:
         return
-    if used.a_day is not None and used.sent + images > used.a_day:
+    never_at_once = used.at_once is not None and images > used.at_once  # asked first: a day with room would not help
+    if not never_at_once and used.a_day is not None and used.sent + images > used.a_day:
         seconds = _seconds_until_room(organisation, used.sent + images - used.a_day)
         raise (NoRoomYet if images <= used.a_day else Problem)(
             "daily_quota",
@@ -68,12 +69,12 @@ def require_room(*, organisation: Organisation, images: int) -> None:
             retry_after=seconds,
         )
     if used.at_once is not None and used.queued + images > used.at_once:
-        raise (NoRoomYet if images <= used.at_once else Problem)(
+        raise (Problem if never_at_once else NoRoomYet)(
             "queue_quota",
             f"Your organisation may have {used.at_once} images in the queue at once and has {used.queued}. "
-            + (_how_the_queue_empties(organisation) if images <= used.at_once else _what_helps(used.at_once)),
+            + (_what_helps(used.at_once) if never_at_once else _how_the_queue_empties(organisation)),
             status=429,
-            retry_after=ASK_AGAIN_SECONDS if images <= used.at_once else round(DAY.total_seconds()),
+            retry_after=round(DAY.total_seconds()) if never_at_once else ASK_AGAIN_SECONDS,
         )
 
 

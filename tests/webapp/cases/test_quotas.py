@@ -95,6 +95,22 @@ def test_waiting_is_only_advised_where_it_helps() -> None:
     assert later.headers["Retry-After"] == "60"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_the_queue_never_holds_waits_for_no_day() -> None:
+    clinic = Clinic()
+    limited(clinic, images_a_day=2, images_queued=1)
+    first = good(clinic.post("/batches", manifest("A")), 201)
+    cancel_batch(actor=SYSTEM, batch=Batch.objects.get(pk=first["id"]))
+
+    never = clinic.post("/batches", manifest("B", "C"))
+    assert problem(never, 429)["code"] == "queue_quota"
+    assert never.headers["Retry-After"] == "86400"
+    sent(clinic, zipped({"1.jpg": b"photo", "2.jpg": b"another"}))
+    archive = expand_next()
+    assert (archive.state, archive.reason) == ("refused", "queue_quota")
+    assert "Send at most 1 at a time; waiting does not help." in archive.report[0]["message"]
+
+
 def test_a_patients_photo_is_taken_whatever_the_clinic_has_sent() -> None:
     organisation = OrganisationFactory(images_a_day=0, images_queued=0)
     patient = PatientFactory(organisation=organisation, user=UserFactory())
