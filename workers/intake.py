@@ -30,9 +30,8 @@ logger = structlog.get_logger(__name__)
 CLAIM_SIZE = 16
 RUN_SECONDS = 5  # then another wake-up goes on, so that the sweep and the messages get their turn
 LOOK_SECONDS = 0.03  # bulk work looks for people as often, and not before each image: it costs a query
-ARCHIVES_AT_ONCE = (
-    2  # two fewer than a worker has processes: a photo waits for none of these, nor for a letter
-)
+# Two fewer than a worker has processes: a photo waits neither for an archive nor for what is sent.
+ARCHIVES_AT_ONCE = 2
 _TURNS = tempfile.TemporaryFile()  # noqa: SIM115 - the worker's processes inherit it, and nobody else has it
 
 
