@@ -38,6 +38,13 @@ class BatchSize:
         """How many to take now: half a batch while people come, since they wait for the one that is at the model."""
         return max(1, self.images // 2 if clock() < self.people_until else self.images)
 
+    def check(self, predict: Predict, blank: np.ndarray) -> None:
+        """Raises DeviceFailed where the device does not answer a blank image."""
+        try:
+            predict([blank])
+        except Exception as error:
+            raise DeviceFailed from error
+
     def find(self, predict: Predict, pixels: np.ndarray, *, clock: Callable[[], float] = time.perf_counter) -> None:
         """Try batches of `pixels`, each twice the one before, as long as the device answers more images a second."""
         self.images, best, tried = SMALLEST, 0.0, SMALLEST
@@ -69,16 +76,9 @@ class BatchSize:
         except Exception as error:
             logger.warning("model_failed", images=len(images), error=type(error).__name__)
             if len(images) == 1:
-                _try(predict, np.zeros_like(images[0]))
+                self.check(predict, np.zeros_like(images[0]))
                 return [None]
             half = len(images) // 2
             if isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY):
                 self.images = max(1, min(self.images, half))
             return self.predict(predict, images[:half]) + self.predict(predict, images[half:])
-
-
-def _try(predict: Predict, blank: np.ndarray) -> None:
-    try:
-        predict([blank])
-    except Exception as error:
-        raise DeviceFailed from error

@@ -42,5 +42,10 @@ def put_off(job: Job, reading: Reading, token: uuid.UUID) -> None:
     What is not being read yet goes back to the queue at once: one file that cannot be read holds up no other.
     """
     excuse(Job.objects.filter(pk=job.pk), token)
-    unread = [other.pk for other, future in reading if future.cancel()]
-    excuse(Job.objects.filter(pk__in=unread), token, state=Job.State.QUEUED, **UNLEASED)
+    let_go([(other, future) for other, future in reading if future.cancel()], token)
+
+
+def let_go(reading: Reading, token: uuid.UUID) -> None:
+    """Let others take these jobs at once: they were not tried."""
+    untried = Job.objects.filter(pk__in=[job.pk for job, _ in reading])
+    excuse(untried, token, state=Job.State.QUEUED, **UNLEASED)

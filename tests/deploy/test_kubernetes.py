@@ -199,7 +199,7 @@ def test_every_process_is_probed_and_ends_in_good_order(manifest: Manifest) -> N
 
 
 def test_the_warm_workers_are_probed_by_the_file_that_they_touch() -> None:
-    from workers.inference import WARM
+    from workers.warmth import WARM
 
     probes = [
         container["livenessProbe"]["exec"]["command"][-1]

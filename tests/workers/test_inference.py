@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_a_person_who_comes_while_a_batch_is_claimed_is_answered_before_it(
         return claimed
 
     monkeypatch.setattr(inference, "claim_jobs", claim_and_let_one_come)
-    monkeypatch.setattr(inference, "_size", BatchSize(2))
+    monkeypatch.setattr(inference, "SIZE", BatchSize(2))
     inference.drain()
 
     first = Result.objects.order_by("pk")[0]
@@ -144,7 +145,7 @@ def test_the_model_takes_fewer_at_once_when_a_person_has_come(
         return predict(self, batch)
 
     monkeypatch.setattr(Model, "predict", count)
-    monkeypatch.setattr(inference, "_size", BatchSize(4))
+    monkeypatch.setattr(inference, "SIZE", BatchSize(4))
     submitted(*[True] * 9)
     inference.drain()
     submitted(True, priority=Priority.INTERACTIVE)
@@ -157,7 +158,7 @@ def test_the_model_takes_fewer_at_once_when_a_person_has_come(
 def test_what_is_leased_together_is_written_together_but_for_what_somebody_waits_for(
     release: ModelRelease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inference, "_size", BatchSize(4))
+    monkeypatch.setattr(inference, "SIZE", BatchSize(4))
     monkeypatch.setattr(inference, "LEASED", 2)
     submitted(*[True] * 13)
     submitted(True, priority=Priority.INTERACTIVE)
@@ -179,7 +180,7 @@ def test_a_lease_is_extended_whenever_the_model_goes_on_with_it(
         return predict(self, batch)
 
     monkeypatch.setattr(Model, "predict", look)
-    monkeypatch.setattr(inference, "_size", BatchSize(1))
+    monkeypatch.setattr(inference, "SIZE", BatchSize(1))
     settings.LEASE_SECONDS = 0  # so that any time is long
     submitted(True, True, True)
     inference.drain()
@@ -219,17 +220,39 @@ def test_an_image_that_kills_its_workers_takes_no_other_suspect_with_it(
 def test_a_device_that_fails_ends_its_worker_and_no_image(
     release: ModelRelease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: Model, batch: Sequence[np.ndarray]) -> list[Prediction]:
-        raise RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")
-
-    killed: list[tuple[int, int]] = []
-    monkeypatch.setattr(Model, "predict", fail)
-    monkeypatch.setattr(os, "kill", lambda *given: killed.append(given))
-    submitted(True, True, priority=Priority.INTERACTIVE)
+    killed = Mock()
+    monkeypatch.setattr(Model, "predict", Mock(side_effect=RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")))
+    monkeypatch.setattr(os, "kill", killed)
+    monkeypatch.setattr(inference, "SIZE", BatchSize(2))
+    monkeypatch.setattr(inference, "LEASED", 2)
+    submitted(*[True] * 7)
     inference.drain()
-    assert killed == [(os.getpid(), signal.SIGTERM)]
-    assert set(Job.objects.values_list("state", "attempt")) == {(Job.State.RUNNING, 1)}  # until their lease is over
+    killed.assert_called_once_with(os.getpid(), signal.SIGKILL)
+    held = list(Job.objects.order_by("pk").values_list("state", "attempt"))
+    assert held == [(Job.State.RUNNING, 1)] * 2 + [(Job.State.QUEUED, 0)] * 5
     assert not Message.objects.exists()
+
+
+def test_what_was_answered_before_the_device_failed_is_written_and_what_was_claimed_ahead_let_go(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict, calls = Model.predict, list[int]()
+
+    def fail_later(self: Model, batch: Sequence[np.ndarray]) -> list[Prediction]:
+        calls.append(len(batch))
+        if len(calls) > 1:
+            wait_for(lambda: Job.objects.filter(attempt=1).count() == 7)  # the next are claimed meanwhile
+            raise RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")
+        return predict(self, batch)
+
+    monkeypatch.setattr(Model, "predict", fail_later)
+    monkeypatch.setattr(os, "kill", lambda *_: None)
+    monkeypatch.setattr(inference, "SIZE", BatchSize(2))
+    monkeypatch.setattr(inference, "LEASED", 2)
+    submitted(*[True] * 7)
+    inference.drain()
+    held = list(Job.objects.order_by("pk").values_list("state", "attempt"))
+    assert held == [(Job.State.SUCCEEDED, 1)] * 2 + [(Job.State.RUNNING, 1)] * 2 + [(Job.State.QUEUED, 0)] * 3
 
 
 def test_a_suspect_is_at_a_worker_that_holds_nothing_else(
@@ -247,7 +270,7 @@ def test_a_suspect_is_at_a_worker_that_holds_nothing_else(
         return predict(self, batch)
 
     monkeypatch.setattr(Model, "predict", look)
-    monkeypatch.setattr(inference, "_size", BatchSize(1))
+    monkeypatch.setattr(inference, "SIZE", BatchSize(1))
     monkeypatch.setattr(inference, "LEASED", 1)
     submitted(*[True] * 3)
     inference.drain()

@@ -127,7 +127,7 @@ def test_a_drain_ends_where_storage_is_away(monkeypatch: pytest.MonkeyPatch) -> 
     submitted(*[True] * 20)
     monkeypatch.setattr(storage, "read", read)
     monkeypatch.setattr(inference, "claim_jobs", claim_and_count)
-    monkeypatch.setattr(inference, "_size", BatchSize(2))
+    monkeypatch.setattr(inference, "SIZE", BatchSize(2))
     monkeypatch.setattr(inference, "LEASED", 8)
     inference.drain()
     assert claims == [16]

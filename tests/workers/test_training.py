@@ -28,8 +28,9 @@ from webapp.registry.services import promote, register_release, roll_back
 from webapp.registry.training import start_run, sweep_training
 from workers import training
 from workers.bundles import fetch_bundle
-from workers.inference import drain, load_active
+from workers.inference import drain
 from workers.program import Program
+from workers.warmth import load_active
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 State = TrainingRun.State

@@ -1,5 +1,7 @@
 """The inference worker has its model in memory before the first image comes, and says so while it waits."""
 
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +21,7 @@ from webapp.inference.models import Worker
 from webapp.registry.bundles import store_bundle
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import promote, register_release
-from workers import inference
+from workers import warmth
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,8 +54,8 @@ def runtime_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch, settings: Settings, runtime_cache: Path, tmp_path: Path) -> None:
-    monkeypatch.setattr(inference, "HEARTBEAT_SECONDS", 0.2)
-    monkeypatch.setattr(inference, "WARM", tmp_path / "warm")
+    monkeypatch.setattr(warmth, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(warmth, "WARM", tmp_path / "warm")
     settings.RUNTIME_CACHE = str(runtime_cache)
 
 
@@ -90,24 +92,47 @@ def test_a_worker_of_another_queue_loads_no_model(release: ModelRelease) -> None
 
 def test_a_model_that_is_stuck_makes_its_worker_fall_silent(release: ModelRelease) -> None:
     stop = Event()
-    with inference._device:
-        keeper = Thread(target=inference.keep_warm, args=[stop], daemon=True)
+    with warmth.DEVICE:
+        keeper = Thread(target=warmth.keep_warm, args=[stop], daemon=True)
         keeper.start()
         sleep(1)
         assert not Worker.objects.exists()
-        assert not inference.WARM.exists()
+        assert not warmth.WARM.exists()
     wait_for(lambda: serving(release))
-    wait_for(inference.WARM.exists)
-    touched = inference.WARM.stat().st_mtime_ns
-    wait_for(lambda: inference.WARM.stat().st_mtime_ns > touched)
+    wait_for(warmth.WARM.exists)
+    touched = warmth.WARM.stat().st_mtime_ns
+    wait_for(lambda: warmth.WARM.stat().st_mtime_ns > touched)
     stop.set()
     keeper.join(10)
+
+
+def test_a_worker_whose_device_answers_nothing_any_more_dies(
+    release: ModelRelease, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, killed = Event(), list[tuple[int, int]]()
+    keeper = Thread(target=warmth.keep_warm, args=[stop], daemon=True)
+    keeper.start()
+    wait_for(lambda: serving(release))
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")
+
+    def kill(*given: int) -> None:
+        killed.append(given)
+        stop.set()
+
+    monkeypatch.setattr(warmth.Runtime, "predict", fail)
+    monkeypatch.setattr(os, "kill", kill)
+    newer = serve(tmp_path, "newer")
+    keeper.join(20)
+    assert killed == [(os.getpid(), signal.SIGKILL)]
+    assert not serving(newer)
 
 
 def test_an_unusable_bundle_is_tried_again(tmp_path: Path) -> None:
     broken = ReleaseFactory(active=True)  # its bundle is not in storage
     stop = Event()
-    keeper = Thread(target=inference.keep_warm, args=[stop], daemon=True)
+    keeper = Thread(target=warmth.keep_warm, args=[stop], daemon=True)
     keeper.start()
     sleep(1)
     assert keeper.is_alive()
