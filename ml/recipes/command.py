@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--members", help="comma-separated, some of the recipe's (default: all)")
     parser.add_argument("--epochs", type=shared.one_or_more, help="instead of the recipe's")
     parser.add_argument("--samples", type=shared.one_or_more, help="images drawn in an epoch (default: the recipe's)")
-    parser.add_argument("--seed", type=int, default=0, help="default 0")
+    shared.seed(parser)
     parser.add_argument("--only-by-lesion", action="store_true", help="leave out the authors' own split")
     shared.progress(parser)
 
