@@ -13,6 +13,7 @@ from celery import Celery
 from celery.signals import worker_ready, worker_shutdown
 from pytest_django import Settings
 
+from ml.runtime import Runtime
 from tests.factories import ReleaseFactory
 from tests.ml.tiny_bundle import make_tiny_bundle
 from tests.workers.waiting import wait_for
@@ -109,7 +110,7 @@ def test_a_model_that_is_stuck_makes_its_worker_fall_silent(release: ModelReleas
 def test_a_worker_whose_device_answers_nothing_any_more_dies(
     release: ModelRelease, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop, killed = Event(), list[tuple[int, int]]()
+    stop, killed = Event(), list[tuple[int, ...]]()
     keeper = Thread(target=warmth.keep_warm, args=[stop], daemon=True)
     keeper.start()
     wait_for(lambda: serving(release))
@@ -121,7 +122,7 @@ def test_a_worker_whose_device_answers_nothing_any_more_dies(
         killed.append(given)
         stop.set()
 
-    monkeypatch.setattr(warmth.Runtime, "predict", fail)
+    monkeypatch.setattr(Runtime, "predict", fail)
     monkeypatch.setattr(os, "kill", kill)
     newer = serve(tmp_path, "newer")
     keeper.join(20)
