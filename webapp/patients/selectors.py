@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from webapp.accounts.models import User
@@ -63,6 +63,9 @@ def cases_of(user: User) -> QuerySet[Case]:
     """The photos that this person sent, and what clinics have released to them, newest first."""
     mine = Case.objects.filter(patient__user=user)
     sent = mine.filter(batch__source=Batch.Source.PATIENT).exclude(lesion_id="").order_by("-created_at")
+    # What was stopped or deleted before it was answered takes nothing's place.
+    of_use = Exists(Image.objects.filter(case=OuterRef("pk")).exclude(state=Image.State.PURGED))
+    sent = sent.filter(Q(answer__isnull=False) | ~Q(batch__state=Batch.State.CANCELLED) & of_use)
     later = sent.filter(lesion_id=OuterRef("lesion_id"), created_at__gt=OuterRef("created_at"))
     shown = mine.filter(Q(batch__source=Batch.Source.PATIENT) | Q(released_at__isnull=False))
     shown = shown.annotate(later=Subquery(later.values("pk")[:1]))

@@ -1,6 +1,7 @@
 """What a patient is told while there is no answer, and who sent a photo again."""
 
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,10 @@ from django.utils import timezone
 
 from tests.factories import CaseFactory, ImageFactory, OrganisationFactory
 from webapp.accounts.models import Patient
+from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.models import Batch, Case, Image
+from webapp.cases.retention import delete_photos
+from webapp.cases.services import cancel_batch
 from webapp.patients.words import HELP_NOW
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage_folder")]
@@ -28,6 +32,10 @@ def refuse(case: Case) -> None:
     now = timezone.now()
     case.images.update(state=Image.State.REJECTED, reason="blurred", advice="Hold still.", ended_at=now)
     Batch.objects.filter(pk=case.batch_id).update(state="completed_with_failures", remaining=0, finished_at=now)
+
+
+def stop(*, actor: Actor, case: Case) -> None:
+    cancel_batch(actor=actor, batch=case.batch)
 
 
 def test_a_check_that_takes_long_says_so_and_whom_to_call(client: Client, patient: Patient) -> None:
@@ -72,6 +80,24 @@ def test_a_photo_that_was_sent_again_is_not_asked_for_any_more(client: Client, p
     assert "New photo needed" in client.get(f"/my/cases/{other.pk}/").content.decode()
     assert client.get("/my/").content.decode().count("New photo needed") == 1
     assert first.lesion_id == second.lesion_id == third.lesion_id != other.lesion_id
+
+
+@pytest.mark.parametrize("end", [delete_photos, stop])
+def test_a_new_photo_that_came_to_nothing_takes_no_ones_place(
+    client: Client, patient: Patient, end: Callable[..., None]
+) -> None:
+    first = send(client, patient)
+    refuse(first)
+    second = send(client, patient, f"/my/cases/{first.pk}/again/")
+    refuse(second)
+    third = send(client, patient, f"/my/cases/{second.pk}/again/")
+
+    end(actor=SYSTEM, case=third)
+
+    assert f'href="/my/cases/{second.pk}/"' in client.get(f"/my/cases/{first.pk}/").content.decode()
+    asked = client.get(f"/my/cases/{second.pk}/").content.decode()
+    assert "Take the photo again" in asked
+    assert "You sent a new photo" not in asked
 
 
 def test_pages_before_a_result_say_whom_to_call_in_an_emergency(client: Client, patient: Patient) -> None:
