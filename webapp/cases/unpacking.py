@@ -39,7 +39,8 @@ CHUNK_BYTES = 64 * 1024**2
 MAX_LISTED = 2000
 MISSING_NAMED = 20  # of the files that a table names and the archive lacks: a published table names thousands
 FITTING_NAMED = 5  # of the files that a name fits
-ROOM_AGAIN = 300  # seconds from one try to the next while a quota is full: each reads the whole ZIP
+ROOM_AGAIN = 300  # seconds from one try to the next while a quota is full, at least: each reads the whole ZIP
+ROOM_AGAIN_AT_MOST = 3600  # though a day's quota says when it has room: it may be raised meanwhile
 HOLD_SECONDS = 1.0  # between two questions whether the lease still holds
 
 Report = list[dict[str, str]]
@@ -88,7 +89,8 @@ def _waits_for_room(token: uuid.UUID, archive: Archive, full: NoRoomYet) -> bool
     """
     kept = _line("", full.code, f"{full.message} The ZIP is kept, and unpacked once there is room.")
     waiting = Archive.objects.filter(pk=archive.pk, stored_at__gte=given_up_before())
-    return bool(excuse(waiting, token, report=[kept], lease_until=lasting(ROOM_AGAIN)))
+    seconds = min(max(ROOM_AGAIN, cast(int, full.details["retry_after"])), ROOM_AGAIN_AT_MOST)
+    return bool(excuse(waiting, token, report=[kept], lease_until=lasting(seconds)))
 
 
 class _Unpacking:

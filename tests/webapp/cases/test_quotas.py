@@ -210,6 +210,33 @@ def test_an_archive_waits_for_room_and_is_no_attempt_poorer() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("limits", "sent_ago", "seconds"),
+    [
+        ({"images_queued": 2}, timedelta(), 300),
+        ({"images_a_day": 2}, timedelta(hours=4), 3600),
+        ({"images_a_day": 2}, timedelta(hours=23, minutes=30), 1800),
+    ],
+    ids=["queue", "hours", "minutes"],
+)
+def test_an_archive_that_waits_is_read_again_when_there_may_be_room(
+    limits: dict[str, int], sent_ago: timedelta, seconds: int
+) -> None:
+    clinic = Clinic()
+    limited(clinic, **limits)
+    good(clinic.post("/batches", manifest("A")), 201)
+    Case.objects.update(created_at=timezone.now() - sent_ago)
+    Image.objects.update(created_at=timezone.now() - sent_ago)
+    sent(clinic, zipped({"1.jpg": b"photo", "2.jpg": b"another"}))
+    leased = claim_archive()
+    assert leased is not None
+    assert not expand(*leased)
+    until = Archive.objects.get().lease_until
+    assert until is not None
+    assert (until - timezone.now()).total_seconds() == pytest.approx(seconds, abs=60)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_an_archive_waits_for_room_no_longer_than_an_upload_is_waited_for(settings: Any) -> None:
     clinic = Clinic()
     limited(clinic, images_a_day=2)
