@@ -51,11 +51,10 @@ def sweep() -> None:
 
 @task(Task.DELETE_OLD, soft_limit=120, hard_limit=150)
 def delete_old() -> None:
-    """Delete photos that are older than their clinics keep them, a few at a time; sessions that have ended, with what
-    people typed into them; and parts that no row names.
+    """Delete parts that no row names; photos that are older than their clinics keep them, a few at a time; and, last,
+    because it is one statement for all of them, sessions that have ended, with what people typed into them.
     """
     started = time.monotonic()
-    SessionStore.clear_expired()
     try:
         if forgotten := forget_unknown_parts():
             logger.info("unknown_parts_forgotten", uploads=forgotten)
@@ -66,3 +65,4 @@ def delete_old() -> None:
         if time.monotonic() - started > RUN_SECONDS:
             ring_now(Task.DELETE_OLD)
             return
+    SessionStore.clear_expired()

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tests.factories import ImageFactory, JobFactory
+from tests.factories import BatchFactory, ImageFactory, JobFactory, OrganisationFactory
 from webapp import storage
 from webapp.cases.intake import forget_originals
 from webapp.cases.models import Image
@@ -128,3 +128,17 @@ def test_sessions_that_have_ended_are_deleted() -> None:
     upkeep.delete_old()
 
     assert [session.pk for session in Session.objects.all()] == [live.session_key]
+
+
+def test_sessions_that_cannot_be_deleted_keep_no_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise ConnectionError
+
+    monkeypatch.setattr(SessionStore, "clear_expired", fails)
+    batch = BatchFactory(completed=True, organisation=OrganisationFactory(retention_days=1))
+    old = ImageFactory(case__batch=batch, ready=True, ended_at=ago(48))
+
+    upkeep.delete_old()
+
+    old.refresh_from_db()
+    assert old.state == Image.State.PURGED
