@@ -179,15 +179,15 @@ def test_of_a_cancelled_batch_what_waits_for_its_check_is_dropped_and_what_is_ch
     token, [claimed] = claim_images(limit=1)
     assert claimed == checked
 
-    batch = cancel_batch(actor=SYSTEM, batch=batch)
+    cancelled = cancel_batch(actor=SYSTEM, batch=batch)
 
     assert claim_images(limit=5)[1] == []
     waiting.refresh_from_db()
     assert (waiting.state, waiting.reason) == (Image.State.EXPIRED, "cancelled")
     assert waiting.advice == "The batch was cancelled before this picture was checked. Put it in a new batch."
     assert settle(token=token, found=[(claimed, Found(sha256="0" * 64, width=600, height=450))])
-    assert progress(batch).cancelled == 2
-    assert {stage(case) for case in batch.cases.all()} == {"cancelled"}
+    assert progress(cancelled).cancelled == 2
+    assert {stage(case) for case in cancelled.cases.all()} == {"cancelled"}
     Image.objects.update(ended_at=timezone.now() - timedelta(days=1))
     assert forget_originals() == 2
     assert storage.size(waiting.upload_key) is None
