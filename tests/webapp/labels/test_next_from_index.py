@@ -1,5 +1,9 @@
-"""The next images come out of the beginning of an index, however many there are."""
+"""What annotators are shown comes out of the beginning of an index, or out of what was said, however many images there
+are.
+"""
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,7 +11,9 @@ from django.db import connection
 from django.utils import timezone
 
 from tests.factories import (
+    CaseFactory,
     ConsensusFactory,
+    ImageFactory,
     JobFactory,
     LabelFactory,
     MembershipFactory,
@@ -73,3 +79,25 @@ def test_what_is_settled_stays_out_of_the_index_though_another_release_answers()
 
     assert Result.objects.filter(image=settled).count() == 2
     assert set(Result.objects.filter(doubt__isnull=False).values_list("image", flat=True)) == {other.pk}
+
+
+def test_of_images_that_nobody_has_answered_no_list_asks_who_is_left() -> None:
+    case = CaseFactory()
+    disagreed, *_ = ImageFactory.create_batch(30, case=case, ready=True)
+    for dx in ("MEL", "NV"):
+        annotator = MembershipFactory(organisation=case.organisation, role="annotator").user
+        LabelFactory(image=disagreed, annotator=annotator, dx=dx)
+
+    listed = selectors.disagreements(case.organisation)
+
+    assert list(listed) == [disagreed]
+    [plan] = json.loads(listed.explain(analyze=True, format="json"))
+    nodes = list(_nodes(plan["Plan"]))
+    asked = [node["Actual Loops"] for node in nodes if node.get("Relation Name") == "accounts_membership"]
+    assert asked == [1]
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for below in node.get("Plans", []):
+        yield from _nodes(below)
