@@ -15,6 +15,8 @@ from django.utils import timezone
 
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
 from webapp.audit.services import Actor, forget_account, record
+from webapp.cases.locks import all_locked
+from webapp.cases.models import Batch
 from webapp.notify.links import close_links
 from webapp.notify.services import follow_patients, recall_letters
 
@@ -103,10 +105,10 @@ def _known(user: User, organisation: Organisation, date_of_birth: date) -> Patie
     same_address = Patient.objects.filter(
         organisation=organisation, user=None, email__iexact=user.email, wrong_dates__lt=MAX_WRONG_DATES
     )
-    asked = list(same_address.select_for_update().order_by("created_at", "pk"))
-    for patient in asked:
-        if patient.date_of_birth == date_of_birth:
-            return patient
+    # In the order in which a batch that names several of them locks them, so that neither waits for the other.
+    asked = list(same_address.select_for_update().order_by("external_id"))
+    if right := [patient for patient in asked if patient.date_of_birth == date_of_birth]:
+        return min(right, key=lambda patient: patient.created_at)
     Patient.objects.filter(pk__in=[patient.pk for patient in asked]).update(wrong_dates=F("wrong_dates") + 1)
     return None
 
@@ -181,6 +183,8 @@ def remove_user(*, actor: Actor, user: User) -> None:
     """
     if membership := Membership.objects.filter(user=user).first():
         remove_member(actor=actor, membership=membership)
+    # They forget who sent them. Locked before patients, as whoever erases a case of one does it.
+    all_locked(list(Batch.objects.filter(created_by=user).values_list("pk", flat=True)))
     for patient in Patient.objects.select_for_update().filter(user=user):
         if not patient.cases.exists():
             forget_patient(patient=patient)

@@ -1,0 +1,58 @@
+"""What is done with people's accounts waits for what is done with their cases in one order, so that neither ends it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from functools import partial
+
+import pytest
+from django.db import connection, transaction
+
+from tests.factories import BatchFactory, OrganisationFactory, PatientFactory, UserFactory
+from tests.webapp.elsewhere import elsewhere
+from tests.workers.waiting import wait_for
+from webapp.accounts.models import Patient, User
+from webapp.accounts.services import join_as_patient, remove_user
+from webapp.audit.services import SYSTEM
+from webapp.cases.locks import locked
+from webapp.cases.models import Batch
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
+def test_who_signs_up_waits_for_a_batch_that_names_all_patients_of_the_address() -> None:
+    clinic, born = OrganisationFactory(), date(1964, 3, 27)
+    known = {"organisation": clinic, "email": "us@home.example", "date_of_birth": born}
+    for name in ("b", "a"):  # made in another order than that of their ids
+        PatientFactory(external_id=name, **known)
+    user = UserFactory(email="us@home.example")
+    join = partial(join_as_patient, user=user, organisation=clinic, date_of_birth=born)
+    with ThreadPoolExecutor(1) as thread:
+        with transaction.atomic():
+            by_name = Patient.objects.select_for_update(no_key=True)
+            by_name.get(external_id="a")
+            joined = thread.submit(elsewhere, join)
+            wait_for(somebody_waits)
+            by_name.get(external_id="b")
+        assert joined.result().external_id == "b"  # whom the clinic has known longest
+
+
+def test_who_deletes_an_account_waits_for_the_erasure_of_a_case_that_it_sent() -> None:
+    user = UserFactory()
+    patient = PatientFactory(user=user)
+    batch = BatchFactory(organisation=patient.organisation, created_by=user)
+
+    with ThreadPoolExecutor(1) as thread:
+        with transaction.atomic():
+            locked(batch.pk)
+            removed = thread.submit(elsewhere, partial(remove_user, actor=SYSTEM, user=user))
+            wait_for(somebody_waits)
+            Patient.objects.select_for_update().get(pk=patient.pk)
+        removed.result()
+    assert not User.objects.exists()
+    assert Batch.objects.get().created_by is None
