@@ -11,6 +11,7 @@ from typing import Any, cast
 from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
@@ -38,14 +39,20 @@ def _actor(request: HttpRequest) -> Actor:
 
 
 @contextmanager
-def _warning_of_keys(request: HttpRequest, user_id: int) -> Iterator[None]:
+def _warning_of_keys(request: HttpRequest, whose: Q) -> Iterator[None]:
     """Something is changed about a person: says which live keys of theirs nobody looks after then."""
-    made = list(ApiKey.objects.filter(created_by=user_id, revoked_at=None).values_list("pk", flat=True))
+    users = list(User.objects.filter(whose).values_list("pk", flat=True))
+    made = list(ApiKey.objects.filter(created_by__in=users, revoked_at=None).values_list("pk", flat=True))
     yield
     for key in ApiKey.objects.filter(pk__in=made).select_related("organisation", "created_by__membership"):
         if not key.is_looked_after:
             told = f"The API key “{key}” of {key.organisation} still works, and who made it is no provider there. One "
             messages.warning(request, told + "who is can revoke it, on the page “API keys”.")
+
+
+def _in_the_row_of(membership: Membership) -> Q:
+    """Who is a member by this row until now: the page may put somebody else into it."""
+    return Q(pk__in=Membership.objects.filter(pk=membership.pk).values("user"))
 
 
 def _moment(at: datetime | None) -> str:
@@ -76,10 +83,10 @@ class OrganisationAdmin(admin.ModelAdmin):
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """The members. Django gives what to save and what to delete once it was asked to save neither."""
         for membership in formset.save(commit=False):
-            with _warning_of_keys(request, membership.user_id):
+            with _warning_of_keys(request, _in_the_row_of(membership)):
                 services.save_member(actor=_actor(request), membership=membership)
         for membership in formset.deleted_objects:
-            with _warning_of_keys(request, membership.user_id):
+            with _warning_of_keys(request, _in_the_row_of(membership)):
                 services.remove_member(actor=_actor(request), membership=membership)
 
 
@@ -93,11 +100,11 @@ class MembershipAdmin(admin.ModelAdmin):
     autocomplete_fields = ["user", "organisation"]
 
     def save_model(self, request: HttpRequest, obj: Membership, form: forms.ModelForm, change: bool) -> None:
-        with _warning_of_keys(request, obj.user_id):
+        with _warning_of_keys(request, _in_the_row_of(obj)):
             services.save_member(actor=_actor(request), membership=obj)
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
-        with _warning_of_keys(request, obj.user_id):
+        with _warning_of_keys(request, _in_the_row_of(obj)):
             services.remove_member(actor=_actor(request), membership=obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: Iterable[Membership]) -> None:
@@ -147,11 +154,11 @@ class UserAdmin(admin.ModelAdmin):
         return super().has_delete_permission(request, obj) and not reviewed
 
     def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:
-        with _warning_of_keys(request, obj.pk):
+        with _warning_of_keys(request, Q(pk=obj.pk)):
             services.save_user(actor=_actor(request), user=obj, changed=form.changed_data)
 
     def delete_model(self, request: HttpRequest, obj: User) -> None:
-        with _warning_of_keys(request, obj.pk):
+        with _warning_of_keys(request, Q(pk=obj.pk)):
             services.remove_user(actor=_actor(request), user=obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: Iterable[User]) -> None:

@@ -62,6 +62,11 @@ def annotator(client: Client, member: Membership) -> Any:
     return client.post(page("membership_change", member.pk), values, follow=True)
 
 
+def replaced(client: Client, member: Membership) -> Any:
+    values = {"user": UserFactory().pk, "organisation": member.organisation_id, "role": "provider"}
+    return client.post(page("membership_change", member.pk), values, follow=True)
+
+
 def on_the_clinics_page(client: Client, member: Membership) -> Any:
     address = page("organisation_change", member.organisation_id)
     formset = client.get(address).context["inline_admin_formsets"][0].formset
@@ -72,7 +77,7 @@ def on_the_clinics_page(client: Client, member: Membership) -> Any:
     return client.post(address, {**values, f"{row}-DELETE": "on"}, follow=True)
 
 
-@pytest.mark.parametrize("leaves", [removed, inactive, deleted, moved, annotator, on_the_clinics_page])
+@pytest.mark.parametrize("leaves", [removed, inactive, deleted, moved, annotator, replaced, on_the_clinics_page])
 def test_an_administrator_and_the_clinic_are_told_which_keys_somebody_leaves_behind(
     client: Client, administrator: User, key: ApiKey, leaves: Any
 ) -> None:
@@ -96,3 +101,11 @@ def test_a_key_of_somebody_who_is_there_and_a_revoked_one_are_not_pointed_at(
     revoke_api_key(actor=SYSTEM, key=key)
     client.force_login(administrator)
     assert "still works" not in removed(client, member).content.decode()
+
+
+def test_who_comes_is_no_reason_to_point_at_what_others_left_behind(
+    client: Client, administrator: User, key: ApiKey
+) -> None:
+    removed(client, maker(key))
+    values = {"user": UserFactory().pk, "organisation": key.organisation_id, "role": "provider"}
+    assert "still works" not in client.post(page("membership_add"), values, follow=True).content.decode()
