@@ -27,6 +27,7 @@ from webapp.labels.models import Label
 from webapp.notify.services import forget_letters
 
 UNREVIEWED = {**dict.fromkeys(["reviewed_by", "reviewed_at", "released_at", "raised_at"]), "review_note": ""}
+WHEN_UNPACKED = "when that has ended; or cancel the batch, if the ZIP is kept until a quota has room."
 AMONG_OTHERS = {  # lines of a ZIP's report that name files of any case: they stay, and say no names any more
     "files_missing": "The table names files that are not in the archive. Left out.",
     "image_ambiguous": "A file that is named here fits several files of the archive. Name it with its folder and its "
@@ -51,7 +52,7 @@ def erase_patient(*, actor: Actor, patient: Patient) -> None:
     unpacked = Archive.objects.filter(state=Archive.State.STORED)
     if unpacked.filter(batch__cases__patient=patient, batch__cases__erased_at=None).exists():
         message = "A ZIP is being unpacked into the batch of a case of this patient, so nothing was erased. "
-        raise Problem("archive_pending", message + "Try again when that has ended.")
+        raise Problem("archive_pending", message + f"Try again {WHEN_UNPACKED}")
     while not _forget(actor, patient):
         for case in patient.cases.filter(erased_at=None):
             erase_case(actor=actor, case=case)
@@ -79,8 +80,8 @@ def _erase(actor: Actor, case: Case) -> Sequence[Image]:
     """Empty every row of a case; gives the images whose files are to be deleted."""
     batch = locked(case.batch_id)
     if Archive.objects.filter(batch=batch, state=Archive.State.STORED).exists():
-        message = "A ZIP is being unpacked into the batch of this case. Erase the case when that has ended."
-        raise Problem("archive_pending", message)
+        message = "A ZIP is being unpacked into the batch of this case. Erase the case "
+        raise Problem("archive_pending", message + WHEN_UNPACKED)
     case = Case.objects.get(pk=case.pk)
     if case.erased_at:
         return []

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from django.db import IntegrityError, transaction
 from django.db.models import Count
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from webapp.accounts.models import Organisation
@@ -176,7 +177,10 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
         return batch
     archive = Archive.objects.filter(batch=batch).first()
     if archive and archive.state == Archive.State.STORED:
-        raise Problem("archive_pending", "The archive is still being unpacked. Submit again in a moment.")
+        told = "The archive is still being unpacked. Submit again in a moment."
+        if archive.report:  # why it is kept
+            told = f"{archive.report[0]['message']} Submit again after that, or cancel the batch."
+        raise Problem("archive_pending", told)
     counts = dict(batch.images.order_by().values_list("state").annotate(Count("pk")))
     now = timezone.now()
     if counts.keys() & MISSING and not allow_missing:
@@ -225,6 +229,8 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
     batch.state, batch.finished_at, batch.remaining = Batch.State.CANCELLED, timezone.now(), 0
     batch.save(update_fields=["state", "finished_at", "remaining"])
     _drop_images(batch)
+    kept = Archive.objects.filter(batch=batch, state=Archive.State.STORED).exclude(report=[])
+    kept.update(lease_until=Now())  # until a quota has room: the sweep has it ended now
     cancel_jobs(batch=batch)
     combine_answered(cases=batch.cases.all())
     tell_patient_of_cancelling(batch=batch)

@@ -87,10 +87,10 @@ def _waits_for_room(token: uuid.UUID, archive: Archive, full: NoRoomYet) -> bool
     """Try again later, and say why meanwhile, as long as an upload is waited for. Counts no attempt. False if the lease
     was lost, or the archive has waited that long already.
     """
-    kept = _line("", full.code, f"{full.message} The ZIP is kept, and unpacked once there is room.")
+    told = f"{full.message} You need do nothing: the ZIP is kept, and unpacked once there is room."
     waiting = Archive.objects.filter(pk=archive.pk, stored_at__gte=given_up_before())
     seconds = min(max(ROOM_AGAIN, cast(int, full.details["retry_after"])), ROOM_AGAIN_AT_MOST)
-    return bool(excuse(waiting, token, report=[kept], lease_until=lasting(seconds)))
+    return bool(excuse(waiting, token, report=[_line("", full.code, told)], lease_until=lasting(seconds)))
 
 
 class _Unpacking:

@@ -3,7 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,30 +14,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.factories import JobFactory, MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
-from tests.ml.imaging.samples import zipped
-from tests.webapp.api.clinic import Clinic, case, good, problem
-from tests.webapp.cases.zips import expand_next, sent
-from webapp.accounts.models import Organisation
+from tests.webapp.api.clinic import Clinic, good, problem
+from tests.webapp.cases.limits import limited, manifest
 from webapp.audit.services import SYSTEM, Actor
-from webapp.cases import unpacking
-from webapp.cases.archives import claim_archive, sweep_archives
-from webapp.cases.models import Archive, Batch, Case, Image
+from webapp.cases.models import Batch, Case, Image
 from webapp.cases.quotas import usage
-from webapp.cases.services import add_cases, cancel_batch
-from webapp.cases.spec import CaseSpec
-from webapp.cases.unpacking import expand
+from webapp.cases.services import cancel_batch
 from webapp.patients.photos import send_photos
 
 pytestmark = pytest.mark.django_db
-
-
-def limited(clinic: Clinic, **limits: int) -> Organisation:
-    Organisation.objects.filter(pk=clinic.organisation.pk).update(**limits)
-    return Organisation.objects.get(pk=clinic.organisation.pk)
-
-
-def manifest(*names: str) -> dict[str, object]:
-    return {"cases": [case(name) for name in names]}
 
 
 def test_beyond_the_days_images_the_answer_says_when_to_come_back() -> None:
@@ -93,22 +77,6 @@ def test_waiting_is_only_advised_where_it_helps() -> None:
     later = clinic.post("/batches", manifest("C", "D"))
     assert "Send fewer at once, or wait until some are answered." in problem(later, 429)["detail"]
     assert later.headers["Retry-After"] == "60"
-
-
-@pytest.mark.django_db(transaction=True)
-def test_what_the_queue_never_holds_waits_for_no_day() -> None:
-    clinic = Clinic()
-    limited(clinic, images_a_day=2, images_queued=1)
-    first = good(clinic.post("/batches", manifest("A")), 201)
-    cancel_batch(actor=SYSTEM, batch=Batch.objects.get(pk=first["id"]))
-
-    never = clinic.post("/batches", manifest("B", "C"))
-    assert problem(never, 429)["code"] == "queue_quota"
-    assert never.headers["Retry-After"] == "86400"
-    sent(clinic, zipped({"1.jpg": b"photo", "2.jpg": b"another"}))
-    archive = expand_next()
-    assert (archive.state, archive.reason) == ("refused", "queue_quota")
-    assert "Send at most 1 at a time; waiting does not help." in archive.report[0]["message"]
 
 
 def test_a_patients_photo_is_taken_whatever_the_clinic_has_sent() -> None:
@@ -166,98 +134,6 @@ def test_the_page_says_what_is_used_and_why_nothing_was_stored(client: Browser) 
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "86400")
     assert "administrator for more." in answer.content.decode()
     assert not Batch.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("table", [False, True])
-def test_an_archive_beyond_the_quota_leaves_nothing(table: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "CHUNK_ENTRIES", 2)
-    clinic = Clinic()
-    limited(clinic, images_a_day=4)
-    files = {f"{n}.jpg": b"photo" for n in range(5)}
-    rows = {"cases.csv": "\n".join(["images", *files]).encode()} if table else {}
-    batch = sent(clinic, zipped({**rows, **files}))
-    archive = expand_next()
-    assert (archive.state, archive.reason) == ("refused", "daily_quota")
-    assert "may send 4 images in 24 hours and has sent 0" in archive.report[0]["message"]
-    assert "has sent 0. Send at most 4 at a time" in archive.report[0]["message"]  # no day holds these
-    assert (batch.cases.count(), batch.images.count()) == (0, 0)
-    good(clinic.post(f"/batches/{batch.pk}/cases", manifest("A", "B", "C", "D")), 201)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_archive_waits_for_room_and_is_no_attempt_poorer() -> None:
-    clinic = Clinic()
-    limited(clinic, images_queued=2)
-    first = good(clinic.post("/batches", manifest("A")), 201)
-    batch = sent(clinic, zipped({"1.jpg": b"photo", "2.jpg": b"another"}))
-
-    leased = claim_archive()
-    assert leased is not None
-    assert not expand(*leased)
-
-    told = good(clinic.get(f"/batches/{batch.pk}"))["archive"]
-    assert (told["state"], told["report"][0]["code"]) == ("stored", "queue_quota")
-    assert told["report"][0]["message"].endswith("The ZIP is kept, and unpacked once there is room.")
-    assert (claim_archive(), Archive.objects.get().attempt) == (None, 0)
-
-    good(clinic.post(f"/batches/{first['id']}/cancel"))
-    Archive.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-    assert sweep_archives() == 1
-    archive = expand_next()
-    assert (archive.state, archive.report) == ("expanded", [])
-    assert batch.images.filter(state="stored").count() == 2
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(
-    ("limits", "sent_ago", "seconds"),
-    [
-        ({"images_queued": 2}, timedelta(), 300),
-        ({"images_a_day": 2}, timedelta(hours=4), 3600),
-        ({"images_a_day": 2}, timedelta(hours=23, minutes=30), 1800),
-    ],
-    ids=["queue", "hours", "minutes"],
-)
-def test_an_archive_that_waits_is_read_again_when_there_may_be_room(
-    limits: dict[str, int], sent_ago: timedelta, seconds: int
-) -> None:
-    clinic = Clinic()
-    limited(clinic, **limits)
-    good(clinic.post("/batches", manifest("A")), 201)
-    Case.objects.update(created_at=timezone.now() - sent_ago)
-    Image.objects.update(created_at=timezone.now() - sent_ago)
-    sent(clinic, zipped({"1.jpg": b"photo", "2.jpg": b"another"}))
-    leased = claim_archive()
-    assert leased is not None
-    assert not expand(*leased)
-    until = Archive.objects.get().lease_until
-    assert until is not None
-    assert (until - timezone.now()).total_seconds() == pytest.approx(seconds, abs=60)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_archive_waits_for_room_no_longer_than_an_upload_is_waited_for(settings: Any) -> None:
-    clinic = Clinic()
-    limited(clinic, images_a_day=2)
-    good(clinic.post("/batches", manifest("A")), 201)
-    sent(clinic, zipped({"1.jpg": b"photo", "2.jpg": b"another"}))
-    Archive.objects.update(stored_at=timezone.now() - timedelta(hours=settings.UPLOAD_EXPIRES_HOURS, seconds=1))
-    archive = expand_next()
-    assert (archive.state, archive.reason) == ("refused", "daily_quota")
-    assert "Send fewer now" in archive.report[0]["message"]
-
-
-@pytest.mark.django_db(transaction=True)
-def test_an_archive_that_was_begun_within_the_quota_is_gone_on_with() -> None:
-    clinic = Clinic()
-    organisation = limited(clinic, images_a_day=2)
-    sent(clinic, zipped({"1.jpg": b"photo", "2.jpg": b"another"}))
-    batch = Batch.objects.get()
-    add_cases(batch=batch, cases=[CaseSpec(external_id=n, patient_id=n, filenames=[f"{n}.jpg"]) for n in "12"])
-    Organisation.objects.filter(pk=organisation.pk).update(images_a_day=1)
-    assert expand_next().state == "expanded"
-    assert batch.images.filter(state="stored").count() == 2
 
 
 def test_what_was_announced_and_not_uploaded_is_told_apart() -> None:
