@@ -13,7 +13,9 @@ from webapp.audit.services import Actor
 from webapp.cases.archives import complete_archive, key_of
 from webapp.cases.arrivals import receive
 from webapp.cases.awaited import awaits_archive
+from webapp.cases.fields import IMAGES
 from webapp.cases.locks import require_open
+from webapp.cases.manifest import Manifest, RowError
 from webapp.cases.matching import Files
 from webapp.cases.models import Batch, Image
 from webapp.cases.naming import case_ids
@@ -31,22 +33,27 @@ def one_case_each(names: Sequence[str], *, capture: str) -> list[CaseSpec]:
     ]
 
 
-def with_files_of(specs: Sequence[CaseSpec], names: Sequence[str]) -> tuple[list[CaseSpec], list[str]]:
-    """The table's cases with the names that the files have, each once: published tables leave out the ending, and disks
-    keep accents as Excel does not.
+def with_files_of(table: Manifest, names: Sequence[str]) -> tuple[Manifest, list[str]]:
+    """A table without mistakes with the names that the files have, each once: published tables leave out the ending,
+    and disks keep accents as Excel does not. A name that fits several files is a mistake.
 
     Also gives the names of the files that no case of the table has.
     """
     known, files = set(names), Files(zip(names, names, strict=True))
-
-    def named(wanted: str) -> str:
-        match [wanted] if wanted in known else files.meant(wanted):
-            case [name]:
-                return name
-        return wanted
-
-    found = [replace(spec, filenames=list(dict.fromkeys(map(named, spec.filenames)))) for spec in specs]
-    listed = {name for spec in found for name in spec.filenames}
+    found = Manifest(rows=table.rows)
+    for row, spec in zip(table.rows, table.cases, strict=True):
+        here: dict[str, None] = {}
+        for wanted in spec.filenames:
+            match [wanted] if wanted in known else files.meant(wanted):
+                case [_, _, *_] as several:
+                    message = (
+                        f"{wanted} fits several of the files: {', '.join(several)}. Name it as its file is named, "
+                    )
+                    found.errors.append(RowError(row, IMAGES, "image_ambiguous", f"{message}with its ending."))
+                case fitting:
+                    here[fitting[0] if fitting else wanted] = None
+        found.cases.append(replace(spec, filenames=list(here)))
+    listed = {name for spec in found.cases for name in spec.filenames}
     return found, [name for name in names if name not in listed]
 
 

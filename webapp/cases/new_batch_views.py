@@ -107,9 +107,10 @@ def batch_new(request: HttpRequest) -> HttpResponse:
             cases = [spec] if spec else None
         elif chosen.tables:
             manifest = from_csv(chosen.tables[0].read(MAX_CSV_BYTES + 1), capture=form.cleaned_data["capture"])
+            if not manifest.errors:
+                manifest, unlisted = with_files_of(manifest, chosen.names)
             row_errors = manifest.errors
-            if not row_errors:
-                cases, unlisted = with_files_of(manifest.cases, chosen.names)
+            cases = None if row_errors else manifest.cases
         else:
             cases = one_case_each(chosen.names, capture=form.cleaned_data["capture"])
         if cases is not None:

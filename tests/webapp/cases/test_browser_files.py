@@ -99,7 +99,10 @@ def test_a_table_means_the_file_that_is_called_so_by_a_disk(
 def test_a_name_that_several_files_may_mean_takes_none_of_them(client: Client, clinic: Organisation) -> None:
     form = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "names": json.dumps(["a.jpg", "a.png"])}
     table = SimpleUploadedFile("cases.csv", b"case_id,images\nL1,a\n")
-    assert client.post(NEW, {**form, "files": table}, headers=JSON).json()["unlisted"] == ["a.jpg", "a.png"]
+    refused = client.post(NEW, {**form, "files": table}, headers=JSON)
+    told = "Row 2, images: a fits several of the files: a.jpg, a.png. Name it as its file is named, with its ending."
+    assert (refused.status_code, refused.json()["errors"]) == (422, [told])
+    assert not Batch.objects.exists()
 
 
 def test_a_script_is_told_that_nobody_is_signed_in_any_more(client: Client) -> None:
