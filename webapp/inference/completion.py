@@ -4,7 +4,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from ml.advice import combine
@@ -16,6 +16,12 @@ from webapp.inference.selectors import unfinished_images
 from webapp.notify.services import tell_patient_to_retake, tell_provider
 from webapp.registry.models import ModelRelease
 from webapp.webhooks.events import batch_completed
+
+ANSWERED = Exists(Result.objects.filter(case=OuterRef("pk")))
+"""Whether an image of a case has a result."""
+TOLD = CaseResult.objects.filter(case=OuterRef("case"), created_at__gte=OuterRef("created_at"))
+UNTOLD = Exists(Result.objects.filter(~Exists(TOLD), case=OuterRef("pk")))
+"""Whether an image of a case has a result that the case does not tell yet."""
 
 
 def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> None:
@@ -37,7 +43,7 @@ def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> No
     batch.save(update_fields=["remaining", "failures", "state", "finished_at"])
     cases = Case.objects.filter(pk__in={image.case_id for image in ended})
     if batch.source == Batch.Source.PATIENT:
-        _combine(cases)
+        _combine(cases.filter(Q(UNTOLD) | ~Q(ANSWERED)))
     else:  # nothing follows from thousands of missing files but their count
         combine_answered(cases=cases)
     if batch.remaining == 0:
@@ -49,8 +55,7 @@ def combine_answered(*, cases: QuerySet[Case]) -> None:
     """Write the result of each of these cases that awaits no answer and has one that none of its results tells yet, in
     the caller's transaction. What somebody may be reading is not written anew.
     """
-    told = CaseResult.objects.filter(case=OuterRef("case"), created_at__gte=OuterRef("created_at"))
-    _combine(cases.filter(Exists(Result.objects.filter(~Exists(told), case=OuterRef("pk")))))
+    _combine(cases.filter(UNTOLD))
 
 
 def _combine(cases: QuerySet[Case]) -> None:

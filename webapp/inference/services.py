@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -15,7 +15,7 @@ from webapp.cases.locks import all_locked
 from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.inference.answers import doubt_of
 from webapp.inference.completion import end_images
-from webapp.inference.models import Job, Result, Worker
+from webapp.inference.models import NEWEST, Job, Result, Worker
 from webapp.leases import UNLEASED, excuse, expired, give_back
 from webapp.queue import Task, ring, ring_now
 from webapp.registry.models import ModelRelease
@@ -111,11 +111,14 @@ def _ask_again(repeated: Mapping[Job, ModelRelease], token: uuid.UUID) -> list[J
 
 
 def _say_again(repeated: Mapping[Job, ModelRelease]) -> None:
-    """Make what a release had said of these images their newest answer, but where a patient was given what they had."""
+    """Make what a release had said of these images their newest answer, but where it is, and where a patient was given
+    what they had.
+    """
+    newest = Result.objects.filter(image=OuterRef("image")).order_by(*NEWEST).values("pk")[:1]
     for release in set(repeated.values()):
         images = [job.image_id for job, of in repeated.items() if of == release]
         said = Result.objects.filter(image__in=images, release=release, case__released_at=None)
-        said.update(created_at=Now())
+        said.exclude(pk=Subquery(newest)).update(created_at=Now())
 
 
 def _end(jobs: Iterable[Job], *, state: str, reason: str = "") -> None:

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from tests.factories import CaseFactory, ImageFactory, ReleaseFactory
 from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
+from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
@@ -37,8 +38,8 @@ def end_all_as(reason: str) -> None:
     finish(token=token, ends=[(job, reason) for job in jobs])
 
 
-def answered_batch(release: ModelRelease, *cases: int) -> Batch:
-    batch = submitted_batch(list(cases))
+def answered_batch(release: ModelRelease, *cases: int, **of: object) -> Batch:
+    batch = submitted_batch(list(cases), **of)
     answer_all(release)
     batch.refresh_from_db()
     return batch
@@ -200,8 +201,9 @@ def test_an_image_that_a_newer_release_cannot_answer_keeps_its_answer(old: Model
     assert case.answer.release == old
 
 
-def test_a_rescore_that_is_cancelled_leaves_a_complete_batch_and_what_was_read(old: ModelRelease) -> None:
-    batch = answered_batch(old, 1, 1, 2)
+@pytest.mark.parametrize("source", Batch.Source.values)
+def test_a_rescore_that_is_cancelled_leaves_a_complete_batch_and_what_was_read(old: ModelRelease, source: str) -> None:
+    batch = answered_batch(old, 1, 1, 2, source=source)
     read = dict(CaseResult.objects.values_list("case", "created_at"))
     new = newer()
     rescore(actor=SYSTEM, batch=batch)
@@ -218,6 +220,35 @@ def test_a_rescore_that_is_cancelled_leaves_a_complete_batch_and_what_was_read(o
     assert Event.objects.filter(action="batch.repeat_stopped", object_id=str(batch.pk)).count() == 1
     assert newer_release(batch) == new
     assert rescore(actor=SYSTEM, batch=batch).remaining == 3
+
+
+@pytest.mark.parametrize("reason", ["model_error", NOT_A_LESION])
+def test_a_patients_answer_that_a_newer_release_does_not_change_is_not_written_anew(
+    old: ModelRelease, reason: str
+) -> None:
+    """Who reads it could not release it; and where the clinic has chosen so since, no clinician would."""
+    batch = answered_batch(old, 1, source=Batch.Source.PATIENT)
+    read = CaseResult.objects.get().created_at
+    Organisation.objects.update(release_policy=Organisation.ReleasePolicy.AUTOMATIC)
+    newer()
+    rescore(actor=SYSTEM, batch=batch)
+    end_all_as(reason)
+
+    assert CaseResult.objects.get().created_at == read
+    assert Case.objects.get().released_at is None
+
+
+def test_a_release_that_says_again_what_is_the_newest_answer_writes_nothing(old: ModelRelease) -> None:
+    batch = answered_batch(old, 1)
+    read = Result.objects.get().created_at, CaseResult.objects.get().created_at
+    newer()
+    rescore(actor=SYSTEM, batch=batch)
+    roll_back(actor=SYSTEM)
+    answer_all(old)
+
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.COMPLETED
+    assert (Result.objects.get().created_at, CaseResult.objects.get().created_at) == read
 
 
 def test_a_second_run_that_is_cancelled_can_be_asked_for_again(old: ModelRelease) -> None:
