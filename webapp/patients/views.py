@@ -73,7 +73,9 @@ def photo(request: HttpRequest, case_id: uuid.UUID | None = None) -> HttpRespons
             return JsonResponse({"next": address}) if asks_for_json(request) else redirect(address)
     if form.errors and asks_for_json(request):
         return JsonResponse({"errors": [error for errors in form.errors.values() for error in errors]}, status=422)
-    return render(request, "patients/photo.html", {"form": form, "max_photos": MAX_PHOTOS, "words": words})
+    return render(
+        request, "patients/photo.html", {"form": form, "max_photos": MAX_PHOTOS, "words": words, "earlier": earlier}
+    )
 
 
 @for_roles("patient")
