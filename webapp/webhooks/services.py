@@ -12,6 +12,7 @@ from django.utils import timezone
 from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
 from webapp.errors import Problem
+from webapp.leases import lasting
 from webapp.places import a_place
 from webapp.queue import Task, ring
 from webapp.webhooks.addresses import TargetRefusedError, parse
@@ -145,7 +146,7 @@ def _send_test(actor: Actor, endpoint: Endpoint) -> Delivery:
             send_after=now,
             attempt=1,
             lease_token=token,
-            lease_until=now + timedelta(seconds=LEASE_SECONDS),
+            lease_until=lasting(LEASE_SECONDS),
         )
         _record(actor, "tested", endpoint)
     finish(delivery=delivery, token=token, answer=send(delivery, seconds=TEST_SECONDS))
