@@ -3,7 +3,7 @@ them. The names come first and the bytes follow, so that what a broken connectio
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 from django.core.files.uploadedfile import UploadedFile
@@ -16,7 +16,7 @@ from webapp.cases.awaited import awaits_archive
 from webapp.cases.fields import IMAGES
 from webapp.cases.locks import require_open
 from webapp.cases.manifest import Manifest, RowError
-from webapp.cases.matching import Files
+from webapp.cases.matching import Files, folded
 from webapp.cases.models import Batch, Image
 from webapp.cases.naming import case_ids
 from webapp.cases.selectors import awaited_images
@@ -77,10 +77,16 @@ class Taken:
 
 
 def take_files(*, batch: Batch, files: Iterable[UploadedFile]) -> Taken:
-    """Store files as the images of an open batch that wait for files of their names."""
+    """Store files as the images of an open batch that wait for files of their names, written in any case of letters and
+    in any form of Unicode where no image has the very name. Without its ending none is found: another file, which
+    comes in a request of its own, may be meant as well.
+    """
     require_open(batch, joining="files")
     files = list(files)
-    named = [file.name for file in files]
+    named = [file.name or "" for file in files]
+    known = set(batch.images.filter(filename__in=named).values_list("filename", flat=True))
+    if left := set(named) - known:
+        _name_as_files(batch, left)
     waiting = defaultdict[str, list[Image]](list)
     for image in awaited_images(batch).filter(filename__in=named):
         waiting[image.filename].append(image)
@@ -95,3 +101,16 @@ def take_files(*, batch: Batch, files: Iterable[UploadedFile]) -> Taken:
         else:
             (before if name in arrived else unknown).append(name)
     return Taken(stored, before, unknown)
+
+
+def _name_as_files(batch: Batch, names: Set[str]) -> None:
+    """Give awaited images the names that their files have on a disk, where it is clear which is meant."""
+    files, wanted = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
+    for name in names:
+        files[folded(name)].append(name)
+    for name in set(awaited_images(batch).values_list("filename", flat=True)):
+        wanted[folded(name)].append(name)
+    for key, found in files.items():
+        match found, wanted[key]:
+            case [name], [awaited]:
+                batch.images.filter(filename=awaited, state=Image.State.AWAITING_UPLOAD).update(filename=name)

@@ -33,7 +33,12 @@ class Files:
         return []
 
 
+def folded(name: str) -> str:
+    """The same for all names that people take for one: in any case of letters, however accents are written."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def _from_its_end(path: str) -> str:
     """A path whose last part comes first: what ends alike then sorts together, and each part ends in a slash."""
-    parts = unicodedata.normalize("NFC", path).casefold().split("/")
+    parts = folded(path).split("/")
     return "".join(f"{part}/" for part in reversed(parts))

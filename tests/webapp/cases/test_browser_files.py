@@ -96,6 +96,38 @@ def test_a_table_means_the_file_that_is_called_so_by_a_disk(
     assert [image.filename for image in Image.objects.all()] == [name]
 
 
+def of_a_table(client: Client, *listed: str) -> Any:
+    """A batch of which no file was chosen yet: a case for each name."""
+    form = {"key": str(uuid4()), "grouping": "each", "capture": "phone"}
+    rows = "\n".join(["case_id,images", *(f"L{n},{name}" for n, name in enumerate(listed))])
+    return client.post(NEW, {**form, "files": SimpleUploadedFile("cases.csv", rows.encode())}, headers=JSON).json()
+
+
+@pytest.mark.parametrize(
+    ("listed", "name"),
+    [("M\u00fcller.jpg", "Mu\u0308ller.jpg"), ("IMG_1.JPG", "IMG_1.jpg")],
+    ids=["accents", "capitals"],
+)
+def test_a_file_that_comes_after_its_table_is_found_as_people_read_its_name(
+    client: Client, clinic: Organisation, listed: str, name: str
+) -> None:
+    made = of_a_table(client, listed, "b.jpg")
+
+    assert send(client, made["batch_files"], name) == {"stored": 1, "before": [], "unknown": []}
+    assert set(Image.objects.values_list("filename", "state")) == {(name, "stored"), ("b.jpg", "awaiting_upload")}
+    assert send(client, made["batch_files"], name)["before"] == [name]
+
+
+@pytest.mark.parametrize("name", ["A.jpg", "b.jpeg"], ids=["several", "without its ending"])
+def test_a_file_that_comes_after_its_table_is_given_to_no_image_by_guess(
+    client: Client, clinic: Organisation, name: str
+) -> None:
+    made = of_a_table(client, "a.jpg", "a.JPG", "b")
+
+    assert send(client, made["batch_files"], name) == {"stored": 0, "before": [], "unknown": [name]}
+    assert set(Image.objects.values_list("filename", flat=True)) == {"a.jpg", "a.JPG", "b"}
+
+
 def test_a_name_that_several_files_may_mean_takes_none_of_them(client: Client, clinic: Organisation) -> None:
     form = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "names": json.dumps(["a.jpg", "a.png"])}
     table = SimpleUploadedFile("cases.csv", b"case_id,images\nL1,a\n")
