@@ -149,6 +149,11 @@ class Case(Said):
     def __str__(self) -> str:
         return f"case {self.id}"
 
+    @property
+    def said_lesion(self) -> str:
+        """The lesion's id where the clinic said one. Of photos from a phone the site made it up, to know them again."""
+        return "" if self.batch.source == Batch.Source.PATIENT else self.lesion_id
+
 
 class Image(Filed, Leased):
     """One photograph of a case, from its upload to its fitness for the model."""

@@ -44,7 +44,7 @@ def send_photos(
     earlier: Case | None = None,
 ) -> Case:
     """Take in up to three photos of one spot and send them to the model. Gives the case; of the same lesion as an
-    `earlier` one that they are sent in the place of.
+    `earlier` one that they are sent in the place of, at the same clinic.
 
     The same photos and words under the same `key` give the case that they made before, and go on where a lost
     connection cut them off. What differs is another case: nobody reads the answer to a photo that they had replaced.
@@ -62,10 +62,12 @@ def send_photos(
     if lately.exclude(idempotency_key=sent).count() >= MAX_A_DAY:
         raise Problem("too_many_photos", "You have sent many photos today. Please try again tomorrow.", status=429)
     named = {f"photo-{number}": photo for number, photo in enumerate(photos, 1)}  # a phone's own names may be telling
+    # Two clinics that hold one id could tell that it is one person.
+    same_spot = earlier.lesion_id if earlier and earlier.patient_id == patient.pk else ""
     spec = CaseSpec(
         external_id=f"phone-{secrets.token_hex(4)}",
         patient_id=patient.external_id,
-        lesion_id=(earlier and earlier.lesion_id) or f"spot-{secrets.token_hex(8)}",
+        lesion_id=same_spot or f"spot-{secrets.token_hex(8)}",
         filenames=list(named),
         age=age,
         anatom_site=anatom_site,

@@ -52,8 +52,8 @@ def case_report(case: Case) -> Document:
 
 def _facts(case: Case) -> Iterator[tuple[str, str]]:
     yield "Patient", case.patient.external_id if case.patient.is_named else "not given"
-    if case.lesion_id:
-        yield "Lesion", case.lesion_id
+    if case.said_lesion:
+        yield "Lesion", case.said_lesion
     yield "Age", "not given" if case.age is None else str(case.age)
     yield "Sex", case.get_sex_display()
     yield "Body site", capfirst(case.anatom_site) or "not given"

@@ -83,7 +83,7 @@ def _row(case: Case, thresholds: "_Thresholds", unanswered: str) -> Iterator[Any
     result = case.answer
     unused = REFUSED if result else (*REFUSED, Image.State.PURGED)
     refused = [image.reason or image.state for image in images if image.reason or image.state in unused]
-    yield from (case.external_id, case.patient.external_id, case.lesion_id, case.age, case.sex)
+    yield from (case.external_id, case.patient.external_id, case.said_lesion, case.age, case.sex)
     yield from (case.anatom_site, case.capture, len(images))
     yield result.images if result else 0
     yield " ".join(refused)

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from tests.factories import CaseFactory, ImageFactory, OrganisationFactory
+from tests.factories import CaseFactory, ImageFactory, OrganisationFactory, PatientFactory
 from webapp.accounts.models import Patient
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.models import Batch, Case, Image
@@ -80,6 +80,18 @@ def test_a_photo_that_was_sent_again_is_not_asked_for_any_more(client: Client, p
     assert "New photo needed" in client.get(f"/my/cases/{other.pk}/").content.decode()
     assert client.get("/my/").content.decode().count("New photo needed") == 1
     assert first.lesion_id == second.lesion_id == third.lesion_id != other.lesion_id
+
+
+def test_two_clinics_cannot_tell_that_they_have_photos_of_one_spot(client: Client, patient: Patient) -> None:
+    first = send(client, patient)
+    refuse(first)
+    there = PatientFactory(user=patient.user)
+
+    second = send(client, there, f"/my/cases/{first.pk}/again/")
+
+    assert second.organisation == there.organisation != first.organisation
+    assert second.lesion_id != first.lesion_id
+    assert "Take the photo again" in client.get(f"/my/cases/{first.pk}/").content.decode()
 
 
 @pytest.mark.parametrize("end", [delete_photos, stop])

@@ -14,7 +14,7 @@ from tests.webapp.reports.scenes import answered, refused, reviewed
 from webapp import storage
 from webapp.accounts.models import Membership, Patient
 from webapp.audit.models import Event
-from webapp.cases.models import Case
+from webapp.cases.models import Batch, Case
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +55,21 @@ def test_it_says_what_is_advised_first_and_where_the_answer_comes_from() -> None
     assert len([o for page in document for o in page.get_objects() if type(o) is pypdfium2.PdfImage]) == 2
     event = Event.objects.get(action="case.results_exported")
     assert (event.object_id, event.detail, event.organisation) == (str(case.pk), "PDF", case.organisation)
+
+
+@pytest.mark.parametrize("source", [Batch.Source.API, Batch.Source.PATIENT])
+def test_the_lesion_of_a_photo_from_a_phone_has_no_id_that_a_clinic_gave(
+    client: Browser, provider: Membership, source: str
+) -> None:
+    case = answered(BatchFactory(completed=True, organisation=provider.organisation, source=source), lesion_id="L-7")
+    software, said = Clinic(case.organisation), source == Batch.Source.API
+
+    assert ("L-7" in text(report(case).content)) == said
+    assert ("L-7" in client.get(f"/cases/{case.pk}/").content.decode()) == said
+    for table in ("csv", "json"):
+        streamed = software.get(f"/batches/{case.batch_id}/results.{table}")
+        assert (b"L-7" in b"".join(streamed)) == said
+    assert software.get(f"/cases/{case.pk}").json()["lesion_id"] == "L-7"  # by which software knows the spot again
 
 
 def test_a_review_shows_with_its_note_and_an_automatic_release_is_none() -> None:
