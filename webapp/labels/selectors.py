@@ -148,8 +148,12 @@ def newest_label(annotator: User) -> Label | None:
 
 
 def can_undo(label: Label) -> bool:
-    """Whether an annotator's newest label may be taken back: it settled nothing, and they are still blind."""
-    return label.compared_at is None and needs_answers(label.image)
+    """Whether an annotator's newest label may be taken back: they are still blind, and it is the image's only one.
+
+    Beside another it would tell whether the two agree, and where they do not, each may have been shown the other.
+    """
+    image = label.image
+    return label.compared_at is None and image.state == Image.State.READY and image.labels.count() < ENOUGH
 
 
 def last_given(annotator: User) -> Given | None:

@@ -131,7 +131,10 @@ def settle_disagreement(*, actor: Actor, annotator: User, image: Image, dx: str)
     """
     image = _lock(image)
     if not disagreements(image.organisation).filter(pk=image.pk).exists():
-        raise Problem("not_in_disagreement", "Somebody settled this image meanwhile, or its picture is deleted.")
+        raise Problem(
+            "not_in_disagreement",
+            "Somebody settled this image meanwhile, its picture is deleted, or another annotator is asked first.",
+        )
     _accept(image, dx, annotator)
     record(actor=actor, action="label.disagreement_settled", object_id=image.pk, organisation=image.organisation)
     return image.consensus
@@ -141,12 +144,14 @@ def settle_disagreement(*, actor: Actor, annotator: User, image: Image, dx: str)
 def undo(*, actor: Actor, label: Label) -> None:
     """Take back an annotator's last label; its image is the next that they are shown.
 
-    Raises Problem `cannot_undo` for an earlier one, once it has settled the image, or once it was compared.
+    Raises Problem `cannot_undo` for an earlier one, once another has answered too, or once it was compared.
     """
     image = _lock(label.image)
     newest = newest_label(label.annotator)
     if newest is None or newest.pk != label.pk or not can_undo(newest):
-        raise Problem("cannot_undo", "This answer is final: it settled the image, was compared, or is not your last.")
+        raise Problem(
+            "cannot_undo", "This answer is final: another has answered too, or it was compared or is not your last."
+        )
     newest.delete()
     _assign(image, label.annotator)
     record(actor=actor, action="label.undone", object_id=image.pk, organisation=image.organisation)

@@ -228,6 +228,23 @@ def test_an_answer_that_settled_something_stays(clinic: Organisation, people: li
         undo(actor=Actor(user=people[1]), label=label)
 
 
+@pytest.mark.parametrize("there", [2, 4])
+def test_an_answer_stays_once_another_has_answered_otherwise(
+    there: int, clinic: Organisation, people: list[User]
+) -> None:
+    """Where nobody is left to ask, each may read what the other said; where somebody is, an undo would tell it."""
+    clinic.memberships.exclude(user__in=people[:there]).delete()
+    image_of(clinic)
+    labels = [answer(people[0], "MEL"), answer(people[1], "NV")]
+    for label in labels:
+        given = last_given(label.annotator)
+        assert given is not None
+        assert not given.can_undo
+        with pytest.raises(Problem) as caught:
+            undo(actor=Actor(user=label.annotator), label=label)
+        assert caught.value.code == "cannot_undo"
+
+
 def test_only_the_last_answer_can_be_taken_back(clinic: Organisation, people: list[User]) -> None:
     image_of(clinic)
     image_of(clinic)
