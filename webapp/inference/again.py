@@ -61,8 +61,9 @@ def stop_repeats(batch: Batch) -> bool:
     It is complete as soon as what runs has ended. An image that has an answer keeps it; one that has none failed again.
     """
     of_it = Job.objects.filter(image=OuterRef("pk"))
-    ended = Exists(of_it.filter(state__in=[Job.State.SUCCEEDED, Job.State.FAILED]))
-    first = Q(state__in=Image.UNENDED) | Q(Exists(of_it.filter(state__in=Job.LIVE)), ~ended)
+    tried = Exists(of_it.filter(state__in=[Job.State.SUCCEEDED, Job.State.FAILED]))
+    refused = ~Q(quality=[]) & Q(ended_at__gt=batch.submitted_at)  # counted as failed, until a provider insisted on it
+    first = Q(state__in=Image.UNENDED) | Q(Exists(of_it.filter(state__in=Job.LIVE)), ~tried) & ~refused
     if batch.state != Batch.State.SUBMITTED or batch.images.filter(first).exists():
         return False
     waiting = batch.jobs.filter(state=Job.State.QUEUED).select_related("image").order_by("pk")

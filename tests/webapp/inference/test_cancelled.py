@@ -6,20 +6,24 @@ import pytest
 from django.utils import timezone
 
 from ml.advice import Advice
-from tests.factories import BatchFactory, CaseFactory, ImageFactory, OrganisationFactory
+from tests.factories import BatchFactory, CaseFactory, ImageFactory, OrganisationFactory, ReleaseFactory
 from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
-from webapp.cases.models import Case
+from webapp.cases.intake import Found, claim_images, override_quality, settle
+from webapp.cases.models import Batch, Case, Image
 from webapp.cases.services import cancel_batch, submit_batch
+from webapp.inference.again import newer_release, rerun_failed, rescore
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
 from webapp.inference.selectors import progress
 from webapp.inference.services import finish
 from webapp.registry.models import ModelRelease
+from webapp.registry.services import promote
 from webapp.reports.exports import as_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
+BLURRED = Found("b" * 64, 600, 450, [{"code": "blurred", "advice": "Hold still."}], "blurred", "Hold still.")
 
 
 def test_a_cancelled_batch_shows_what_was_answered_before_and_by_who_was_at_it(release: ModelRelease) -> None:
@@ -84,3 +88,56 @@ def test_of_a_batch_that_is_cancelled_before_it_was_sent_every_usable_image_is_c
     state = progress(cancel_batch(actor=SYSTEM, batch=batch))
 
     assert (state.done, state.cancelled, state.remaining) == (1, 2, 0)
+
+
+def answered_but_for_a_blurred_one(release: ModelRelease) -> tuple[Batch, Image]:
+    """A complete batch of three images, of which one was refused."""
+    batch = BatchFactory()
+    for state in ("ready", "ready", "stored"):
+        ImageFactory(case__batch=batch, **{state: True})
+    submit_batch(actor=SYSTEM, batch=batch)
+    answer_all(release)
+    token, [blurred] = claim_images(limit=1)
+    settle(token=token, found=[(blurred, BLURRED)])
+    batch.refresh_from_db()
+    assert (batch.state, batch.failures) == (Batch.State.COMPLETED_WITH_FAILURES, 1)
+    return batch, blurred
+
+
+def test_a_complete_batch_stays_complete_where_a_provider_insists_on_an_image_and_cancels(
+    release: ModelRelease,
+) -> None:
+    batch, blurred = answered_but_for_a_blurred_one(release)
+    override_quality(actor=SYSTEM, image=blurred)
+
+    stopped = cancel_batch(actor=SYSTEM, batch=batch)
+
+    assert (stopped.state, stopped.failures) == (Batch.State.COMPLETED_WITH_FAILURES, 1)
+    assert rerun_failed(actor=SYSTEM, batch=batch).remaining == 1
+    answer_all(release)
+    batch.refresh_from_db()
+    assert (batch.state, batch.failures) == (Batch.State.COMPLETED, 0)
+
+
+def test_a_rescore_can_be_stopped_though_a_provider_insisted_on_an_image_meanwhile(release: ModelRelease) -> None:
+    batch, blurred = answered_but_for_a_blurred_one(release)
+    new = promote(actor=SYSTEM, release=ReleaseFactory())
+    rescore(actor=SYSTEM, batch=batch)
+    override_quality(actor=SYSTEM, image=blurred)
+
+    stopped = cancel_batch(actor=SYSTEM, batch=batch)
+
+    assert (stopped.state, stopped.failures) == (Batch.State.COMPLETED_WITH_FAILURES, 1)
+    assert newer_release(batch) == new
+    assert rescore(actor=SYSTEM, batch=batch).remaining == 2
+
+
+def test_a_batch_that_holds_but_what_a_provider_insisted_on_before_it_was_sent_is_cancelled() -> None:
+    batch = BatchFactory()
+    blurred = ImageFactory(case__batch=batch, stored=True)
+    token, _ = claim_images(limit=1)
+    settle(token=token, found=[(blurred, BLURRED)])
+    override_quality(actor=SYSTEM, image=blurred)
+    submit_batch(actor=SYSTEM, batch=batch)
+
+    assert cancel_batch(actor=SYSTEM, batch=batch).state == Batch.State.CANCELLED

@@ -84,12 +84,15 @@ class BatchMachine(RuleBasedStateMachine):
     def start_inspecting(self, limit: int) -> tuple[uuid.UUID, list[Image]]:
         return claim_images(limit=limit)
 
-    @rule(inspection=consumes(inspections), good=st.booleans(), same_bytes=st.booleans())
-    def end_inspection(self, inspection: tuple[uuid.UUID, list[Image]], good: bool, same_bytes: bool) -> None:
+    @rule(inspection=consumes(inspections), end=st.sampled_from(["fit", "the same bytes", "blurred", "corrupt"]))
+    def end_inspection(self, inspection: tuple[uuid.UUID, list[Image]], end: str) -> None:
         token, images = inspection
         for image in images:
-            if good:
-                digest = "a" * 64 if same_bytes else image.pk.hex * 2
+            digest = "a" * 64 if end == "the same bytes" else image.pk.hex * 2
+            if end == "blurred":
+                flags = [{"code": "blurred", "advice": "Hold still."}]
+                settle(token=token, found=[(image, Found(digest, 600, 450, flags, "blurred", "Hold still."))])
+            elif end != "corrupt":
                 settle(token=token, found=[(image, Found(digest, 600, 450))])
             else:
                 settle(token=token, found=[(image, Found(code="corrupt", advice="Send it again."))])
@@ -120,7 +123,7 @@ class BatchMachine(RuleBasedStateMachine):
 
     @rule()
     def a_provider_insists(self) -> None:
-        for image in Image.objects.filter(reason="not_a_lesion"):
+        for image in Image.objects.filter(reason__in=["not_a_lesion", "blurred"]):
             with suppress(Problem):  # the same bytes are there once more
                 override_quality(actor=SYSTEM, image=image)
                 self.reopened.add(image.batch_id)
