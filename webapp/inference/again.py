@@ -86,14 +86,17 @@ def failed_images(batch: Batch) -> QuerySet[Image]:
 
 
 def newer_release(batch: Batch) -> ModelRelease | None:
-    """The active release, where `rescore` would have it answer: a case of the batch has the answer of another one, and
-    photos to look at. A case that is released counts only where the active release has given it no answer yet.
+    """The active release, where a case of the batch has the answer of another one, and an answered photo that is still
+    there. A case that is released counts only where the active release has given it no answer yet.
+
+    It asks cases, where `rescore` asks each image: of a case of which one photo was answered by the active release and
+    another failed since, the latter is offered as failed alone.
     """
     release = active_release()
     if release is None:
         return None
     by_it = CaseResult.objects.filter(case=OuterRef("pk"), release=release)
-    there = Image.objects.filter(case=OuterRef("pk"), state=Image.State.READY)
+    there = Result.objects.filter(case=OuterRef("pk"), image__state=Image.State.READY)
     other = batch.cases.exclude(advice="").exclude(answer__release=release).filter(Exists(there))
     return release if other.filter(Q(released_at=None) | ~Exists(by_it)).exists() else None
 

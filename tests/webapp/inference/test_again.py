@@ -9,6 +9,7 @@ from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
+from webapp.cases.retention import delete_old_photos
 from webapp.cases.review import release_case
 from webapp.cases.services import cancel_batch
 from webapp.errors import Problem
@@ -263,6 +264,17 @@ def test_a_second_run_that_is_cancelled_can_be_asked_for_again(old: ModelRelease
     answer_all(old)
     batch.refresh_from_db()
     assert (batch.state, batch.failures) == (Batch.State.COMPLETED, 0)
+
+
+def test_no_release_is_offered_where_the_answered_photo_is_gone(old: ModelRelease) -> None:
+    batch = submitted_batch([2])
+    token, jobs = claim_jobs(limit=2)
+    finish(token=token, ends=list(zip(jobs, [outcome(old), "model_error"], strict=True)))
+    Image.objects.filter(pk=jobs[0].image_id).update(ended_at=timezone.now().replace(year=2020))
+    Organisation.objects.update(retention_days=2)
+    assert delete_old_photos() == 1
+    newer()
+    assert newer_release(batch) is None
 
 
 def test_there_is_nothing_to_do_for_a_batch_that_was_not_sent_or_is_stopped(old: ModelRelease) -> None:
