@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from django.db.models import Count, Prefetch, Q
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
 from webapp.cases.models import Batch, Case, Image
@@ -107,8 +107,9 @@ def _failures(batch: Batch) -> Iterator[tuple[str, int]]:
     reasons = Counter[str]()
     for state, reason, count in refused.order_by().values_list("state", "reason").annotate(Count("pk")):
         reasons[_words(reason) if reason else STATES[state].word] += count
-    failed = batch.jobs.filter(state=Job.State.FAILED, image__state=Image.State.READY, image__results=None)
-    for reason, count in failed.order_by().values_list("reason").annotate(Count("image", distinct=True)):
+    later = Job.objects.filter(image=OuterRef("image"), pk__gt=OuterRef("pk"))
+    failed = batch.jobs.filter(~Exists(later), state=Job.State.FAILED, image__state=Image.State.READY)
+    for reason, count in failed.filter(image__results=None).order_by().values_list("reason").annotate(Count("pk")):
         reasons[_words(reason)] += count
     yield from reasons.most_common()
 

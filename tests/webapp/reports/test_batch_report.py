@@ -7,11 +7,17 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.factories import BatchFactory
 from tests.webapp.api.clinic import Clinic
+from tests.webapp.inference.scenes import submitted_batch
 from tests.webapp.reports.pdf import accessible, text
 from tests.webapp.reports.scenes import answered, refused, reviewed
 from webapp.audit.models import Event
+from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch
+from webapp.cases.services import cancel_batch
+from webapp.inference.again import rerun_failed
+from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
+from webapp.inference.services import finish
 from webapp.reports.batch_report import batch_report
 from webapp.reports.typesetting import Document, as_pdf
 
@@ -51,6 +57,18 @@ def test_it_sums_up_and_lists_the_most_urgent_first() -> None:
     assert document.get_metadata_dict()["Title"] == "Tuesday"
     event = Event.objects.get(action="batch.results_exported")
     assert (event.object_id, event.detail) == (str(batch.pk), "PDF")
+
+
+def test_a_picture_that_failed_twice_is_counted_once_under_its_last_reason() -> None:
+    batch = submitted_batch([1, 1])
+    token, jobs = claim_jobs(limit=2)
+    finish(token=token, ends=[(job, "model_error") for job in jobs])
+    rerun_failed(actor=SYSTEM, batch=batch)
+    stopped = cancel_batch(actor=SYSTEM, batch=batch)
+    assert stopped.failures == 2
+    words = text(as_pdf(batch_report(stopped)))
+    assert "Cancelled 2\n" in words
+    assert "Model error" not in words
 
 
 def test_an_open_batch_has_a_report_too() -> None:
