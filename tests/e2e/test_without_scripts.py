@@ -26,5 +26,5 @@ def test_what_cannot_be_undone_says_so_where_nothing_can_ask(
     plain.goto(address)
     told = plain.eval_on_selector(form, BEFORE)
     plain.context.close()
-    assert "Cancel this batch? What has no result yet gets none." in told
+    assert "Cancel what this batch waits for?" in told
     assert "at once" in told

@@ -188,7 +188,12 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         )
         return Response(_detail(batch))
 
-    @extend_schema(summary="Stop a batch", request=None, responses=BatchDetailSerializer)
+    @extend_schema(
+        summary="Stop a batch",
+        description="One that was complete before, and awaits a second run, is complete again and not `cancelled`.",
+        request=None,
+        responses=BatchDetailSerializer,
+    )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         return Response(_detail(services.cancel_batch(actor=actor_of(request), batch=self.get_object())))
