@@ -89,7 +89,7 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
         description="Photos, heatmaps, results, review, letters, and whatever was said of the case go; of its patient "
         "too, unless they have another case or an account. An empty row stays, so that the counts of its batch hold: "
         "`erased_at` says since when, and `case_id` and `patient_id` are random. To repeat the call changes nothing. "
-        "409 `archive_pending` while a ZIP is being unpacked into its batch.",
+        "409 `archive_pending` while a ZIP is being unpacked into its batch, or waits for room in a quota.",
         responses={204: None},
     )
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
