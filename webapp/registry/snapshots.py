@@ -17,7 +17,7 @@ from webapp import storage
 from webapp.cases.models import Case
 from webapp.registry.models import DatasetSnapshot, PatientSplit, Split
 from webapp.registry.selectors import usable_labels
-from webapp.registry.splits import Labelled, divide, select
+from webapp.registry.splits import Labelled, divide, on_both_sides, select
 
 logger = structlog.get_logger(__name__)
 COLUMNS: Final = ("image_id", "lesion_id", "patient_id", "dx", "split", "sha256", "drawn")
@@ -62,8 +62,10 @@ def draw_up() -> Content:
         PatientSplit.objects.bulk_create(
             [PatientSplit(patient_id=patient, split=split) for patient, split in new.items()], batch_size=1000
         )
-    kept = select(rows, splits | new)
-    logger.info("snapshot_drawn_up", images=len(kept), left_out=len(rows) - len(kept))
+    splits |= new
+    kept = select(rows, splits)
+    lost = on_both_sides(rows, splits)
+    logger.info("snapshot_drawn_up", images=len(kept), left_out=len(rows) - len(kept), lesion_on_both_sides=lost)
     counts = {split.value: dict.fromkeys(CLASSES, 0) for split in Split}
     for row, split in kept:
         counts[split][row.dx] += 1

@@ -64,16 +64,28 @@ def select(rows: Sequence[Labelled], splits: Mapping[uuid.UUID, str]) -> list[tu
     one photo of it, which its fingerprint does not tell of another. A picture that does stays on the strictest side
     only, since the fingerprint tells it; and it is used once, under its newest label, which is the last in `rows`.
     """
-    sides = defaultdict[str, set[str]](set)
-    for row in rows:
-        for key in (_lesion(row), _picture(row)):
-            sides[key].add(splits[row.patient_id])
+    sides = _sides(rows, splits)
     pictures = {
         row.sha256: (row, splits[row.patient_id])
         for row in rows
         if len(sides[_lesion(row)]) == 1 and splits[row.patient_id] == _strictest(sides[_picture(row)])
     }
     return sorted(pictures.values(), key=lambda kept: str(kept[0].image_id))
+
+
+def on_both_sides(rows: Sequence[Labelled], splits: Mapping[uuid.UUID, str]) -> int:
+    """How many rows `select` leaves out since their lesion turns up under patients of different splits."""
+    sides = _sides(rows, splits)
+    return sum(len(sides[_lesion(row)]) > 1 for row in rows)
+
+
+def _sides(rows: Sequence[Labelled], splits: Mapping[uuid.UUID, str]) -> dict[str, set[str]]:
+    """The splits in which each lesion and each picture turns up."""
+    sides = defaultdict[str, set[str]](set)
+    for row in rows:
+        for key in (_lesion(row), _picture(row)):
+            sides[key].add(splits[row.patient_id])
+    return sides
 
 
 def _groups(rows: Sequence[Labelled]) -> dict[uuid.UUID, uuid.UUID]:

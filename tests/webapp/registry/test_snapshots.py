@@ -6,6 +6,7 @@ import io
 from threading import Barrier, Thread
 
 import pytest
+import structlog
 from django.db import connection
 
 from tests.factories import CaseFactory, ConsensusFactory, ImageFactory, PatientFactory
@@ -13,9 +14,9 @@ from webapp import storage
 from webapp.accounts.models import Patient
 from webapp.audit.services import SYSTEM
 from webapp.cases.erasure import erase_case
-from webapp.cases.models import Image
+from webapp.cases.models import Case, Image
 from webapp.labels.models import CANNOT_TELL, IMAGE_PROBLEM, Consensus
-from webapp.registry.models import DatasetSnapshot, Split
+from webapp.registry.models import DatasetSnapshot, PatientSplit, Split
 from webapp.registry.snapshots import COLUMNS, NUMBERING, draw_up, read_snapshot, store
 
 pytestmark = pytest.mark.django_db
@@ -129,6 +130,18 @@ def test_a_number_that_many_patients_have_names_no_lesion() -> None:
     snapshot = make_snapshot()
     assert len({row["lesion_id"] for row in rows(snapshot)}) == snapshot.images == NUMBERING + 1
     assert len({row["split"] for row in rows(snapshot)}) > 1
+
+
+def test_it_is_said_how_many_labels_are_left_out_since_their_lesion_is_on_both_sides() -> None:
+    image, other = ConsensusFactory().image, ConsensusFactory().image
+    for of, split in ((image, Split.TRAIN), (other, Split.TEST)):
+        PatientSplit.objects.create(patient=of.case.patient, split=split)
+        Case.objects.filter(pk=of.case_id).update(lesion_id="3", organisation=image.organisation)
+    ConsensusFactory()
+    with structlog.testing.capture_logs() as log:
+        content = draw_up()
+    assert sum(content.images(split) for split in Split) == 1
+    assert (log[-1]["images"], log[-1]["left_out"], log[-1]["lesion_on_both_sides"]) == (1, 2, 2)
 
 
 def test_a_test_patient_stays_in_test_when_their_labels_go_and_come_back() -> None:
