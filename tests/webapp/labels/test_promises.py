@@ -2,7 +2,6 @@
 
 from collections import Counter
 from contextlib import suppress
-from functools import partial
 
 import pytest
 from django.db import transaction
@@ -20,22 +19,25 @@ from webapp.labels.models import Assignment, Consensus, Label
 from webapp.labels.selectors import disagreements, newest_label
 from webapp.labels.services import compare, next_image, settle_disagreement, submit_label, undo
 
-someone = st.runner().flatmap(lambda machine: st.integers(0, len(machine.people) - 1))
+someone = st.runner().flatmap(lambda machine: st.integers(0, machine.PEOPLE - 1))
 answers = st.sampled_from(["MEL", "NV", "cannot_tell"])
 
 
 class LabelMachine(RuleBasedStateMachine):
-    """Some annotators, some images, three possible answers."""
+    """Five annotators, three images, three possible answers."""
 
-    def __init__(self, people: int, images: int) -> None:
+    PEOPLE = 5
+    IMAGES = 3
+
+    def __init__(self) -> None:
         super().__init__()
         self.world = transaction.atomic()
         self.world.__enter__()
         clinic = OrganisationFactory()
-        self.people = [MembershipFactory(organisation=clinic, role="annotator").user for _ in range(people)]
+        self.people = [MembershipFactory(organisation=clinic, role="annotator").user for _ in range(self.PEOPLE)]
         case = CaseFactory(batch=BatchFactory(organisation=clinic))
-        self.clinic, self.images = clinic, ImageFactory.create_batch(images, case=case, ready=True)
-        self.screens: list[Image | None] = [None] * people
+        self.clinic, self.images = clinic, ImageFactory.create_batch(self.IMAGES, case=case, ready=True)
+        self.screens: list[Image | None] = [None] * self.PEOPLE
         self.settled: dict[object, str] = {}
         self.talked_over: dict[object, str] = {}
         self.read: dict[object, dict[int, str]] = {}
@@ -105,16 +107,23 @@ class LabelMachine(RuleBasedStateMachine):
             if agreed:
                 assert self.settled.setdefault(image.pk, agreed[0]) == agreed[0]
             assert (image.pk in self.settled) == bool(agreed)  # never unsettled again
-            nobody_left = len(labels) == min(3, len(self.people))
+            nobody_left = len(labels) == min(3, self.PEOPLE)
             assert (image in disagreements(self.clinic)) == (nobody_left and not agreed)
         assert not Assignment.objects.filter(image__labels__annotator=F("annotator")).exists()
 
 
+class PairMachine(LabelMachine):
+    """Nobody is left where they disagree."""
+
+    PEOPLE = 2
+    IMAGES = 1
+
+
 @pytest.mark.django_db
-@pytest.mark.parametrize(("people", "images"), [(2, 1), (5, 3)])
-def test_any_order_of_events_keeps_the_promises_of_labelling(people: int, images: int) -> None:
+@pytest.mark.parametrize("machine", [LabelMachine, PairMachine])
+def test_any_order_of_events_keeps_the_promises_of_labelling(machine: type[LabelMachine]) -> None:
     run_state_machine_as_test(
-        partial(LabelMachine, people, images),
+        machine,
         settings=settings(
             max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
