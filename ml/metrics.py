@@ -27,7 +27,7 @@ SENSITIVITY: Final = 0.95
 class Scored:
     """Answers beside the truth: calibrated `probabilities` (n, k), `labels` int (n,), `lesions` ids (n,), P(malignant)
     of the operating point, the taxonomy of the k classes, the classes named, int (n,), where these are not simply the
-    most probable ones, and which images were `answered`, bool (n,), where not all were: the others refer nobody.
+    most probable ones, and which images were `answered`, bool (n,), where not all were: of the others nothing is right.
     """
 
     probabilities: np.ndarray
@@ -50,9 +50,14 @@ class Scored:
 
     @property
     def referred(self) -> np.ndarray:
-        """Whether P(malignant) of an image that was answered reaches the operating point, bool (n,)."""
-        reaches = self.p_malignant >= self.operating_point
-        return np.asarray(reaches if self.answered is None else reaches & self.answered)
+        """Whether P(malignant) reaches the operating point, bool (n,)."""
+        return np.asarray(self.p_malignant >= self.operating_point)
+
+    @property
+    def right(self) -> np.ndarray:
+        """Whether an image was answered, and a malignant one referred or a benign one not, bool (n,)."""
+        right = self.referred == self.is_malignant
+        return right if self.answered is None else right & self.answered
 
     @cached_property
     def named(self) -> np.ndarray:
@@ -122,13 +127,13 @@ def class_sensitivity(scored: Scored, weight: np.ndarray, place: int) -> float:
 
 
 def sensitivity(scored: Scored, weight: np.ndarray) -> float:
-    """The share of malignant images at or above the operating point."""
-    return _share(scored.referred, weight * scored.is_malignant)
+    """The share of malignant images that are answered, at or above the operating point."""
+    return _share(scored.right, weight * scored.is_malignant)
 
 
 def specificity(scored: Scored, weight: np.ndarray) -> float:
-    """The share of benign images below the operating point, which was set on other images."""
-    return _share(~scored.referred, weight * ~scored.is_malignant)
+    """The share of benign images that are answered, below the operating point, which was set on other images."""
+    return _share(scored.right, weight * ~scored.is_malignant)
 
 
 def specificity_at_95_sensitivity(scored: Scored, weight: np.ndarray) -> float:

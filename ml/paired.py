@@ -43,6 +43,6 @@ def _score_interval(name: str, before: Scored, after: Scored) -> tuple[float, fl
     """Tango's interval of a share's difference: one lesion is one case, however many images it has."""
     side = before.is_malignant == (SIDES[name] == "malignant")
     lesions = len(set(before.lesions[side]))
-    right, right_after = (scored.referred[side] == before.is_malignant[side] for scored in (before, after))
+    right, right_after = (scored.right[side] for scored in (before, after))
     lost, gained = (lesions * float(np.mean(only)) for only in (right & ~right_after, right_after & ~right))
     return -most_lost(lost, gained, lesions), most_lost(gained, lost, lesions)

@@ -147,6 +147,17 @@ def test_a_candidate_that_answers_no_longer_does_not_pass() -> None:
     assert gate.compare(both, both, draws=200).verdict == "passed"
 
 
+def test_turning_benign_lesions_away_is_no_gain() -> None:
+    active, many_alarms = answers(100, 200, 5, 20), answers(100, 200, 5, 60)
+    benign = np.arange(300) - 100
+    fewer = replace(active, answered=~np.isin(benign, np.arange(20, 170)))
+    assert gate.compare(active, fewer, draws=200).verdict == "failed"
+    hidden = replace(many_alarms, answered=~np.isin(benign, np.arange(60)))
+    assert gate.compare(active, hidden, draws=200).verdict == "failed"
+    strict = replace(active, answered=~np.isin(benign, np.arange(20)))
+    assert gate.compare(strict, active, draws=200).verdict == "passed"
+
+
 def test_an_operator_states_the_margin_and_how_many_lesions_decide() -> None:
     active, candidate = answers(100, 200, 5, 20), answers(100, 200, 15, 10)
     assert gate.compare(active, candidate, draws=200).verdict == "failed"
