@@ -13,7 +13,7 @@ DEFAULT_CACHE: Final = Path(os.environ.get("RUNTIME_CACHE") or Path.home() / ".c
 NAMED: Final = 5
 """Of files and images that are left out, how many are named."""
 
-LARGEST_SEED: Final = 2**32 - 1
+LARGEST_SEED: Final = 2**31 - 1
 """That NumPy and Keras take."""
 
 Commands = argparse._SubParsersAction  # argparse has no public name for what `add_subparsers` gives
