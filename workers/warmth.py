@@ -33,6 +33,7 @@ HEARTBEAT_SECONDS = 20
 WARM = Path(tempfile.gettempdir()) / "lesionlens-warm"  # touched at each heartbeat, for a probe that costs nothing
 SIZE = BatchSize(settings.INFERENCE_BATCH)
 DEVICE = Lock()  # held by the thread that loads or runs a model
+_has_answered = Event()
 
 
 @lru_cache(maxsize=1)
@@ -46,6 +47,7 @@ def _runtime(bundle_sha256: str) -> Runtime:
     SIZE.check(runtime.predict, blank)
     if not SIZE.images:
         SIZE.find(runtime.predict, blank)
+    _has_answered.set()
     logger.info("model_loaded", release=release.name, seconds=round(time.monotonic() - started, 2))
     return runtime
 
@@ -89,9 +91,13 @@ def keep_warm(stop: Event) -> None:
 def die() -> None:
     """End this process at once, as its device answers nothing any more: whoever keeps it starts it again, and what it
     holds goes to others when its leases run out. An orderly stop would begin with what is queued next.
+
+    One that has not answered yet stays, and tries again: the release may be at fault, or another process that has the
+    memory, which a new start would not change.
     """
     logger.exception("device_failed", worker=WORKER)
-    os.kill(os.getpid(), signal.SIGKILL)
+    if _has_answered.is_set():
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 _stopped = Event()

@@ -1,8 +1,6 @@
 """The inference worker answers what the model recognises, turns the rest away, and lets people go first."""
 
 import gc
-import os
-import signal
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
@@ -220,14 +218,14 @@ def test_an_image_that_kills_its_workers_takes_no_other_suspect_with_it(
 def test_a_device_that_fails_ends_its_worker_and_no_image(
     release: ModelRelease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killed = Mock()
+    died = Mock()
     monkeypatch.setattr(Model, "predict", Mock(side_effect=RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")))
-    monkeypatch.setattr(os, "kill", killed)
+    monkeypatch.setattr(inference, "die", died)
     monkeypatch.setattr(inference, "SIZE", BatchSize(2))
     monkeypatch.setattr(inference, "LEASED", 2)
     submitted(*[True] * 7)
     inference.drain()
-    killed.assert_called_once_with(os.getpid(), signal.SIGKILL)
+    died.assert_called_once_with()
     held = list(Job.objects.order_by("pk").values_list("state", "attempt"))
     assert held == [(Job.State.RUNNING, 1)] * 2 + [(Job.State.QUEUED, 0)] * 5
     assert not Message.objects.exists()
@@ -246,7 +244,7 @@ def test_what_was_answered_before_the_device_failed_is_written_and_what_was_clai
         return predict(self, batch)
 
     monkeypatch.setattr(Model, "predict", fail_later)
-    monkeypatch.setattr(os, "kill", lambda *_: None)
+    monkeypatch.setattr(inference, "die", Mock())
     monkeypatch.setattr(inference, "SIZE", BatchSize(2))
     monkeypatch.setattr(inference, "LEASED", 2)
     submitted(*[True] * 7)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from time import sleep
+from unittest.mock import Mock
 
 import pytest
 from celery import Celery
@@ -128,6 +129,24 @@ def test_a_worker_whose_device_answers_nothing_any_more_dies(
     keeper.join(20)
     assert killed == [(os.getpid(), signal.SIGKILL)]
     assert not serving(newer)
+
+
+def test_a_worker_that_never_answered_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new start would change nothing where the release is at fault, or another process has the memory."""
+    killed, stop, release = Mock(), Event(), serve(tmp_path, "never loaded before")
+    monkeypatch.setattr(os, "kill", killed)
+    monkeypatch.setattr(warmth, "_has_answered", Event())
+    with monkeypatch.context() as failing:
+        failing.setattr(Runtime, "predict", Mock(side_effect=MemoryError))
+        keeper = Thread(target=warmth.keep_warm, args=[stop], daemon=True)
+        keeper.start()
+        sleep(1)
+        assert not serving(release)
+        assert not warmth.WARM.exists()
+    wait_for(lambda: serving(release))
+    stop.set()
+    keeper.join(10)
+    killed.assert_not_called()
 
 
 def test_an_unusable_bundle_is_tried_again(tmp_path: Path) -> None:
