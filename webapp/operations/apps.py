@@ -36,7 +36,7 @@ class OperationsConfig(AppConfig):
                 bounds = f"at least {least}" if most is None else f"from {least} to {most}"
                 raise ImproperlyConfigured(f"{name} is {value}. Set it to a whole number, {bounds}.")
         address = urlsplit(settings.SITE_URL)
-        if address.scheme == "https" and address.hostname:
+        if settings.SITE_URL.startswith("https://") and address.hostname:  # as the settings ask
             return
         if address.scheme != "http" or not (settings.LOCAL or _of_this_machine(address.hostname)):
             raise ImproperlyConfigured(

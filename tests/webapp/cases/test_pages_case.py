@@ -23,7 +23,9 @@ from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
+from webapp.audit.services import SYSTEM
 from webapp.cases.models import Case, Image
+from webapp.cases.services import cancel_batch
 from webapp.labels.models import Consensus
 from webapp.notify.models import Message
 
@@ -218,3 +220,10 @@ def test_a_picture_that_was_deleted_is_not_there(client: Client, clinic: Organis
     storage.delete(image.clean_key)
 
     assert status(client, image, "clean") == 404
+
+
+def test_a_picture_that_a_cancelling_dropped_is_not_called_never_uploaded(client: Client, clinic: Organisation) -> None:
+    image = ImageFactory(case__batch__organisation=clinic, stored=True)
+    cancel_batch(actor=SYSTEM, batch=image.batch)
+    html = client.get(address(image.case)).content.decode()
+    assert ("Never uploaded" in html, "Put it in a new batch." in html) == (False, True)

@@ -33,7 +33,9 @@ def test_a_number_that_would_end_all_work_ends_the_start(settings: Settings, nam
         start()
 
 
-@pytest.mark.parametrize("address", ["lesionlens.example.org", "http://lesionlens.example.org", "https://", ""])
+@pytest.mark.parametrize(
+    "address", ["lesionlens.example.org", "http://lesionlens.example.org", "https://", "HTTPS://a.example", ""]
+)
 def test_a_public_address_without_https_ends_the_start(settings: Settings, address: str) -> None:
     settings.SITE_URL, settings.LOCAL = address, False
     with pytest.raises(ImproperlyConfigured, match="SITE_URL"):
