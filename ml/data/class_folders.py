@@ -7,7 +7,7 @@ import pandas as pd
 
 from ml.classes import BINARY, EIGHT, SEVEN, Taxonomy
 from ml.data.errors import DataError
-from ml.data.images import SUFFIXES, ImageStore
+from ml.data.images import SUFFIXES, ImageStore, files_in
 from ml.data.table import SAME_CLASS, Dataset, build, read_table
 
 LESIONS: Final = "lesions.csv"
@@ -32,8 +32,8 @@ def read(folder: Path) -> Dataset:
     found = class_folders(folder)
     if not found:
         raise DataError("no_table", f"{folder} holds no folder named after a class: {', '.join(sorted(KNOWN))}.")
-    images = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
-    files = [path for one in found for path in one.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    images = [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
+    files = [path for one in found for path in files_in(one) if not path.name.startswith(".")]
     others = {"other_file": sum(path.suffix.lower() not in SUFFIXES for path in files)}
     names = [path.relative_to(folder).parts[0] if path.parent != folder else "" for path in images]
     frame = pd.DataFrame({"image_id": [path.stem for path in images], "dx": names})

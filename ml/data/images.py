@@ -1,6 +1,7 @@
 """Encoded images by id, from folders, ZIP files and HDF5 files alike."""
 
 import lzma
+import os
 import threading
 import zipfile
 import zlib
@@ -17,7 +18,7 @@ HDF5_SUFFIXES: Final = frozenset({".hdf5", ".h5"})
 
 
 class ImageStore:
-    """Reads images named `<image_id>.<suffix>` from folders (searched to any depth) and ZIP files, and those that
+    """Reads images named `<image_id>.<suffix>` from folders (searched as by `files_in`) and ZIP files, and those that
     HDF5 files keep as encoded bytes under `<image_id>`. The first that has an id wins: in the order of sources, and
     of paths in a source.
 
@@ -62,9 +63,23 @@ def sources_in(folder: Path) -> list[Path]:
     return [folder, *(path for path in archives if "mask" not in path.name.lower())]
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The files of a folder at any depth, sorted. A link to a folder is followed, unless it leads to one in whose way
+    it lies: that would have no end.
+    """
+    found = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not _leads_back(Path(place, name))]
+        found += [Path(place, name) for name in names]
+    return sorted(found)
+
+
+def _leads_back(path: Path) -> bool:
+    return path.is_symlink() and any(path.samefile(above) for above in path.parents)
+
+
 def _in_folder(folder: Path) -> dict[str, Callable[[], bytes]]:
-    paths = sorted((path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES), reverse=True)
-    return {path.stem: path.read_bytes for path in paths}
+    return {path.stem: path.read_bytes for path in reversed(files_in(folder)) if path.suffix.lower() in SUFFIXES}
 
 
 def _in_archive(source: Path, lock: threading.Lock) -> dict[str, Callable[[], bytes]]:

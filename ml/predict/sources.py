@@ -4,7 +4,7 @@ import zipfile
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from ml.data.images import SUFFIXES, ImageStore
+from ml.data.images import SUFFIXES, ImageStore, files_in
 
 
 class NoImagesError(Exception):
@@ -43,12 +43,14 @@ def repeated(source: Path) -> dict[str, list[str]]:
 
 
 def _files(source: Path) -> list[PurePosixPath]:
-    """The paths of what a folder or ZIP file holds, hidden files left out, sorted; nothing for any other file."""
+    """The paths of what a folder or ZIP file holds, hidden files left out, in the order in which `ImageStore` takes
+    them; nothing for any other file.
+    """
     if source.is_dir():
-        names = [path.relative_to(source).as_posix() for path in source.rglob("*") if not path.is_dir()]
+        names = [path.relative_to(source).as_posix() for path in files_in(source)]
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
-            names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
+            names = sorted(entry.filename for entry in archive.infolist() if not entry.is_dir())
     else:
         return []
-    return [path for path in map(PurePosixPath, sorted(names)) if not path.name.startswith(".")]
+    return [path for path in map(PurePosixPath, names) if not path.name.startswith(".")]

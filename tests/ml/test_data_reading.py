@@ -167,6 +167,20 @@ def test_tables_of_isic_2024_without_labels_are_counted(tmp_path: Path) -> None:
     assert dataset.problems["missing_class"] == 1
 
 
+@pytest.mark.parametrize("layout", ["table", "folders"])
+def test_a_link_to_a_folder_is_followed_and_one_that_leads_back_is_not(tmp_path: Path, layout: str) -> None:
+    photos(tmp_path / "elsewhere", "a", "b")
+    (tmp_path / "elsewhere" / "round").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "back").symlink_to(tmp_path)
+    (tmp_path / "data" / "mel").symlink_to(tmp_path / "elsewhere")
+    if layout == "table":
+        (tmp_path / "data" / "metadata.csv").write_text("image_id,lesion_id,dx\na,x,mel\nb,y,mel\n")
+    dataset = ml.data.read(tmp_path / "data")
+    assert dataset.table["image_id"].tolist() == ["a", "b"]
+    assert not {"missing_file", "unknown_class", "duplicate_image_id"} & set(dataset.problems)
+
+
 def test_another_table_of_metadata_does_not_hide_that_of_ham10000(tmp_path: Path) -> None:
     synthesize(3, tmp_path)
     (tmp_path / "a_metadata.csv").write_text("device,count\nx,1\n")

@@ -188,6 +188,19 @@ def test_files_that_share_an_id_are_named(predict: Any, photos: Path, capsys: py
     assert "b: 2 files" not in told
 
 
+def test_files_behind_a_link_are_answered_and_named(
+    predict: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos-2").mkdir()
+    (tmp_path / "photos-2" / "a.jpg").write_bytes(picture(0))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "day").symlink_to(tmp_path / "photos-2")
+    (tmp_path / "source" / "day-2").mkdir()
+    (tmp_path / "source" / "day-2" / "a.png").write_bytes(picture(1))
+    assert [row["image"] for row in rows(predict(tmp_path / "source", "csv"))] == ["a"]
+    assert "a: 2 files have this id; day/a.jpg is answered, day-2/a.png is not." in capsys.readouterr().err
+
+
 def test_a_damaged_entry_of_a_zip_is_a_row_and_hidden_twins_are_none(predict: Any, tmp_path: Path) -> None:
     source = tmp_path / "photos.zip"
     with zipfile.ZipFile(source, "w") as archive:
