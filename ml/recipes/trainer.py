@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 import numpy as np
 import pandas as pd
 
-from ml import stack, work_folder
+from ml import evaluate, stack, work_folder
 from ml.bundle import Bundle
 from ml.classes import Taxonomy
 from ml.data.examples import Examples
@@ -30,8 +30,8 @@ def train(run: Run, progress: Progress) -> Bundle:
 
     Raises DataError for data that cannot be used, or other than those that `work` was filled from, FileNotFoundError
     for missing ImageNet weights or a missing segmenter, StackError for too few lesions, BundleError for a teacher or
-    start that is none; before any training OSError for an output that cannot be written, and what the recipe's `needs`
-    raises.
+    start that is none; before any training SeenError where every test image was seen, OSError for an output that cannot
+    be written, and what the recipe's `needs` raises.
     """
     if run.recipe.needs:
         run.recipe.needs()
@@ -42,6 +42,7 @@ def train(run: Run, progress: Progress) -> Bundle:
     examples = sides.load(read.dataset, read.preparation)
     by_lesion = sides.without_learnt(read.by_lesion, examples, read.learnt)
     _require_lesions(examples, by_lesion, read.dataset.taxonomy)
+    _require_unseen(examples, by_lesion, read.seen)
     compared: AsAuthors | None = None
     if run.recipe.authors_split and run.as_authors:
         progress.stage("the authors' split, by image")
@@ -79,6 +80,12 @@ def _require_lesions(examples: Examples, side: pd.Series, taxonomy: Taxonomy) ->
     except StackError as error:
         told = f" {learnt} more images were left out there, since members have learnt from them." if learnt else ""
         raise StackError(f"{error}{told}") from error
+
+
+def _require_unseen(examples: Examples, side: pd.Series, seen: np.ndarray) -> None:
+    """Raises SeenError where a model of the sides, which has `seen` more, would know every test image."""
+    divided = sides.divide(replace(examples, pixels=examples.pixels[:, :0]), side)  # without a copy of the pixels
+    evaluate.measurable(divided.test, np.concatenate([divided.fingerprints, seen]))
 
 
 def _follow(run: Run, read: Given, divided: Sides, work: Path, progress: Progress) -> tuple[Sides, Fitted]:

@@ -48,9 +48,6 @@ def write(
     recipe, output, draws = run.recipe, run.output, run.draws
     seed = fitting.settings(work, recipe.members[0].name).seed
     taxonomy, calibrated = given.dataset.taxonomy, fitted.calibration
-    for name in (bundles.MANIFEST, bundles.TRAINED):  # a bundle that is half another's would load and answer
-        (output / name).unlink(missing_ok=True)
-    members = fitting.moved(fitted.members, output)
     seen = np.concatenate([sides.fingerprints, given.seen])
     test, dropped = evaluate.measurable(sides.test, seen)
     logits = fitted.ensemble.in_batches(test.pixels).logits
@@ -58,6 +55,9 @@ def write(
     honest = measures.measured(fitted.plain(logits, test, taxonomy), draws)
     metrics = evaluate.summarise(scored, dropped).as_dict()
 
+    for name in (bundles.MANIFEST, bundles.TRAINED):  # a bundle that is half another's would load and answer
+        (output / name).unlink(missing_ok=True)
+    members = fitting.moved(fitted.members, output)
     assessed = report.assess(scored, output.name, table=test.rows, quantiles=calibrated.conformal, draws=draws)
     epochs = {member.name: fitting.history(work, member.name) for member in members}
     report.write(assessed, scored, output / FIGURES, {name: told for name, told in epochs.items() if told})

@@ -33,5 +33,12 @@ class Stopped(JsonProgress):
             raise KeyboardInterrupt
 
 
+class OneEpoch(JsonProgress):
+    """Interrupts after it."""
+
+    def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
+        raise KeyboardInterrupt
+
+
 def run_of(recipe: Recipe, published: Path, tmp_path: Path) -> Run:
     return Run(recipe, published, tmp_path / "work", tmp_path / "made", draws=20)

@@ -13,13 +13,14 @@ from ml import bundle
 from ml.bundle import MANIFEST, SEEN, TRAINED, BundleError
 from ml.data import examples, splits
 from ml.data.errors import DataError
+from ml.evaluate import SeenError
 from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME
 from ml.progress import JsonProgress
 from ml.recipes import trainer
 from ml.recipes.recipe import Made, Part
 from ml.training import Settings
-from tests.ml.recipes.small import TINY, Stopped, run_of
+from tests.ml.recipes.small import TINY, OneEpoch, Stopped, run_of
 
 GOES_ON = replace(
     TINY,
@@ -81,6 +82,20 @@ def test_a_bundle_that_is_half_written_over_is_none(published: Path, tmp_path: P
         bundle.load(run.output)
 
 
+def test_nothing_to_measure_on_is_told_before_training(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    """And the bundle that lies in the output stays one."""
+    dataset = ml.data.read(published)
+    table = splits.assign(dataset.table)
+    start = shutil.copytree(tiny_bundle, tmp_path / "start")
+    test = examples.load(table[table["split"] == "test"], dataset.images, FRAME)
+    np.save(start / SEEN, test.fingerprints)
+    run = replace(run_of(GOES_ON, published, tmp_path), start=start)
+    shutil.copytree(tiny_bundle, run.output)
+    with pytest.raises(SeenError, match=f"all {len(test)} test images"):
+        trainer.train(run, Stopped("the split by lesion"))
+    assert bundle.load(run.output).name == "tiny"
+
+
 @pytest.mark.parametrize("role", ["start", "teacher"])
 def test_a_bundle_that_is_learnt_from_is_not_written_over(
     published: Path, tmp_path: Path, tiny_bundle: Path, role: str
@@ -105,13 +120,6 @@ def test_a_member_is_told_as_it_was_fitted(published: Path, tmp_path: Path, tiny
     with pytest.raises(DataError, match="another --keep") as refused:
         trainer.train(replace(run, recipe=GOES_ON.reduced(keep=["tiny"])), Stopped("calibrating"))
     assert refused.value.code == "other_data"
-
-
-class OneEpoch(JsonProgress):
-    """Interrupts after it."""
-
-    def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
-        raise KeyboardInterrupt
 
 
 def test_an_interrupted_member_goes_on_as_it_began(published: Path, tmp_path: Path) -> None:
