@@ -26,7 +26,8 @@ ANSWERS: Final = "teacher.npy"
 def by_bundle(teacher: Bundle, dataset: Dataset) -> Teach:
     """A teacher that answers each train image of the data set once, with its calibrated probabilities, from frames as
     its own bundle wants them: it knows neither skin nor hair that it never saw, nor the lack of them. Asked, it raises
-    DataError `wrong_classes` where its classes say nothing about the labels'.
+    DataError: `wrong_classes` where its classes say nothing about the labels', `unreadable` for an image that cannot be
+    read any more.
     """
 
     def teach(lesson: Lesson) -> np.ndarray:
@@ -48,6 +49,13 @@ def mixed(answers: np.ndarray, labels: np.ndarray, trust: float = TRUST) -> np.n
 
 def _answers(teacher: Bundle, dataset: Dataset, lesson: Lesson) -> np.ndarray:
     asked = data.load(lesson.sides.train.rows, dataset.images, teacher.frame, taxonomy=dataset.taxonomy)
+    if asked.refused:
+        first, reason = next(iter(asked.refused.items()))
+        raise DataError(
+            "unreadable",
+            f"{len(asked.refused)} train images, {first} first ({reason}), could be read before and cannot now. "
+            "See to the disk or share that holds them, and run this again.",
+        )
     ensemble = evaluate.ready(teacher.members, lesson.work / "networks", teacher.frame)
     logits = ensemble.in_batches(prepare(asked.pixels, teacher.preparation)).logits
     probabilities = teacher.calibration.stack.probabilities(logits)

@@ -1,5 +1,6 @@
 """What a teacher is asked."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 import ml.data
 from ml import bundle, evaluate
 from ml.data import examples, splits
+from ml.data.errors import DataError
 from ml.preparation import Preparation
 from ml.prepare import prepare
+from ml.progress import JsonProgress
 from ml.recipes import trainer
 from tests.ml.recipes.small import TINY, Stopped, run_of
 
@@ -34,3 +37,26 @@ def test_a_teacher_sees_frames_as_its_own_bundle_wants_them(
 
     np.testing.assert_allclose(np.load(kept), answers(frames), atol=1e-5)
     assert np.abs(answers(prepare(frames, Preparation(remove_hair=True))) - answers(frames)).max() > 1e-3
+
+
+class Loses(JsonProgress):
+    """A picture, when the teacher is asked."""
+
+    def __init__(self, picture: Path) -> None:
+        self._picture = picture
+
+    def stage(self, name: str) -> None:
+        if name == "asking tiny":
+            self._picture.write_bytes(b"no picture")
+
+
+def test_a_teacher_is_asked_of_every_image_or_not_at_all(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+    """Answers to all but one would be kept, and fit no later run either."""
+    data = shutil.copytree(published, tmp_path / "data")
+    table = splits.assign(ml.data.read(data).table)
+    lost = table.loc[table["split"] == "train", "image_id"].iloc[0]
+    run = replace(run_of(replace(TINY, authors_split=None), data, tmp_path), teacher=tiny_bundle)
+    with pytest.raises(DataError, match=f"1 train images, {lost} first") as refused:
+        trainer.train(run, Loses(data / f"{lost}.jpg"))
+    assert refused.value.code == "unreadable"
+    assert not list(run.work.rglob("*.teacher.npy"))
