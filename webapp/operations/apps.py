@@ -38,7 +38,8 @@ class OperationsConfig(AppConfig):
         address = urlsplit(settings.SITE_URL)
         if settings.SITE_URL.startswith("https://") and address.hostname:  # as the settings ask
             return
-        if address.scheme != "http" or not (settings.LOCAL or _of_this_machine(address.hostname)):
+        served = [address.hostname, *settings.ALLOWED_HOSTS]
+        if address.scheme != "http" or not (settings.LOCAL or all(map(_of_this_machine, served))):
             raise ImproperlyConfigured(
                 f"SITE_URL is {settings.SITE_URL!r}. Set it to the address that people type, with https:// before it; "
                 "without HTTPS only this machine itself may be served (or set LOCAL=1 on a developer's own)."

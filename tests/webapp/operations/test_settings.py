@@ -42,6 +42,12 @@ def test_a_public_address_without_https_ends_the_start(settings: Settings, addre
         start()
 
 
+def test_a_public_host_without_https_ends_the_start(settings: Settings) -> None:
+    settings.SITE_URL, settings.ALLOWED_HOSTS, settings.LOCAL = "http://127.0.0.1:8000", ["lens.example"], False
+    with pytest.raises(ImproperlyConfigured, match="SITE_URL"):
+        start()
+
+
 @pytest.mark.parametrize(
     ("address", "local"),
     [
@@ -53,5 +59,5 @@ def test_a_public_address_without_https_ends_the_start(settings: Settings, addre
     ],
 )
 def test_https_and_this_machine_itself_may_be_served(settings: Settings, address: str, local: bool) -> None:
-    settings.SITE_URL, settings.LOCAL = address, local
+    settings.SITE_URL, settings.ALLOWED_HOSTS, settings.LOCAL = address, ["127.0.0.1", "localhost"], local
     start()
