@@ -56,7 +56,7 @@ class Scored:
     @property
     def right(self) -> np.ndarray:
         """Whether an image was answered, and a malignant one referred or a benign one not, bool (n,)."""
-        right = self.referred == self.is_malignant
+        right = np.asarray(self.referred == self.is_malignant)
         return right if self.answered is None else right & self.answered
 
     @cached_property
