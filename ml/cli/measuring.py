@@ -81,13 +81,13 @@ def _evaluate(options: argparse.Namespace) -> None:
     dataset = _read(options.data, bundle, whole=options.split == "all")
     test = _examples(dataset, bundle.frame)
     evaluation = _assess(bundle, test, dataset, options) if options.report else evaluate(bundle, test, options.cache)
-    told = evaluation.as_dict()
+    told = {**_left_out(dataset), "refused": test.refused, **evaluation.as_dict()}
     _show(
         f"{bundle.name}: {_counted(told, 'it')}",
         ("metric", "value", "95 % interval"),
         ((LABELS[name], _number(each["value"]), _between(each)) for name, each in told["metrics"].items()),
     )
-    _write(options.json, {"release": bundle.name, "bundle": bundle.hash, "refused": test.refused, **told})
+    _write(options.json, {"release": bundle.name, "bundle": bundle.hash, **told})
 
 
 def _assess(bundle: Bundle, test: "Examples", dataset: "Dataset", options: argparse.Namespace) -> "Evaluation":
@@ -123,7 +123,7 @@ def _compare(options: argparse.Namespace) -> None:
         ),
         f"The gate: {told['verdict']}. {told['reason']}",
     )
-    _write(options.json, told)
+    _write(options.json, {**_left_out(dataset), **told})
 
 
 def _read(folder: Path, bundle: Bundle, whole: bool = False) -> "Dataset":
@@ -143,9 +143,22 @@ def _read(folder: Path, bundle: Bundle, whole: bool = False) -> "Dataset":
             "Name data with the bundle's classes: a folder for each, named as they are, will do.",
         )
     if dataset.problems:
-        counts = ", ".join(f"{count} {problem}" for problem, count in sorted(dataset.problems.items()))
-        Console(stderr=True).print(f"{folder}: {counts}", highlight=False, markup=False)
+        sys.stderr.write(f"{folder}: {_counts(dataset.problems)}\n")
+    if dataset.unknown:
+        sys.stderr.write(
+            f"Warning: no class has the label of these images, which are left out: {_counts(dataset.unknown)}. "
+            f"The classes are {', '.join(dataset.taxonomy.codes)}. Correct a label that is misspelt.\n"
+        )
     return replace(dataset, table=dataset.table.assign(split="test") if whole else splits.assign(dataset.table))
+
+
+def _counts(things: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(things.items()))
+
+
+def _left_out(dataset: "Dataset") -> dict[str, Any]:
+    """For the JSON files: what is wrong with rows of the whole data set, and the labels that are no class."""
+    return {"problems": dataset.problems, "unknown_classes": dataset.unknown}
 
 
 def _examples(dataset: "Dataset", frame: "Size") -> "Examples":

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -34,8 +34,8 @@ SAME_CLASS: Final[dict[str, str]] = {"AK": "AKIEC"}
 @dataclass(frozen=True)
 class Dataset:
     """`table` has the columns COLUMNS, one row for each usable image, its `dx` a code of `taxonomy`; `images` reads
-    them; `problems` counts the rows set aside or incomplete; `details` reads sharper copies of the middle of some
-    images, for `ml.data.examples.load`.
+    them; `problems` counts the rows set aside or incomplete, and `unknown` those of its `unknown_class` by their
+    label; `details` reads sharper copies of the middle of some images, for `ml.data.examples.load`.
     """
 
     table: pd.DataFrame
@@ -43,6 +43,7 @@ class Dataset:
     problems: dict[str, int]
     taxonomy: Taxonomy
     details: ImageStore | None = None
+    unknown: dict[str, int] = field(default_factory=dict)
 
     def split(self, name: str) -> pd.DataFrame:
         """The rows of one split, in a stable order."""
@@ -98,7 +99,8 @@ def build(
         table[column] = pd.to_numeric(table[column], errors="coerce").astype(float)
     for column in ("sex", "site"):
         table.loc[table[column].str.lower() == "unknown", column] = ""
-    table["dx"] = table["dx"].str.upper().replace(SAME_CLASS)
+    written = table["dx"]
+    table["dx"] = written.str.upper().replace(SAME_CLASS)
 
     alone = (table["lesion_id"] == "") & lone_images
     table.loc[alone, "lesion_id"] = table.loc[alone, "image_id"]
@@ -113,6 +115,8 @@ def build(
     keep = pd.Series(True, index=table.index)
     for name, rows in unusable.items():
         problems[name] = int((rows & keep).sum())
+        if name == "unknown_class":
+            unknown = {str(label): int(count) for label, count in written[rows & keep].value_counts().items()}
         keep &= ~rows
     problems["image_as_lesion"] = int((alone & keep).sum())
     table = table[keep].reset_index(drop=True)
@@ -122,8 +126,11 @@ def build(
         problems["missing_size"] = int(table["size_mm"].isna().sum())
     if table.empty:
         counts = ", ".join(f"{name} {count}" for name, count in problems.items() if count)
+        labels = f" Known classes are {', '.join(taxonomy.codes)}, not {', '.join(unknown)}." if unknown else ""
         raise DataError(
             "no_images",
-            f"No row of the table can be used ({counts or 'it is empty'}). Check the table and the image folder.",
+            f"No row of the table can be used ({counts or 'it is empty'}).{labels} Check the table and the image "
+            "folder.",
         )
-    return Dataset(table, images, {name: count for name, count in problems.items() if count}, taxonomy)
+    told = {name: count for name, count in problems.items() if count}
+    return Dataset(table, images, told, taxonomy, unknown=unknown)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ml import bundle
@@ -13,7 +14,7 @@ from ml.imaging.preprocess import FRAME
 from ml.metrics import ALL_METRICS
 from ml.model_card import LABELS
 from ml.paired import SIDES
-from ml.synthetic import synthesize
+from ml.synthetic import METADATA, synthesize
 from tests.ml.tiny_bundle import make_tiny_bundle
 
 IMAGES = 70
@@ -132,6 +133,22 @@ def test_images_that_cannot_be_read_are_named(
     told = json.loads(target.read_text())
     assert (told["images"], told["refused"]) == (TEST - 1, {ids[0]: "empty"})
     assert f"cannot be read: 1 ({ids[0]} (empty))\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_a_label_that_is_no_class_is_named(
+    command: str, tiny_bundle: Path, cache: Path, data: Path, tmp_path: Path, *, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(data, tmp_path / "misspelt"))
+    frame = pd.read_csv(folder / METADATA)
+    frame.assign(dx=frame["dx"].replace({"nv": "naevus"})).to_csv(folder / METADATA, index=False)
+    bundles = ["--bundle", str(tiny_bundle)] if command == "evaluate" else [str(tiny_bundle), str(tiny_bundle)]
+    target = tmp_path / "told.json"
+    arguments = [*bundles, "--cache", str(cache), "--data", str(folder), "--json", str(target)]
+    assert main([command, *arguments]) == 0
+    told = json.loads(target.read_text())
+    assert (told["problems"], told["unknown_classes"]) == ({"unknown_class": 10}, {"naevus": 10})
+    assert "which are left out: 10 naevus. The classes are MEL, NV, BCC," in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["evaluate", "compare"])

@@ -35,6 +35,7 @@ def test_a_published_folder_is_read_with_its_problems_counted(tmp_path: Path) ->
         "missing_age": 1,
         "missing_sex": 1,
     }
+    assert dataset.unknown == {"unheard of": 1}
     assert set(dataset.table["dx"]) <= set(CLASSES)
 
 
@@ -71,6 +72,14 @@ def test_a_folder_that_cannot_be_used_says_why(tmp_path: Path, code: str, conten
     with pytest.raises(DataError) as caught:
         ham10000.read(tmp_path)
     assert caught.value.code == code
+
+
+def test_labels_that_are_no_class_are_named_where_no_row_is_left(tmp_path: Path) -> None:
+    synthesize(2, tmp_path)
+    frame = pd.read_csv(tmp_path / METADATA).assign(dx=["naevus", "Melanoma"])
+    frame.to_csv(tmp_path / METADATA, index=False)
+    with pytest.raises(DataError, match=r"unknown_class 2\)\. Known classes are MEL, NV, .*, not naevus, Melanoma\."):
+        ham10000.read(tmp_path)
 
 
 def test_a_broken_image_is_named_and_the_rest_is_loaded(tmp_path: Path) -> None:
