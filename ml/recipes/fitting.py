@@ -54,14 +54,14 @@ def fit(lesson: Lesson, soft_labels: np.ndarray | None) -> Fitted:
     recipe, sides, work, progress = lesson.recipe, lesson.sides, lesson.work, lesson.progress
     work.mkdir(parents=True, exist_ok=True)
     for part in recipe.members:
-        _require_as_begun(part, work)
+        require_as_begun(part, work)
     for part in recipe.members:
         finished = work / f"{part.name}.npz"
         if finished.exists():
             continue
         progress.stage(f"training {part.name}")
         keras.utils.set_random_seed(part.settings.seed)
-        _note(work, part.name).write_text(json.dumps(_how(part)) + "\n")
+        note(part, work)
         model = members.build(part.name, part.size, len(lesson.taxonomy.codes))
         if not (begin(model, part, lesson) and part.kept):
             training.fit(
@@ -127,12 +127,25 @@ def _how(part: Part) -> dict[str, Any]:
     return {"kept": part.kept, "settings": asdict(part.settings)}
 
 
-def _require_as_begun(part: Part, work: Path) -> None:
+def note(part: Part, work: Path) -> None:
+    """Notes beside a member that begins how it is fitted."""
+    _note(work, part.name).write_text(json.dumps(_how(part)) + "\n")
+
+
+def way(part: Part, work: Path) -> dict[str, Any] | None:
+    """How a finished member was fitted, None where nothing tells; of another one, how it is to be."""
+    if not (work / f"{part.name}.npz").exists():
+        return _how(part)
+    noted = _note(work, part.name)
+    return dict(json.loads(noted.read_text())) if noted.exists() else None
+
+
+def require_as_begun(part: Part, work: Path) -> None:
     """Raises DataError `other_data` where a member was begun in another way: what is told of it would not be true."""
-    note, began = _note(work, part.name), _checkpoint(work, part.name)
-    if not note.exists():
+    began, told = _checkpoint(work, part.name), _note(work, part.name)
+    if not told.exists():
         return
-    noted = json.loads(note.read_text())
+    noted = json.loads(told.read_text())
     if (work / f"{part.name}.npz").exists():
         same = noted["kept"] == part.kept
     else:

@@ -21,8 +21,10 @@ TEMPERATURE: Final = 2.0
 
 def teach(lesson: Lesson) -> np.ndarray:
     """The teacher's softened probabilities mixed with the labels, float32 (n, classes), for the train side. Fits the
-    student's twin on labels alone too, which shows later what the teacher was good for.
+    student's twin on labels alone too, which shows later what the teacher was good for. Raises DataError `other_data`
+    where the three would not be fitted alike.
     """
+    benefit.require_alike(lesson, lesson.work.parent)
     benefit.image_alone(lesson)
     answers = softmax(Teacher(lesson).logits(lesson.sides.train) / TEMPERATURE)
     return distillation.mixed(answers, lesson.sides.train.labels)

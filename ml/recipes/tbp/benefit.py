@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from ml import evaluate, gate, stack
+from ml.data.errors import DataError
 from ml.data.examples import Examples
 from ml.measured import words
 from ml.metrics import Metric, Scored, malignant_auc, measure
@@ -19,12 +21,34 @@ from ml.recipes.tbp.teacher import Teacher
 METRICS: Final[dict[str, Metric]] = {"malignant_auc": malignant_auc, "partial_auc": measures.partial_auc}
 LABELS: Final = {"malignant_auc": "malignant AUC", "partial_auc": "pAUC above 80 % sensitivity"}
 
+TWIN: Final = "image-alone"
+"""The folder of the student's twin, beside the teacher."""
+
 METADATA, IMAGE, TEACHER, STUDENT = "metadata alone", "image alone", "teacher, image and metadata", "student"
+
+
+def require_alike(lesson: Lesson, student: Path) -> None:
+    """Raises DataError `other_data` where the student in a folder, its twin and its teacher are not all fitted in one
+    way, those that are finished among them: a difference between them would not be the metadata's alone.
+    """
+    part, work = lesson.recipe.members[0], lesson.work
+    ways = [
+        fitting.way(part, student),
+        fitting.way(part, work / TWIN),
+        fitting.way(teacher.as_teacher(part), work),
+    ]
+    if any(way != ways[0] for way in ways):
+        raise DataError(
+            "other_data",
+            f"The {STUDENT} in {student}, its twin and its {teacher.NAME} would not be fitted with the same --keep, "
+            "--epochs, --samples and --seed, so nothing could be told from their difference. Say those again with "
+            f"which it began, or delete {student} to train them anew.",
+        )
 
 
 def image_alone(lesson: Lesson) -> Fitted:
     """The student's twin: the same network, start, settings and seed, fitted to the labels alone."""
-    return fitting.fit(replace(lesson, work=lesson.work / "image-alone"), soft_labels=None)
+    return fitting.fit(replace(lesson, work=lesson.work / TWIN), soft_labels=None)
 
 
 def sentences(made: Made) -> list[str]:

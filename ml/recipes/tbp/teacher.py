@@ -1,5 +1,6 @@
 """The teacher: a member that is told the metadata too."""
 
+from dataclasses import replace
 from typing import Final
 
 import keras
@@ -35,20 +36,27 @@ def build(part: Part, width: int, classes: int, lesson: Lesson | None = None) ->
     return keras.Model({"image": member.input, "metadata": told}, {"logits": logits}, name=NAME)
 
 
+def as_teacher(part: Part) -> Part:
+    """The teacher as `ml.recipes.fitting` notes it beside its weights: fitted as the student is."""
+    return replace(part, name=NAME)
+
+
 class Teacher:
     """A teacher, fitted to the train side with the settings of the recipe's first member."""
 
     def __init__(self, lesson: Lesson) -> None:
-        """Leaves `<work>/teacher.npz`; an interrupted run goes on. Raises FileNotFoundError for missing ImageNet
-        weights.
+        """Leaves `<work>/teacher.npz`; an interrupted run goes on. Raises DataError `other_data` for one that was
+        interrupted with other settings, FileNotFoundError for missing ImageNet weights.
         """
         train, part = lesson.sides.train, lesson.recipe.members[0]
         self.metadata: Metadata = learnt(train.rows)
         self._size = part.size
         finished = lesson.work / f"{NAME}.npz"
         classes = len(lesson.taxonomy.codes)
+        fitting.require_as_begun(as_teacher(part), lesson.work)
         if not finished.exists():
             lesson.progress.stage(f"training the {NAME}")
+            fitting.note(as_teacher(part), lesson.work)
             keras.utils.set_random_seed(part.settings.seed)
             model = build(part, self.metadata.width, classes, lesson)
             training.fit(

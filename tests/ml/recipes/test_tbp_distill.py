@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from ml import bundle
 from ml.classes import BINARY, SEVEN, Taxonomy
+from ml.data.errors import DataError
 from ml.data.examples import Examples
 from ml.data.images import ImageStore
 from ml.data.table import Dataset, build
@@ -29,6 +30,7 @@ from ml.runtime import Runtime
 from ml.synthetic import draw
 from ml.training import Settings
 from tests.ml.conftest import jpeg
+from tests.ml.recipes.small import OneEpoch
 
 BENIGN, MALIGNANT = 200, 60
 SIZE = (32, 24)
@@ -152,6 +154,25 @@ def test_soft_labels_hold_the_label_and_the_softened_answer(tmp_path: Path) -> N
     logits = Teacher(lesson).logits(lesson.sides.train)[0]
     expected = 0.7 / (1 + np.exp((logits[1] - logits[0]) / 2))
     assert soft[0, 0] == pytest.approx(expected + 0.3, abs=1e-5)
+
+
+def test_a_student_is_told_beside_none_that_was_fitted_otherwise(tmp_path: Path) -> None:
+    """More epochs would count as the worth of the metadata. An interrupted teacher goes on as it began, too."""
+    work = tmp_path / "teacher"
+    lesson, longer = lesson_of(BINARY, work, epochs=1), lesson_of(BINARY, work, epochs=2)
+    never = Stopped(at="training tiny")
+    benefit.image_alone(lesson)
+    with pytest.raises(DataError, match="its twin and its teacher") as refused:
+        teach(replace(longer, progress=never))
+    assert (refused.value.code, never.stages) == ("other_data", [])
+    with pytest.raises(KeyboardInterrupt):
+        Teacher(replace(lesson, progress=OneEpoch()))
+    with pytest.raises(DataError, match=r"teacher\.checkpoint there"):
+        Teacher(longer)
+    teach(lesson)
+    (work / "image-alone" / "tiny.npz").unlink()
+    with pytest.raises(DataError, match="its twin and its teacher"):
+        teach(longer)
 
 
 def test_missing_metadata_are_the_median_or_unknown_and_say_so() -> None:
