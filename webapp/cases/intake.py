@@ -128,12 +128,12 @@ def _settle(batch_id: uuid.UUID, token: uuid.UUID, found: Sequence[tuple[Image, 
     _name_the_cases_that_have_them([image for image in ended if image.reason == "duplicate"], taken)
     # The rows are there, so nothing is inserted: bulk_update takes seven times as long, to write its query.
     Image.objects.bulk_create(ended, update_conflicts=True, unique_fields=["id"], update_fields=ENDED_COLUMNS)
+    unfit = [image for image in ended if image.state == Image.State.REJECTED]
     if batch.state == Batch.State.SUBMITTED:
         fit = [image for image in ended if image.state == Image.State.READY]
-        unfit = [image for image in ended if image.state == Image.State.REJECTED]
         enqueue(batch=batch, images=fit)
-        if unfit:
-            end_images(batch=batch, ended=unfit, failures=len(unfit))
+    if unfit and batch.state != Batch.State.OPEN:
+        end_images(batch=batch, ended=unfit, failures=len(unfit))
     return ended
 
 

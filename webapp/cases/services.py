@@ -29,6 +29,7 @@ from webapp.webhooks.events import batch_cancelled
 
 INSERT_SIZE = 1000
 MAX_CASES = 20_000  # in a batch: all of HAM10000 fits
+UNUSABLE = [Image.State.REJECTED, Image.State.EXPIRED, Image.State.PURGED]
 MISSING = {Image.State.AWAITING_UPLOAD, Image.State.EXPIRED}  # in an open batch
 
 
@@ -202,8 +203,7 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
         )
     batch.state, batch.submitted_at, batch.remaining = Batch.State.SUBMITTED, now, sum(counts.values())
     batch.save(update_fields=["state", "submitted_at", "remaining"])
-    ended = [Image.State.READY, Image.State.REJECTED, Image.State.EXPIRED, Image.State.PURGED]
-    images = list(batch.images.filter(state__in=ended))
+    images = list(batch.images.filter(state__in=[Image.State.READY, *UNUSABLE]))
     enqueue(batch=batch, images=[image for image in images if image.state == Image.State.READY])
     if unusable := [image for image in images if image.state != Image.State.READY]:
         end_images(batch=batch, ended=unusable, failures=len(unusable))
@@ -226,8 +226,10 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
     if stop_repeats(batch):
         record(actor=actor, action="batch.repeat_stopped", object_id=batch.id, organisation=batch.organisation)
         return batch
+    if batch.state == Batch.State.OPEN:
+        batch.failures = batch.images.filter(state__in=UNUSABLE).count()
     batch.state, batch.finished_at, batch.remaining = Batch.State.CANCELLED, timezone.now(), 0
-    batch.save(update_fields=["state", "finished_at", "remaining"])
+    batch.save(update_fields=["state", "finished_at", "remaining", "failures"])
     _drop_images(batch)
     kept = Archive.objects.filter(batch=batch, state=Archive.State.STORED).exclude(report=[])
     kept.update(lease_until=Now())  # until a quota has room: the sweep has it ended now

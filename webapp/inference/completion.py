@@ -28,10 +28,12 @@ def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> No
     """Count `ended` images of a submitted batch down, `failures` of them without a result.
 
     Must run in the transaction that ended them, which must have locked `batch` before: so of two workers that end the
-    last two images of a case, the second sees both and combines them. Of a cancelled batch nothing is counted or told,
-    but an answer that comes late is shown as any other.
+    last two images of a case, the second sees both and combines them. Of a cancelled batch nothing is told, but what
+    comes late is shown, and counted where it is none, as any other.
     """
     if batch.state == Batch.State.CANCELLED:
+        batch.failures += failures
+        batch.save(update_fields=["failures"])
         combine_answered(cases=Case.objects.filter(pk__in={image.case_id for image in ended}))
     if batch.state != Batch.State.SUBMITTED:
         return

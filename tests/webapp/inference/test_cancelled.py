@@ -11,7 +11,7 @@ from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import Found, claim_images, override_quality, settle
-from webapp.cases.models import Batch, Case, Image
+from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.inference.again import newer_release, rerun_failed, rescore
 from webapp.inference.claim import claim_jobs
@@ -88,6 +88,24 @@ def test_of_a_batch_that_is_cancelled_before_it_was_sent_every_usable_image_is_c
     state = progress(cancel_batch(actor=SYSTEM, batch=batch))
 
     assert (state.done, state.cancelled, state.remaining) == (1, 2, 0)
+    batch.refresh_from_db()
+    assert batch.failures == 1
+
+
+def test_what_is_refused_after_the_cancelling_is_counted_as_any_other(release: ModelRelease) -> None:
+    batch = BatchFactory()
+    for state in ("ready", "ready", "stored"):
+        ImageFactory(case__batch=batch, **{state: True})
+    submit_batch(actor=SYSTEM, batch=batch)
+    token, jobs = claim_jobs(limit=2)
+    checked, [blurred] = claim_images(limit=1)
+    cancel_batch(actor=SYSTEM, batch=batch)
+
+    finish(token=token, ends=[(jobs[0], outcome(release)), (jobs[1], NOT_A_LESION)])
+    settle(token=checked, found=[(blurred, BLURRED)])
+
+    batch.refresh_from_db()
+    assert (progress(batch).done, progress(batch).cancelled, batch.failures) == (3, 0, 2)
 
 
 def answered_but_for_a_blurred_one(release: ModelRelease) -> tuple[Batch, Image]:
