@@ -8,6 +8,7 @@ from zlib import crc32
 from django.conf import settings
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.cache import never_cache
@@ -19,6 +20,7 @@ from webapp.audit.services import Actor, record_view
 from webapp.cases import selectors
 from webapp.cases.arrivals import await_again, receive
 from webapp.cases.intake import override_quality
+from webapp.cases.locks import locked
 from webapp.cases.models import Archive, Batch, Image
 from webapp.cases.opened import listed
 from webapp.cases.services import MISSING, cancel_batch, submit_batch
@@ -84,8 +86,8 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
 @for_roles(Role.PROVIDER)
 @never_cache
 def batch_progress(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
-    """How far the batch is: a part of its page, which asks for it again and again until the batch has ended; 204 where
-    that is what it has `seen`.
+    """How far the batch is: a part of its page, which asks for it again and again until the batch has ended, and
+    nothing of it is at the model; 204 where that is what it has `seen`.
     """
     found = _own(request, batch_id)
     context = _progress(found)
@@ -96,7 +98,7 @@ def batch_progress(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     if not seen.startswith(f"{context['buttons']}/{context['cases']}/"):
         same_buttons = seen.startswith(f"{context['buttons']}/")
         response["HX-Trigger"] = "batch-changed" if same_buttons else "batch-changed, actions-changed"
-    if found.finished_at is not None:
+    if not context["renewed"]:
         response.status_code = HTMX_STOP_POLLING
     return response
 
@@ -118,6 +120,7 @@ def _progress(found: Batch) -> dict[str, object]:
     return {
         "batch": found,
         "progress": state,
+        "renewed": found.finished_at is None or state.at_model > 0,
         "checking": checking,
         "missing": missing,
         "archive": archive,
@@ -152,14 +155,25 @@ def cancel(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     """Stop a batch."""
     found = _own(request, batch_id)
     try:
-        ended = cancel_batch(actor=actor_of(request), batch=found)
-        dropped = progress(ended).cancelled
-        stopped = f" {dropped:,} image{'' if dropped == 1 else 's'} had not ended." if dropped else ""
-        what = "The batch was" if ended.state == Batch.State.CANCELLED else "The second run was"
-        messages.success(request, f"{what} cancelled.{stopped} Results that were there already remain.")
+        with transaction.atomic():
+            awaited = locked(found.pk).remaining
+            ended = cancel_batch(actor=actor_of(request), batch=found)
+            state = progress(ended)
+        if ended.state == Batch.State.CANCELLED:
+            told = "The batch was cancelled."
+            told += f" {_images(state.cancelled)} had not ended." if state.cancelled else ""
+        else:
+            told = f"The second run was stopped for {_images(awaited - ended.remaining)}."
+        if state.at_model:
+            told += f" What is at the model at this moment is still answered: {_images(state.at_model)}."
+        messages.success(request, f"{told} Results that were there already remain.")
     except Problem as problem:
         messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)
+
+
+def _images(count: int) -> str:
+    return f"{count:,} image{'' if count == 1 else 's'}"
 
 
 @for_roles(Role.PROVIDER)
@@ -170,7 +184,7 @@ def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
     try:
         queue = {"failed": rerun_failed, "newer": rescore}[what]
         queued = queue(actor=actor_of(request), batch=found).remaining
-        messages.success(request, f"{queued:,} image{'' if queued == 1 else 's'} wait for the model.")
+        messages.success(request, f"{_images(queued)} wait for the model.")
     except Problem as problem:
         messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)

@@ -36,6 +36,11 @@ class Progress:
     def done(self) -> int:
         return self.total - self.remaining - self.cancelled
 
+    @property
+    def at_model(self) -> int:
+        """Jobs that still come to an end, of a cancelled batch too."""
+        return sum(self.jobs[state] for state in Job.LIVE)
+
 
 def progress(batch: Batch) -> Progress:
     """Images and jobs by state, cases by advice, and the pace of the last minute; four queries that read indexes.

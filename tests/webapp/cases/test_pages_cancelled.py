@@ -1,0 +1,72 @@
+"""A batch's page where it is cancelled while the model is at it, through HTTP."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import ImageFactory, ReleaseFactory
+from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
+from webapp.accounts.models import Organisation
+from webapp.audit.services import SYSTEM
+from webapp.cases.models import NOT_A_LESION, Batch
+from webapp.inference.claim import claim_jobs
+from webapp.inference.services import finish
+from webapp.registry.models import ModelRelease
+from webapp.registry.services import promote
+
+pytestmark = pytest.mark.django_db
+RENEWED = 'hx-trigger="every 2s, renew"'
+
+
+def cancelled(client: Client, batch: Batch) -> str:
+    """The page after its button "Cancel" was pressed."""
+    return client.post(reverse("cases:batch_cancel", args=[batch.pk]), follow=True).content.decode()
+
+
+def test_a_cancelled_batch_says_what_is_still_answered_and_is_renewed_until_it_is(
+    client: Client, clinic: Organisation, release: ModelRelease
+) -> None:
+    batch = submitted_batch([1, 1, 1], organisation=clinic)
+    token, jobs = claim_jobs(limit=2)
+    asked = client.get(reverse("cases:batch", args=[batch.pk])).content.decode()
+    assert "What is at the model at this moment is still answered, and the rest gets no result" in asked
+
+    html = cancelled(client, batch)
+
+    assert "3 images had not ended. What is at the model at this moment is still answered: 2 images." in html
+    assert "0 of 3 images done; 3 cancelled, but 2 at the model at this moment are still answered." in html
+    assert RENEWED in html
+    part = client.get(reverse("cases:batch_progress", args=[batch.pk]))
+    assert part.status_code == 200
+
+    finish(token=token, ends=[(jobs[0], outcome(release)), (jobs[1], NOT_A_LESION)])
+
+    part = client.get(reverse("cases:batch_progress", args=[batch.pk]), {"seen": part.context["stamp"]})
+    assert part.status_code == 286
+    assert "batch-changed" in part["HX-Trigger"]
+    assert "2 of 3 images done, 1 without a result; 1 cancelled." in part.content.decode()
+    assert RENEWED not in client.get(reverse("cases:batch", args=[batch.pk])).content.decode()
+
+
+def test_a_cancelled_batch_that_nothing_works_at_is_not_renewed(client: Client, clinic: Organisation) -> None:
+    html = cancelled(client, ImageFactory(case__batch__organisation=clinic, ready=True).batch)
+
+    assert "The batch was cancelled. 1 image had not ended. Results that were there already remain." in html
+    assert RENEWED not in html
+
+
+def test_who_stops_a_second_run_reads_how_much_of_it_was_stopped(
+    client: Client, clinic: Organisation, release: ModelRelease
+) -> None:
+    batch = submitted_batch([1, 1, 1], organisation=clinic)
+    answer_all(release)
+    promote(actor=SYSTEM, release=ReleaseFactory())
+    client.post(reverse("cases:batch_rescore", args=[batch.pk]))
+    claim_jobs(limit=2)
+
+    told = (
+        "The second run was stopped for {}. What is at the model at this moment is still answered: 2 images. "
+        "Results that were there already remain."
+    )
+    assert told.format("1 image") in cancelled(client, batch)
+    assert told.format("0 images") in cancelled(client, batch)
