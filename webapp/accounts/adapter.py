@@ -6,7 +6,9 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.app_settings import REAUTHENTICATION_TIMEOUT
 from allauth.account.authentication import get_authentication_records
+from allauth.account.models import EmailAddress
 from django.http import HttpRequest
+from django.urls import reverse
 
 from webapp.accounts.models import User
 
@@ -31,6 +33,12 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         by_password = any(record["method"] == "password" for record in get_authentication_records(request, user))
         if user.works_here and not by_password:
             request.session.set_expiry(0)
+
+    def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
+        """Who is signed in and has confirmed a further address goes back to their addresses, to choose the main one."""
+        if self.request.user.is_authenticated:
+            return reverse("account_email")
+        return str(super().get_email_verification_redirect_url(email_address))
 
     def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
         """Whether to ask who this is before something sensitive of allauth's `app`.

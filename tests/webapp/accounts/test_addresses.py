@@ -1,0 +1,43 @@
+"""A signed-in person's e-mail addresses, through HTTP."""
+
+import re
+
+import pytest
+from allauth.account.models import EmailAddress
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import PASSWORD, UserFactory
+from webapp.accounts.models import User
+
+pytestmark = pytest.mark.django_db
+ADDRESSES = reverse("account_email")
+
+
+@pytest.fixture
+def person(client: Client) -> User:
+    """Somebody who has just signed in, with one address."""
+    user: User = UserFactory(email="old@home.example")
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
+    client.post(reverse("account_login"), {"login": user.email, "password": PASSWORD})
+    return user
+
+
+def confirm(client: Client, email: str) -> str:
+    """Add an address, type the code that came there, and give the page that follows."""
+    client.post(ADDRESSES, {"email": email, "action_add": ""})
+    code = re.search(r"^[A-Z0-9-]{6,}$", str(mail.outbox[-1].body), re.MULTILINE)
+    assert code is not None
+    page = client.post(reverse("account_email_verification_sent"), {"code": code[0]}, follow=True)
+    assert page.redirect_chain[-1][0] == ADDRESSES
+    return page.content.decode()
+
+
+def test_who_confirms_another_address_is_told_where_letters_go_and_how_to_change_it(
+    client: Client, person: User
+) -> None:
+    html = confirm(client, "new@home.example")
+
+    assert "new@home.example is confirmed. We write to the address that is marked “Main”" in html
+    assert EmailAddress.objects.get(primary=True).email == person.email
