@@ -39,10 +39,11 @@ def write(
     comparison: Sequence[str] = (),
     figures: str = "",
     lone_images: int = 0,
+    patients_known: bool = False,
 ) -> str:
     """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`;
     `comparison` are the lines of a section beside somebody's figures, and `figures` is the path of a page with plots.
-    Of `lone_images` of the data nobody says which of them show one lesion.
+    Of `lone_images` of the data nobody says which of them show one lesion, but whose they are where `patients_known`.
     """
     classes = ", ".join(f"{code} ({DISPLAY_NAMES[code].lower()})" for code in taxonomy.codes)
     spread = ", its standard deviation over the\nmembers" if len(members) > 1 else ""
@@ -70,7 +71,7 @@ def write(
         f"({evaluation['malignant_lesions']} malignant) that share no lesion with anything it was fitted to;",
         f"{evaluation['dropped_seen']} more were dropped because their fingerprint matches an image that it had seen.",
         "Intervals: 95 %, bootstrap by lesion.",
-        *untold_lesions(lone_images),
+        *untold_lesions(lone_images, patients_known),
         "",
         "| metric | value | 95 % interval |",
         "|---|---|---|",
@@ -95,13 +96,16 @@ def write(
     return "\n".join(lines)
 
 
-def untold_lesions(lone_images: int) -> list[str]:
-    """What a split by lesion is worth where nobody says which of so many images show one lesion."""
+def untold_lesions(lone_images: int, patients_known: bool) -> list[str]:
+    """What a split by lesion is worth where nobody says which of so many images show one lesion; where their patients
+    are known, it leaves each of these on one side.
+    """
     if not lone_images:
         return []
+    two_sides = "" if patients_known else ": images of one lesion may lie on two sides, which flatters"
     return [
         f"Of {lone_images} images of the data it is not known which show one lesion, so each counts as a lesion",
-        "of its own: images of one lesion may lie on two sides, which flatters, and the intervals are too narrow.",
+        f"of its own{two_sides}, and the intervals are too narrow.",
     ]
 
 

@@ -51,10 +51,14 @@ def as_authors(fitted: Fitted, sides: Sides, taxonomy: Taxonomy, leaked: np.ndar
 
 
 def section(
-    reported: Mapping[str, float], compared: AsAuthors | None, honest: Mapping[str, Measured], lone_images: int
+    reported: Mapping[str, float],
+    compared: AsAuthors | None,
+    honest: Mapping[str, Measured],
+    lone_images: int,
+    patients_known: bool,
 ) -> list[str]:
     """Lines for the card: the authors' figures, (a) the same measure on their split, (b) on the split by lesion. Of
-    `lone_images` of the data nobody says which of them show one lesion.
+    `lone_images` of the data nobody says which of them show one lesion, but whose they are where `patients_known`.
     """
     if compared is None:
         return []
@@ -66,7 +70,7 @@ def section(
         f"({compared.share:.0%})",
         "the model has already seen the same lesion. Column (a) is their way, the next two take it apart, and in",
         "column (b) no lesion is on two sides. In all of them the most probable class is named.",
-        *untold_lesions(lone_images),
+        *untold_lesions(lone_images, patients_known),
         "",
         "Lesions that were photographed several times are other lesions than the rest: of the images whose lesion was",
         f"seen before {compared.malignant_leaked:.0%} are malignant, of the others {compared.malignant_new:.0%}. So",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pandas as pd
 
 from ml import bundle as bundles
 from ml import evaluate, model_card
@@ -15,6 +16,7 @@ from ml.assess.novelty import Novelty
 from ml.augment import augment
 from ml.bundle import Bundle
 from ml.data import ham10000, reading
+from ml.data.table import Dataset
 from ml.imaging import preprocess
 from ml.imaging.fingerprint import matches
 from ml.preparation import Preparation
@@ -66,7 +68,8 @@ def write(
 
     origin = [*_origin(run, given, sides, refused, work), *extras]
     licence = _licence(run, given)
-    lone_images = given.dataset.problems.get("image_as_lesion", 0)
+    alone = _alone(given.dataset)
+    patients_known = bool((alone["patient_id"] != "").all())
     return bundles.save(
         output,
         name=output.name,
@@ -96,11 +99,20 @@ def write(
             evaluation=metrics,
             licence=licence,
             taxonomy=taxonomy,
-            comparison=comparison.section(recipe.reported, compared, honest, lone_images),
+            comparison=comparison.section(recipe.reported, compared, honest, len(alone), patients_known),
             figures=f"{FIGURES}/assessment.md",
-            lone_images=lone_images,
+            lone_images=len(alone),
+            patients_known=patients_known,
         ),
     )
+
+
+def _alone(dataset: Dataset) -> pd.DataFrame:
+    """The rows of images that count as a lesion each, since nobody says which of them show one; the data set's own
+    count is of before it was thinned.
+    """
+    table = dataset.table
+    return table[(table["lesion_id"] == table["image_id"]) & ("image_as_lesion" in dataset.problems)]
 
 
 def _novelty(fitted: Fitted, sides: Sides, seed: int) -> Novelty:

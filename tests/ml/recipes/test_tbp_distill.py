@@ -119,7 +119,10 @@ def test_a_student_becomes_a_bundle_whose_card_says_what_the_metadata_are_worth(
     assert [stage for stage in going_on.stages if stage.startswith("training")] == training[2:]
     assert made.taxonomy == BINARY
     assert [member.name for member in made.members] == ["tiny"]
-    assert "benign_left_out 20" in (run.output / "model_card.md").read_text()
+    card = (run.output / "model_card.md").read_text()
+    assert "benign_left_out 20" in card
+    assert "Of 240 images of the data it is not known which show one lesion" in card
+    assert "lesion\nof its own, and the intervals are too narrow." in card, "patients are known, and on one side each"
 
     origin = made.manifest["origin"]
     (intro,) = (line for line in origin if line.startswith("What the metadata"))
