@@ -126,6 +126,18 @@ def test_a_gate_against_a_release_that_no_longer_serves_says_so(operator: Client
     assert "Nothing says how it and" in operator.get("/models/").content.decode()
 
 
+def test_each_number_of_a_gate_says_what_it_is_where_the_heads_of_columns_do_not_fit(
+    operator: Client, run: TrainingRun, active: ModelRelease
+) -> None:
+    page = operator.get(f"/models/releases/{candidate_of(run).pk}/promote/").content.decode()
+    table = page[page.index('<table class="table table-sm table-mobile-md') : page.index("</table>")]
+    cells = re.findall(r"<td\b[^>]*>", table)
+    labels = [re.findall('data-label="(.+?)"', cell) for cell in cells]
+    assert labels[:5] == [["Compared with"], ["Candidate"], ["Difference"], ["95% interval"], ["Verdict"]]
+    assert [] not in labels
+    assert f"The candidate and {active.name} answered the same" in page
+
+
 def test_a_promotion_says_what_it_replaces_and_replaces_nothing_else(operator: Client, active: ModelRelease) -> None:
     candidate, meanwhile = ReleaseFactory(), ReleaseFactory()
     address = f"/models/releases/{candidate.pk}/promote/"
