@@ -37,7 +37,19 @@ def confirm(client: Client, email: str) -> str:
 def test_who_confirms_another_address_is_told_where_letters_go_and_how_to_change_it(
     client: Client, person: User
 ) -> None:
-    html = confirm(client, "new@home.example")
+    html = confirm(client, "added@home.example")
 
-    assert "new@home.example is confirmed. We write to the address that is marked “Main”" in html
+    assert "added@home.example is confirmed. We write to the address that is marked “Main”" in html
     assert EmailAddress.objects.get(primary=True).email == person.email
+
+
+def test_the_address_before_hears_that_letters_go_elsewhere_but_not_where(client: Client, person: User) -> None:
+    EmailAddress.objects.create(user=person, email="new@home.example", verified=True)
+
+    client.post(ADDRESSES, {"email": "new@home.example", "action_primary": ""})
+
+    assert EmailAddress.objects.get(primary=True).email == "new@home.example"
+    [letter] = mail.outbox
+    assert (letter.to, letter.subject) == (["old@home.example"], "LesionLens: Letters go to another address now")
+    assert "make it the main one again" in letter.body
+    assert "new@home.example" not in letter.body
