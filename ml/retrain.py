@@ -68,8 +68,8 @@ class Run:
 class Splits:
     """What was loaded and may be used: `validation` without the images whose fingerprint is in `trained`, those that a
     member is or was fitted to; `test` without those in `seen`, and without those that chance did not choose where that
-    leaves enough for the gate, which `by_chance` says. `dropped` counts the images that were seen, by side, and
-    `refused` names those that could not be read, with why.
+    leaves enough for the gate. `dropped` counts the images that were seen, by side, and `refused` names those that
+    could not be read, with why.
     """
 
     train: Examples
@@ -79,7 +79,6 @@ class Splits:
     seen: np.ndarray
     dropped: dict[str, int]
     refused: dict[str, str]
-    by_chance: bool
 
 
 def retrain(run: Run, progress: Progress) -> gate.Gate:
@@ -131,14 +130,13 @@ def supports_stack(validation: Examples) -> bool:
     return sum(lesions) >= STACK_LESIONS and min(lesions) >= STACK_LESIONS_OF_A_CLASS
 
 
-def to_measure(test: Examples, needs: Mapping[str, int]) -> tuple[Examples, bool]:
-    """The test images to measure on, and whether chance chose them all: those that it chose, where these have the
-    malignant and benign lesions that the gate `needs`, else all.
+def to_measure(test: Examples, needs: Mapping[str, int]) -> Examples:
+    """The test images to measure on: those that chance chose, where these have the malignant and benign lesions that
+    the gate `needs`, else all.
     """
     drawn = _drawn(test)
     found = gate.lesions_of(np.isin(drawn.labels, SEVEN.malignant_indices), drawn.lesions)
-    measured = drawn if all(found[side] >= fewest for side, fewest in needs.items()) else test
-    return measured, len(measured) == len(drawn)
+    return drawn if all(found[side] >= fewest for side, fewest in needs.items()) else test
 
 
 def refitted(logits: np.ndarray, validation: Examples, seed: int) -> Calibration:
@@ -170,9 +168,9 @@ def _read(run: Run, active: Bundle) -> Splits:
     validation, learnt = evaluate.unseen(validation, trained)
     seen = np.concatenate([active.seen, trained, validation.fingerprints])
     test, dropped = evaluate.unseen(test, seen)
-    test, by_chance = to_measure(test, gate.lesions_needed(run.margins, run.min_lesions))
+    test = to_measure(test, gate.lesions_needed(run.margins, run.min_lesions))
     dropped_by_side = {"validation": learnt, "test": dropped}
-    return Splits(train, validation, test, trained, seen, dropped_by_side, refused, by_chance)
+    return Splits(train, validation, test, trained, seen, dropped_by_side, refused)
 
 
 def _drawn(examples: Examples) -> Examples:
@@ -257,7 +255,7 @@ def _save(
         "The stack and the thresholds "
         + ("were refitted on the validation images that chance chose." if refit else "are unchanged."),
         "Measured on test images that chance chose."
-        if splits.by_chance
+        if splits.test.rows["drawn"].all()
         else "Measured on test images of which some were chosen where a model doubted, so the figures are theirs and "
         "not those of everyday use.",
         *active.manifest.get("origin", []),

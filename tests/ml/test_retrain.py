@@ -96,12 +96,16 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert "unchanged" in card
     assert "chosen where a model doubted" in card
 
-    # What the first retraining only validated with, the second validates with again.
-    code, events = retrain(tmp_path / "bundle", snapshot, tmp_path / "second", cache)
+    # What the first retraining only validated with, the second validates with again. It has what chance chose alone.
+    drawn = tmp_path / "drawn.csv"
+    pd.read_csv(snapshot, dtype=str, keep_default_na=False).assign(drawn="yes").to_csv(drawn, index=False)
+    code, events = retrain(tmp_path / "bundle", drawn, tmp_path / "second", cache, images=str(snapshot.parent))
     assert code == 0, events
     second = bundle.load(tmp_path / "second" / "bundle")
     assert json.loads((tmp_path / "second" / "gate.json").read_text())["dropped_validation"] == 1
     np.testing.assert_array_equal(second.trained, candidate.trained)
+    told = "Measured on test images that chance chose."
+    assert (told in second.manifest["origin"], told in candidate.manifest["origin"]) == (True, False)
 
 
 def test_the_gate_sees_what_a_candidate_turns_away(
@@ -123,14 +127,11 @@ def test_only_what_chance_chose_is_measured_where_that_is_enough() -> None:
     rows = pd.DataFrame({"drawn": [*([True] * 3 + [False] * 3), *([True] * 4 + [False] * 4)]})
     prints, lesions = np.zeros((14, 4), np.uint64), np.arange(14).astype(str)
     test = Examples(np.zeros((14, 1, 1, 3), np.uint8), labels, lesions, prints, rows=rows)
-    measured, by_chance = to_measure(test, {"malignant": 3, "benign": 4})
-    assert by_chance
+    measured = to_measure(test, {"malignant": 3, "benign": 4})
     assert measured.rows["drawn"].all()
     assert len(measured) == 7
-    measured, by_chance = to_measure(test, {"malignant": 4, "benign": 4})
-    assert not by_chance
-    assert len(measured) == 14
-    assert to_measure(measured.take(rows["drawn"].to_numpy()), {"malignant": 4, "benign": 4})[1]
+    assert len(to_measure(test, {"malignant": 4, "benign": 4})) == 14
+    assert len(to_measure(measured, {"malignant": 4, "benign": 4})) == 7
 
 
 def test_an_operating_point_that_sends_the_likely_sick_home_is_refused() -> None:
