@@ -104,6 +104,7 @@ def test_the_models_answers_beside_ones_own_are_recorded(client: Client) -> None
 
     client.get("/labels/")
     assert not viewed.exists()  # while the label is not final the model's answer is not shown
+    LabelFactory(image=image)
     ConsensusFactory(image=image)
     client.get("/labels/")
     assert viewed.get(action="label.model_answer_viewed").object_id == str(image.pk)
