@@ -58,6 +58,8 @@ def fit(lesson: Lesson, soft_labels: np.ndarray | None) -> Fitted:
     for part in recipe.members:
         finished = work / f"{part.name}.npz"
         if finished.exists():
+            known = settings(work, part.name)
+            progress.stage(f"keeping {part.name} as it was trained: epochs {known.epochs}, seed {known.seed}")
             continue
         progress.stage(f"training {part.name}")
         keras.utils.set_random_seed(part.settings.seed)

@@ -221,14 +221,16 @@ def _layout(run: Run, given: Given) -> str:
 
 
 def _licence(run: Run, given: Given) -> str:
-    """That of the data, and of what the bundles that members learnt from were made of."""
+    """That of the data, of the backbones that members began from, and of what the bundles that they learnt from were
+    made of.
+    """
     layout = _layout(run, given)
-    licence = f"{layout}: the terms of these images hold for the weights of this bundle. Backbones: Apache-2.0."
+    licence = f"{layout}: the terms of these images hold for the weights of this bundle."
     if layout == "HAM10000":
-        licence = (
-            f"{ham10000.ATTRIBUTION} Backbones: ImageNet weights by Google, Apache-2.0. "
-            "The weights of this bundle carry the attribution and the non-commercial condition."
-        )
+        carry = "The weights of this bundle carry the attribution and the non-commercial condition."
+        licence = f"{ham10000.ATTRIBUTION} {carry}"
+    if any(part.imagenet for part in run.recipe.members):
+        licence += " Backbones: ImageNet weights by Google, Apache-2.0."
     for bundle in given.before:
         theirs = str(bundle.manifest.get("licence", ""))
         if theirs not in licence:

@@ -108,12 +108,15 @@ def test_a_bundle_that_is_learnt_from_is_not_written_over(
     assert refused.value.code == "output_holds_the_bundle"
 
 
-def test_a_member_is_told_as_it_was_fitted(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
+def test_a_member_is_told_as_it_was_fitted(
+    published: Path, tmp_path: Path, tiny_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One that was fine-tuned is not that of the bundle to start from because another run would keep it."""
     run = replace(run_of(GOES_ON, published, tmp_path), start=tiny_bundle)
     trainer.train(run, JsonProgress())
     for other in (GOES_ON.reduced(seed=5), GOES_ON.reduced(epochs=3)):
         again = trainer.train(replace(run, recipe=other), JsonProgress())
+        assert "keeping tiny as it was trained: epochs 1, seed 0" in capsys.readouterr().out
         assert again.manifest["seed"] == 0
         assert "starts from tiny: 1 epochs of 32 images" in (again.path / "model_card.md").read_text()
         assert "seed 0." in (again.path / "model_card.md").read_text()
@@ -145,6 +148,7 @@ def test_the_licences_of_what_is_learnt_from_are_carried_on(published: Path, tmp
     run = replace(run_of(GOES_ON, published, tmp_path), start=before["start"], teacher=before["teacher"])
     made = trainer.train(run, JsonProgress())
     licence = made.manifest["licence"]
+    assert "Backbones" not in licence  # it began from none
     assert licence.startswith("Images in HAM10000's layout: the terms of these images hold")
     for role in before:
         assert f"Of {role}, which members learnt from: The {role} is for no commerce." in licence
