@@ -166,8 +166,11 @@ def override_quality(*, actor: Actor, image: Image) -> None:
     """A provider insists on an image that the quality check refused.
 
     Raises Problem `not_overridable`, `duplicate`, and `case_released`: what a patient has read is not changed after.
+    Raises `batch_cancelled` where no model would be asked about it.
     """
     batch = locked(image.batch_id)
+    if batch.state == Batch.State.CANCELLED:
+        raise Problem("batch_cancelled", "This batch was cancelled. Send the image in a new one.")
     refused = Image.objects.filter(
         pk=image.pk, state=Image.State.REJECTED, width__gt=0, reason__in=_quality_codes(image)
     )
@@ -181,7 +184,7 @@ def override_quality(*, actor: Actor, image: Image) -> None:
         state=Image.State.READY, reason="", advice="", quality_overridden_by=actor.user, ended_at=timezone.now()
     )
     image.refresh_from_db()
-    if batch.state not in (Batch.State.OPEN, Batch.State.CANCELLED):
+    if batch.state != Batch.State.OPEN:
         reopened = Batch.objects.filter(pk=batch.pk)
         reopened.update(
             state=Batch.State.SUBMITTED,

@@ -12,13 +12,13 @@ from django.urls import reverse
 from ml.classes import CLASSES, DISPLAY_NAMES
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, MembershipFactory, ReleaseFactory, UserFactory
 from tests.webapp.api import clinic as software
-from tests.webapp.api.clinic import good
+from tests.webapp.api.clinic import good, problem
 from tests.webapp.inference.scenes import answer_all
 from webapp import storage
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.cases.review import release_case
-from webapp.cases.services import submit_batch
+from webapp.cases.services import cancel_batch, submit_batch
 from webapp.inference.claim import claim_jobs
 from webapp.inference.services import RETAKE, finish
 from workers.delivery import deliver
@@ -95,6 +95,25 @@ def test_software_is_given_the_reason_and_may_insist() -> None:
     again = good(clinic.post(f"/images/{row['id']}/override-quality"))
     assert (again["state"], again["reason"]) == ("ready", "")
     assert good(clinic.get(url))["progress"]["jobs"]["queued"] == 1
+
+
+def test_nobody_insists_on_an_image_of_a_cancelled_batch_whatever_the_door(client: Client) -> None:
+    clinic = software.Clinic()
+    case = sent(2, organisation=clinic.organisation)
+    client.force_login(MembershipFactory(organisation=case.organisation).user)
+    cancelled = cancel_batch(actor=SYSTEM, batch=case.batch)
+    image = first(case)
+    assert "Use it all the same" not in page(client, "cases:batch", case.batch_id)
+
+    refusal = problem(clinic.post(f"/images/{image.pk}/override-quality"), 409)
+    pressed = client.post(reverse("cases:image_override", args=[image.pk]), follow=True).content.decode()
+
+    assert refusal["code"] == "batch_cancelled"
+    assert refusal["detail"] in pressed
+    image.refresh_from_db()
+    assert image.state == Image.State.REJECTED
+    case.batch.refresh_from_db()
+    assert case.batch.failures == cancelled.failures == 1
 
 
 def test_the_code_is_in_the_documentation(client: Client) -> None:
