@@ -24,6 +24,7 @@ LINKS = "result_links"  # in the session: by case, the link to it that was follo
 OPENED = "results_opened"  # in the session: by case, until when it may be read
 READING_TIME = timedelta(minutes=30)
 BY_LINK = "by the link in an e-mail"
+WRONG_DATE = "That is not the date of birth that we have."
 
 
 @for_everyone
@@ -53,7 +54,8 @@ def unknown(request: HttpRequest) -> HttpResponse:
 def open_(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """Ask for the date of birth, and open the result to this session for half an hour.
 
-    The address names the case, so that of two links in one browser each opens its own.
+    The address names the case, so that of two links in one browser each opens its own. A wrong date leads back here: a
+    page that answered it would send it again where somebody goes back to it, and that costs a try.
     """
     link = _followed_link(request, case_id)
     if link is None:
@@ -66,7 +68,8 @@ def open_(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
                 until = (timezone.now() + READING_TIME).timestamp()
                 request.session[OPENED] = {**request.session.get(OPENED, {}), str(case_id): until}
                 return redirect("patient:link_read", case_id)
-            form.add_error(None, "That is not the date of birth that we have.")
+            messages.error(request, WRONG_DATE)
+            return redirect("patient:link_open", case_id)
         tries = tries_left(link=link)
     except Problem as problem:
         return _closed(request, problem.code, link, status=problem.status)

@@ -126,7 +126,7 @@ def test_of_two_links_in_one_browser_each_opens_its_own_result(client: Client, c
     arrive(client, token, case)
     arrive(client, make_result_link(case=other), other)
     assert client.post(door(case), RIGHT)["Location"] == f"/results/read/{case.pk}/"
-    assert client.post(door(other), RIGHT).status_code == 200
+    assert client.post(door(other), RIGHT)["Location"] == door(other)
     born = {"day": "2", "month": "1", "year": "1990"}
     assert client.post(door(other), born)["Location"] == f"/results/read/{other.pk}/"
     assert "Your spot: Back" in client.get(f"/results/read/{case.pk}/").content.decode()
@@ -136,12 +136,22 @@ def test_of_two_links_in_one_browser_each_opens_its_own_result(client: Client, c
 def test_five_wrong_dates_lock_the_link_even_for_the_right_one(client: Client, case: Case, token: str) -> None:
     arrive(client, token)
     for _ in range(4):
-        assert "not the date of birth" in client.post(door(), WRONG).content.decode()
-    assert client.post(door(), WRONG).status_code == 403
+        assert "not the date of birth" in client.post(door(), WRONG, follow=True).content.decode()
+    assert client.post(door(), WRONG, follow=True).status_code == 403
     page = client.post(door(), RIGHT)
     assert page.status_code == 403
     assert "locked" in page.content.decode()
     assert client.get(f"/results/read/{case.pk}/", follow=True).status_code == 403
+
+
+def test_who_goes_back_after_a_wrong_date_sends_it_no_second_time(client: Client, case: Case, token: str) -> None:
+    arrive(client, token)
+    page = client.post(door(), WRONG, follow=True)
+    assert page.redirect_chain == [(door(), 302)]
+    assert "You can try 4 times" in page.content.decode()
+    again = client.get(door()).content.decode()
+    assert "not the date of birth" not in again
+    assert "You can try 4 times" in again
 
 
 @pytest.mark.parametrize(
