@@ -1,4 +1,4 @@
-"""A batch's page that is read while answers arrive."""
+"""A batch's page that is read while something is on its way: answers, or the ZIP that brings its cases."""
 
 from typing import Any
 
@@ -6,9 +6,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import BatchFactory, CaseFactory, CaseResultFactory
+from tests.factories import ArchiveFactory, BatchFactory, CaseFactory, CaseResultFactory
 from webapp.accounts.models import Organisation
+from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch
+from webapp.cases.services import cancel_batch
 from webapp.pages.keyset import page_of
 
 pytestmark = pytest.mark.django_db
@@ -31,3 +33,25 @@ def test_an_answer_that_comes_after_the_rows_were_read_is_brought_by_the_next_lo
     progress = client.get(reverse("cases:batch_progress", args=[batch.pk]), {"seen": stamp})
 
     assert progress.status_code == 200
+
+
+def test_where_a_zip_broke_off_one_thing_is_said_what_to_do_next(client: Client, clinic: Organisation) -> None:
+    batch: Batch = ArchiveFactory(batch__organisation=clinic).batch
+
+    html = client.get(reverse("cases:batch", args=[batch.pk])).content.decode()
+
+    assert "The ZIP has not arrived." in html
+    assert "Choose it again" in html
+    assert "There are no images" not in html
+    assert "This batch has no cases" not in html
+
+
+def test_a_cancelled_batch_without_cases_is_not_to_be_cancelled_again(client: Client, clinic: Organisation) -> None:
+    batch: Batch = ArchiveFactory(batch__organisation=clinic).batch
+    cancel_batch(actor=SYSTEM, batch=batch)
+
+    html = client.get(reverse("cases:batch", args=[batch.pk])).content.decode()
+
+    assert "This batch has no cases" in html
+    assert "Make a new one with pictures." in html
+    assert "Choose it again" not in html
