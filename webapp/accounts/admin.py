@@ -45,7 +45,7 @@ def _warning_of_keys(request: HttpRequest, whose: Q) -> Iterator[None]:
     made = list(ApiKey.objects.filter(created_by__in=users, revoked_at=None).values_list("pk", flat=True))
     yield
     for key in ApiKey.objects.filter(pk__in=made).select_related("organisation", "created_by__membership"):
-        if not key.is_looked_after:
+        if not (key.is_looked_after or key.is_expired):
             told = f"The API key “{key}” of {key.organisation} still works, and who made it is no provider there. One "
             messages.warning(request, told + "who is can revoke it, on the page “API keys”.")
 

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 
 from webapp.accounts.models import ApiKey
 from webapp.accounts.services import find_api_key
+from webapp.errors import Problem
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -17,7 +18,10 @@ class ApiKeyAuthentication(BaseAuthentication):
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        key = find_api_key(secret.strip())
+        try:
+            key = find_api_key(secret.strip())
+        except Problem as problem:  # Django REST framework adds to its own error what scheme is asked for
+            raise AuthenticationFailed(problem.message, problem.code) from problem
         if key is None:
             raise AuthenticationFailed("This API key is unknown or was revoked. Make a new one on the API keys page.")
         return AnonymousUser(), key

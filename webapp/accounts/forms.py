@@ -16,7 +16,17 @@ class PasswordLoginForm(LoginForm):  # type: ignore[misc]
 
 
 class ApiKeyForm(forms.ModelForm):
-    """Asks what a new key is for."""
+    """Asks what a new key is for, and how long it shall work."""
+
+    days = forms.TypedChoiceField(
+        label="It works for",
+        choices=[("90", "90 days"), ("365", "A year"), ("", "No set time: until somebody revokes it")],
+        coerce=int,
+        empty_value=None,
+        required=False,
+        widget=forms.RadioSelect({"class": "form-check-input"}),
+        help_text="When its time is over, software that uses it is refused. Two weeks before, the list below says so.",
+    )
 
     class Meta:
         model = ApiKey

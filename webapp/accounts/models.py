@@ -1,12 +1,14 @@
 """Who uses LesionLens: people, the organisations they belong to, patients, and the keys of clinics' software."""
 
 import uuid
+from datetime import timedelta
 
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
+from django.utils import timezone
 
 
 class UserManager(BaseUserManager["User"]):
@@ -164,6 +166,8 @@ class Patient(models.Model):
 class ApiKey(models.Model):
     """A key of a clinic's software. The secret is shown once; only its SHA-256 is kept (it has 256 random bits)."""
 
+    ENDS_SOON = timedelta(days=14)
+
     organisation = models.ForeignKey(Organisation, models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=12, unique=True)
@@ -171,10 +175,21 @@ class ApiKey(models.Model):
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="Empty: it works until somebody revokes it")
     revoked_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def expires_soon(self) -> bool:
+        """Whether its time is over within two weeks, so that another should take its place now."""
+        return self.expires_at is not None and self.expires_at <= timezone.now() + self.ENDS_SOON
 
     @property
     def is_looked_after(self) -> bool:

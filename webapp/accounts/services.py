@@ -12,11 +12,14 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
 from webapp.audit.services import Actor, forget_account, record
 from webapp.cases.locks import all_locked
 from webapp.cases.models import Batch
+from webapp.errors import Problem
 from webapp.notify.links import close_links
 from webapp.notify.services import follow_patients, recall_letters
 
@@ -26,12 +29,19 @@ LAST_USED_RESOLUTION = timedelta(minutes=1)  # one write a minute, not one a req
 
 
 @transaction.atomic
-def create_api_key(*, actor: Actor, organisation: Organisation, name: str) -> tuple[ApiKey, str]:
-    """A new key and its secret, which is never shown again."""
+def create_api_key(
+    *, actor: Actor, organisation: Organisation, name: str, days: int | None = None
+) -> tuple[ApiKey, str]:
+    """A new key that works for so many `days`, or until it is revoked, and its secret, which is never shown again."""
     prefix = secrets.token_hex(4)
     secret = f"{KEY_PREFIX}_{prefix}_{secrets.token_urlsafe(32)}"
     key = ApiKey.objects.create(
-        organisation=organisation, name=name, prefix=prefix, secret_sha256=_digest(secret), created_by=actor.user
+        organisation=organisation,
+        name=name,
+        prefix=prefix,
+        secret_sha256=_digest(secret),
+        created_by=actor.user,
+        expires_at=None if days is None else timezone.now() + timedelta(days=days),
     )
     record(actor=actor, action="api_key.created", object_id=key.pk, organisation=organisation)
     return key, secret
@@ -45,11 +55,17 @@ def revoke_api_key(*, actor: Actor, key: ApiKey) -> None:
 
 
 def find_api_key(secret: str) -> ApiKey | None:
-    """The live key of this secret, noting its use; None for a wrong or revoked one."""
+    """The live key of this secret, noting its use; None for a wrong or revoked one.
+
+    Raises Problem `api_key_expired` for one whose time is over.
+    """
     prefix = secret.removeprefix(f"{KEY_PREFIX}_").split("_", 1)[0]
     key = ApiKey.objects.filter(prefix=prefix, revoked_at=None).select_related("organisation").first()
     if key is None or not hmac.compare_digest(key.secret_sha256, _digest(secret)):
         return None
+    if key.is_expired:
+        told = f"This API key expired on {date_format(localtime(key.expires_at), 'j F Y')}. "
+        raise Problem("api_key_expired", told + "Make a new one on the API keys page.", status=401)
     now = timezone.now()
     if key.last_used_at is None or now - key.last_used_at > LAST_USED_RESOLUTION:
         ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)

@@ -21,7 +21,7 @@ def api_keys(request: HttpRequest) -> HttpResponse:
     form = ApiKeyForm(request.POST or None)
     secret = ""
     if request.method == "POST" and form.is_valid():
-        _, secret = create_api_key(actor=actor_of(request), organisation=organisation, name=form.cleaned_data["name"])
+        _, secret = create_api_key(actor=actor_of(request), organisation=organisation, **form.cleaned_data)
         form = ApiKeyForm()
     keys = organisation.api_keys.select_related("created_by__membership").order_by(
         F("revoked_at").desc(nulls_first=True), "-created_at"
