@@ -16,6 +16,7 @@ from webapp import storage
 from webapp.accounts.services import correct_patient
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
+from webapp.cases.erasure import erase_patient
 from webapp.cases.models import Case
 from webapp.errors import Problem
 from webapp.notify.links import find_link, make_result_link, open_link
@@ -232,6 +233,16 @@ def test_a_link_that_never_was(client: Client, token: str) -> None:
     page = client.get(f"/results/{token}/", follow=True)
     assert page.status_code == 404
     assert page.request["PATH_INFO"] == "/results/unknown/"
+
+
+def test_whose_result_was_erased_is_told_that_it_may_be_and_whom_to_ask(client: Client, case: Case, token: str) -> None:
+    arrive(client, token)
+    erase_patient(actor=SYSTEM, patient=case.patient)
+    for address in (f"/results/{token}/", door(case), f"/results/read/{case.pk}/"):
+        page = client.get(address, follow=True)
+        assert page.status_code == 404
+        assert "your clinic may have deleted the result" in page.content.decode()
+        assert "Your clinic can tell you more" in page.content.decode()
 
 
 def test_a_result_that_is_not_released_is_not_read(client: Client, case: Case, token: str) -> None:
