@@ -17,7 +17,7 @@ from webapp.pages.words import CLOSE, NEAR
 class Words:
     """What is said for one advice. `icon` and `colour` stand beside the words, never instead of them.
 
-    In `answer` and `meaning` stand {this} and {photo} for `this photo` or `these photos`.
+    In `answer` and `meaning`, and in ONE_ANSWER, stand {this} and {photo} for `this photo` or `these photos`.
     """
 
     icon: str
@@ -91,6 +91,10 @@ HELP_NOW = (
     "Call 112 or 999, or the emergency number where you are, if you feel very ill or the spot bleeds and does not stop."
 )
 DAYS_TO_WAIT = 5  # for the clinic, before a patient asks
+ONE_ANSWER = (
+    "There is one answer for your {photo}. "
+    "If you can see more than one spot there, we cannot say which one it is about. Please have each of them checked."
+)
 SEEN_BY_CLINIC = "A person at your clinic looked at this result before we sent it to you."
 NOT_SEEN = "No doctor has looked at this result yet."
 
@@ -188,7 +192,7 @@ def frequency(malignant: float) -> Frequency:
 
 def _of_photos(words: Words, count: int) -> Words:
     said = {"this": "this", "photo": "photo"} if count == 1 else {"this": "these", "photo": "photos"}
-    meaning = [sentence.format(**said) for sentence in words.meaning]
+    meaning = [sentence.format(**said) for sentence in (*words.meaning, ONE_ANSWER)]
     return replace(words, answer=words.answer.format(**said), meaning=meaning)
 
 

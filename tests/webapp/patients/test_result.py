@@ -29,6 +29,21 @@ def read(client: Client, case: Case) -> str:
     return client.get(f"/my/cases/{case.pk}/").content.decode()
 
 
+@pytest.mark.parametrize(("advice", "images"), [(Advice.SELF_MONITOR, 1), (Advice.URGENT_REFERRAL, 2)])
+def test_one_answer_for_several_spots_is_said_to_be_one(
+    client: Client, patient: Patient, advice: Advice, images: int
+) -> None:
+    page = read(client, released(patient, advice=advice.value, images=images))
+    assert f"There is one answer for your photo{'s' if images > 1 else ''}. If you can see more than one spot" in page
+    assert "Please have each of them checked." in page
+
+
+def test_before_the_upload_one_spot_in_each_photo_is_asked_for(client: Client, patient: Patient) -> None:
+    page = client.get("/my/photo/").content.decode()
+    assert "Show only one spot in each photo, and the same one in all." in page
+    assert "There is one answer for all that you send together." in page
+
+
 @pytest.mark.parametrize("state", [Image.State.READY, Image.State.PURGED])
 def test_no_number_stands_for_a_photo_that_shows_no_spot(client: Client, patient: Patient, state: str) -> None:
     """A provider insisted on an answer. Deleting the photo later does not make it better."""
