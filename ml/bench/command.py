@@ -57,6 +57,7 @@ def add_commands(commands: "Commands[Any]") -> None:
 def _bench(options: argparse.Namespace) -> None:
     from ml.data.images import ImageStore
 
+    shared.require_writable(options.json)
     bundle, truth = load(chosen(options)), None
     train: Images = ()
     if options.data:

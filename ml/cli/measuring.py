@@ -78,6 +78,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     bundle = load(chosen(options))
     if options.report:  # before the work whose end it is
         options.report.mkdir(parents=True, exist_ok=True)
+    shared.require_writable(options.json)  # in the folder of the report, too
     dataset = _read(options.data, bundle, whole=options.split == "all")
     test = _examples(dataset, bundle.frame)
     evaluation = _assess(bundle, test, dataset, options) if options.report else evaluate(bundle, test, options.cache)
@@ -111,6 +112,7 @@ def _assess(bundle: Bundle, test: "Examples", dataset: "Dataset", options: argpa
 def _compare(options: argparse.Namespace) -> None:
     from ml.compare import compare
 
+    shared.require_writable(options.json)
     first, second = load(options.first), load(options.second)
     dataset = _read(options.data, first)
     told = compare(first, second, lambda frame: _examples(dataset, frame), options.cache).as_dict()

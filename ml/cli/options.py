@@ -66,9 +66,15 @@ def progress(parser: argparse.ArgumentParser) -> None:
 
 
 def json_file(parser: argparse.ArgumentParser) -> None:
-    """`--json`."""
+    """`--json`; see `require_writable`."""
     text = "write the same numbers, and more digits, to this JSON file"
-    parser.add_argument("--json", type=_file_to_write, help=text)
+    parser.add_argument("--json", type=Path, help=text)
+
+
+def require_writable(file: Path | None) -> None:
+    """Raises UsageError for a file that cannot be written, before the work of hours whose end it is."""
+    if file and (file.is_dir() or not file.parent.is_dir()):
+        raise UsageError(f"{file} cannot be written: name a file in a folder that exists.")
 
 
 def seed(parser: argparse.ArgumentParser, text: str = "default 0") -> None:
@@ -92,11 +98,3 @@ def _seed(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= LARGEST_SEED):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to {LARGEST_SEED}")
     return int(text)
-
-
-def _file_to_write(text: str) -> Path:
-    """Known before the work of hours whose end it is."""
-    file = Path(text)
-    if file.is_dir() or not file.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} cannot be written: name a file in a folder that exists")
-    return file

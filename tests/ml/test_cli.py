@@ -42,13 +42,22 @@ def test_a_seed_that_cannot_be_one_is_refused(command: str, seed: str, capsys: p
 
 
 @pytest.mark.parametrize("target", [".", "no/such/told.json"])
-@pytest.mark.parametrize("command", ["evaluate --json", "compare --json", "bench --json"])
+@pytest.mark.parametrize("command", ["evaluate --bundle {tiny}", "compare {tiny} {tiny}", "bench --bundle {tiny}"])
 def test_numbers_that_cannot_be_written_are_refused_before_they_are_measured(
-    command: str, target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str, target: str, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit):
-        main([*command.split(), str(tmp_path / target)])
-    assert "cannot be written: name a file in a folder that exists" in capsys.readouterr().err
+    paths = ("--data", str(tmp_path / "none"), "--json", str(tmp_path / target))
+    assert main([*command.format(tiny=tiny_bundle).split(), *paths]) == 2
+    assert "cannot be written: name a file in a folder that exists" in " ".join(capsys.readouterr().err.split())
+
+
+def test_numbers_may_lie_in_the_folder_of_a_report_that_is_not_made_yet(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "new" / "report"
+    paths = ("--bundle", str(tiny_bundle), "--data", str(tmp_path / "none"), "--report", str(report))
+    assert main(["evaluate", *paths, "--json", str(report / "numbers.json")]) == 1
+    assert "is not a folder" in " ".join(capsys.readouterr().err.split())  # the data, not where the file is to lie
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_anything_is_read(
