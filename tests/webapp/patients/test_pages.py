@@ -1,5 +1,6 @@
 """The patient's way: join with a code, send a photo, wait, read the result. And nobody else's."""
 
+import re
 import uuid
 from datetime import date, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from tests.factories import (
@@ -63,6 +65,13 @@ def case_of(patient: Patient) -> Case:
 def test_a_person_without_a_clinic_is_told_how_to_find_it(client: Client, path: str) -> None:
     client.force_login(UserFactory())
     assert "/join/" in client.get(path, follow=True).content.decode()
+
+
+def test_who_is_signed_out_meanwhile_has_a_link_to_sign_in_beside_what_they_have_chosen(signed_in: Client) -> None:
+    page = signed_in.get("/my/photo/").content.decode()
+    [offer] = re.findall(r'<template id="sign-in">(.*?)</template>', page)
+    assert f'href="{reverse("account_request_login_code")}" target="_blank"' in offer
+    assert "opens in a new tab" in offer
 
 
 def test_photos_of_one_spot_become_one_case_that_goes_first(signed_in: Client, patient: Patient) -> None:

@@ -6,6 +6,7 @@
   const list = document.getElementById("previews");
   const count = document.getElementById("photo-count");
   const errors = document.getElementById("errors");
+  const signIn = document.getElementById("sign-in");
   const upload = document.getElementById("upload");
   const bar = document.getElementById("upload-bar");
   const words = document.getElementById("upload-words");
@@ -103,6 +104,7 @@
         window.location.assign(request.response.next);
       } else if (request.status >= 500) finish([later()]);
       else finish((request.response && request.response.errors) || ["That did not work. Load this page again and send it once more."]);
+      if (request.status === 401) errors.querySelector("ul").append(signIn.content.cloneNode(true));
     });
     request.addEventListener("error", () => finish([later()]));
     complain([]);
