@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, Patient, User
 from webapp.cases.models import TO_REVIEW, URGENCY, Batch, Case, Image
+from webapp.inference.models import Job
 from webapp.pages.words import CLOSE, NEAR
 
 MOST_URGENT_FIRST = ("urgency", "-risk", "created_at", "id")  # without an answer: as the manifest lists them
@@ -23,17 +24,15 @@ COMPLETED = (Batch.State.COMPLETED, Batch.State.COMPLETED_WITH_FAILURES)
 
 
 def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QuerySet[Batch]":
-    """An organisation's batches with their counts of cases, by `state`, `source` and a search `q`."""
+    """An organisation's batches with their counts of cases, and of images `at_model` where they are cancelled, by
+    `state`, `source` and a search `q`.
+    """
     cases = Case.objects.filter(batch=OuterRef("pk")).order_by().values("batch")
+    jobs = Job.objects.filter(batch=OuterRef("pk")).order_by().values("batch")
     batches = Batch.objects.filter(organisation=organisation).annotate(
-        case_count=Coalesce(Subquery(cases.annotate(n=Count("pk")).values("n")), 0),
-        to_review=Coalesce(
-            Subquery(
-                cases.filter(TO_REVIEW).annotate(n=Count("pk")).values("n"),
-                output_field=IntegerField(),
-            ),
-            0,
-        ),
+        case_count=_counted(cases),
+        to_review=_counted(cases.filter(TO_REVIEW)),
+        at_model=_counted(jobs.filter(state__in=Job.LIVE, batch__state=Batch.State.CANCELLED)),
     )
     if (state := wanted.get("state")) in Batch.State.values:
         batches = batches.filter(state=state)
@@ -43,6 +42,10 @@ def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QueryS
         named = Case.objects.filter(batch=OuterRef("pk"), external_id__iexact=words)
         batches = batches.filter(Q(name__icontains=words) | Exists(named))
     return batches
+
+
+def _counted(of_batch: QuerySet[Any, Any]) -> Coalesce:
+    return Coalesce(Subquery(of_batch.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), 0)
 
 
 def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
@@ -112,7 +115,7 @@ def stage(case: Case) -> str:
     kept_waiting = {Image.State.READY, Image.State.EXPIRED} if cancelled else {Image.State.READY}
     if states and kept_waiting.isdisjoint(states):
         return states[0]
-    if cancelled:
+    if cancelled and not any(job.state in Job.LIVE for image in case.images.all() for job in image.jobs.all()):
         return "cancelled"
     return "no_result" if case.batch.state in COMPLETED else "waiting"
 

@@ -56,8 +56,9 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     shown = _progress(found)  # before the rows: what changes in between, the next look at the progress brings
     opened = listed(request)
     cases = selectors.narrowed(found.cases.all(), opened.filters)
+    pictures = "images__jobs" if found.state == Batch.State.CANCELLED else "images"  # jobs: for `stage`
     page = page_of(
-        cases.select_related("patient", "batch").prefetch_related("images"),
+        cases.select_related("patient", "batch").prefetch_related(pictures),
         selectors.MOST_URGENT_FIRST,
         after=request.GET.get("after", ""),
         size=PAGE,

@@ -10,6 +10,7 @@ from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import NOT_A_LESION, Batch
 from webapp.inference.claim import claim_jobs
+from webapp.inference.models import Job
 from webapp.inference.services import finish
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import promote
@@ -21,6 +22,10 @@ RENEWED = 'hx-trigger="every 2s, renew"'
 def cancelled(client: Client, batch: Batch) -> str:
     """The page after its button "Cancel" was pressed."""
     return client.post(reverse("cases:batch_cancel", args=[batch.pk]), follow=True).content.decode()
+
+
+def page_of_case(client: Client, job: Job) -> str:
+    return client.get(reverse("cases:case", args=[job.image.case_id])).content.decode()
 
 
 def test_a_cancelled_batch_says_what_is_still_answered_and_is_renewed_until_it_is(
@@ -36,6 +41,10 @@ def test_a_cancelled_batch_says_what_is_still_answered_and_is_renewed_until_it_i
     assert "3 images had not ended. What is at the model at this moment is still answered: 2 images." in html
     assert "0 of 3 images done; 3 cancelled, but 2 at the model at this moment are still answered." in html
     assert RENEWED in html
+    assert "2 images still at the model" in client.get(reverse("cases:batches")).content.decode()
+    assert html.count("No result yet</span>") == 2
+    assert html.count("Cancelled</span>") == 2, "of the batch and of the case that was still queued"
+    assert "The batch's page shows how far it is" in page_of_case(client, jobs[0])
     part = client.get(reverse("cases:batch_progress", args=[batch.pk]))
     assert part.status_code == 200
 
@@ -46,6 +55,7 @@ def test_a_cancelled_batch_says_what_is_still_answered_and_is_renewed_until_it_i
     assert "batch-changed" in part["HX-Trigger"]
     assert "2 of 3 images done, 1 without a result; 1 cancelled." in part.content.decode()
     assert RENEWED not in client.get(reverse("cases:batch", args=[batch.pk])).content.decode()
+    assert "at the model" not in client.get(reverse("cases:batches")).content.decode()
 
 
 def test_a_cancelled_batch_that_nothing_works_at_is_not_renewed(client: Client, clinic: Organisation) -> None:
