@@ -29,13 +29,13 @@ from webapp.queue import Task, ring_now
 from webapp.registry.models import ModelRelease
 from workers.predicting import DeviceFailed
 from workers.reading import Prepared, Reading, let_go, put_off, read_ahead
-from workers.task import task
+from workers.task import stopping, task
 from workers.warmth import DEVICE, SIZE, die, load_active
 
 logger = structlog.get_logger(__name__)
 READERS = 2
 LEASED = 4  # batches of the model that are claimed and written at once: a dozen queries for all of them
-RUN_SECONDS = 60  # then another wake-up goes on, so that a stop never waits long
+RUN_SECONDS = 60  # then another wake-up goes on, as another worker's does where this one is asked to end
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,21 @@ def drain() -> None:
 
 
 def _answer_all() -> None:
-    """Until none is left, or RUN_SECONDS are over.
+    """Until none is left, or RUN_SECONDS are over, or this worker is asked to end: it finishes what it has leased.
 
     While the model works on the last of what is leased, the next is claimed and read; while it goes on with that, the
     results are written: all at once, but for those that somebody waits for. A suspect is claimed once all else is
     written, and nothing beside it, so that it takes nobody with it.
     """
     stop_at = time.monotonic() + RUN_SECONDS
+
+    def over() -> bool:
+        return stopping.is_set() or time.monotonic() >= stop_at
+
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers, _database() as database:
 
         def claim(*, suspects: bool) -> "Future[Batch | None]":
-            loaded = load_active() if time.monotonic() < stop_at else None
+            loaded = None if over() else load_active()
             return database.submit(_claim, readers, loaded, suspects=suspects)
 
         batch = claim(suspects=True).result()
@@ -107,7 +111,7 @@ def _answer_all() -> None:
             cut_short, batch = batch.cut_short, ahead.result() if ahead else None
             if batch is None and not cut_short:
                 batch = claim(suspects=True).result()
-    if time.monotonic() >= stop_at:
+    if over():
         ring_now(Task.DRAIN)
 
 

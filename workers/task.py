@@ -4,6 +4,7 @@ Celery enforces the limits in the worker of processes. In the workers of one thr
 the trainer's own limit do what they would.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import wraps
@@ -11,6 +12,7 @@ from typing import Any
 
 import structlog
 from celery.app.task import Task as CeleryTask
+from celery.signals import worker_shutting_down
 from django.db import close_old_connections, connection
 
 from webapp.queue import Task, answered, app
@@ -21,6 +23,13 @@ TRY_LOCK = """
 SELECT pg_try_advisory_lock(hashtext(%s)),
     set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false)
 """
+stopping = threading.Event()
+"""Set once this worker is asked to end, where its tasks run in threads: a process that it forked is not told."""
+
+
+@worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    stopping.set()
 
 
 def task(

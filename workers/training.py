@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
@@ -44,7 +43,7 @@ from webapp.registry.training import (
 )
 from workers.bundles import fetch_bundle
 from workers.program import Program
-from workers.task import task
+from workers.task import stopping, task
 
 logger = structlog.get_logger(__name__)
 READERS = 8
@@ -53,12 +52,6 @@ REGISTERED_WITHIN = LEASE_SECONDS  # longer than a restart of storage or the dat
 TICK = 0.5  # how soon, in seconds, a lost lease or a stop is acted on
 VERDICTS = ("passed", "failed", "inconclusive")
 REFUSED_BY_STORAGE = ("storage_refused", "Storage works, but will not give or take a file of this run.")
-stopping = threading.Event()
-
-
-@worker_shutting_down.connect
-def _stop(**_: Any) -> None:
-    stopping.set()
 
 
 class LeaseLost(Exception):

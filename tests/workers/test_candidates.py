@@ -26,6 +26,7 @@ from webapp.registry.models import TrainingRun
 from webapp.registry.services import promote, register_release
 from webapp.registry.training import claim_run, finish_run, keep_run, start_run, sweep_training
 from workers import training
+from workers.task import stopping
 
 pytestmark = pytest.mark.django_db(transaction=True)
 COPY = "import shutil, sys; shutil.copytree(sys.argv[1], sys.argv[2])"
@@ -82,14 +83,14 @@ def test_a_database_that_was_away_for_minutes_costs_no_run(run: TrainingRun) -> 
 
 def test_a_worker_that_stops_meanwhile_gives_the_run_back(run: TrainingRun, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(key: str, data: bytes) -> None:
-        training.stopping.set()
+        stopping.set()
         raise storage.StorageAway("ReadTimeoutError")
 
     monkeypatch.setattr(storage, "write", write)
     try:
         training.train()
     finally:
-        training.stopping.clear()
+        stopping.clear()
     run.refresh_from_db()
     assert (run.state, run.attempt) == ("queued", 0)
 

@@ -1,0 +1,50 @@
+"""An inference worker that is asked to end, as when a new version comes, is gone before anybody has to kill it."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pytest
+from celery.signals import worker_shutting_down
+
+from ml.runtime import Prediction
+from tests.factories import ReleaseFactory
+from tests.workers.scenes import Model, submitted
+from webapp.inference.models import Job, Result
+from webapp.queue import Task
+from workers import inference
+from workers.predicting import BatchSize
+from workers.task import stopping
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def _goes_on() -> Iterator[None]:
+    yield
+    stopping.clear()
+
+
+@pytest.mark.usefixtures("_goes_on")
+def test_it_finishes_what_it_has_leased_takes_no_more_and_wakes_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered_at_rings: list[int] = []
+    predict, release = Model.predict, ReleaseFactory(active=True)
+
+    def predict_and_stop(self: Model, batch: Sequence[np.ndarray]) -> list[Prediction]:
+        worker_shutting_down.send(sender="worker-inference", sig="SIGTERM", how="Warm", exitcode=0)
+        return predict(self, batch)
+
+    def ring(task: Task) -> None:
+        assert task == Task.DRAIN
+        answered_at_rings.append(Result.objects.count())
+
+    monkeypatch.setattr(Model, "predict", predict_and_stop)
+    monkeypatch.setattr(inference, "load_active", lambda: (release, Model()))
+    monkeypatch.setattr(inference, "ring_now", ring)
+    monkeypatch.setattr(inference, "SIZE", BatchSize(1))
+    monkeypatch.setattr(inference, "LEASED", 1)
+    submitted(*[True] * 5)
+    inference.drain()
+
+    held = list(Job.objects.order_by("pk").values_list("state", "attempt"))
+    assert held == [(Job.State.SUCCEEDED, 1)] * 2 + [(Job.State.QUEUED, 0)] * 3  # the second was claimed ahead
+    assert answered_at_rings[-1] == 2
