@@ -163,8 +163,10 @@ def cancel(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         if ended.state == Batch.State.CANCELLED:
             told = "The batch was cancelled."
             told += f" {_images(state.cancelled)} had not ended." if state.cancelled else ""
+        elif stopped := awaited - ended.remaining:
+            told = f"The second run was stopped for {_images(stopped)}."
         else:
-            told = f"The second run was stopped for {_images(awaited - ended.remaining)}."
+            told = "No image of the second run waits any more, so there is nothing to stop."
         if state.at_model:
             told += f" What is at the model at this moment is still answered: {_images(state.at_model)}."
         messages.success(request, f"{told} Results that were there already remain.")
