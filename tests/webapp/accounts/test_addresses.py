@@ -43,6 +43,30 @@ def test_who_confirms_another_address_is_told_where_letters_go_and_how_to_change
     assert EmailAddress.objects.get(primary=True).email == person.email
 
 
+def offers(client: Client) -> dict[str, list[str]]:
+    """What the page offers to do with each address, by the address that stands in the form."""
+    page = client.get(ADDRESSES).content.decode()
+    lists = re.findall(r'name="email" value="([^"]+)">(.*?)</form>', page, re.DOTALL)
+    return {email: re.findall(r'name="(action_\w+)"', form) for email, form in lists}
+
+
+def test_each_address_offers_what_can_be_done_with_it(client: Client, person: User) -> None:
+    assert offers(client) == {}  # of the only one nothing
+    EmailAddress.objects.create(user=person, email="new@home.example")
+
+    assert offers(client) == {"new@home.example": ["action_send", "action_remove"]}
+
+    EmailAddress.objects.update(verified=True)
+    assert offers(client) == {"new@home.example": ["action_primary", "action_remove"]}
+
+    client.post(ADDRESSES, {"email": "new@home.example", "action_primary": ""})
+    assert offers(client) == {"old@home.example": ["action_primary", "action_remove"]}
+
+    client.post(ADDRESSES, {"email": "old@home.example", "action_remove": ""})
+    assert "old@home.example was removed" in client.get(ADDRESSES).content.decode()
+    assert offers(client) == {}
+
+
 def test_the_address_before_hears_that_letters_go_elsewhere_but_not_where(client: Client, person: User) -> None:
     EmailAddress.objects.create(user=person, email="new@home.example", verified=True)
 
