@@ -69,6 +69,26 @@ def test_a_screen_reader_hears_of_a_batch_where_it_changes_and_not_at_each_look(
     assert len(page.evaluate("heard")) == 1
 
 
+def test_what_waits_for_review_is_counted_while_one_looks(
+    site: Site, clinic: Clinic, batch: dict[str, Any], photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    waiting = page.locator("#to-review")
+    before = waiting.inner_text()
+    fine = batch["images"][1]
+    to = fine["upload"]
+    httpx.put(to["url"], headers=to["headers"], content=photos[6].data).raise_for_status()
+    clinic.complete(batch["id"], [fine["id"]])
+    clinic.post(f"batches/{batch['id']}/submit", {"allow_missing": True})
+
+    expect(page.locator("#progress")).to_contain_text("2 of 2 images done", timeout=60_000)
+    expect(waiting).not_to_have_text(before)
+    now = waiting.inner_text()
+    page.reload()
+    expect(waiting).to_have_text(now)
+
+
 def test_the_queues_keep_the_focus(site: Site, open_page: Callable[..., Page]) -> None:
     page = open_page(site.email("operator"), PHONE)
     page.goto("/operations/")
