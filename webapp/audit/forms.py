@@ -18,7 +18,9 @@ class EventFilter(forms.Form):
         label="About", choices=[("", "Anything"), *SUBJECTS.items()], required=False, widget=forms.Select(SELECT)
     )
     who = forms.ChoiceField(required=False, widget=forms.Select(SELECT))
-    object_id = forms.CharField(label="Its id", max_length=64, required=False, widget=forms.TextInput(INPUT))
+    object_id = forms.CharField(
+        label="Its id, or your case id", max_length=100, required=False, widget=forms.TextInput(INPUT)
+    )
     since = forms.DateField(label="From", required=False, widget=forms.DateInput({**INPUT, "type": "date"}))
     until = forms.DateField(label="Until", required=False, widget=forms.DateInput({**INPUT, "type": "date"}))
 

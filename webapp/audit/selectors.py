@@ -2,13 +2,14 @@
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from webapp.accounts.models import Membership, Organisation
 from webapp.audit.models import Event
-from webapp.cases.models import Image
+from webapp.cases.models import Case, Image
 
 # What an action is about, which is what stands before its dot.
 SUBJECTS = {
@@ -50,13 +51,15 @@ def events_for(membership: Membership) -> "QuerySet[Event]":
 
 
 def narrowed(events: "QuerySet[Event]", *, organisation: Organisation, wanted: dict[str, Any]) -> "QuerySet[Event]":
-    """The events that match every filter given: `subject`, `who`, `object_id`, `since` and `until` (dates)."""
+    """The events that match every filter given: `subject`, `who`, `object_id` (also the clinic's own id of a case),
+    `since` and `until` (dates).
+    """
     if wanted.get("subject"):
         events = events.filter(_about([wanted["subject"]]))
     if wanted.get("who"):
         events = events.filter(_by(wanted["who"], organisation))
     if wanted.get("object_id"):
-        events = events.filter(object_id__in=[wanted["object_id"], *_images_of(wanted["object_id"], organisation)])
+        events = events.filter(object_id__in=[wanted["object_id"], *_of_cases(wanted["object_id"], organisation)])
     if wanted.get("since"):
         events = events.filter(at__date__gte=wanted["since"])
     if wanted.get("until"):
@@ -64,13 +67,16 @@ def narrowed(events: "QuerySet[Event]", *, organisation: Organisation, wanted: d
     return events
 
 
-def _images_of(object_id: str, organisation: Organisation) -> list[str]:
-    """The ids of the images of a case of this id: whoever looked at one looked at the case."""
-    try:
-        images = Image.objects.filter(case=uuid.UUID(object_id), case__organisation=organisation)
-    except ValueError:  # it is no case's
-        return []
-    return [str(pk) for pk in images.values_list("pk", flat=True)]
+def _of_cases(wanted: str, organisation: Organisation) -> list[str]:
+    """The ids of the cases that an id names, ours or the clinic's own, which several batches may have, and those of
+    their images: whoever looked at one looked at the case.
+    """
+    named = Q(external_id__iexact=wanted)
+    with suppress(ValueError):  # a clinic's own may be of this form too
+        named |= Q(pk=uuid.UUID(wanted))
+    found = list(Case.objects.filter(named, organisation=organisation).values_list("pk", flat=True))
+    images = Image.objects.filter(case__in=found).values_list("pk", flat=True)
+    return [str(pk) for pk in (*found, *images)]
 
 
 def members(organisation: Organisation) -> "QuerySet[Membership]":

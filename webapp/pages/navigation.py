@@ -18,6 +18,7 @@ ITEMS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("accounts:api_keys", "API keys", "key"),
         ("webhooks:endpoints", "Webhooks", "send"),
         ("accounts:organisation", "Organisation", "building"),
+        ("audit:events", "Audit", "history"),
     ),
     Role.ANNOTATOR.value: (("labels:queue", "Label queue", "tags"),),
     Role.OPERATOR.value: (

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import CaseResultFactory, ImageFactory, MembershipFactory, UserFactory
+from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, ImageFactory, MembershipFactory, UserFactory
 from webapp.accounts.models import Membership
 from webapp.audit.services import SYSTEM, Actor, record
 from webapp.cases.models import Case
@@ -60,5 +60,30 @@ def test_all_of_it_can_be_read(client: Client, case: Case, provider: Membership)
     assert "of another case" not in trail
 
 
+@pytest.mark.parametrize("own_id", ["A-7", "0b9f6d0e-5f1c-4a44-8a53-0d2f6f3f9a10"])
+def test_a_clinics_own_id_finds_what_happened_to_its_cases(client: Client, provider: Membership, own_id: str) -> None:
+    batches = BatchFactory.create_batch(2, organisation=provider.organisation)
+    for batch, name in [(batches[0], own_id), (batches[1], own_id), (batches[0], "B-8"), (BatchFactory(), own_id)]:
+        case = CaseFactory(batch=batch, external_id=name)
+        detail = f"{name} of {'us' if batch in batches else 'others'}"
+        for action, what in [("case.viewed", case), ("image.viewed", ImageFactory(case=case))]:
+            record(actor=SYSTEM, action=action, object_id=what.pk, organisation=provider.organisation, detail=detail)
+
+    trail = client.get(reverse("audit:events"), {"object_id": own_id.lower()}).content.decode()
+
+    assert trail.count(f"{own_id} of us</td>") == 4
+    assert "B-8 of us" not in trail
+    assert f"{own_id} of others" not in trail
+    assert "B-8 of us" in client.get(reverse("audit:events")).content.decode()
+
+
+@pytest.mark.parametrize("role", ["provider", "operator"])
+def test_who_may_read_the_trail_finds_it_in_the_menu(client: Client, role: str) -> None:
+    client.force_login(MembershipFactory(role=role).user)
+    menu = client.get(reverse("audit:events")).content.decode().partition('aria-label="Main"')[2].partition("</nav>")[0]
+    assert f'href="{reverse("audit:events")}" aria-current="page"' in menu
+
+
 def test_a_clinic_finds_its_trail(client: Client, provider: Membership) -> None:
-    assert f'href="{reverse("audit:events")}"' in client.get(reverse("accounts:organisation")).content.decode()
+    page = client.get(reverse("accounts:organisation")).content.decode().partition("<main")[2]
+    assert f'href="{reverse("audit:events")}"' in page
