@@ -162,19 +162,24 @@ VIEWS: Final[dict[str, Callable[[Any, Size], Any]]] = {"whole": _whole, "middle"
 """What a member looks at, from a frame and the size of its input."""
 
 
-def load_imagenet(model: keras.Model, folder: Path) -> None:
-    """Puts the ImageNet weights found in `folder` into a member's backbone. Raises FileNotFoundError with the names
+def imagenet_file(name: str, folder: Path) -> Path:
+    """The file in `folder` with the ImageNet weights of a member's backbone. Raises FileNotFoundError with the names
     looked for.
     """
-    name = ARCHITECTURES[model.name].backbone
-    paths = [folder / f"{name}_imagenet_notop.weights.h5", folder / f"{name}_imagenet_notop.keras"]
+    backbone = ARCHITECTURES[name].backbone
+    paths = [folder / f"{backbone}_imagenet_notop.weights.h5", folder / f"{backbone}_imagenet_notop.keras"]
     path = next((path for path in paths if path.exists()), None)
     if path is None:
         raise FileNotFoundError(
-            f"No ImageNet weights for {name}: looked for {paths[0].name} and {paths[1].name} in {folder}."
+            f"No ImageNet weights for {backbone}: looked for {paths[0].name} and {paths[1].name} in {folder}."
         )
+    return path
+
+
+def load_imagenet(model: keras.Model, file: Path) -> None:
+    """Puts the ImageNet weights of an `imagenet_file` into a member's backbone."""
     backbone = model.get_layer(index=2)
-    if path.suffix == ".keras":
-        backbone.set_weights(keras.models.load_model(path, compile=False).get_weights())
+    if file.suffix == ".keras":
+        backbone.set_weights(keras.models.load_model(file, compile=False).get_weights())
     else:
-        backbone.load_weights(path)
+        backbone.load_weights(file)

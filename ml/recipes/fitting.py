@@ -115,10 +115,15 @@ def begin(model: keras.Model, part: Part, lesson: Lesson) -> bool:
     if part.name in known:
         weights.load(model, known[part.name].weights)
     elif part.imagenet:
-        if lesson.backbones is None:
-            raise FileNotFoundError(f"{part.name} starts from ImageNet weights: say with --backbones where they lie.")
-        members.load_imagenet(model, lesson.backbones)
+        members.load_imagenet(model, imagenet_file(part, lesson.backbones))
     return part.name in known
+
+
+def imagenet_file(part: Part, backbones: Path | None) -> Path:
+    """The file with the ImageNet weights that a member starts from. Raises FileNotFoundError where there is none."""
+    if backbones is None:
+        raise FileNotFoundError(f"{part.name} starts from ImageNet weights: say with --backbones where they lie.")
+    return members.imagenet_file(part.name, backbones)
 
 
 def _checkpoint(work: Path, name: str) -> Path:

@@ -2,6 +2,7 @@
 bundle that says what both measured.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -29,14 +30,17 @@ def train(run: Run, progress: Progress) -> Bundle:
     """Trains, measures and writes a bundle.
 
     Raises DataError for data that cannot be used, or other than those that `work` was filled from, FileNotFoundError
-    for missing ImageNet weights or a missing segmenter, StackError for too few lesions, BundleError for a teacher or
-    start that is none; before any training SeenError where every test image was seen, OSError for an output that cannot
-    be written, and what the recipe's `needs` raises.
+    for a missing segmenter, StackError for too few lesions, BundleError for a teacher or start that is none; before any
+    image is read FileNotFoundError for missing ImageNet weights, and before any training SeenError where every test
+    image was seen, OSError for an output that cannot be written, and what the recipe's `needs` raises.
     """
     if run.recipe.needs:
         run.recipe.needs()
     progress.stage("reading")
     read = given.read(run)
+    by_lesion_work, by_image_work = (run.work / run.recipe.name / name for name in ("by-lesion", "by-image"))
+    authors_split = run.recipe.authors_split if run.as_authors else None
+    _require_backbones(run, read, [by_lesion_work, *([by_image_work] if authors_split else [])])
     run.output.mkdir(parents=True, exist_ok=True)
     TemporaryFile(dir=run.output).close()  # hours before it is needed: can it be written at all?
     examples = sides.load(read.dataset, read.preparation)
@@ -44,9 +48,9 @@ def train(run: Run, progress: Progress) -> Bundle:
     _require_lesions(examples, by_lesion, read.dataset.taxonomy)
     _require_unseen(examples, by_lesion, read.seen)
     compared: AsAuthors | None = None
-    if run.recipe.authors_split and run.as_authors:
+    if authors_split:
         progress.stage("the authors' split, by image")
-        by_image = sides.by_image(read.dataset.table.set_index("image_id"), run.recipe.authors_split)
+        by_image = sides.by_image(read.dataset.table.set_index("image_id"), authors_split)
         by_image = sides.without_learnt(by_image, examples, read.learnt)
         try:
             _require_lesions(examples, by_image, read.dataset.taxonomy)
@@ -54,21 +58,28 @@ def train(run: Run, progress: Progress) -> Bundle:
             raise StackError(
                 f"{error} That is the authors' split, by image: --only-by-lesion leaves it out."
             ) from error
-        work = run.work / run.recipe.name / "by-image"
-        divided, fitted = _follow(run, read, sides.divide(examples, by_image), work, progress)
+        divided, fitted = _follow(run, read, sides.divide(examples, by_image), by_image_work, progress)
         seen = np.concatenate([divided.fingerprints, read.seen])
         leaked = divided.leaked | matches(divided.test.fingerprints, seen)
         compared = as_authors(fitted, divided, read.dataset.taxonomy, leaked, run.draws)
         del divided  # a gigabyte of pixels
     progress.stage("the split by lesion")
-    work = run.work / run.recipe.name / "by-lesion"
-    divided, fitted = _follow(run, read, sides.divide(examples, by_lesion), work, progress)
+    divided, fitted = _follow(run, read, sides.divide(examples, by_lesion), by_lesion_work, progress)
     progress.stage("evaluating")
     made = writing.write(
-        run, read, divided, fitted, compared=compared, refused=examples.refused, work=work, progress=progress
+        run, read, divided, fitted, compared=compared, refused=examples.refused, work=by_lesion_work, progress=progress
     )
     progress.done(bundle=str(run.output), hash=made.hash, metrics=made.manifest["metrics"]["metrics"])
     return made
+
+
+def _require_backbones(run: Run, read: Given, works: Sequence[Path]) -> None:
+    """Raises FileNotFoundError where a member that is not finished would find no ImageNet weights to start from."""
+    going_on = {member.name for member in read.start.members} if read.start else set()
+    for part in run.recipe.members:
+        finished = all((work / f"{part.name}.npz").exists() for work in works)
+        if part.imagenet and part.name not in going_on and not finished:
+            fitting.imagenet_file(part, run.backbones)
 
 
 def _require_lesions(examples: Examples, side: pd.Series, taxonomy: Taxonomy) -> None:

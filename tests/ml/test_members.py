@@ -71,7 +71,7 @@ def test_weights_that_half_precision_cannot_hold_are_refused(tmp_path: Path) -> 
 
 def test_a_missing_backbone_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"mobilenet_v2_imagenet_notop\.weights\.h5"):
-        members.load_imagenet(members.build("mobilenet_v2", (64, 48)), tmp_path)
+        members.imagenet_file("mobilenet_v2", tmp_path)
 
 
 def test_serving_averages_the_views_of_a_frame(rng: np.random.Generator) -> None:

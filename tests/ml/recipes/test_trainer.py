@@ -17,7 +17,7 @@ from ml.export.errors import ExportError
 from ml.imaging.preprocess import VERSION
 from ml.preparation import Preparation
 from ml.progress import JsonProgress
-from ml.recipes import trainer
+from ml.recipes import sides, trainer
 from ml.recipes.recipe import Part
 from ml.recipes.sides import ByImage
 from ml.runtime import Runtime
@@ -120,11 +120,37 @@ def test_members_that_learnt_from_other_data_are_refused(
 def test_a_run_that_kept_nothing_binds_no_later_one(
     published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part = replace(TINY.members[0], imagenet=True)
-    run = run_of(replace(TINY, members=(part,), authors_split=None), published, tmp_path)
+    run = run_of(replace(TINY, authors_split=None), published, tmp_path)
     for version in ("one", "another"):
         monkeypatch.setattr(trainer, "VERSION", version)
-        with pytest.raises(FileNotFoundError, match="--backbones"):
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train(run, Stopped("training tiny"))
+
+
+def test_imagenet_weights_are_looked_for_before_any_image_is_read(
+    published: Path, tmp_path: Path, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But not for a member that goes on from a bundle, or is finished on both splits."""
+    part = replace(TINY.members[0], size=(192, 144), imagenet=True)
+    run = run_of(replace(TINY, members=(part,)), published, tmp_path)
+
+    class Read(Exception):
+        pass
+
+    def reads(*given: object) -> None:
+        raise Read
+
+    monkeypatch.setattr(sides, "load", reads)
+    with pytest.raises(FileNotFoundError, match="tiny starts from ImageNet weights: say with --backbones"):
+        trainer.train(run, JsonProgress())
+    with pytest.raises(FileNotFoundError, match="No ImageNet weights for tiny"):
+        trainer.train(replace(run, backbones=tmp_path), JsonProgress())
+    with pytest.raises(Read):
+        trainer.train(replace(run, start=tiny_bundle), JsonProgress())
+    for split, stops in (("by-lesion", FileNotFoundError), ("by-image", Read)):
+        (run.work / "tiny" / split).mkdir(parents=True)
+        (run.work / "tiny" / split / "tiny.npz").touch()
+        with pytest.raises(stops):
             trainer.train(run, JsonProgress())
 
 
