@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-import environ
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from webapp.logs import logging_config
+from webapp.numbers import CENTURY, WEEK, YEAR, Environment
 from webapp.rates import rate
 from webapp.s3 import client_config
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"
 
-env = environ.Env()
+env = Environment()
 
 DEBUG = env.bool("DEBUG", False)
 SECRET_KEY = env.str("SECRET_KEY", "")
@@ -27,7 +27,7 @@ SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
 # How many proxies of ours stand before the site: limits on sign-in count by the address that these forward.
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 1 if SITE_URL.startswith("https://") else 0)
+TRUSTED_PROXIES = env.whole("TRUSTED_PROXIES", int(SITE_URL.startswith("https://")), least=0, most=100)
 
 INSTALLED_APPS = [
     "webapp.pages",  # first, so that its templates stand before allauth's
@@ -83,7 +83,7 @@ ROOT_URLCONF = "webapp.urls"
 WSGI_APPLICATION = "webapp.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
-USE_TZ = True
+FORMAT_MODULE_PATH = "webapp.pages.formats"
 TIME_ZONE = env.str("TIME_ZONE", "UTC")
 LANGUAGE_CODE = "en-gb"
 
@@ -159,27 +159,28 @@ STATIC_ROOT = env.str("STATIC_ROOT", str(STATE / "static"))
 # Intake and leases
 
 UPLOAD_MAX_BYTES = 25 * 1024 * 1024
-UPLOAD_URL_SECONDS = env.int("UPLOAD_URL_SECONDS", 3600)
-UPLOAD_EXPIRES_HOURS = env.int("UPLOAD_EXPIRES_HOURS", 24)
+UPLOAD_URL_SECONDS = env.whole("UPLOAD_URL_SECONDS", 3600, least=1, most=WEEK)
+UPLOAD_EXPIRES_HOURS = env.whole("UPLOAD_EXPIRES_HOURS", 24, least=1, most=24 * CENTURY)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 1000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-LEASE_SECONDS = env.int("LEASE_SECONDS", 120)
-MAX_ATTEMPTS = env.int("MAX_ATTEMPTS", 5)
-INFERENCE_BATCH = env.int("INFERENCE_BATCH", 32)
-IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", 2 * 1024**3)
+LEASE_SECONDS = env.whole("LEASE_SECONDS", 120, least=1, most=3600)
+MAX_ATTEMPTS = env.whole("MAX_ATTEMPTS", 5, least=1, most=1000)
+INFERENCE_BATCH = env.whole("INFERENCE_BATCH", 32, least=0, most=4096)
+IMPORT_MAX_BYTES = env.whole("IMPORT_MAX_BYTES", 2 * 1024**3, least=1, most=1024**4)
 
 # Models
 
 BUNDLE = env.str("BUNDLE", "")  # the bundle registered first; empty: the one that ships
 BUNDLE_FOLDER = env.str("BUNDLE_FOLDER", str(STATE / "bundles"))
 RUNTIME_CACHE = env.str("RUNTIME_CACHE", str(STATE / "runtime"))
-RETRAIN_AFTER_LABELS = env.int("RETRAIN_AFTER_LABELS", 500)
-RETRAIN_EPOCHS = env.int("RETRAIN_EPOCHS", 3)
+RETRAIN_AFTER_LABELS = env.whole("RETRAIN_AFTER_LABELS", 500, least=1, most=10**9)
+RETRAIN_EPOCHS = env.whole("RETRAIN_EPOCHS", 3, least=1, most=1000)
 RETRAIN_MEMBERS = env.list("RETRAIN_MEMBERS", default=[])  # empty: the bundle's first member
-TRAINING_SECONDS = env.int("TRAINING_SECONDS", 6 * 3600)  # a run that takes longer is stopped
-GATE_MARGIN = env.float("GATE_MARGIN", 0.05)  # the loss of sensitivity that a candidate may have
-GATE_MIN_LESIONS = env.int("GATE_MIN_LESIONS", 30)  # malignant and benign each, or more where a margin needs more
+TRAINING_SECONDS = env.whole("TRAINING_SECONDS", 6 * 3600, least=1, most=YEAR)  # a run that takes longer is stopped
+GATE_MARGIN = env.share("GATE_MARGIN", 0.05)  # the loss of sensitivity that a candidate may have
+# Malignant and benign each, or more where a margin needs more.
+GATE_MIN_LESIONS = env.whole("GATE_MIN_LESIONS", 30, least=1, most=10**6)
 
 # Mail: a local folder, or SMTP
 
@@ -191,12 +192,12 @@ else:
     EMAIL_FILE_PATH = env.str("MAILBOX_FOLDER", str(STATE / "mailbox"))
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.str("FROM_EMAIL", "LesionLens <no-reply@lesionlens.example>")
-RESULT_LINK_DAYS = env.int("RESULT_LINK_DAYS", 30)
+RESULT_LINK_DAYS = env.whole("RESULT_LINK_DAYS", 30, least=1, most=CENTURY)
 
 # Webhooks
 
 WEBHOOK_ALLOW_PRIVATE = env.bool("WEBHOOK_ALLOW_PRIVATE", LOCAL)  # loopback and intranets, also without https
-WEBHOOK_KEEP_DAYS = env.int("WEBHOOK_KEEP_DAYS", 30)
+WEBHOOK_KEEP_DAYS = env.whole("WEBHOOK_KEEP_DAYS", 30, least=1, most=CENTURY)
 
 # Login: e-mail and password with TOTP, or a code by e-mail
 
