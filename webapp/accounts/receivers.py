@@ -18,6 +18,8 @@ def address_changed(
     """Somebody chose another of their proven addresses: clinics write to that one, and the one before hears of it, in
     case it was somebody else at their device.
     """
+    if from_email_address == to_email_address:  # a second press
+        return
     follow_account(user=user, email=to_email_address.email)
     if from_email_address is not None:
         get_adapter().send_mail("account/email/email_changed", from_email_address.email, {})

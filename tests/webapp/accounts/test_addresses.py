@@ -77,3 +77,12 @@ def test_the_address_before_hears_that_letters_go_elsewhere_but_not_where(client
     assert (letter.to, letter.subject) == (["old@home.example"], "LesionLens: Letters go to another address now")
     assert "make it the main one again" in letter.body
     assert "new@home.example" not in letter.body
+
+
+def test_a_second_press_tells_the_new_address_nothing_of_letters_going_elsewhere(client: Client, person: User) -> None:
+    EmailAddress.objects.create(user=person, email="new@home.example", verified=True)
+
+    for _ in range(2):
+        client.post(ADDRESSES, {"email": "new@home.example", "action_primary": ""})
+
+    assert [letter.to for letter in mail.outbox] == [["old@home.example"]]
