@@ -28,12 +28,13 @@ class SeenError(Exception):
 @dataclass(frozen=True)
 class Evaluation:
     """Metrics on `images` images of `lesions` lesions, after `dropped_seen` were left out as seen by the model
-    before.
+    before. `images_of_class` counts them by code: a class that has none is in no metric.
     """
 
     images: int
     lesions: int
     malignant_lesions: int
+    images_of_class: dict[str, int]
     dropped_seen: int
     metrics: dict[str, Measured]
 
@@ -93,10 +94,13 @@ def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
 
 def summarise(scored: Scored, dropped_seen: int) -> Evaluation:
     """The evaluation of answers."""
+    codes = scored.taxonomy.codes
+    counts = np.bincount(scored.labels, minlength=len(codes)).tolist()
     return Evaluation(
         images=len(scored.labels),
         lesions=len(set(scored.lesions)),
         malignant_lesions=len(set(scored.lesions[scored.is_malignant])),
+        images_of_class=dict(zip(codes, counts, strict=True)),
         dropped_seen=dropped_seen,
         metrics=measure(scored),
     )

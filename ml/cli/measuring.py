@@ -87,6 +87,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         f"{bundle.name}: {_counted(told, 'it')}",
         ("metric", "value", "95 % interval"),
         ((LABELS[name], _number(each["value"]), _between(each)) for name, each in told["metrics"].items()),
+        _unmeasured(told["images_of_class"]),
     )
     _write(options.json, {"release": bundle.name, "bundle": bundle.hash, **told})
 
@@ -182,6 +183,11 @@ def _told(refused: Mapping[str, str]) -> list[str]:
 def _counted(told: Mapping[str, Any], who: str) -> str:
     seen = f"{told['dropped_seen']} images left out that {who} has seen"
     return f"{told['images']} images of {told['lesions']} lesions, {told['malignant_lesions']} malignant; {seen}"
+
+
+def _unmeasured(images_of_class: Mapping[str, int]) -> str:
+    absent = [code for code, count in images_of_class.items() if not count]
+    return f"No image shows {', '.join(absent)}: every metric is of the other classes." if absent else ""
 
 
 def _show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> None:

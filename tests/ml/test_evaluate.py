@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -5,11 +6,13 @@ import numpy as np
 import pytest
 
 from ml import bundle, evaluate, model_card
+from ml.classes import CLASSES
+from ml.cli import main
 from ml.data import examples, ham10000
 from ml.data.examples import Examples
 from ml.imaging.preprocess import FRAME
 from ml.measured import Measured, words
-from ml.synthetic import synthesize
+from ml.synthetic import draw, synthesize
 
 
 @pytest.fixture(scope="module")
@@ -41,16 +44,32 @@ def test_a_model_is_not_measured_on_what_it_has_seen(
 def test_an_evaluation_is_plain_numbers(tiny_bundle: Path, cache: Path, lesions: Examples) -> None:
     told = evaluate.evaluate(bundle.load(tiny_bundle), lesions, cache).as_dict()
     assert (told["images"], told["lesions"], told["malignant_lesions"]) == (14, 14, 6)
+    assert told["images_of_class"] == dict.fromkeys(CLASSES, 2)
     assert set(told["metrics"]) == {
         "balanced_accuracy", "malignant_auc", "sensitivity", "specificity", "melanoma_auc", "ece"
     }  # fmt: skip
     assert told["metrics"]["malignant_auc"].keys() == {"value", "low", "high"}
 
 
+def test_classes_that_no_image_shows_are_told(
+    tiny_bundle: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for code, count in (("MEL", 2), ("NV", 3)):
+        (tmp_path / "photos" / code).mkdir(parents=True)
+        for number in range(count):
+            draw(code, number, (96, 72)).save(tmp_path / "photos" / code / f"{code}_{number}.jpg")
+    told = tmp_path / "told.json"
+    paths = ("--bundle", str(tiny_bundle), "--data", str(tmp_path / "photos"), "--cache", str(cache))
+    assert main(["evaluate", *paths, "--split", "all", "--json", str(told)]) == 0
+    of_class = json.loads(told.read_text())["images_of_class"]
+    assert of_class == {**dict.fromkeys(CLASSES, 0), "MEL": 2, "NV": 3}
+    assert "No image shows BCC, AKIEC, BKL, DF, VASC: every" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_card_says_what_an_assessment_says() -> None:
     """Rounded to four digits on the way to three, 0.670545 would be 0.670 there."""
     measured = Measured(0.670545, 0.620545, 0.720545)
-    told = evaluate.Evaluation(14, 14, 6, 0, {"balanced_accuracy": measured}).as_dict()
+    told = evaluate.Evaluation(14, 14, 6, {}, 0, {"balanced_accuracy": measured}).as_dict()
     limits = {"urgent_referral": 0.6, "routine_referral": 0.3}
     card = model_card.write(name="one", members=[], thresholds=limits, origin=[], evaluation=told, licence="")
     assert words(vars(measured)) == "0.671 (0.621 to 0.721)"
