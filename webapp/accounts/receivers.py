@@ -2,24 +2,44 @@
 
 from typing import Any
 
+import structlog
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_changed
+from django.contrib import messages
 from django.dispatch import receiver
+from django.http import HttpRequest
 
 from webapp.accounts.models import User
 from webapp.accounts.services import follow_account
 
+logger = structlog.get_logger(__name__)
+UNTOLD = (
+    "Your main address is as it was: the e-mail that tells its reader of the change could not be sent. "
+    "Wait a minute, then try again."
+)
+
 
 @receiver(email_changed)
 def address_changed(
-    user: User, from_email_address: EmailAddress | None, to_email_address: EmailAddress, **_: Any
+    request: HttpRequest,
+    user: User,
+    from_email_address: EmailAddress | None,
+    to_email_address: EmailAddress,
+    **_: Any,
 ) -> None:
     """Somebody chose another of their proven addresses: clinics write to that one, and the one before hears of it, in
-    case it was somebody else at their device.
+    case it was somebody else at their device. Where it cannot be told, it stays the main one.
     """
     if from_email_address == to_email_address:  # a second press
         return
-    follow_account(user=user, email=to_email_address.email)
     if from_email_address is not None:
-        get_adapter().send_mail("account/email/email_changed", from_email_address.email, {})
+        try:
+            get_adapter().send_mail("account/email/email_changed", from_email_address.email, {})
+        except OSError as error:
+            logger.warning("address_not_changed", error=type(error).__name__)
+            from_email_address.set_as_primary()
+            list(messages.get_messages(request))  # taken away: they say that it was changed
+            messages.error(request, UNTOLD)
+            return
+    follow_account(user=user, email=to_email_address.email)

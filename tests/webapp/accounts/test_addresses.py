@@ -1,6 +1,7 @@
 """A signed-in person's e-mail addresses, through HTTP."""
 
 import re
+from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -8,7 +9,7 @@ from django.core import mail
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import PASSWORD, UserFactory
+from tests.factories import PASSWORD, PatientFactory, UserFactory
 from webapp.accounts.models import User
 
 pytestmark = pytest.mark.django_db
@@ -85,4 +86,27 @@ def test_a_second_press_tells_the_new_address_nothing_of_letters_going_elsewhere
     for _ in range(2):
         client.post(ADDRESSES, {"email": "new@home.example", "action_primary": ""})
 
+    assert [letter.to for letter in mail.outbox] == [["old@home.example"]]
+
+
+def test_no_address_takes_the_place_of_one_that_cannot_be_told(client: Client, person: User, settings: Any) -> None:
+    EmailAddress.objects.create(user=person, email="new@home.example", verified=True)
+    patient = PatientFactory(user=person, email="old@home.example")
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1  # where nothing listens
+
+    page = client.post(ADDRESSES, {"email": "new@home.example", "action_primary": ""}, follow=True).content.decode()
+
+    assert "Your main address is as it was" in page
+    assert "This is your main address now" not in page
+    person.refresh_from_db()
+    patient.refresh_from_db()
+    assert [person.email, patient.email] == ["old@home.example"] * 2
+    assert EmailAddress.objects.get(primary=True).email == "old@home.example"
+
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    client.post(ADDRESSES, {"email": "new@home.example", "action_primary": ""})
+
+    patient.refresh_from_db()
+    assert patient.email == "new@home.example"
     assert [letter.to for letter in mail.outbox] == [["old@home.example"]]
