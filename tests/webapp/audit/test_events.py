@@ -1,6 +1,7 @@
 """Who may read which events."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,13 @@ def test_every_action_of_the_code_can_be_filtered_for() -> None:
     assert actions
     assert actions - SUBJECTS.keys() == set()
     assert Event.objects.count() == 0
+
+
+def test_every_time_has_24_hours_also_where_administrators_look(client: Client, provider: Membership) -> None:
+    note(provider)
+    Event.objects.update(at=datetime(2026, 11, 22, 15, 4, 5, tzinfo=UTC))
+    assert "22 Nov 2026, 15:04:05</time>" in read(client)
+
+    client.force_login(UserFactory(is_superuser=True, is_staff=True))
+    page = client.get(reverse("admin:audit_event_changelist")).content.decode()
+    assert "22 Nov 2026, 15:04</a>" in page
