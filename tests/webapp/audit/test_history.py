@@ -66,8 +66,8 @@ def test_a_clinics_own_id_finds_what_happened_to_its_cases(client: Client, provi
     for batch, name in [(batches[0], own_id), (batches[1], own_id), (batches[0], "B-8"), (BatchFactory(), own_id)]:
         case = CaseFactory(batch=batch, external_id=name)
         detail = f"{name} of {'us' if batch in batches else 'others'}"
-        for action, what in [("case.viewed", case), ("image.viewed", ImageFactory(case=case))]:
-            record(actor=SYSTEM, action=action, object_id=what.pk, organisation=provider.organisation, detail=detail)
+        for action, seen in [("case.viewed", case.pk), ("image.viewed", ImageFactory(case=case).pk)]:
+            record(actor=SYSTEM, action=action, object_id=seen, organisation=provider.organisation, detail=detail)
 
     trail = client.get(reverse("audit:events"), {"object_id": own_id.lower()}).content.decode()
 
