@@ -53,6 +53,7 @@ class Batch(models.Model):
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     remaining = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0, help_text="Images that ended without a result")
+    left_out = models.JSONField(default=list, db_default=[], help_text="Files that were left out: name, code, sentence")
     created_at = models.DateTimeField(auto_now_add=True)
     submitted_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -16,6 +16,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from ml.imaging.archive import LONGEST_NAME
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.api.parsers import check_values
 from webapp.cases.awaited import awaits_archive
@@ -27,13 +28,15 @@ from webapp.cases.models import Batch
 from webapp.cases.quotas import usage
 from webapp.cases.services import Submission, create_batch
 from webapp.cases.spec import CaseSpec
+from webapp.cases.unpacking import MAX_LISTED
 from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
 
 SHOWN_NAMES = 20
 SHOWN_ERRORS = 200  # the table to download has them all
-UNNAMEABLE = "Left out, for a name that is too long or holds a backslash or a control character:"
+UNNAMEABLE = "Left out, for a name that is too long or holds a backslash or a control character"
 RENAME = "Rename it, and put it in a new batch."
+UNLISTED = "No row of the table names this file, so it was left out. Add a row for it, and put both in a new batch."
 
 
 @dataclass
@@ -152,7 +155,7 @@ def _problem_of(chosen: Chosen, grouping: str) -> str:
         ),
         "Choose one CSV table at most.": len(chosen.tables) > 1,
         f"A CSV table describes its cases itself. {each}": one and chosen.tables,
-        f"{UNNAMEABLE} {_shown(chosen.misnamed)}. {RENAME}": chosen.misnamed
+        f"{UNNAMEABLE}: {_shown(chosen.misnamed)}. {RENAME}": chosen.misnamed
         and not (chosen.names or chosen.tables or chosen.archive_sizes),
         "Choose at least one picture.": not (chosen.names or chosen.tables or chosen.archive_sizes),
     }
@@ -171,12 +174,12 @@ def _made(
         idempotency_key=f"web:{said['key']}:{hashlib.sha256(content.encode()).hexdigest()}",
         archive=bool(chosen.archive_sizes),
         capture=said["capture"],
+        left_out=[
+            *(_line(name, "not_in_table", UNLISTED) for name in unlisted),
+            *(_line(name, "unsafe_name", f"{UNNAMEABLE}. {RENAME}") for name in chosen.misnamed),
+        ][:MAX_LISTED],
     )
     batch, new = create_batch(actor=actor, organisation=organisation_of(request), submission=submission, cases=cases)
-    if new:
-        _say_left_out(request, "The table does not name", unlisted)
-        if chosen.misnamed:
-            messages.warning(request, f"{UNNAMEABLE} {_shown(chosen.misnamed)}. {RENAME}")
     if asks_for_json(request):
         return JsonResponse(
             {name: reverse(f"cases:{name}", args=[batch.pk]) for name in ("batch", "batch_files")}
@@ -219,6 +222,10 @@ def batch_files(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     return redirect("cases:batch", batch.pk)
 
 
+def _line(name: str, code: str, message: str) -> dict[str, str]:
+    return {"name": _showable(name)[:LONGEST_NAME], "code": code, "message": message}
+
+
 def _say_left_out(request: HttpRequest, reason: str, names: list[str]) -> None:
     if names:
         files = "one of the files, so it was" if len(names) == 1 else f"{len(names):,} of the files, so they were"
@@ -228,7 +235,11 @@ def _say_left_out(request: HttpRequest, reason: str, names: list[str]) -> None:
 def _shown(names: list[str]) -> str:
     """The first of the names, in what a page can show."""
     shown = ", ".join(names[:SHOWN_NAMES]) + (" and others" if len(names) > SHOWN_NAMES else "")
-    return shown.encode(errors="replace").decode()
+    return _showable(shown)
+
+
+def _showable(name: str) -> str:
+    return name.encode(errors="replace").decode().replace("\0", "?")
 
 
 def _sentences(form: BatchForm, case_form: CaseForm, row_errors: list[RowError]) -> list[str]:

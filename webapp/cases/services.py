@@ -42,6 +42,7 @@ class Submission:
     idempotency_key: str | None = None
     archive: bool = False  # a ZIP is to come
     capture: str = Case.Capture.UNKNOWN  # of its pictures, where no table comes with them
+    left_out: Sequence[Mapping[str, str]] = ()  # files that were chosen and are no image of it, as an archive's report
     manifest: bytes = field(default=b"", repr=False)  # the request's body
 
     @property
@@ -67,6 +68,7 @@ def create_batch(
                 priority=Priority.INTERACTIVE if submission.source == Batch.Source.PATIENT else Priority.BULK,
                 idempotency_key=submission.idempotency_key,
                 manifest_sha256=submission.manifest_sha256,
+                left_out=[*submission.left_out],
             )
             _add(batch, cases)
             if submission.archive:

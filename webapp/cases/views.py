@@ -116,7 +116,8 @@ def _progress(found: Batch) -> dict[str, object]:
     # The first line of a ZIP that was refused, or is kept until there is room, is about the whole.
     undone = archive is not None and archive.state != Archive.State.EXPANDED
     whole = report.pop(0)["message"] if report and undone else ""
-    buttons = f"{found.state}-{missing > 0}-{state.total > 0}-{len(report) > 0}-{whole != ''}"
+    left_out = [*report, *found.left_out]
+    buttons = f"{found.state}-{missing > 0}-{state.total > 0}-{len(left_out) > 0}-{whole != ''}"
     cases = f"{state.total}-{state.done}-{checking}-{archive.state if archive else ''}"
     return {
         "batch": found,
@@ -126,9 +127,9 @@ def _progress(found: Batch) -> dict[str, object]:
         "missing": missing,
         "archive": archive,
         "about_archive": whole,
-        "left_out": report,
-        "left_out_shown": report[:LEFT_OUT_SHOWN],
-        "unlisted": archive is not None and len(archive.report) >= MAX_LISTED,
+        "left_out": left_out,
+        "left_out_shown": left_out[:LEFT_OUT_SHOWN],
+        "unlisted": len(left_out) + bool(whole) >= MAX_LISTED,
         "advice_counts": [(code, state.advice[code]) for code in ADVICE],
         "answered": any(state.advice.values()),
         "buttons": buttons,

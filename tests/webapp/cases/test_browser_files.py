@@ -76,7 +76,13 @@ def test_of_a_cancelled_batch_nobody_is_told_that_it_was_submitted(client: Clien
 def test_a_script_is_told_which_files_the_table_leaves_out(client: Client, clinic: Organisation) -> None:
     form = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "names": json.dumps(["a.jpg", "extra.jpg"])}
     table = SimpleUploadedFile("cases.csv", b"case_id,images\nL1,a.jpg\n")
-    assert client.post(NEW, {**form, "files": table}, headers=JSON).json()["unlisted"] == ["extra.jpg"]
+    made = client.post(NEW, {**form, "files": table}, headers=JSON).json()
+
+    assert made["unlisted"] == ["extra.jpg"]
+    for _ in range(2):  # said as long as it is true
+        html = client.get(made["batch"]).content.decode()
+        assert "1 file left out</summary>" in html
+        assert "extra.jpg</td><td>No row of the table names this file, so it was left out." in html
 
 
 @pytest.mark.parametrize(
@@ -148,12 +154,17 @@ def test_a_script_is_told_that_nobody_is_signed_in_any_more(client: Client) -> N
 def test_of_the_names_announced_a_bad_one_is_named_and_the_others_are_kept(
     client: Client, clinic: Organisation
 ) -> None:
-    bad = ["C:\\b.jpg", "x" * 256, "half \ud800.jpg"]
+    bad = ["C:\\b.jpg", "x" * 256, "half \ud800.jpg", "nul \0.jpg"]
     made = announce(client, "a.jpg", *bad, "c.jpg", key=str(uuid4())).json()
 
     assert set(Image.objects.values_list("filename", flat=True)) == {"a.jpg", "c.jpg"}
     assert made["unlisted"] == bad  # so the page sends none of them
-    assert "Left out, for a name that is too long" in client.get(made["batch"]).content.decode()
+    for _ in range(2):
+        html = client.get(made["batch"]).content.decode()
+        assert "4 files left out</summary>" in html
+        assert html.count("Left out, for a name that is too long") == 4
+        assert "half ?.jpg</td>" in html
+        assert "nul ?.jpg</td>" in html
     alone = announce(client, bad[0], key=str(uuid4()))
     assert alone.status_code == 422
     assert bad[0] in alone.json()["errors"][0]
