@@ -74,7 +74,8 @@ def export(
 
     Each file is run on a few frames that are the same every time. Raises ExportError where its logits differ from those
     of Keras by more than the tolerance, where what is needed to write or run a file is not installed, or for `int8`
-    with another runtime or without images; `export.json` is then not written.
+    with another runtime or without images; `export.json` is then not written. The files of an older export there, which
+    its `export.json` names, are removed; raises ExportError for one that no export wrote.
     """
     if int8 is not None and to != "tflite":
         raise ExportError(f"Eight bits are for tflite; {to} files are float32.")
@@ -85,7 +86,7 @@ def export(
         representative = prepare(backends.representative(int8, bundle.frame, REPRESENTATIVE), bundle.preparation)
     output.mkdir(parents=True, exist_ok=True)
     told = output / guide.NUMBERS
-    told.unlink(missing_ok=True)
+    _clear(told)
     frames = check_frames(bundle.frame)
     exported = []
     for member in bundle.members:
@@ -104,6 +105,19 @@ def export(
     (output / guide.TEXT).write_text(guide.text(bundle, to, [one.file for one in exported]))
     told.write_text(json.dumps(guide.numbers(bundle, to, [vars(one) for one in exported]), indent=1) + "\n")
     return exported
+
+
+def _clear(told: Path) -> None:
+    """Removes what an older export wrote beside its `export.json`, and that itself."""
+    if not told.exists():
+        return
+    try:
+        networks = [told.with_name(Path(member["file"]).name) for member in json.loads(told.read_text())["members"]]
+    except (ValueError, KeyError, TypeError):
+        raise ExportError(f"{told} is not of an export, and would be written over: say another --output.") from None
+    weights = [network.with_suffix(backends.WEIGHTS) for network in networks]
+    for file in (*networks, *weights, *(told.with_name(name) for name in (guide.TEXT, guide.FIELD, guide.NUMBERS))):
+        file.unlink(missing_ok=True)
 
 
 def check_frames(size: Size) -> np.ndarray:

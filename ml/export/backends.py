@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import keras
 
 SUFFIXES: Final = {"tflite": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
+WEIGHTS: Final = ".bin"
+"""Of the file beside an OpenVINO network."""
 
 NEEDED: Final[dict[str, tuple[str, ...]]] = {
     "tflite": ("ai_edge_litert",),
@@ -78,7 +80,7 @@ def write(
     if to == "openvino":
         convert.warm([member], frame, cache)
         network = convert.network_path(member, frame, cache)
-        for suffix in (".xml", ".bin"):
+        for suffix in (SUFFIXES["openvino"], WEIGHTS):
             shutil.copyfile(network.with_suffix(suffix), target.with_suffix(suffix))
     elif to == "onnx":
         _write_onnx(model, target)

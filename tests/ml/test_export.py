@@ -97,6 +97,25 @@ def test_the_folder_alone_makes_the_frame_of_a_round_field(export: Any, tmp_path
     np.testing.assert_array_equal(framed(completed), preprocess(photo))
 
 
+def test_an_older_export_leaves_no_file_beside_a_new_one(export: Any, tiny_bundle: Path) -> None:
+    output = export("--to", "openvino")
+    (output / "own.txt").write_text("of somebody else")
+    (output / "tiny.onnx").touch()
+    export("--to", "tflite")
+    found = {path.name for path in output.iterdir()}
+    assert found == {"tiny.tflite", "export.json", "README.md", "field.py", "own.txt", "tiny.onnx"}
+
+
+@pytest.mark.parametrize("told", ["", "{}", "[1]", '{"members": [1]}'])
+def test_an_export_does_not_write_over_what_no_export_wrote(
+    export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], told: str
+) -> None:
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "export.json").write_text(told)
+    assert (export("--to", "openvino", code=1) / "export.json").read_text() == told
+    assert "say another --output" in " ".join(capsys.readouterr().err.split())
+
+
 def test_eight_bits_are_smaller_and_close(export: Any, tmp_path: Path) -> None:
     synthesize(7, tmp_path / "representative")
     whole = (export("--to", "tflite") / "tiny.tflite").read_bytes()
