@@ -4,7 +4,6 @@ Celery's signals start it, in workers that take from the model's queue alone.
 """
 
 import os
-import signal
 import socket
 import tempfile
 import time
@@ -90,14 +89,15 @@ def keep_warm(stop: Event) -> None:
 
 def die() -> None:
     """End this process at once, as its device answers nothing any more: whoever keeps it starts it again, and what it
-    holds goes to others when its leases run out. An orderly stop would begin with what is queued next.
+    holds goes to others when its leases run out. An orderly stop would begin with what is queued next, and the first
+    process of a container, as in a pod, cannot kill itself by a signal.
 
     One that has not answered yet stays, and tries again: the release may be at fault, or another process that has the
     memory, which a new start would not change.
     """
     logger.exception("device_failed", worker=WORKER)
     if _has_answered.is_set():
-        os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(1)
 
 
 _stopped = Event()

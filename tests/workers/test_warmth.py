@@ -1,7 +1,8 @@
 """The inference worker has its model in memory before the first image comes, and says so while it waits."""
 
 import os
-import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from webapp.registry.services import promote, register_release
 from workers import warmth
 
 pytestmark = pytest.mark.django_db(transaction=True)
+FIRST_OF_A_CONTAINER = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
 
 
 class Consumer:
@@ -111,7 +113,7 @@ def test_a_model_that_is_stuck_makes_its_worker_fall_silent(release: ModelReleas
 def test_a_worker_whose_device_answers_nothing_any_more_dies(
     release: ModelRelease, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stop, killed = Event(), list[tuple[int, ...]]()
+    stop, ended = Event(), list[int]()
     keeper = Thread(target=warmth.keep_warm, args=[stop], daemon=True)
     keeper.start()
     wait_for(lambda: serving(release))
@@ -119,22 +121,33 @@ def test_a_worker_whose_device_answers_nothing_any_more_dies(
     def fail(*_: object) -> None:
         raise RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")
 
-    def kill(*given: int) -> None:
-        killed.append(given)
+    def end(code: int) -> None:
+        ended.append(code)
         stop.set()
 
     monkeypatch.setattr(Runtime, "predict", fail)
-    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(os, "_exit", end)
     newer = serve(tmp_path, "newer")
     keeper.join(20)
-    assert killed == [(os.getpid(), signal.SIGKILL)]
+    assert ended == [1]
     assert not serving(newer)
+
+
+def test_it_dies_as_the_first_process_of_a_container_too() -> None:
+    """Linux lets that one not kill itself: it would go on claiming, and spend the attempts of sound images."""
+    if subprocess.run([*FIRST_OF_A_CONTAINER, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody make a container")
+    code = "import workers.warmth as it; it._has_answered.set(); it.die(); print('it goes on', flush=True)"
+    said = subprocess.run([*FIRST_OF_A_CONTAINER, sys.executable, "-c", code], capture_output=True, check=False)
+    assert "device_failed" in (said.stdout + said.stderr).decode()
+    assert "it goes on" not in said.stdout.decode()
+    assert said.returncode == 1
 
 
 def test_a_worker_that_never_answered_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new start would change nothing where the release is at fault, or another process has the memory."""
-    killed, stop, release = Mock(), Event(), serve(tmp_path, "never loaded before")
-    monkeypatch.setattr(os, "kill", killed)
+    ended, stop, release = Mock(), Event(), serve(tmp_path, "never loaded before")
+    monkeypatch.setattr(os, "_exit", ended)
     monkeypatch.setattr(warmth, "_has_answered", Event())
     with monkeypatch.context() as failing:
         failing.setattr(Runtime, "predict", Mock(side_effect=MemoryError))
@@ -146,7 +159,7 @@ def test_a_worker_that_never_answered_tries_again(tmp_path: Path, monkeypatch: p
     wait_for(lambda: serving(release))
     stop.set()
     keeper.join(10)
-    killed.assert_not_called()
+    ended.assert_not_called()
 
 
 def test_an_unusable_bundle_is_tried_again(tmp_path: Path) -> None:
