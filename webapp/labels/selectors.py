@@ -187,6 +187,11 @@ def compared_with_model(labels: "QuerySet[Label]", *, agrees: bool) -> "QuerySet
     return comparable.filter(same if agrees else ~same)
 
 
+def annotators(organisation: Organisation) -> "QuerySet[Membership]":
+    """Who can be asked about the organisation's images."""
+    return Membership.objects.filter(organisation=organisation, role=Role.ANNOTATOR, user__is_active=True)
+
+
 def disagreements(organisation: Organisation) -> "QuerySet[Image]":
     """Images on which annotators disagree and nobody is left to ask, oldest first: they stay out of training.
 
@@ -195,8 +200,7 @@ def disagreements(organisation: Organisation) -> "QuerySet[Image]":
     submitted = Label.objects.filter(state=Label.State.SUBMITTED).values("image")
     answered = submitted.annotate(answers=Count("pk")).values("image")
     has_answered = Label.objects.filter(annotator=OuterRef("user"), image__sha256=OuterRef(OuterRef("sha256")))
-    annotators = Membership.objects.filter(organisation=organisation, role=Role.ANNOTATOR, user__is_active=True)
-    nobody_left = ~Exists(annotators.filter(~Exists(has_answered)))
+    nobody_left = ~Exists(annotators(organisation).filter(~Exists(has_answered)))
     # The few with answers enough come first in each: who has answered is a long question.
     enough = Q(pk__in=answered.filter(answers=MOST)) | Q(pk__in=answered.filter(answers=ENOUGH)) & nobody_left
     return (

@@ -64,6 +64,7 @@ def _queue_page(request: HttpRequest, form: LabelForm, *, status: int = 200) -> 
         "done": selectors.done_since(annotator=annotator, since=today),
         "counted": selectors.COUNTED,
         "left": selectors.left_in_queue(organisation=organisation, annotator=annotator),
+        "alone": selectors.annotators(organisation).count() < selectors.ENOUGH,
     }
     return render(request, "labels/queue.html", context, status=status)
 
@@ -100,8 +101,9 @@ def mine(request: HttpRequest) -> HttpResponse:
     labels = _filtered(selectors.labels_of(_user(request)), form)
     page = page_of(labels, ["-pk"], after=request.GET.get("after", ""))
     organisation = organisation_of(request)
+    alone = selectors.annotators(organisation).count() < selectors.ENOUGH
     record(actor=actor_of(request), action="label.own_viewed", object_id="-", organisation=organisation)
-    return render(request, "labels/mine.html", {"page": page, "form": form})
+    return render(request, "labels/mine.html", {"page": page, "form": form, "alone": alone})
 
 
 def _filtered(labels: "QuerySet[Label]", form: HistoryFilter) -> "QuerySet[Label]":

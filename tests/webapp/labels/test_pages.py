@@ -102,6 +102,20 @@ def test_an_empty_queue_says_so(client: Client, annotator: Membership) -> None:
     assert "Nothing is waiting for you" in client.get(QUEUE).content.decode()
 
 
+@pytest.mark.parametrize("name", ["labels:queue", "labels:mine"])
+def test_who_labels_alone_reads_that_nothing_settles_until_another_does(
+    client: Client, annotator: Membership, name: str
+) -> None:
+    alone = "You are the only annotator of your organisation."
+    MembershipFactory(role="annotator")
+    MembershipFactory(role="annotator", organisation=annotator.organisation, user__is_active=False)
+    MembershipFactory(organisation=annotator.organisation)
+    assert alone in client.get(reverse(name)).content.decode()
+
+    MembershipFactory(role="annotator", organisation=annotator.organisation)
+    assert alone not in client.get(reverse(name)).content.decode()
+
+
 def test_a_settled_image_is_explained_and_skipped(client: Client, annotator: Membership) -> None:
     image = image_for(annotator)
     client.get(QUEUE)
