@@ -71,8 +71,11 @@ def release(request: HttpRequest, pk: int) -> HttpResponse:
 @for_roles(Role.OPERATOR)
 @require_http_methods(["GET", "POST"])
 def promote_release(request: HttpRequest, pk: int) -> HttpResponse:
-    """Asks, then makes a release the active one."""
+    """Asks, then makes a release the active one; of one that is already, a page opened earlier asks in vain."""
     found = get_object_or_404(ModelRelease, pk=pk)
+    if found.state == State.ACTIVE:
+        messages.info(request, f"{found.name} is active already, so nothing was changed.")
+        return redirect("models:releases")
     note = request.POST.get("note", "").strip()
     if request.method == "POST":
         try:

@@ -1,0 +1,26 @@
+"""An operator's page that was opened before something changed: a press of its button says what became of it."""
+
+import pytest
+from django.test import Client
+
+from tests.factories import MembershipFactory, ReleaseFactory
+from webapp.audit.models import Event
+from webapp.registry.models import ModelRelease
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_what_is_active_already_cannot_be_promoted_and_says_so(client: Client, method: str) -> None:
+    client.force_login(MembershipFactory(role="operator").user)
+    ReleaseFactory(active=True)
+    candidate = ReleaseFactory()
+    address = f"/models/releases/{candidate.pk}/promote/"
+    client.post(address, {"note": "Better."}, follow=True)
+
+    told = getattr(client, method)(address, {"note": "Better still."}, follow=True).content.decode()
+
+    assert f"{candidate.name} is active already, so nothing was changed." in told
+    candidate.refresh_from_db()
+    assert (candidate.state, candidate.decision_note) == (ModelRelease.State.ACTIVE, "Better.")
+    assert Event.objects.filter(action="release.promoted").count() == 1
