@@ -20,6 +20,8 @@ from webapp.operations.metrics import exposition
 from webapp.operations.readiness import readiness
 from webapp.registry.selectors import active_release
 
+SILENT_AFTER = timedelta(minutes=1)  # three times that an inference worker should have said that it lives
+
 
 @for_everyone
 @never_cache
@@ -76,6 +78,7 @@ def queues(request: HttpRequest) -> HttpResponse:
         "waiting": selectors.waiting(),
         "latency": selectors.latency(),
         "workers": workers_alive(),
+        "expected": timezone.now() - SILENT_AFTER,
         "release": active_release(),
         "failed_jobs": selectors.failed_jobs(since=day),
         "failed_messages": selectors.failed_messages(since=day),

@@ -73,6 +73,26 @@ def test_without_workers_the_page_says_what_that_means(client: Client, operator:
     assert "Images wait until one starts" in client.get(PAGE).content.decode()
 
 
+def test_a_worker_that_fell_silent_is_told_from_the_one_in_its_place(client: Client, operator: None) -> None:
+    release, now = ReleaseFactory(active=True), timezone.now()
+    for name, ago in [("machine:7", 70), ("machine:8", 5), ("machine:1", 130)]:
+        Worker.objects.create(name=name, release=release, seen_at=now - timedelta(seconds=ago))
+
+    page = client.get(PAGE).content.decode()
+
+    assert "machine:1<" not in page
+    silent, alive = page.partition("machine:7")[2].split("machine:8")
+    assert "silent since" in silent
+    assert "heard of at" not in silent
+    assert "heard of at" in alive
+    assert "silent since" not in alive
+
+
+def test_one_answered_image_is_told_as_one(client: Client, operator: None) -> None:
+    ResultFactory(job__finished_at=timezone.now() - timedelta(seconds=1))
+    assert "<strong>1</strong> image; at most 1 a minute" in client.get(PAGE).content.decode()
+
+
 @pytest.mark.parametrize("role", ["provider", "annotator", "patient"])
 def test_only_operators_enter(client: Client, role: str) -> None:
     client.force_login(UserFactory() if role == "patient" else MembershipFactory(role=role).user)
