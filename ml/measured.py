@@ -1,12 +1,27 @@
 """A measured value, as numbers for a file and in words for a page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 UNDETERMINED: Final = "not determined"
+
+LABELS: Final = {
+    "malignant_auc": "AUC, malignant{malignant} against benign",
+    "average_precision": "Average precision, malignant",
+    "sensitivity": "Sensitivity for malignant at the operating point",
+    "specificity": "Specificity for malignant at the operating point",
+    "specificity_at_95_sensitivity": "Specificity at 0.95 sensitivity, read off these images' own curve (flatters)",
+    "melanoma_auc": "AUC, melanoma against all others",
+    "macro_auc": "AUC, mean over the classes",
+    "balanced_accuracy": "Balanced accuracy{classes}",
+    "accuracy": "Accuracy{classes}",
+    "ece": "Expected calibration error of the top class, 15 bins of equal width",
+    "malignant_ece": "Expected calibration error of P(malignant), 15 bins of equal mass",
+}
+"""What `label` calls each of `ml.metrics.ALL_METRICS`, in the order in which a page shows them."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +42,12 @@ def plain(value: Any, digits: int = 4) -> Any:
     if isinstance(value, float):
         return None if np.isnan(value) else round(float(value), digits)
     return value
+
+
+def label(metric: str, codes: Sequence[str] = (), malignant: Sequence[str] = ()) -> str:
+    """What people call a metric; it tells the classes where these, and the malignant ones among them, are given."""
+    told = {"malignant": f" ({', '.join(malignant)})", "classes": f", {len(codes)} classes"}
+    return LABELS[metric].format(**(told if codes else dict.fromkeys(told, "")))
 
 
 def words(measured: Mapping[str, float | None], digits: int = 3, sign: str = "") -> str:

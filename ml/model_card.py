@@ -5,26 +5,11 @@ Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from ml.bundle import Member
 from ml.classes import DISPLAY_NAMES, EIGHT, SEVEN, Taxonomy
-from ml.measured import ends
-
-LABELS: Final = {
-    "balanced_accuracy": "Balanced accuracy",
-    "malignant_auc": "AUC, malignant against benign",
-    "sensitivity": "Sensitivity for malignant at the operating point",
-    "specificity": "Specificity for malignant at the operating point",
-    "melanoma_auc": "AUC, melanoma against all others",
-    "ece": "Expected calibration error of the top class, 15 bins of equal width",
-    "accuracy": "Accuracy",
-    "macro_auc": "AUC, mean over the classes",
-    "average_precision": "Average precision, malignant",
-    "specificity_at_95_sensitivity": "Specificity at 0.95 sensitivity, read off these images' own curve (flatters)",
-    "malignant_ece": "Expected calibration error of P(malignant), 15 bins of equal mass",
-}
-"""What each of `ml.metrics.ALL_METRICS` is called."""
+from ml.measured import ends, label
 
 
 def write(
@@ -124,5 +109,5 @@ def _missing(taxonomy: Taxonomy) -> list[str]:
 
 def _row(metric: str, measured: Mapping[str, float | None]) -> str:
     if measured["value"] is None:
-        return f"| {LABELS[metric]} | not determined | |"
-    return f"| {LABELS[metric]} | {measured['value']:.3f} | {ends(measured)} |"
+        return f"| {label(metric)} | not determined | |"
+    return f"| {label(metric)} | {measured['value']:.3f} | {ends(measured)} |"

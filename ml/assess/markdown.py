@@ -3,21 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ml.measured import UNDETERMINED, words
+from ml.measured import LABELS, UNDETERMINED, label, words
 
-METRICS: Final = {
-    "malignant_auc": "AUC, malignant ({malignant}) against benign",
-    "average_precision": "average precision, malignant",
-    "sensitivity": "sensitivity for malignant at the operating point",
-    "specificity": "specificity for malignant at the operating point",
-    "specificity_at_95_sensitivity": "specificity at 0.95 sensitivity, read off these images' own curve (flatters)",
-    "melanoma_auc": "AUC, melanoma against all others",
-    "macro_auc": "AUC, mean over the classes",
-    "balanced_accuracy": "balanced accuracy, {classes} classes",
-    "accuracy": "accuracy, {classes} classes",
-    "ece": "expected calibration error of the top class, 15 bins of equal width",
-    "malignant_ece": "expected calibration error of P(malignant), 15 bins of equal mass",
-}
 RIGHT: Final = "the same by chance alone, were every probability right"
 ATTRIBUTES: Final = {
     "sex": "By sex",
@@ -56,10 +43,9 @@ def render(numbers: Mapping[str, Any], plots: Sequence[str] = ()) -> str:
 
 
 def _main(numbers: Row) -> list[str]:
-    shown = {"malignant": ", ".join(numbers["malignant"]), "classes": len(numbers["codes"])}
     rows = []
-    for name, label in METRICS.items():
-        rows.append((label.format(**shown), words(numbers["metrics"][name])))
+    for name in LABELS:
+        rows.append((label(name, numbers["codes"], numbers["malignant"]), words(numbers["metrics"][name])))
         if name in numbers["by_chance"]:
             rows.append((RIGHT, words(numbers["by_chance"][name])))
     text = (

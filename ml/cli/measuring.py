@@ -15,7 +15,7 @@ from rich.table import Table
 from ml.bundle import Bundle, load
 from ml.cli import options as shared
 from ml.cli.options import Commands, chosen, command
-from ml.model_card import LABELS
+from ml.measured import label
 from ml.progress import bar
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     _show(
         f"{bundle.name}: {_counted(told, 'it')}",
         ("metric", "value", "95 % interval"),
-        ((LABELS[name], _number(each["value"]), _between(each)) for name, each in told["metrics"].items()),
+        ((label(name), _number(each["value"]), _between(each)) for name, each in told["metrics"].items()),
         _unmeasured(told["images_of_class"]),
     )
     _write(options.json, {"release": bundle.name, "bundle": bundle.hash, **told})
@@ -121,7 +121,7 @@ def _compare(options: argparse.Namespace) -> None:
         f"{first.name} and {second.name}: {_counted(told, 'either')}",
         ("metric", "first", "second", "difference", "95 % interval"),
         (
-            (LABELS[row["metric"]], *map(_number, (row["active"], row["candidate"])), _signed(row), _between(row))
+            (label(row["metric"]), *map(_number, (row["active"], row["candidate"])), _signed(row), _between(row))
             for row in told["rows"]
         ),
         f"The gate: {told['verdict']}. {told['reason']}",
