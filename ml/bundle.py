@@ -17,7 +17,7 @@ from ml.classes import SEVEN, TAXONOMIES, Taxonomy, taxonomy
 from ml.decision import Decision
 from ml.imaging import preprocess
 from ml.imaging.fingerprint import WORDS
-from ml.preparation import NOTHING, Preparation
+from ml.preparation import NOTHING, SEGMENTERS, Preparation
 from ml.stack import Stack
 
 FORMAT: Final = 2
@@ -27,8 +27,6 @@ TRAINED: Final = "trained.npy"
 NOVELTY: Final = "novelty.npz"
 CARD: Final = "model_card.md"
 SHIPPED: Final = Path(__file__).parent / "bundles"
-SEGMENTERS: Final = Path(__file__).parent / "segmenters"
-"""Where the code keeps those that a bundle's preparation may name."""
 NEEDED: Final = frozenset(
     {
         "name",

@@ -1,7 +1,11 @@
 """What some models want done to a frame before they look at it; `ml.prepare` does it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
+
+SEGMENTERS: Final = Path(__file__).parent / "segmenters"
+"""Where the code keeps those that a `Preparation` may name."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ml.imaging.hair import remove_hair
-from ml.preparation import Preparation
+from ml.preparation import SEGMENTERS, Preparation
 
 if TYPE_CHECKING:
     from ml.segmentation.segmenter import Segmenter
@@ -38,6 +38,6 @@ def _alone(frames: np.ndarray, segmenter: str) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _segmenter(name: str) -> Segmenter:
     """Loaded once, since a runtime prepares every batch."""
-    from ml.segmentation.segmenter import SHIPPED, Segmenter
+    from ml.segmentation.segmenter import Segmenter
 
-    return Segmenter(SHIPPED / name)
+    return Segmenter(SEGMENTERS / name)

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from ml.imaging.preprocess import Size
+from ml.preparation import SEGMENTERS
 from ml.segmentation.views import shrunk
 
-SHIPPED: Final = Path(__file__).parents[1] / "segmenters"
 MANIFEST: Final = "manifest.json"
 WEIGHTS: Final = "segmenter.npz"
 SEEN: Final = "seen.npy"
@@ -23,9 +23,9 @@ FLIPS: Final = ((), (1,), (2,), (1, 2))
 
 def shipped() -> Path:
     """The folder of the segmenter that comes with the code: the newest, by name. Raises FileNotFoundError."""
-    folders = sorted(path.parent for path in SHIPPED.glob(f"*/{MANIFEST}"))
+    folders = sorted(path.parent for path in SEGMENTERS.glob(f"*/{MANIFEST}"))
     if not folders:
-        raise FileNotFoundError(f"No segmenter in {SHIPPED}.")
+        raise FileNotFoundError(f"No segmenter in {SEGMENTERS}.")
     return folders[-1]
 
 
