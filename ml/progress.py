@@ -2,13 +2,15 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+
+from ml.measured import LABELS, label, words
 
 
 class Progress(Protocol):
@@ -63,14 +65,27 @@ class TextProgress:
         self._print(f"  {member} epoch {epoch}/{of}: loss {loss:.3f}{validation}")
 
     def done(self, **facts: Any) -> None:
-        for name, value in facts.items():
-            self._print(f"{name}: {value}")
+        for line in _lines(facts):
+            self._print(line)
 
     def error(self, code: str, message: str) -> None:
         self._print(f"{message} ({code})", style="red")
 
     def _print(self, text: str, style: str | None = None) -> None:
         self._console.print(text, style=style, markup=False)  # a path may hold what looks like markup
+
+
+def _lines(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """A line for each fact, in words: what was measured with its interval, and what holds more above its own lines."""
+    for name, value in facts.items():
+        called = label(name) if name in LABELS else name.replace("_", " ")
+        if isinstance(value, Mapping) and value.keys() == {"value", "low", "high"}:
+            yield f"{indent}{called}: {words(value)}"
+        elif isinstance(value, Mapping) and value:
+            yield f"{indent}{called}{', with 95 % intervals by lesion' if name == 'metrics' else ''}:"
+            yield from _lines(value, f"{indent}  ")
+        else:
+            yield f"{indent}{called}: {'none' if value == {} else value}"
 
 
 def progress_for(kind: str) -> Progress:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ml import evaluate, stack, work_folder
-from ml.bundle import Bundle
+from ml.bundle import CARD, Bundle
 from ml.classes import Taxonomy
 from ml.data.examples import Examples
 from ml.imaging.fingerprint import matches
@@ -69,7 +69,12 @@ def train(run: Run, progress: Progress) -> Bundle:
     made = writing.write(
         run, read, divided, fitted, compared=compared, refused=examples.refused, work=by_lesion_work, progress=progress
     )
-    progress.done(bundle=str(run.output), hash=made.hash, metrics=made.manifest["metrics"]["metrics"])
+    progress.done(
+        bundle=str(run.output),
+        card=str(run.output / CARD),
+        hash=made.hash,
+        metrics=made.manifest["metrics"]["metrics"],
+    )
     return made
 
 
