@@ -1,6 +1,7 @@
 """The command line of `python -m ml`: one file for each family of commands."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from ml.bench import command as bench
@@ -20,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except KeyboardInterrupt:
+        goes_on = " The same command goes on from where it was." if hasattr(options, "work") else ""
+        sys.stderr.write(f"\nStopped.{goes_on}\n")
         return 130
     except Exception as error:
         if not (hasattr(options, "progress") or isinstance(error, OSError) or type(error).__module__.startswith("ml.")):

@@ -139,6 +139,24 @@ def test_what_is_wrong_with_a_bundle_is_said_without_a_traceback(
     assert "(bundle_error)" in told
 
 
+@pytest.mark.parametrize(
+    ("command", "goes_on"),
+    [("train ham-cnn --data x --work x --output x", True), ("warm --bundle {tiny}", False)],
+)
+def test_whoever_stops_a_command_is_told_whether_it_goes_on(
+    command: str, goes_on: bool, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ml.recipes.trainer.train", stopped)
+    monkeypatch.setattr("ml.convert.warm", stopped)
+    assert main(command.format(tiny=tiny_bundle).split()) == 130
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == "\nStopped." + " The same command goes on from where it was." * goes_on + "\n"
+
+
 def test_a_defect_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def defect(*given: object) -> None:
         raise ZeroDivisionError
