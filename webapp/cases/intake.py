@@ -21,6 +21,7 @@ from webapp.audit.services import Actor, record
 from webapp.cases.arrivals import NEVER_UPLOADED
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, Priority
+from webapp.cases.refused import FOR_CLINICS
 from webapp.cases.retention import delete_files
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
@@ -124,6 +125,8 @@ def _settle(batch_id: uuid.UUID, token: uuid.UUID, found: Sequence[tuple[Image, 
     held = set(leased.select_for_update().values_list("pk", flat=True))
     ready = batch.images.filter(state=Image.State.READY, sha256__in=[one.sha256 for _, one in found])
     taken = dict(ready.values_list("sha256", "case_id"))
+    if batch.source != Batch.Source.PATIENT:
+        found = [(image, _for_a_clinic(one)) for image, one in found]
     ended = [_ended(image, one, taken) for image, one in found if image.pk in held]
     _name_the_cases_that_have_them([image for image in ended if image.reason == "duplicate"], taken)
     # The rows are there, so nothing is inserted: bulk_update takes seven times as long, to write its query.
@@ -159,6 +162,12 @@ def _ended(image: Image, found: Found, taken: dict[str, uuid.UUID]) -> Image:
     if not found.code:
         taken[found.sha256] = image.case_id
     return image
+
+
+def _for_a_clinic(found: Found) -> Found:
+    """The same in words that fit a clinic's picture."""
+    flags = [{**flag, "advice": FOR_CLINICS.get(flag["code"], flag["advice"])} for flag in found.quality]
+    return replace(found, quality=flags, advice=FOR_CLINICS.get(found.code, found.advice))
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from webapp.cases.locks import all_locked
 from webapp.cases.models import NOT_A_LESION, Batch, Image
+from webapp.cases.refused import FOR_CLINICS
 from webapp.inference.answers import doubt_of
 from webapp.inference.completion import end_images
 from webapp.inference.models import NEWEST, Job, Result, Worker
@@ -22,7 +23,7 @@ from webapp.registry.models import ModelRelease
 from webapp.registry.selectors import active_release
 
 FORGOTTEN_AFTER = timedelta(hours=1)
-RETAKE = (  # read by patients and by providers
+RETAKE = (  # of a patient's photo
     "We could not see a skin mark in the photo clearly enough to answer. "
     "Please take another: close, sharp, in good light, with the spot in the middle."
 )
@@ -83,10 +84,11 @@ def finish(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
     before = {image for image, _ in known}
     _write({job: outcome for job, outcome in answered.items() if job not in repeated})
     _say_again({job: release for job, release in repeated.items() if job in answered})
+    sources = {batch.pk: batch.source for batch in batches}
     unanswered = {job for job in failed if job.image_id not in before}
     for job in unanswered:
         if failed[job] == NOT_A_LESION:
-            _turn_away(job.image)
+            _turn_away(job.image, sources[job.batch_id])
     for batch in batches:
         if ended := [job for job in (*answered, *failed) if job.batch_id == batch.pk]:
             images = [job.image for job in ended]
@@ -154,12 +156,13 @@ def _result(job: Job, outcome: Outcome, settled: bool) -> Result:
     )
 
 
-def _turn_away(image: Image) -> None:
+def _turn_away(image: Image, source: str) -> None:
+    told = RETAKE if source == Batch.Source.PATIENT else FOR_CLINICS[NOT_A_LESION]
     Image.objects.filter(pk=image.pk, state=Image.State.READY).update(
         state=Image.State.REJECTED,
         reason=NOT_A_LESION,
-        advice=RETAKE,
-        quality=[*image.quality, {"code": NOT_A_LESION, "advice": RETAKE}],
+        advice=told,
+        quality=[*image.quality, {"code": NOT_A_LESION, "advice": told}],
     )
 
 

@@ -17,12 +17,14 @@ from tests.webapp.inference.scenes import answer_all
 from webapp import storage
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
+from webapp.cases.refused import FOR_CLINICS
 from webapp.cases.review import release_case
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.inference.claim import claim_jobs
 from webapp.inference.services import RETAKE, finish
 from workers.delivery import deliver
 
+TOLD = FOR_CLINICS[NOT_A_LESION]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -55,7 +57,7 @@ def test_a_provider_reads_what_happened_and_insists(client: Client) -> None:
 
     batch_page, case_page = page(client, "cases:batch", case.batch_id), page(client, "cases:case", case.pk)
     for html in (batch_page, case_page):
-        assert RETAKE in html
+        assert TOLD in html
         assert "Not usable" in html
     assert "1 without a result" in batch_page
     assert "No picture of this case could be used" in case_page
@@ -68,7 +70,7 @@ def test_a_provider_reads_what_happened_and_insists(client: Client) -> None:
     case_page = page(client, "cases:case", case.pk)
     assert "P(malignant)" in case_page
     assert "do not rely on its numbers" in case_page
-    assert RETAKE in case_page
+    assert TOLD in case_page
     assert "Used against the advice" in case_page
 
 
@@ -84,7 +86,7 @@ def test_software_is_given_the_reason_and_may_insist() -> None:
     found = good(clinic.get(f"/cases/{case.pk}"))
     assert found["result"]["images"] == 1
     [row] = [row for row in found["images"] if row["state"] == "rejected"]
-    assert (row["reason"], row["what_to_do"], row["result"], row["heatmap_url"]) == ("not_a_lesion", RETAKE, None, None)
+    assert (row["reason"], row["what_to_do"], row["result"], row["heatmap_url"]) == ("not_a_lesion", TOLD, None, None)
     [listed] = good(clinic.get(f"{url}/images", state="rejected"))["results"]
     assert listed["reason"] == "not_a_lesion"
     exported = b"".join(clinic.get(f"{url}/results.csv").streaming_content).decode()

@@ -68,7 +68,7 @@ def test_it_fails_once_and_for_good_without_a_result(release: ModelRelease) -> N
     batch.refresh_from_db()
     assert (job.state, job.reason, job.attempt) == (Job.State.FAILED, "not_a_lesion", 1)
     assert (image.state, image.reason) == (Image.State.REJECTED, "not_a_lesion")
-    assert "could not see a skin mark" in image.advice
+    assert "The model saw no lesion in the picture" in image.advice
     assert (batch.state, batch.failures, batch.remaining) == (Batch.State.COMPLETED_WITH_FAILURES, 1, 0)
     assert not Result.objects.exists()
     assert not CaseResult.objects.exists()
