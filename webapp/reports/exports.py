@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Prefetch
+from rest_framework.utils.encoders import JSONEncoder
 
 from ml.advice import Advice
 from ml.classes import EIGHT
@@ -61,11 +61,13 @@ def as_csv(batch: Batch) -> Iterator[str]:
 
 
 def as_json(batch: Batch) -> Iterator[str]:
-    """Pieces of one JSON object: the batch, and a list of its results."""
+    """Pieces of one JSON object: the batch, and a list of its results. Times are whole, as the rest of the API has them:
+    a release names its answer by one.
+    """
     head = {"batch": str(batch.pk), "name": batch.name, "state": batch.state, "notice": NOTICE}
     yield json.dumps(head)[:-1] + ', "results": ['
     for number, row in enumerate(_rows(batch)):
-        yield (",\n" if number else "\n") + json.dumps(row, cls=DjangoJSONEncoder)
+        yield (",\n" if number else "\n") + json.dumps(row, cls=JSONEncoder)
     yield "\n]}\n"
 
 

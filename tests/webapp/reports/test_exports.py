@@ -2,13 +2,16 @@
 
 import csv
 import io
+import json
 
 import pytest
 from django.utils import timezone
 
 from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, PatientFactory
+from tests.webapp.api.clinic import Clinic, good
 from webapp.cases.fields import FORMULA
 from webapp.cases.models import Case
+from webapp.inference.models import CaseResult
 from webapp.reports import exports
 
 pytestmark = pytest.mark.django_db
@@ -46,3 +49,16 @@ def test_no_text_of_a_client_is_a_formula(start: str) -> None:
         assert row[column] == f"'{evil}", column
     assert not any(cell.startswith(FORMULA) for cell in row.values())
     assert Case.objects.get().external_id == evil  # only the table is guarded
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_the_answer_that_an_export_names_is_the_one_that_is_released(form: str) -> None:
+    clinic = Clinic()
+    batch = BatchFactory(completed=True, organisation=clinic.organisation)
+    result = CaseResultFactory(case__batch=batch)
+    when = result.created_at.replace(microsecond=123_456)  # `auto_now_add` says when
+    CaseResult.objects.update(created_at=when)
+    answer = clinic.get(f"/batches/{batch.pk}/results.{form}")
+    text = b"".join(answer.streaming_content).decode()
+    [row] = json.loads(text)["results"] if form == "json" else csv.DictReader(io.StringIO(text))
+    good(clinic.post(f"/cases/{row['case']}/release", {"result": row["answered_at"]}))
