@@ -61,8 +61,8 @@ def as_csv(batch: Batch) -> Iterator[str]:
 
 
 def as_json(batch: Batch) -> Iterator[str]:
-    """Pieces of one JSON object: the batch, and a list of its results. Times are whole, as the rest of the API has them:
-    a release names its answer by one.
+    """Pieces of one JSON object: the batch, and a list of its results. Times are whole, since a release names its
+    answer by one.
     """
     head = {"batch": str(batch.pk), "name": batch.name, "state": batch.state, "notice": NOTICE}
     yield json.dumps(head)[:-1] + ', "results": ['
