@@ -20,6 +20,7 @@ from webapp.cases.fields import MAX_IMAGES as MAX_IMAGES_OF_CASE
 from webapp.cases.naming import case_ids
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
+from webapp.pages.words import counted
 
 MAX_CASES = 10_000  # in one request
 MAX_IMAGES = 20_000  # in one request, whose answer says where each goes
@@ -170,7 +171,7 @@ def _from_table(data: bytes, capture: str) -> Manifest:
             return _refused("", "too_many_rows", f"The table has more than {MAX_ROWS} rows. Split it.")
         if len(cells) != len(columns):
             advice = "Quote cells with commas." if len(cells) > len(columns) else "Leave a cell empty, not out."
-            message = f"This row has {len(cells)} cells and the header has {len(columns)}. {advice}"
+            message = f"This row has {counted(len(cells), 'cell')} and the header has {len(columns)}. {advice}"
             manifest.errors.append(RowError(number, "", "wrong_cells", message))
             continue
         rows.append((number, _complete(dict(zip(columns, cells, strict=True)), capture)))

@@ -11,6 +11,7 @@ from webapp.accounts.models import Organisation
 from webapp.cases.models import Batch, Image, Priority
 from webapp.errors import Problem
 from webapp.inference.models import Job
+from webapp.pages.words import counted
 
 DAY = timedelta(days=1)
 ASK_AGAIN_SECONDS = 60  # a queue that is full is emptied by minutes, not by hours
@@ -59,7 +60,7 @@ def require_room(*, organisation: Organisation, images: int) -> None:
         seconds = _seconds_until_room(organisation, used.sent + images - used.a_day)
         raise (NoRoomYet if images <= used.a_day else Problem)(
             "daily_quota",
-            f"Your organisation may send {used.a_day} images in 24 hours and has sent {used.sent}. "
+            f"Your organisation may send {counted(used.a_day, 'image')} in 24 hours and has sent {used.sent}. "
             + (
                 f"Send fewer now, or these in {_in_words(seconds)}."
                 if images <= used.a_day
@@ -71,7 +72,7 @@ def require_room(*, organisation: Organisation, images: int) -> None:
     if used.at_once is not None and used.queued + images > used.at_once:
         raise (Problem if never_at_once else NoRoomYet)(
             "queue_quota",
-            f"Your organisation may have {used.at_once} images in the queue at once and has {used.queued}. "
+            f"Your organisation may have {counted(used.at_once, 'image')} in the queue at once and has {used.queued}. "
             + (_what_helps(used.at_once) if never_at_once else _how_the_queue_empties(organisation)),
             status=429,
             retry_after=round(DAY.total_seconds()) if never_at_once else ASK_AGAIN_SECONDS,
@@ -115,7 +116,9 @@ def _seconds_until_room(organisation: Organisation, excess: int) -> int:
 def _how_the_queue_empties(organisation: Organisation) -> str:
     """What to do about a request that has room once others have been answered."""
     to_come = _awaited(organisation).filter(state=Image.State.AWAITING_UPLOAD).count()
-    first = f"Of these {to_come} are not uploaded: upload them, or cancel their batches. " if to_come else ""
+    one = to_come == 1
+    told = f"{'is' if one else 'are'} not uploaded: upload {'it' if one else 'them'}, or cancel"
+    first = f"Of these {to_come} {told} {'its batch' if one else 'their batches'}. " if to_come else ""
     return f"{first}Send fewer at once, or wait until some are answered."
 
 
@@ -129,4 +132,4 @@ def _in_words(seconds: int) -> str:
     """So long and a little more, in the largest unit of which there are two."""
     minutes = math.ceil(seconds / 60)
     hours = math.ceil(minutes / 60)
-    return f"{hours} hours" if hours > 1 else f"{minutes} minute{'' if minutes == 1 else 's'}"
+    return counted(hours, "hour") if hours > 1 else counted(minutes, "minute")

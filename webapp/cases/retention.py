@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import groupby
+from typing import cast
 
 import structlog
 from django.db import transaction
@@ -27,6 +28,7 @@ from webapp.inference.completion import end_images
 from webapp.inference.models import Job, Result
 from webapp.labels.models import Consensus
 from webapp.leases import UNLEASED
+from webapp.pages.words import counted
 
 logger = structlog.get_logger(__name__)
 DELETED_AT_ONCE = 100
@@ -50,7 +52,7 @@ def delete_old_photos() -> int:
         oldest = old.order_by("ended_at").values_list("batch_id", "pk")[:DELETED_AT_ONCE]
         for batch_id, pairs in groupby(sorted(oldest), key=lambda pair: pair[0]):
             wanted = old.filter(pk__in=[pk for _, pk in pairs])
-            detail = f"after {organisation.retention_days} days"
+            detail = f"after {counted(cast(int, organisation.retention_days), 'day')}"
             try:
                 deleted += _delete(actor=SYSTEM, batch_id=batch_id, wanted=wanted, detail=detail)
             except Exception:  # one batch that fails must not keep the photos of the others

@@ -29,7 +29,7 @@ from webapp.errors import Problem
 from webapp.inference.again import failed_images, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress
 from webapp.pages.keyset import page_of
-from webapp.pages.words import ADVICE, STATES, uncertainty_in_words
+from webapp.pages.words import ADVICE, STATES, counted, uncertainty_in_words
 
 PAGE = 50
 REJECTED_SHOWN = 100
@@ -163,21 +163,17 @@ def cancel(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
             state = progress(ended)
         if ended.state == Batch.State.CANCELLED:
             told = "The batch was cancelled."
-            told += f" {_images(state.cancelled)} had not ended." if state.cancelled else ""
+            told += f" {counted(state.cancelled, 'image')} had not ended." if state.cancelled else ""
         elif stopped := awaited - ended.remaining:
-            told = f"The second run was stopped for {_images(stopped)}."
+            told = f"The second run was stopped for {counted(stopped, 'image')}."
         else:
             told = "No image of the second run waits any more, so there is nothing to stop."
         if state.at_model:
-            told += f" What is at the model at this moment is still answered: {_images(state.at_model)}."
+            told += f" What is at the model at this moment is still answered: {counted(state.at_model, 'image')}."
         messages.success(request, f"{told} Results that were there already remain.")
     except Problem as problem:
         messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'' if count == 1 else 's'}"
 
 
 @for_roles(Role.PROVIDER)
@@ -188,7 +184,7 @@ def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
     try:
         queue = {"failed": rerun_failed, "newer": rescore}[what]
         queued = queue(actor=actor_of(request), batch=found).remaining
-        messages.success(request, f"{_images(queued)} wait for the model.")
+        messages.success(request, f"{counted(queued, 'image')} wait{'s' if queued == 1 else ''} for the model.")
     except Problem as problem:
         messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)

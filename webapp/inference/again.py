@@ -13,6 +13,7 @@ from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.models import NEWEST, CaseResult, Job, Result
 from webapp.inference.services import enqueue
+from webapp.pages.words import counted
 from webapp.registry.models import ModelRelease
 from webapp.registry.selectors import active_release
 
@@ -123,6 +124,6 @@ def _queue(actor: Actor, batch: Batch, images: Sequence[Image], action: str) -> 
         action=action,
         object_id=batch.pk,
         organisation=batch.organisation,
-        detail=f"{len(images)} images",
+        detail=counted(len(images), "image"),
     )
     return batch

@@ -96,6 +96,11 @@ STATES: dict[str, StateWords] = {
 }
 
 
+def counted(count: int, thing: str) -> str:
+    """So many of a thing: of 1 it is one, and of 0 or 2,000 they are several."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
 def uncertainty_in_words(uncertainty: float | None) -> str:
     """How far the models agree, from the standard deviation of their P(malignant); nothing of one that is alone."""
     if uncertainty is None:

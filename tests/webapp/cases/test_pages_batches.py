@@ -256,7 +256,8 @@ def test_a_provider_sends_what_failed_to_the_model_once_more(client: Client, cli
     )
     assert "Re-run 1 failed" in page(client, "cases:batch", batch.pk)
 
-    client.post(reverse("cases:batch_rerun", args=[batch.pk]))
+    asked = client.post(reverse("cases:batch_rerun", args=[batch.pk]), follow=True).content.decode()
+    assert "1 image waits for the model." in asked
     batch.refresh_from_db()
     assert (batch.state, batch.remaining, batch.failures) == ("submitted", 1, 0)
 

@@ -233,7 +233,7 @@ def test_a_script_gets_every_mistake_as_a_table_to_download(client: Client, clin
 
     assert answer.status_code == 422
     sentences = answer.json()["errors"]
-    assert sentences[0] == "Row 2: This row has 1 cells and the header has 2. Leave a cell empty, not out."
+    assert sentences[0] == "Row 2: This row has 1 cell and the header has 2. Leave a cell empty, not out."
     assert sentences[1].startswith("Row 3, age: ")
     assert sentences[200:] == ["And 51 more: download them all."]
     assert unquote(answer.json()["error_table"]).count("age_invalid") == 250

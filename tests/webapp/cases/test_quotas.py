@@ -142,7 +142,7 @@ def test_what_was_announced_and_not_uploaded_is_told_apart() -> None:
     good(clinic.post("/batches", manifest("A", "B")), 201)
     Image.objects.filter(case__external_id="A").update(state="stored", stored_at=timezone.now())
     detail = problem(clinic.post("/batches", manifest("C")), 429)["detail"]
-    assert "2 images in the queue at once and has 2. Of these 1 are not uploaded: upload them, or cancel" in detail
+    assert "2 images in the queue at once and has 2. Of these 1 is not uploaded: upload it, or cancel its" in detail
 
 
 def test_all_clients_of_an_organisation_share_its_requests() -> None:

@@ -9,7 +9,7 @@ from webapp.inference.models import Job
 from webapp.notify.models import Message
 from webapp.pages.navigation import ITEMS
 from webapp.pages.templatetags.lens import duration, icon
-from webapp.pages.words import ADVICE, STATES, class_name, percent, percentage_points, spread
+from webapp.pages.words import ADVICE, STATES, class_name, counted, percent, percentage_points, spread
 from webapp.registry.models import ModelRelease, TrainingRun
 
 
@@ -64,4 +64,5 @@ def test_small_words() -> None:
         "1 minute",
         "2 hours",
     ]
+    assert [counted(count, "image") for count in (0, 1, 2000)] == ["0 images", "1 image", "2,000 images"]
     assert [class_name("MEL"), class_name("cannot_tell")] == ["Melanoma", "Cannot tell"]

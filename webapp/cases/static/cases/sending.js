@@ -111,7 +111,7 @@ window.Sending = (() => {
         left.before.push(...got.answer.before);
         left.unknown.push(...got.answer.unknown);
       }
-      meter.say(`${stored} of ${files.length} pictures have arrived.`);
+      meter.say(`${stored} of ${files.length} picture${files.length === 1 ? " has" : "s have"} arrived.`);
     });
     return left;
   };
@@ -142,7 +142,7 @@ window.Sending = (() => {
         const got = await insist("PUT", part.upload.url, piece, { onProgress });
         if (got.status >= 400) lost += 1; // its URL has expired, perhaps: the next round has a fresh one
         else done += 1;
-        meter.say(`${done} of ${asked.parts.length} parts of the ZIP sent.`);
+        meter.say(`${done} of ${asked.parts.length} part${asked.parts.length === 1 ? "" : "s"} of the ZIP sent.`);
       });
     }
     await ask(complete, {});
