@@ -1,6 +1,6 @@
 """What LesionLens consists of: one command for each process, the same on one machine and in docker-compose.yml.
 
-Where a process listens, and how many workers gunicorn has, come from GUNICORN_CMD_ARGS and WEB_CONCURRENCY.
+Where gunicorn listens comes from GUNICORN_CMD_ARGS. It is one process of many threads, whose counters /metrics gives.
 """
 
 from dataclasses import dataclass

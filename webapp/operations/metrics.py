@@ -1,6 +1,5 @@
 """What Prometheus reads: the database's figures at the moment of asking, and this process's own counters."""
 
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -8,7 +7,7 @@ import structlog
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
 from django.utils import timezone
-from prometheus_client import CollectorRegistry, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import REGISTRY, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -103,10 +102,6 @@ def _models(release: ModelRelease | None) -> Iterator[Metric]:
 
 def exposition() -> bytes:
     """Every metric in Prometheus's text format."""
-    processes: CollectorRegistry = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # several web processes share their counters through files
-        processes = CollectorRegistry()
-        multiprocess.MultiProcessCollector(processes)  # type: ignore[no-untyped-call]
     figures = CollectorRegistry()
     figures.register(Figures())
-    return generate_latest(figures) + generate_latest(processes)
+    return generate_latest(figures) + generate_latest(REGISTRY)
