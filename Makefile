@@ -21,7 +21,7 @@ help: ## list what can be done
 
 setup: .venv/.runtime ## make .venv from the pinned requirements (the others call it)
 
-demo: setup ## play the whole loop: a clinic's batch in, results out, labels back, a better model
+demo: setup ## play the whole loop: a clinic's batch in, results out, labels back, a retrained model and the way back
 	@$(BIN)/python -m deploy.local demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(METADATA),--metadata "$(METADATA)") $(if $(COUNT),--count $(COUNT))
 
 serve: setup ## run the site and its workers at http://127.0.0.1:8000 (or PORT=) until Ctrl-C
@@ -47,7 +47,7 @@ check-compose: developer-tools ## check the Docker files against the Compose spe
 pytest: developer-tools ## run the tests alone (more arguments in ARGS=)
 	$(BIN)/pytest $(ARGS)
 
-bench: developer-tools ## measure the service, in hours, on a quiet machine (some of it: ARGS="--scale 0.1 --only drain,peers")
+bench: developer-tools ## measure the service, an hour and a half on a quiet machine (some of it: ARGS="--scale 0.1 --only drain,peers")
 	$(BIN)/python -m tests.bench $(ARGS)
 
 developer-tools: .venv/.developer

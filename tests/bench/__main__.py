@@ -36,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--scale", type=float, default=1, help="1 is the full size, which takes hours")
+    parser.add_argument("--scale", type=float, default=1, help="1 is the full size, which takes an hour and a half")
     parser.add_argument("--only", default=",".join(BENCHES), help=f"some of {','.join(BENCHES)}")
     parser.add_argument("--out", type=Path, default=Path(".local/bench/bench.json"))
     options = parser.parse_args()

@@ -30,7 +30,7 @@ PROBLEM = {
     "additionalProperties": True,
 }
 COMMON = {
-    "401": "No key, or one that is unknown or revoked.",
+    "401": "No key, or one that is unknown, expired or revoked.",
     "403": "Not for this client.",
     "429": "Too many requests: wait for the seconds in Retry-After.",
     "503": "A part of the service is away or busy: wait for the seconds in Retry-After.",

@@ -22,7 +22,7 @@ METRICS: Final = {
     "specificity": "Specificity for malignant, at the operating point",
     "malignant_auc": "AUC, malignant against benign",
     "melanoma_auc": "AUC, melanoma against all others",
-    "balanced_accuracy": "Balanced accuracy, seven classes",
+    "balanced_accuracy": "Balanced accuracy",
     "ece": "Expected calibration error (smaller is better)",
 }
 
