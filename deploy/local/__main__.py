@@ -11,10 +11,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from deploy.local.databases import databases
 from deploy.local.process import ProcessDied
 from deploy.local.stack import STATE, Stack, claimed, running_stack, settings_for
 from webapp.children import dies_with
+from webapp.numbers import Environment
 
 
 def main(argv: list[str]) -> int:
@@ -34,7 +37,7 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     state = arguments.state.resolve()
     if arguments.command == "serve":
-        return serve(state, port=int(os.environ.get("PORT", "8000")))
+        return serve(state, port=Environment().whole("PORT", 8000, least=0, most=65_535))
     return execute_with_databases(state, arguments.argv)
 
 
@@ -62,6 +65,7 @@ LesionLens is at {stack.base_url}
   E-mail lands in    {stack.folder / "mailbox"}
   Logs are in        {stack.folder / "logs"}
 
+Begin as the provider: “New batch” takes photos. Who signs in by a code finds it in the e-mail.
 Ctrl-C stops everything."""
 
 
@@ -84,5 +88,5 @@ if __name__ == "__main__":
         signal.signal(interruption, _stop)
     try:
         sys.exit(main(sys.argv[1:]))
-    except (ProcessDied, RuntimeError, TimeoutError) as error:
+    except (ProcessDied, ImproperlyConfigured, RuntimeError, TimeoutError) as error:
         sys.exit(f"\n{error}")

@@ -44,6 +44,8 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     if bool(options.images) != bool(options.metadata):
         parser.error("--images and --metadata go together: make demo IMAGES=<folder or zip> METADATA=<csv>")
+    if options.count < 1:
+        parser.error("--count is how many cases to submit, at least 1: make demo COUNT=20")
     if options.images:
         photos = read_own(options.images, options.metadata, options.count)
         console.print(f"[bold]{len(photos)} cases[/] of {options.images}")
@@ -60,6 +62,7 @@ def main(argv: Sequence[str]) -> int:
     console.print(
         f"\n[bold green]The loop is closed.[/] {time.monotonic() - started:.0f} s in all; everything is stopped."
     )
+    console.print("Next: [bold]make serve[/] opens the site with what was made here, and says how to sign in.")
     return 0
 
 
@@ -89,14 +92,9 @@ def play(stack: Stack, photos: Sequence[Photo]) -> None:
 def submit(clinic: Clinic, photos: Sequence[Photo], folder: Path) -> list[dict[str, Any]]:
     """The clinic's software submits a batch and collects the results; gives the cases."""
     _heading("A clinic submits a batch through the API")
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+    told = TextColumn("{task.description:<12}")
+    bars = (SpinnerColumn(), told, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*bars, console=console) as progress:
         uploading = progress.add_task("uploading", total=len(photos))
         submitted = clinic.submit(photos, name="Demo", on_upload=lambda: progress.advance(uploading))
         answering = progress.add_task("answering", total=len(photos))
@@ -107,13 +105,16 @@ def submit(clinic: Clinic, photos: Sequence[Photo], folder: Path) -> list[dict[s
     folder.mkdir(parents=True, exist_ok=True)
     table = folder / f"batch-{batch['id']}.csv"
     table.write_bytes(clinic.results_csv(batch["id"]))
-    console.print(f"The batch is {batch['state'].replace('_', ' ')}. Its table: {table}")
+    failures = " (pictures that were refused)" if batch["failures"] else ""
+    console.print(f"The batch is {batch['state'].replace('_', ' ')}{failures}. Its table:")
+    _show_path(table)
     answered = [case for case in cases if case["result"]]
     if answered:
         worst = max(answered, key=lambda case: case["result"]["malignant"])
         heatmap = folder / f"heatmap-{worst['case_id']}.jpg"
         heatmap.write_bytes(clinic.download(clinic.case(worst["id"])["images"][0]["heatmap_url"]))
-        console.print(f"What the model looked at in {worst['case_id']}: {heatmap}")
+        console.print(f"What the model looked at in {worst['case_id']}:")
+        _show_path(heatmap)
     return cases
 
 
@@ -124,7 +125,8 @@ def release_one(clinic: Clinic, cases: Sequence[dict[str, Any]], mailbox: Path) 
     before = set(mailbox.glob("*"))
     clinic.release(case["id"], note="Please call us if anything about this spot changes.")
     [mail] = _wait_for("the e-mail", lambda: [path for path in set(mailbox.glob("*")) - before if _tells(path)])
-    console.print(f"The patient's e-mail, with a link and no finding: {mail}")
+    console.print("The patient's e-mail, with a link and no finding:")
+    _show_path(mail)
 
 
 def _tells(path: Path) -> bool:
@@ -230,6 +232,11 @@ def go_back() -> None:
 def _heading(text: str) -> None:
     console.print()
     console.rule(f"[bold]{text}", align="left")
+
+
+def _show_path(path: Path) -> None:
+    """In one piece, however narrow the terminal: it is there to be copied."""
+    console.print(f"  {path}", markup=False, soft_wrap=True)
 
 
 def _show_cases(cases: Sequence[dict[str, Any]], refused: Mapping[str, str]) -> None:

@@ -70,3 +70,21 @@ def test_a_second_run_on_the_same_folder_is_refused(state_folder: Path) -> None:
         first.terminate()
     assert second.returncode == 1
     assert f"running already from {state_folder} (process {first.pid})" in output
+
+
+@pytest.mark.parametrize(
+    ("command", "port", "told"),
+    [
+        (["serve"], "http", "PORT is 'http'. Set it to a whole number from 0 to 65535."),
+        (["serve"], "70000", "PORT is '70000'. Set it to a whole number from 0 to 65535."),
+        (["demo", "--count", "0"], "8000", "--count is how many cases to submit, at least 1"),
+        (["demo", "--images", "absent", "--metadata", "absent"], "8000", "IMAGES is a folder of images"),
+    ],
+)
+def test_who_asks_for_what_cannot_be_is_told_in_a_sentence(command: list[str], port: str, told: str) -> None:
+    argv = [sys.executable, "-m", "deploy.local", *command]
+    environment = {**os.environ, "PORT": port}
+    said = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert said.returncode != 0
+    assert told in said.stderr
+    assert "Traceback" not in said.stderr

@@ -1,11 +1,13 @@
 """The demo leaves what others do on the same site alone, and the release that answered before it."""
 
+import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from rich.console import Console
 
 from deploy.local import demo
 from deploy.local.clinic import Photo
@@ -72,3 +74,17 @@ def test_the_release_of_before_is_active_again_though_the_end_goes_wrong(
         demo.play(cast(Any, stack), [photo])
 
     assert active_release() == before
+
+
+def test_a_path_can_be_copied_however_narrow_the_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    printed = io.StringIO()
+    mail = tmp_path / "[of a patient] whose name is longer than a line of such a terminal.log"
+
+    def release(*_: str, **__: str) -> None:
+        mail.write_text("https://lens.example/results/token")
+
+    monkeypatch.setattr(demo, "console", Console(file=printed, width=40))
+    demo.release_one(
+        cast(Any, SimpleNamespace(release=release)), [{"result": {"top_class": "MEL"}, "id": "1"}], tmp_path
+    )
+    assert str(mail) in printed.getvalue()
