@@ -25,7 +25,9 @@ from webapp.webhooks.models import Delivery, Endpoint, EventType
 class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
     """Where events go, and how that fares."""
 
-    failing_since = serializers.DateTimeField(help_text="Since when no delivery has succeeded, if one was tried")
+    failing_since = serializers.DateTimeField(
+        allow_null=True, help_text="Since when no delivery has succeeded, if one was tried; null while they succeed"
+    )
 
     class Meta:
         model = Endpoint

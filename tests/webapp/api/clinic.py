@@ -6,6 +6,7 @@ from django.test import Client
 from urllib3.util import parse_url
 
 from tests.factories import api_key
+from tests.webapp.api.document import check
 from webapp.accounts.models import Organisation
 
 API = "/api/v1"
@@ -40,8 +41,9 @@ class Clinic:
 
 
 def good(response: Any, status: int = 200) -> Any:
-    """The JSON of an answer that must have this status."""
+    """The JSON of an answer that must have this status, and be what the API's document says."""
     assert response.status_code == status, response.content
+    check(response)
     return response.json()
 
 
