@@ -38,7 +38,7 @@ Images = Sequence[bytes]
 
 
 class BenchError(Exception):
-    """Images that cannot be measured on; the message says which."""
+    """Images that cannot be measured on, or are missing; the message says which."""
 
 
 @dataclass(frozen=True)

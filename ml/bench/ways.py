@@ -97,9 +97,10 @@ def _openvino(task: Task, cache: Path, precision: Any) -> Run:
 
 def _quantise(task: Task) -> None:
     from ml import convert
+    from ml.bench import BenchError
 
     if not (task.folder / RANGES).exists():
-        raise ValueError("eight bits take their ranges from train images: say with --data where labelled ones lie")
+        raise BenchError("eight bits take their ranges from train images: say with --data where labelled ones lie")
     ranges = np.load(task.folder / RANGES)
     convert.quantise(task.bundle.members, task.bundle.frame, task.cache, task.folder / "int8", ranges)
 
@@ -173,8 +174,18 @@ def main(way: str, folder: Path) -> None:
     try:
         figures = BEFORE[way.removeprefix("before-")](task) if way.startswith("before-") else _run(way, task)
     except Exception as error:  # one way that this machine cannot go does not end the others
-        figures = {"note": f"{type(error).__name__}: {error}"}
+        figures = {"note": _why(error)}
     (folder / f"{way}.json").write_text(json.dumps(figures or {}))
+
+
+def _why(error: Exception) -> str:
+    """What kept a way from being measured: in words, where these were meant for people."""
+    if type(error).__module__.startswith("ml."):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0].replace("_", "-")
+        return f"needs {package}, which serving does not: pip install {package} in the version of requirements-dev.txt"
+    return f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

@@ -43,6 +43,18 @@ def test_ways_are_measured_against_keras(tiny_bundle: Path, cache: Path, runtime
     assert report.overlap == pytest.approx(rows["runtime-decoding"].rate / rows["runtime"].rate)
 
 
+def test_a_way_whose_library_is_missing_names_the_package(
+    tiny_bundle: Path, cache: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "nncf.py").write_text("import not_installed.here")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    images = drawn(2)
+    (row,) = bench(load(tiny_bundle), images, cache, train=images, ways=["openvino-int8"]).rows
+    assert row.note == (
+        "needs not-installed, which serving does not: pip install not-installed in the version of requirements-dev.txt"
+    )
+
+
 def test_a_way_that_fails_says_why_and_stops_no_other(
     tiny_bundle: Path, cache: Path, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -59,7 +71,7 @@ def test_a_way_that_fails_says_why_and_stops_no_other(
 def test_eight_bits_are_not_measured_without_train_images(tiny_bundle: Path, cache: Path, runtime: Runtime) -> None:
     (row,) = bench(load(tiny_bundle), drawn(2), cache, ways=["openvino-int8"]).rows
     assert row.rate is None
-    assert row.note.endswith("say with --data where labelled ones lie")
+    assert row.note == "eight bits take their ranges from train images: say with --data where labelled ones lie"
 
 
 def test_what_is_answered_is_the_validation_side_and_ranges_come_from_the_train_side(tmp_path: Path) -> None:
