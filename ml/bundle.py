@@ -166,7 +166,7 @@ def load(path: Path, *, to_start_from: bool = False) -> Bundle:
     """
     try:
         manifest = json.loads((path / MANIFEST).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BundleError(f"{path} holds no {MANIFEST}: it is not a bundle.") from None
     except ValueError as error:
         raise BundleError(f"{path / MANIFEST} is not JSON: {error}.") from None

@@ -72,7 +72,8 @@ class TextProgress:
         self._print(f"{message} ({code})", style="red")
 
     def _print(self, text: str, style: str | None = None) -> None:
-        self._console.print(text, style=style, markup=False)  # a path may hold what looks like markup
+        # A path may hold what looks like markup, and is copied whole.
+        self._console.print(text, style=style, markup=False, soft_wrap=True)
 
 
 def _lines(facts: Mapping[str, Any], indent: str = "") -> Iterator[str]:

@@ -28,9 +28,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not (hasattr(options, "progress") or isinstance(error, OSError) or type(error).__module__.startswith("ml.")):
             raise
         code = getattr(error, "code", None) or _code(type(error).__name__)
-        progress_for(getattr(options, "progress", "text")).error(str(code), str(error))
+        progress_for(getattr(options, "progress", "text")).error(str(code), _worded(error))
         return int(getattr(error, "exit_status", 1))
     return 0
+
+
+def _worded(error: Exception) -> str:
+    """Its message, without the system's number where it is the system's own."""
+    if not (isinstance(error, OSError) and error.filename and error.strerror):
+        return str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename}: a file stands where a folder is wanted. Name another."
+    return f"{error.filename}: {error.strerror}."
 
 
 def _code(name: str) -> str:

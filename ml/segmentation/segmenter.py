@@ -39,6 +39,8 @@ class Segmenter:
         from ml import weights
         from ml.segmentation import network
 
+        if not (folder / MANIFEST).is_file():
+            raise FileNotFoundError(f"{folder} holds no {MANIFEST}: it is not a segmenter.")
         self.manifest: Mapping[str, Any] = json.loads((folder / MANIFEST).read_text())
         self._size: Size = (int(self.manifest["input"]["width"]), int(self.manifest["input"]["height"]))
         self._model = network.build(self._size)

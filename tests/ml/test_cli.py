@@ -157,6 +157,28 @@ def test_whoever_stops_a_command_is_told_whether_it_goes_on(
     assert told.err == "\nStopped." + " The same command goes on from where it was." * goes_on + "\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("warm --bundle {file}", "holds no manifest.json: it is not a bundle. (bundle_error)"),
+        ("synthesize --count 1 --output {file}", "a file stands where a folder is wanted. Name another."),
+        ("synthesize --count 1 --output {file}/drawn", "a file stands where a folder is wanted. Name another."),
+        ("segment-evaluate --data {data} --segmenter {data}", "holds no manifest.json: it is not a segmenter."),
+        ("retrain --snapshot x --images x --output x --bundle {folder}", "manifest.json: Is a directory."),
+    ],
+)
+def test_what_is_wrong_with_a_path_is_said_in_words(
+    command: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "manifest.json").mkdir(parents=True)
+    paths = {"file": tmp_path / "file", "folder": tmp_path / "folder", "data": tmp_path}
+    assert main(command.format(**paths).split()) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert told in said
+    assert "[Errno" not in said
+
+
 def test_a_defect_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def defect(*given: object) -> None:
         raise ZeroDivisionError
