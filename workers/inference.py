@@ -83,7 +83,7 @@ def _answer_all() -> None:
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers, _database() as database:
 
         def claim(*, suspects: bool) -> "Future[Batch | None]":
-            loaded = None if over() else load_active()
+            loaded = None if over() else _load()
             return database.submit(_claim, readers, loaded, suspects=suspects)
 
         batch = claim(suspects=True).result()
@@ -123,6 +123,19 @@ def _database() -> Iterator[ThreadPoolExecutor]:
             yield thread
         finally:
             thread.submit(connections.close_all)  # those of the thread; `connection.close` would be this one's
+
+
+def _load() -> tuple[ModelRelease, Runtime] | None:
+    """What answers next. None where that cannot be had, as of a release whose bundle storage cannot give just now: no
+    more is claimed, and what is leased already is answered by what is warm. Raises DeviceFailed.
+    """
+    try:
+        return load_active()
+    except DeviceFailed:
+        raise
+    except Exception:
+        logger.exception("model_not_loaded")
+        return None
 
 
 def _claim(readers: ThreadPoolExecutor, loaded: tuple[ModelRelease, Runtime] | None, *, suspects: bool) -> Batch | None:

@@ -1,4 +1,4 @@
-"""An inference worker that is asked to end, as when a new version comes, is gone before anybody has to kill it."""
+"""An inference worker that is to take no more, as it is asked to end or has no model for it, ends what it has."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,8 +9,10 @@ from celery.signals import worker_shutting_down
 from ml.runtime import Prediction
 from tests.factories import ReleaseFactory
 from tests.workers.scenes import Model, submitted
+from webapp import storage
 from webapp.inference.models import Job, Result
 from webapp.queue import Task
+from webapp.registry.models import ModelRelease
 from workers import inference
 from workers.predicting import BatchSize
 from workers.task import stopping
@@ -25,7 +27,7 @@ def _goes_on() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_goes_on")
-def test_it_finishes_what_it_has_leased_takes_no_more_and_wakes_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_is_asked_to_end_answers_what_it_has_leased_and_wakes_another(monkeypatch: pytest.MonkeyPatch) -> None:
     answered_at_rings: list[int] = []
     predict, release = Model.predict, ReleaseFactory(active=True)
 
@@ -48,3 +50,20 @@ def test_it_finishes_what_it_has_leased_takes_no_more_and_wakes_another(monkeypa
     held = list(Job.objects.order_by("pk").values_list("state", "attempt"))
     assert held == [(Job.State.SUCCEEDED, 1)] * 2 + [(Job.State.QUEUED, 0)] * 3  # the second was claimed ahead
     assert answered_at_rings[-1] == 2
+
+
+def test_one_that_cannot_fetch_a_promoted_release_answers_what_it_has_leased(monkeypatch: pytest.MonkeyPatch) -> None:
+    warm = [(ReleaseFactory(active=True), Model())]
+
+    def load() -> tuple[ModelRelease, Model]:
+        if not warm:
+            raise storage.StorageAway("EndpointConnectionError")
+        return warm.pop()
+
+    monkeypatch.setattr(inference, "load_active", load)
+    monkeypatch.setattr(inference, "SIZE", BatchSize(1))
+    monkeypatch.setattr(inference, "LEASED", 3)
+    submitted(*[True] * 5)
+    inference.drain()
+    held = list(Job.objects.order_by("pk").values_list("state", "attempt"))
+    assert held == [(Job.State.SUCCEEDED, 1)] * 3 + [(Job.State.QUEUED, 0)] * 2
