@@ -7,7 +7,7 @@ Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ml.bundle import Member
+from ml.bundle import Bundle, Member
 from ml.classes import DISPLAY_NAMES, EIGHT, SEVEN, Taxonomy
 from ml.measured import ends, label
 
@@ -25,10 +25,12 @@ def write(
     figures: str = "",
     lone_images: int = 0,
     patients_known: bool = False,
+    ancestors: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`;
     `comparison` are the lines of a section beside somebody's figures, and `figures` is the path of a page with plots.
     Of `lone_images` of the data nobody says which of them show one lesion, but whose they are where `patients_known`.
+    `ancestors` are those of `lineage`.
     """
     classes = ", ".join(f"{code} ({DISPLAY_NAMES[code].lower()})" for code in taxonomy.codes)
     spread = ", its standard deviation over the\nmembers" if len(members) > 1 else ""
@@ -77,8 +79,17 @@ def write(
         "",
         licence,
         "",
+        *_inherited(ancestors),
     ]
     return "\n".join(lines)
+
+
+def lineage(parent: Bundle) -> list[dict[str, Any]]:
+    """The bundle that members go on from and those before it, nearest first: the `name` of each, `bundle` (its hash)
+    and `origin`, what it says of itself.
+    """
+    known = {"name": parent.name, "bundle": parent.hash, "origin": parent.manifest.get("origin", [])}
+    return [known, *parent.manifest.get("ancestors", [])]
 
 
 def untold_lesions(lone_images: int, patients_known: bool) -> list[str]:
@@ -91,6 +102,22 @@ def untold_lesions(lone_images: int, patients_known: bool) -> list[str]:
     return [
         f"Of {lone_images} images of the data it is not known which show one lesion, so each counts as a lesion",
         f"of its own{two_sides}, and the intervals are too narrow.",
+    ]
+
+
+def _inherited(ancestors: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Only the nearest is repeated: a card does not grow with every generation."""
+    if not ancestors:
+        return []
+    parent, *before = [f"{one['name']} (bundle {one['bundle'][:12]})" for one in ancestors]
+    return [
+        "## What it goes on from",
+        "",
+        f"### {parent}",
+        "",
+        *(f"- {sentence}" for sentence in ancestors[0]["origin"]),
+        "",
+        *([f"Before it: {', '.join(before)}. Their own cards say the rest.", ""] if before else []),
     ]
 
 

@@ -258,8 +258,8 @@ def _save(
         if splits.test.rows["drawn"].all()
         else "Measured on test images of which some were chosen where a model doubted, so the figures are theirs and "
         "not those of everyday use.",
-        *active.manifest.get("origin", []),
     ]
+    ancestors = model_card.lineage(active)
     licence = str(active.manifest.get("licence", ""))
     metrics = evaluation.as_dict()
     return bundles.save(
@@ -279,6 +279,7 @@ def _save(
             "parent": active.hash,
             "seed": run.seed,
             "origin": origin,
+            "ancestors": ancestors,
             "licence": licence,
         },
         metrics=metrics,
@@ -289,5 +290,6 @@ def _save(
             origin=origin,
             evaluation=metrics,
             licence=licence,
+            ancestors=ancestors,
         ),
     )

@@ -67,6 +67,7 @@ def write(
     extras = [sentence for extra in recipe.extras for sentence in extra(made)]
 
     origin = [*_origin(run, given, sides, refused, work), *extras]
+    ancestors = model_card.lineage(given.start) if given.start else []
     licence = _licence(run, given)
     alone = _alone(given.dataset)
     patients_known = bool((alone["patient_id"] != "").all())
@@ -87,6 +88,7 @@ def write(
             "code_version": code_version(),
             "seed": seed,
             "origin": origin,
+            "ancestors": ancestors,
             "licence": licence,
             "comparison": comparison.facts(recipe.reported, compared, honest),
         },
@@ -103,6 +105,7 @@ def write(
             figures=f"{FIGURES}/assessment.md",
             lone_images=len(alone),
             patients_known=patients_known,
+            ancestors=ancestors,
         ),
     )
 
@@ -180,8 +183,7 @@ def _begun(start: Bundle | None) -> list[str]:
         return []
     frames = start.manifest["preprocessing"]["version"]
     other = f"{start.name} was made from frames of {frames}; every figure here is of {preprocess.VERSION}."
-    said = [f"{start.name}: {sentence}" for sentence in start.manifest.get("origin", [])]
-    return [*([other] if frames != preprocess.VERSION else []), *said]
+    return [other] if frames != preprocess.VERSION else []
 
 
 def _taught(teacher: Bundle | None) -> list[str]:

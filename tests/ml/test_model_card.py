@@ -39,5 +39,28 @@ def test_a_card_does_not_claim_lesions_that_nobody_knows(lone: int) -> None:
     assert ("Of 900 images of the data it is not known which show one lesion" in card) == bool(lone)
 
 
+def test_a_card_repeats_the_nearest_ancestor_alone() -> None:
+    """Else every generation would make it longer."""
+    told = [
+        {"name": f"release-{age}", "bundle": f"{age}" * 64, "origin": [f"Fitted to the images of {age}."]}
+        for age in (3, 2, 1)
+    ]
+    card = model_card.write(
+        name="four",
+        members=[],
+        thresholds=LIMITS,
+        origin=["Fitted to the images of 4."],
+        evaluation=NOTHING_MEASURED,
+        licence="",
+        ancestors=told,
+    )
+    own, inherited = card.split("\n## What it goes on from\n")
+    assert "- Fitted to the images of 4.\n" in own
+    assert "Fitted to the images of 3." not in own
+    assert "### release-3 (bundle 333333333333)\n\n- Fitted to the images of 3.\n" in inherited
+    assert "Before it: release-2 (bundle 222222222222), release-1 (bundle 111111111111)." in inherited
+    assert "images of 2" not in card
+
+
 def test_every_metric_has_a_name() -> None:
     assert set(LABELS) == set(ALL_METRICS)

@@ -107,6 +107,16 @@ def test_from_labels_to_a_candidate_with_its_gate(
     told = "Measured on test images that chance chose."
     assert (told in second.manifest["origin"], told in candidate.manifest["origin"]) == (True, False)
 
+    # What the first says of itself stands under its name alone, below all that is said of the second.
+    assert [(one["name"], one["bundle"]) for one in second.manifest["ancestors"]] == [
+        (candidate.name, candidate.hash),
+        (active.name, active.hash),
+    ]
+    own, inherited = (second.path / "model_card.md").read_text().split("\n## What it goes on from\n")
+    for card, sentences in ((own, second.manifest["origin"]), (inherited, candidate.manifest["origin"])):
+        assert [line[2:] for line in card.splitlines() if line[2:] in sentences] == sentences
+    assert "chosen where a model doubted" not in own
+
 
 def test_the_gate_sees_what_a_candidate_turns_away(
     tiny_bundle: Path, snapshot: Path, cache: Path, tmp_path: Path

@@ -1,5 +1,6 @@
 """A recipe in small, from a folder in HAM10000's layout to a bundle that serves."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -185,10 +186,12 @@ def test_members_go_on_from_a_bundle(published: Path, tmp_path: Path, tiny_bundl
 
 
 def test_a_member_stays_as_it_was(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
-    """Also one of another version's frames, which the card then tells."""
+    """Also one of another version's frames, which the card then tells, with what that one says of itself."""
     older = shutil.copytree(tiny_bundle, tmp_path / "older")
     manifest = (older / "manifest.json").read_text()
-    (older / "manifest.json").write_text(manifest.replace(f'"{VERSION}"', '"frame-before"'))
+    told = {"origin": ["Learnt from the old images."], "ancestors": [{"name": "oldest", "bundle": "0" * 64}]}
+    frames = {**json.loads(manifest)["preprocessing"], "version": "frame-before"}
+    (older / "manifest.json").write_text(json.dumps({**json.loads(manifest), **told, "preprocessing": frames}))
     part = Part("tiny", Settings(epochs=2, samples=320), size=(192, 144), imagenet=False)
     recipe = replace(TINY, members=(part,), authors_split=None).reduced(keep=["tiny"])
     made = trainer.train(replace(run_of(recipe, published, tmp_path), start=older), JsonProgress())
@@ -196,6 +199,9 @@ def test_a_member_stays_as_it_was(published: Path, tmp_path: Path, tiny_bundle: 
     card = (made.path / "model_card.md").read_text()
     assert "tiny at 192 x 144 pixels is that of tiny." in card
     assert f"tiny was made from frames of frame-before; every figure here is of {VERSION}." in card
+    assert "Learnt from the old images." not in made.manifest["origin"]
+    assert "- Learnt from the old images." in card.split("## What it goes on from")[1]
+    assert [one["name"] for one in made.manifest["ancestors"]] == ["tiny", "oldest"]
 
 
 def test_data_of_other_classes_are_refused_before_training(published: Path, tmp_path: Path) -> None:
