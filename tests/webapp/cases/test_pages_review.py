@@ -115,7 +115,7 @@ def test_the_navigation_counts_what_waits_up_to_a_limit(
     for number in range(waiting):
         answered(clinic, f"case {number}")
     html = client.get(reverse("cases:batches")).content.decode()
-    found = re.search(r'nav-link-title">To review</span><span class="badge[^>]*>([^<]*)<', html)
+    found = re.search(r'nav-link-title">To review</span><span id="to-review"><span class="badge[^>]*>([^<]*)<', html)
     assert (found and found[1]) == said
 
 
