@@ -297,4 +297,4 @@ CONTENT_SECURITY_POLICY = {
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # empty: /metrics answers on loopback only
 
 LOGGING_CONFIG = None
-logging_config(json=env.bool("LOG_JSON", not DEBUG), level=env.str("LOG_LEVEL", "INFO"))
+logging_config(json=env.bool("LOG_JSON", not DEBUG), level=env.str("LOG_LEVEL", "INFO").upper())
