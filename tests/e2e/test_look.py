@@ -1,0 +1,51 @@
+"""What is on or off, and where a field begins, is seen by everybody."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.e2e.conftest import Site
+
+EDGE = """field => {
+  const pixels = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const light = (colour) => {
+    pixels.fillStyle = colour;
+    pixels.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...pixels.getImageData(0, 0, 1, 1).data].map(
+      (part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+  };
+  const [low, high] = [light(getComputedStyle(field).borderColor),
+    light(getComputedStyle(field.closest(".card")).backgroundColor)].sort((a, b) => a - b);
+  return high / low;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_box_that_is_on_differs_from_one_that_is_off_in_high_contrast(
+    site: Site, open_page: Callable[..., Page], scheme: str
+) -> None:
+    page = open_page(site.email("provider"))
+    page.emulate_media(forced_colors="active", color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto("/webhooks/new/")
+    box = page.locator("[name=event_types]").first
+    looks = []
+    for on in (True, False):
+        box.evaluate("(box, on) => box.checked = on", on)
+        looks.append(box.screenshot(animations="disabled"))
+    assert looks[0] != looks[1]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_edges_of_fields_and_boxes_have_three_to_one(
+    site: Site, open_page: Callable[..., Page], scheme: str
+) -> None:
+    page = open_page(site.email("provider"))
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.goto("/webhooks/new/")
+    box = page.locator("[name=event_types]").first
+    box.uncheck()
+    page.locator("h1").click()
+    for field in (box, page.locator("[name=description]")):
+        assert field.evaluate(EDGE) >= 3
