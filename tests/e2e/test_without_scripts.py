@@ -1,4 +1,4 @@
-"""Pages in a browser that runs no scripts."""
+"""Pages in a browser that runs no scripts, or that did not get the one which asks."""
 
 from collections.abc import Callable
 
@@ -27,4 +27,15 @@ def test_what_cannot_be_undone_says_so_where_nothing_can_ask(
     told = plain.eval_on_selector(form, BEFORE)
     plain.context.close()
     assert "Cancel what this batch waits for?" in told
+    assert "at once" in told
+
+
+def test_what_cannot_be_undone_says_so_where_the_script_that_asks_did_not_come(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    page.route("**/forms*.js", lambda route: route.abort())
+    page.goto("/organisation/keys/")
+    told = page.eval_on_selector("form[action$='/revoke/']", BEFORE)
+    assert "Revoke the key" in told
     assert "at once" in told

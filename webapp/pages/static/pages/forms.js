@@ -12,6 +12,9 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// Where this script does not come, the page says instead that it is done at once (lens.css). So it is not deferred, and
+// `js`, which another script sets, does not tell.
+document.documentElement.classList.add("asks");
 document.addEventListener("submit", (event) => {
   const { confirm: question, confirmChanged } = event.target.dataset;
   const field = event.target.elements[confirmChanged]; // ask only if something else now stands there, and not nothing
