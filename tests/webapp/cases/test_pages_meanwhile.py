@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import ArchiveFactory, BatchFactory, CaseFactory, CaseResultFactory
+from tests.factories import ArchiveFactory, BatchFactory, CaseFactory, CaseResultFactory, ImageFactory
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch
@@ -55,3 +55,13 @@ def test_a_cancelled_batch_without_cases_is_not_to_be_cancelled_again(client: Cl
     assert "This batch has no cases" in html
     assert "Make a new one with pictures." in html
     assert "Choose it again" not in html
+
+
+def test_one_picture_that_is_ready_is_sent_as_one(client: Client, clinic: Organisation) -> None:
+    batch: Batch = BatchFactory(organisation=clinic)
+    for fields in ({"ready": True}, {}):
+        ImageFactory(case__batch=batch, **fields)
+
+    html = client.get(reverse("cases:batch", args=[batch.pk])).content.decode()
+
+    assert "1 of 2 images ready. Submit the batch to send it to the model." in html
