@@ -50,9 +50,17 @@ class NewestFirst(CursorPagination):
     def get_page_size(self, request: Request) -> int:
         """Rows of a page. Raises Problem `parameter_invalid`."""
         wanted = request.query_params.get(self.page_size_query_param, str(self.page_size))
-        if not _WHOLE_NUMBER.fullmatch(wanted):
+        if not _WHOLE_NUMBER.fullmatch(wanted) or int(wanted) > self.max_page_size:
             raise _invalid(f"{self.page_size_query_param} is a whole number from 1 to {self.max_page_size}.")
-        return min(int(wanted), self.max_page_size)
+        return int(wanted)
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """What the OpenAPI document says of the parameters, with the bounds of a page."""
+        found: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
+        for parameter in found:
+            if parameter["name"] == self.page_size_query_param:
+                parameter["schema"] |= {"minimum": 1, "maximum": self.max_page_size, "default": self.page_size}
+        return found
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         cursor = super().decode_cursor(request)

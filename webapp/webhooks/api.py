@@ -16,10 +16,11 @@ from rest_framework.response import Response
 
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.bodies import Body
+from webapp.api.choices import OneOf, OneOfFilter
 from webapp.api.viewsets import ProviderViewSet
 from webapp.webhooks import services
 from webapp.webhooks.addresses import MAX_URL
-from webapp.webhooks.models import Delivery, Endpoint, EventType
+from webapp.webhooks.models import TEST, Delivery, Endpoint, EventType
 
 
 class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
@@ -32,6 +33,7 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
     class Meta:
         model = Endpoint
         fields = ["id", "url", "description", "event_types", "state", "failing_since", "created_at"]
+        read_only_fields = fields
 
 
 class SecretSerializer(serializers.Serializer[Any]):
@@ -53,7 +55,7 @@ class EndpointRequest(Body):
     """Where to, and what."""
 
     url = serializers.CharField(max_length=MAX_URL)
-    event_types = serializers.ListField(child=serializers.ChoiceField(EventType.choices), allow_empty=False)
+    event_types = serializers.ListField(child=OneOf(EventType.choices), allow_empty=False)
     description = serializers.CharField(max_length=200, required=False, allow_blank=True)
 
 
@@ -94,6 +96,7 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     class Meta:
         model = Delivery
         fields = ["id", "type", "state", "event", "error", "next_attempt_at", "attempts", "created_at", "ended_at"]
+        read_only_fields = fields
 
     @extend_schema_field({"type": "object", "additionalProperties": True})
     def get_event(self, delivery: Delivery) -> Any:
@@ -111,8 +114,8 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
 class DeliveryFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     """Of one endpoint's deliveries."""
 
-    state = filters.ChoiceFilter(choices=Delivery.State.choices)
-    type = filters.CharFilter()
+    state = OneOfFilter(choices=Delivery.State.choices)
+    type = OneOfFilter(choices=[*EventType.choices, (TEST, "A test")])
 
 
 @extend_schema_view(

@@ -87,5 +87,7 @@ def test_options_in_the_address_are_checked(query: str) -> None:
 
 def test_a_table_is_no_answer_to_another_question() -> None:
     clinic = Clinic()
-    batch = clinic.create({"case_id": "c", "patient_id": "p", "images": ["a.jpg"]})
-    assert problem(send_table(clinic, TABLE, f"/batches/{batch['id']}/submit"), 400)["code"] == "invalid"
+    batch = clinic.create(case())["id"]
+    for path in ("complete", "submit", "archive/complete", "archive/parts"):
+        answer = problem(send_table(clinic, TABLE, f"/batches/{batch}/{path}"), 415)
+        assert answer["detail"] == "Send application/json, and say so in Content-Type."

@@ -97,7 +97,7 @@ def test_of_two_values_neither_is_passed_over(clinic: Clinic) -> None:
     assert told["code"] == "parameter_invalid"
 
 
-@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "٣", "9" * 50])
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "٣", "501", "9" * 50])
 def test_a_size_of_page_that_is_none_is_refused(clinic: Clinic, value: str) -> None:
     told = problem(clinic.get("/cases", page_size=value), 400)
     assert (told["code"], told["detail"]) == ("parameter_invalid", "page_size is a whole number from 1 to 500.")
@@ -108,6 +108,15 @@ def test_cases_are_narrowed_to_those_that_are_released(clinic: Clinic, value: st
     answered = [CaseResultFactory(case__batch__organisation=clinic.organisation).case for _ in range(3)]
     good(clinic.post(f"/cases/{answered[0].pk}/release"))
     assert len(good(clinic.get("/cases", released=value))["results"]) == found
+
+
+def test_who_sends_another_value_is_told_which_there_are(clinic: Clinic) -> None:
+    told = problem(clinic.get("/batches", state="lost"), 400)["errors"][0]["message"]
+    assert told == "Send one of: open, submitted, completed, completed_with_failures, cancelled."
+    told = problem(clinic.get("/batches?created_after=2026-11-22T08:30:00+01:00"), 400)["errors"][0]["message"]
+    assert "%2B" in told
+    told = problem(clinic.post("/batches", {"capture": "film", "archive": True}), 400)["errors"][0]["message"]
+    assert told == "Send one of: dermoscopic, clinical, phone, unknown."
 
 
 @pytest.mark.parametrize("value", ["yes", "2", "released", "null"])

@@ -137,6 +137,13 @@ def test_what_makes_no_sense_is_refused(clinic: Clinic, body: dict[str, Any], co
     assert not Endpoint.objects.exists()
 
 
+def test_an_unknown_type_of_event_is_not_answered_with_no_deliveries(clinic: Clinic) -> None:
+    endpoint = EndpointFactory(organisation=clinic.organisation)
+    told = problem(clinic.get(f"/webhooks/{endpoint.pk}/deliveries", type="case.viewed"), 400)["errors"][0]
+    assert told["message"].startswith("Send one of: batch.completed, ")
+    assert good(clinic.get(f"/webhooks/{endpoint.pk}/deliveries", type="webhook.test"))["results"] == []
+
+
 def test_another_clinics_delivery_is_not_replayed_through_ones_own_webhook(clinic: Clinic) -> None:
     ours = EndpointFactory(organisation=clinic.organisation)
     theirs = DeliveryFactory(state=Delivery.State.FAILED, ended_at=timezone.now())

@@ -169,7 +169,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         request=CompleteRequest,
         responses=CompletedSerializer,
     )
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], parser_classes=[BoundedJSON])
     def complete(self, request: Request, pk: str) -> Response:
         batch = self.get_object()
         ids = dict.fromkeys(CompleteRequest.read(request.data)["images"])
@@ -180,7 +180,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         return Response({"images": [completed(images[image], problems.get(image)) for image in ids]})
 
     @extend_schema(summary="Send a batch to the model", request=SubmitRequest, responses=BatchDetailSerializer)
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], parser_classes=[BoundedJSON])
     def submit(self, request: Request, pk: str) -> Response:
         options = SubmitRequest.read(request.data)
         batch = services.submit_batch(
@@ -226,11 +226,11 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         request=ArchiveRequest,
         responses={202: ArchiveSerializer},
     )
-    @action(detail=True, methods=["post"], url_path="archive/complete")
+    @action(detail=True, methods=["post"], url_path="archive/complete", parser_classes=[BoundedJSON])
     def complete_archive(self, request: Request, pk: str) -> Response:
         options = ArchiveRequest.read(request.data)
         archive = archives.complete_archive(
-            actor=actor_of(request), batch=self.get_object(), capture=options["capture"]
+            actor=actor_of(request), batch=self.get_object(), capture=options.get("capture", "")
         )
         return Response(ArchiveSerializer(archive).data, status=202)
 
@@ -241,7 +241,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         request=PartsRequest,
         responses=PartsSerializer,
     )
-    @action(detail=True, methods=["post"], url_path="archive/parts")
+    @action(detail=True, methods=["post"], url_path="archive/parts", parser_classes=[BoundedJSON])
     def archive_parts(self, request: Request, pk: str) -> Response:
         batch = self.get_object()
         size = PartsRequest.read(request.data)["size"]

@@ -7,6 +7,7 @@ import django_filters as filters
 from django import forms
 from django.db.models import QuerySet
 
+from webapp.api.choices import OneOfFilter, TimeFilter
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import ADVICE_CHOICES, DX_CHOICES
 
@@ -40,10 +41,10 @@ class IdFilter(filters.CharFilter):  # type: ignore[misc]
 class BatchFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     """Of batches."""
 
-    state = filters.ChoiceFilter(choices=Batch.State.choices)
-    source = filters.ChoiceFilter(choices=Batch.Source.choices)
-    created_after = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
-    created_before = filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="lt")
+    state = OneOfFilter(choices=Batch.State.choices)
+    source = OneOfFilter(choices=Batch.Source.choices)
+    created_after = TimeFilter(field_name="created_at", lookup_expr="gte")
+    created_before = TimeFilter(field_name="created_at", lookup_expr="lt")
 
     class Meta:
         model = Batch
@@ -53,7 +54,7 @@ class BatchFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has
 class ImageFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
     """Without a model, since it filters the images of one batch."""
 
-    state = filters.ChoiceFilter(choices=Image.State.choices)
+    state = OneOfFilter(choices=Image.State.choices)
 
 
 class CaseFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
@@ -66,8 +67,8 @@ class CaseFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has 
     raised = BooleanFilter(
         field_name="raised_at", lookup_expr="isnull", exclude=True, label="A later answer is more urgent"
     )
-    advice = filters.ChoiceFilter(choices=ADVICE_CHOICES)
-    top_class = filters.ChoiceFilter(choices=DX_CHOICES)
+    advice = OneOfFilter(choices=ADVICE_CHOICES, help_text="Of the answer")
+    top_class = OneOfFilter(choices=DX_CHOICES)
     uncertainty_min = filters.NumberFilter(field_name="uncertainty", lookup_expr="gte")
     uncertainty_max = filters.NumberFilter(field_name="uncertainty", lookup_expr="lte")
 

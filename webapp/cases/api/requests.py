@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from webapp.api.bodies import Body
+from webapp.api.choices import OneOf
 from webapp.cases.fields import MAX_AGE, MAX_IMAGES, MAX_NOTES
 from webapp.cases.models import Case
 from webapp.cases.sites import HAM10000
@@ -43,7 +44,7 @@ class CasesOptions(Body):
     """Further cases, apart from the cases."""
 
     also = ("cases",)
-    capture = serializers.ChoiceField(
+    capture = OneOf(
         Case.Capture.choices,
         required=False,
         default=Case.Capture.UNKNOWN,
@@ -70,7 +71,7 @@ class BatchOptions(CasesOptions):
     archive_size = serializers.IntegerField(
         min_value=1, required=False, help_text="Bytes of that ZIP. Its URL then takes a file of this size and no other"
     )
-    capture = serializers.ChoiceField(
+    capture = OneOf(
         Case.Capture.choices,
         required=False,
         default=Case.Capture.UNKNOWN,
@@ -105,10 +106,9 @@ class CompleteRequest(Body):
 class ArchiveRequest(Body):
     """How an archive is unpacked."""
 
-    capture = serializers.ChoiceField(
+    capture = OneOf(
         Case.Capture.choices,
         required=False,
-        default="",
         help_text="Of the pictures of an archive without a table, where it is not as you said for the batch",
     )
 
@@ -137,6 +137,7 @@ class ReleaseRequest(Body):
         required=False,
         allow_null=True,
         default=None,
-        help_text="The `created_at` of the result that your clinician has read: with it no other one is released, and "
-        "where another holds by then the answer is the problem `answer_changed`",
+        help_text="The `created_at` of the result that your clinician has read, to the microsecond, which is "
+        "`answered_at` in the exports: with it no other one is released, and where another holds by then the answer is "
+        "the problem `answer_changed`",
     )
