@@ -47,6 +47,8 @@ def describe_errors(result: dict[str, Any], generator: Any, request: Any, public
             errors = {**COMMON, **({"404": NOT_FOUND} if "{" in address else {})}
             for status, description in errors.items():
                 operation["responses"].setdefault(status, _response(description, wait=status in ("429", "503")))
+            if "422" in operation["responses"]:  # which is a table where one was asked for
+                operation["responses"]["422"]["content"] |= _response("", wait=False)["content"]
     return result
 
 

@@ -69,7 +69,9 @@ class CaseReportViewSet(ReportViewSet[Case]):
     def get_queryset(self) -> QuerySet[Case]:
         return with_answers(super().get_queryset().select_related("batch__organisation", "reviewed_by"))
 
-    @extend_schema(summary="A case as a PDF report", responses={(200, PDF): OpenApiTypes.BINARY})
+    @extend_schema(
+        operation_id="cases_report_pdf", summary="A case as a PDF report", responses={(200, PDF): OpenApiTypes.BINARY}
+    )
     @action(detail=True, url_path="report.pdf")
     def pdf(self, request: Request, pk: str) -> HttpResponseBase:
         return self._pdf(pk, case_report)
@@ -89,7 +91,11 @@ class BatchReportViewSet(ReportViewSet[Batch]):
     kind = "batch"
     queryset = Batch.objects.select_related("organisation")
 
-    @extend_schema(summary="A batch as a PDF report", responses={(200, PDF): OpenApiTypes.BINARY})
+    @extend_schema(
+        operation_id="batches_report_pdf",
+        summary="A batch as a PDF report",
+        responses={(200, PDF): OpenApiTypes.BINARY},
+    )
     @action(detail=True, url_path="report.pdf")
     def pdf(self, request: Request, pk: str) -> HttpResponseBase:
         return self._pdf(pk, batch_report)

@@ -7,6 +7,7 @@ from django.test import Client
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types
 
 pytestmark = pytest.mark.django_db
 
@@ -31,6 +32,36 @@ def test_every_operation_names_its_errors_and_its_key() -> None:
                     schema = response["content"]["application/problem+json"]["schema"]
                     assert schema == {"$ref": "#/components/schemas/Problem"}
             assert any("API key" in way for way in operation.get("security", [])) or path == "/api/v1/", path
+
+
+def test_an_operation_says_what_it_takes_and_answers() -> None:
+    """What clients that are made from the document were wrong about."""
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    paths, schemas = document["paths"], document["components"]["schemas"]
+    photos = paths["/api/v1/cases/{id}/photos"]["delete"]["responses"]
+    assert photos["200"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/CaseDetail"}
+    assert "204" not in photos
+    tables = {path for path, found in paths.items() if "text/csv" in str(found.get("post", {}).get("requestBody"))}
+    assert tables == {"/api/v1/batches", "/api/v1/batches/{id}/cases"}
+    for path in tables:
+        content = paths[path]["post"]["responses"]["422"]["content"]
+        assert content.keys() == {"text/csv", "application/problem+json"}
+    for name in ("Batch", "BatchDetail", "CaseDetail", "CaseImage", "Image", "Archive", "Endpoint", "Delivery"):
+        assert {*schemas[name]["required"]} == schemas[name]["properties"].keys(), name
+    sizes = [p["schema"] for p in paths["/api/v1/cases"]["get"]["parameters"] if p["name"] == "page_size"]
+    assert sizes == [{"type": "integer", "minimum": 1, "maximum": 500, "default": 50}]
+    assert "304" in paths["/api/v1/images/{id}/heatmap"]["get"]["responses"]
+    names = [operation["operationId"] for found in paths.values() for operation in found.values()]
+    assert all(re.fullmatch(r"\w+", name) for name in names)
+
+
+def test_what_is_sent_unless_it_is_said_can_be_sent() -> None:
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    everything = Draft202012Validator({"components": document["components"]})
+    for name, schema in document["components"]["schemas"].items():
+        for field, each in schema.get("properties", {}).items():
+            if each.get("default") is not None:
+                assert everything.evolve(schema=each).is_valid(each["default"]), (name, field)
 
 
 def test_the_docs_load_nothing_from_elsewhere(client: Client) -> None:

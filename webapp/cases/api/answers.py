@@ -62,12 +62,20 @@ class DeletedAt(serializers.DateTimeField):
         super().__init__(read_only=True, allow_null=True, help_text="When the photo was deleted; null while it was not")
 
 
+class QualitySerializer(serializers.Serializer[Any]):
+    """One thing that the quality check, or the model, did not like."""
+
+    code = serializers.CharField(help_text="As a `reason`")
+    advice = serializers.CharField(help_text="What to do about it, in a sentence")
+
+
 class ImageSerializer(serializers.ModelSerializer[Image]):
     """One image of a batch, and where its file goes while it is awaited."""
 
     case = serializers.UUIDField(source="case_id")
     case_id = serializers.CharField(source="case.external_id", help_text="Your id of the case")
     what_to_do = serializers.CharField(source="advice", help_text="About the refusal, in a sentence")
+    quality = QualitySerializer(many=True)
     deleted_at = DeletedAt()
     upload = serializers.SerializerMethodField()
 
@@ -85,6 +93,7 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
             "deleted_at",
             "upload",
         ]
+        read_only_fields = fields
         extra_kwargs = {"reason": REASON}
 
     @extend_schema_field(UploadSerializer(allow_null=True))
@@ -151,12 +160,24 @@ def listed_images(batch: Batch, **only: Any) -> list[dict[str, Any]]:
     ]
 
 
+class ReportLineSerializer(serializers.Serializer[Any]):
+    """A file or row of a ZIP that was left out."""
+
+    name = serializers.CharField(help_text="Of the file, or `row` and its number; empty where it is about the whole")
+    code = serializers.CharField()
+    message = serializers.CharField(help_text="What to do about it, in a sentence")
+
+
 class ArchiveSerializer(serializers.ModelSerializer[Archive]):
-    """A ZIP that is unpacked into a batch: `report` lists each file or row that was left out."""
+    """A ZIP that is unpacked into a batch, which takes no other in its place."""
+
+    report = ReportLineSerializer(many=True, help_text="What was left out, and why it was refused or waits")
 
     class Meta:
         model = Archive
         fields = ["state", "reason", "report", "created_at"]
+        read_only_fields = fields
+        extra_kwargs = {"reason": {"help_text": "Stable code of the refusal. Empty while there is none"}}
 
 
 class BatchSerializer(serializers.ModelSerializer[Batch]):
@@ -175,6 +196,7 @@ class BatchSerializer(serializers.ModelSerializer[Batch]):
             "submitted_at",
             "finished_at",
         ]
+        read_only_fields = fields
 
 
 class ProgressSerializer(serializers.Serializer[Any]):
@@ -208,7 +230,10 @@ class CreatedBatchSerializer(BatchSerializer):
     """A new batch, and where its files go."""
 
     images = AwaitedImageSerializer(many=True)
-    archive_upload = UploadSerializer(allow_null=True, help_text="Where the ZIP goes, while it is awaited")
+    archive_upload = UploadSerializer(
+        allow_null=True,
+        help_text="Where the ZIP goes, while it is awaited; afterwards `archive` of the batch says what became of it",
+    )
 
     class Meta(BatchSerializer.Meta):
         fields = [*BatchSerializer.Meta.fields, "images", "archive_upload"]

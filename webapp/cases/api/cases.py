@@ -77,7 +77,7 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
         summary="Delete the photos of a case, for good",
         description="Every picture and heatmap of the case goes, whatever is being done with it; its results stay. The "
         "images are `purged` from then on, and `deleted_at` says since when. To repeat the call changes nothing.",
-        responses=CaseDetailSerializer,
+        responses={200: CaseDetailSerializer},
     )
     @action(detail=True, methods=["delete"])
     def photos(self, request: Request, pk: str) -> Response:

@@ -25,7 +25,8 @@ from webapp.cases.models import Image
 from webapp.cases.parts import give_up_parts
 from webapp.cases.pictures import picture
 
-JPEG = {(200, "image/jpeg"): OpenApiTypes.BINARY}
+JPEG = {(200, "image/jpeg"): OpenApiTypes.BINARY, 304: None}
+SAME = "With the `ETag` of an earlier answer as `If-None-Match` the answer is 304 while the picture is the same."
 
 
 @extend_schema(tags=["images"])
@@ -96,12 +97,12 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
         intake.override_quality(actor=actor_of(request), image=image)
         return Response(ImageSerializer(image).data)
 
-    @extend_schema(summary="The picture without metadata, as the model saw it", responses=JPEG)
+    @extend_schema(summary="The picture without metadata, as the model saw it", description=SAME, responses=JPEG)
     @action(detail=True)
     def clean(self, request: Request, pk: str) -> HttpResponseBase:
         return self._picture("clean")
 
-    @extend_schema(summary="Where the model looked", responses=JPEG)
+    @extend_schema(summary="Where the model looked", description=SAME, responses=JPEG)
     @action(detail=True)
     def heatmap(self, request: Request, pk: str) -> HttpResponseBase:
         return self._picture("heatmap")

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from ml.classes import DISPLAY_NAMES
-from webapp.cases.api.answers import REASON, DeletedAt
+from webapp.cases.api.answers import REASON, DeletedAt, QualitySerializer
 from webapp.cases.models import Case, Image
 from webapp.inference.models import Answer, CaseResult, Result
 from webapp.inference.selectors import image_answer
@@ -105,6 +105,7 @@ class CaseSerializer(serializers.ModelSerializer[Case]):
             "result",
             "review",
         ]
+        read_only_fields = fields
 
     @extend_schema_field(CaseResultSerializer(allow_null=True))
     def get_result(self, case: Case) -> Mapping[str, Any] | None:
@@ -126,6 +127,7 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
     """One image of a case, with the answer for it."""
 
     what_to_do = serializers.CharField(source="advice", help_text="About the refusal, in a sentence")
+    quality = QualitySerializer(many=True)
     quality_overridden = serializers.SerializerMethodField(help_text="Used against the advice of the quality check")
     deleted_at = DeletedAt()
     image_url = serializers.SerializerMethodField(help_text="The picture without metadata, as the model saw it")
@@ -152,6 +154,7 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
             "result",
             "other_results",
         ]
+        read_only_fields = fields
         extra_kwargs = {"reason": REASON}
 
     def get_quality_overridden(self, image: Image) -> bool:
@@ -189,6 +192,7 @@ class CaseDetailSerializer(CaseSerializer):
 
     class Meta(CaseSerializer.Meta):
         fields = [*CaseSerializer.Meta.fields, "notes", "images", "other_results", "thresholds", "notice"]
+        read_only_fields = fields
 
     @extend_schema_field(CaseResultSerializer(many=True))
     def get_other_results(self, case: Case) -> list[Mapping[str, Any]]:
