@@ -34,9 +34,7 @@ def build(size: Size, backbones: Path | None = None) -> keras.Model:
         raise ValueError(f"{width} x {height} is not a multiple of {STRIDE}.")
     backbone = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(height, width, 3))
     if backbones is not None:
-        if not (backbones / IMAGENET).exists():
-            raise FileNotFoundError(f"No ImageNet weights: looked for {IMAGENET} in {backbones}.")
-        backbone.load_weights(backbones / IMAGENET)
+        backbone.load_weights(imagenet_file(backbones))
     encoder = keras.Model(backbone.input, [backbone.get_layer(name).output for name in SKIPS], name="encoder")
     image = layers.Input((height, width, 3), dtype="uint8", name="image")
     *shallow, deep = encoder(layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image))
@@ -54,6 +52,14 @@ def build(size: Size, backbones: Path | None = None) -> keras.Model:
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
     return model
+
+
+def imagenet_file(backbones: Path) -> Path:
+    """The file in a folder with the encoder's ImageNet weights. Raises FileNotFoundError when the folder lacks it."""
+    file = backbones / IMAGENET
+    if not file.exists():
+        raise FileNotFoundError(f"No ImageNet weights: looked for {IMAGENET} in {backbones}.")
+    return file
 
 
 def _project(x: Any, channels: int, name: str) -> Any:

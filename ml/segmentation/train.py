@@ -46,14 +46,16 @@ class Run:
 def train(run: Run, progress: Progress) -> dict[str, Any]:
     """Fits, measures and writes a segmenter; gives its manifest. A finished fit in `work` is kept.
 
-    Raises DataError for data that cannot be used, or other than those that `work` was filled from, and
-    FileNotFoundError for missing ImageNet weights.
+    Raises DataError for data that cannot be used, or other than those that `work` was filled from, and before any image
+    is read FileNotFoundError for missing ImageNet weights.
     """
+    fitted, settings = run.work / WEIGHTS, run.work / "settings.json"
+    if not fitted.exists():
+        network.imagenet_file(run.backbones)
     progress.stage("reading")
     sides = masks.read(run.data, ("train", "validation", "test"))
     learnt_from = [[side.lesions.tolist(), side.fingerprints.tolist(), _digest(side.masks)] for side in sides.values()]
     work_folder.claim(run.work, VERSION, learnt_from)
-    fitted, settings = run.work / WEIGHTS, run.work / "settings.json"
     if not fitted.exists():
         progress.stage("training")
         model = network.build(SIZE, run.backbones)

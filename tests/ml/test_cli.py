@@ -164,6 +164,7 @@ def test_whoever_stops_a_command_is_told_whether_it_goes_on(
         ("synthesize --count 1 --output {file}", "a file stands where a folder is wanted. Name another."),
         ("synthesize --count 1 --output {file}/drawn", "a file stands where a folder is wanted. Name another."),
         ("segment-evaluate --data {data} --segmenter {data}", "holds no manifest.json: it is not a segmenter."),
+        ("segment-train --data x --backbones {data} --work {data} --output x", "No ImageNet weights: looked for"),
         ("retrain --snapshot x --images x --output x --bundle {folder}", "manifest.json: Is a directory."),
     ],
 )
