@@ -5,11 +5,17 @@ Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from ml.bundle import Bundle, Member
 from ml.classes import DISPLAY_NAMES, EIGHT, SEVEN, Taxonomy
 from ml.measured import ends, label
+
+LABELLED_HERE: Final = (
+    "Its members have learnt also from images that were labelled where it was retrained, such as a clinic's photos: ask "
+    "whose they are, and on what terms, before you hand it on."
+)
+"""For the licence of a bundle that was retrained; it goes on into those of the bundles that go on from it."""
 
 
 def write(
@@ -26,11 +32,12 @@ def write(
     lone_images: int = 0,
     patients_known: bool = False,
     ancestors: Sequence[Mapping[str, Any]] = (),
+    labelled: int = 0,
 ) -> str:
     """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`;
     `comparison` are the lines of a section beside somebody's figures, and `figures` is the path of a page with plots.
     Of `lone_images` of the data nobody says which of them show one lesion, but whose they are where `patients_known`.
-    `ancestors` are those of `lineage`.
+    `ancestors` are those of `lineage`. `labelled` counts the images that a retraining learnt from.
     """
     classes = ", ".join(f"{code} ({DISPLAY_NAMES[code].lower()})" for code in taxonomy.codes)
     spread = ", its standard deviation over the\nmembers" if len(members) > 1 else ""
@@ -68,8 +75,7 @@ def write(
         *comparison,
         "## Limits",
         "",
-        "- Learnt from published images, which are mostly dermoscopic and of light skin.",
-        "  Phone photos and dark skin are not measured.",
+        *_learnt_from(labelled),
         f"- Answers with one of {len(taxonomy.codes)} classes whatever lesion it is shown;",
         "  of other pictures it tells most, but not bare skin, as no lesion.",
         *_missing(taxonomy),
@@ -102,6 +108,19 @@ def untold_lesions(lone_images: int, patients_known: bool) -> list[str]:
     return [
         f"Of {lone_images} images of the data it is not known which show one lesion, so each counts as a lesion",
         f"of its own{two_sides}, and the intervals are too narrow.",
+    ]
+
+
+def _learnt_from(labelled: int) -> list[str]:
+    if not labelled:
+        return [
+            "- Learnt from published images, which are mostly dermoscopic and of light skin.",
+            "  Phone photos and dark skin are not measured.",
+        ]
+    return [
+        "- Learnt first from published images, which are mostly dermoscopic and of light skin,",
+        f"  then from {labelled} images that were labelled where it was retrained. It is measured on more of these:",
+        "  how many are phone photos or of dark skin is not known.",
     ]
 
 

@@ -261,6 +261,8 @@ def _save(
     ]
     ancestors = model_card.lineage(active)
     licence = str(active.manifest.get("licence", ""))
+    if model_card.LABELLED_HERE not in licence:
+        licence = f"{licence} {model_card.LABELLED_HERE}".strip()
     metrics = evaluation.as_dict()
     return bundles.save(
         members[0].weights.parent,
@@ -291,5 +293,6 @@ def _save(
             evaluation=metrics,
             licence=licence,
             ancestors=ancestors,
+            labelled=len(splits.train),
         ),
     )

@@ -39,6 +39,16 @@ def test_a_card_does_not_claim_lesions_that_nobody_knows(lone: int) -> None:
     assert ("Of 900 images of the data it is not known which show one lesion" in card) == bool(lone)
 
 
+@pytest.mark.parametrize("labelled", [0, 12])
+def test_a_card_names_the_images_that_people_labelled(labelled: int) -> None:
+    """Nobody says what these show; of published ones it is known."""
+    card = model_card.write(
+        name="one", members=[], thresholds=LIMITS, origin=[], evaluation=NOTHING_MEASURED, licence="", labelled=labelled
+    )
+    assert ("Phone photos and dark skin are not measured." in card) != bool(labelled)
+    assert ("then from 12 images that were labelled where it was retrained" in card) == bool(labelled)
+
+
 def test_a_card_repeats_the_nearest_ancestor_alone() -> None:
     """Else every generation would make it longer."""
     told = [

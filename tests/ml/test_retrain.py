@@ -19,6 +19,7 @@ from ml.data.errors import DataError
 from ml.data.examples import Examples, load
 from ml.data.snapshot import COLUMNS, read
 from ml.imaging.fingerprint import matches
+from ml.model_card import LABELLED_HERE
 from ml.retrain import refitted, supports_stack, to_measure
 from ml.synthetic import synthesize
 
@@ -95,6 +96,10 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert "with 2 for validation; 1 more were left out" in card
     assert "unchanged" in card
     assert "chosen where a model doubted" in card
+    limits, licence = card.split("\n## Limits\n")[1].split("\n## What it goes on from\n")[0].split("\n## Licence\n")
+    assert "then from 12 images that were labelled where it was retrained" in limits
+    assert "are not measured" not in limits  # what it is measured on may be of any camera and skin
+    assert licence.strip() == candidate.manifest["licence"] == LABELLED_HERE
 
     # What the first retraining only validated with, the second validates with again. It has what chance chose alone.
     drawn = tmp_path / "drawn.csv"
@@ -116,6 +121,7 @@ def test_from_labels_to_a_candidate_with_its_gate(
     for card, sentences in ((own, second.manifest["origin"]), (inherited, candidate.manifest["origin"])):
         assert [line[2:] for line in card.splitlines() if line[2:] in sentences] == sentences
     assert "chosen where a model doubted" not in own
+    assert second.manifest["licence"] == LABELLED_HERE  # once is enough
 
 
 def test_the_gate_sees_what_a_candidate_turns_away(
