@@ -12,8 +12,8 @@ from ml.classes import DISPLAY_NAMES, EIGHT, SEVEN, Taxonomy
 from ml.measured import ends, label
 
 LABELLED_HERE: Final = (
-    "Its members have learnt also from images that were labelled where it was retrained, such as a clinic's photos: ask "
-    "whose they are, and on what terms, before you hand it on."
+    "Its members have learnt also from images that were labelled where it was retrained, such as a clinic's photos: "
+    "ask whose they are, and on what terms, before you hand it on."
 )
 """For the licence of a bundle that was retrained; it goes on into those of the bundles that go on from it."""
 
