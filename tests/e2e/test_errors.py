@@ -1,4 +1,4 @@
-"""A page that comes back with errors says so first, in its title too, and leads to the fields."""
+"""A page begins at what came of an action: of errors it says so in its title too, and leads to the fields."""
 
 import re
 from collections.abc import Callable
@@ -48,6 +48,28 @@ def test_a_refusal_is_said_first(
     page.click("#submit-batch")
     expect(page).to_have_title(re.compile("^Error: "))
     expect(page.locator("#messages .alert-danger")).to_be_focused()
+
+
+def test_a_new_key_and_what_was_done_are_said_first(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("provider"))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/organisation/keys/")
+    page.fill("#id_name", "a key to revoke")
+    page.click("main form:has(#id_name) button[type=submit]")
+    expect(page).to_have_title(re.compile("^Your new key"))
+    expect(page.get_by_role("region", name="Copy your new key now")).to_be_focused()
+    assert_accessible(page)
+
+    copy = page.get_by_role("button", name="Copy")
+    copy.click()
+    expect(page.get_by_role("status").get_by_text("Copied")).to_be_visible()
+    expect(copy).to_be_focused()
+    assert page.evaluate("navigator.clipboard.readText()") == page.input_value("#secret")
+
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Revoke the key a key to revoke").click()
+    expect(page).to_have_title(re.compile("^API keys"))
+    expect(page.locator("#messages .alert-success")).to_be_focused()
 
 
 def test_a_long_name_breaks_on_a_phone(

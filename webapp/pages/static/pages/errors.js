@@ -1,10 +1,9 @@
-// A page that comes back with errors says so in its title and begins at them: of an alert that was there from the start a
+// A page begins at what came of an action, and of errors says so in its title: of words that were there from the start a
 // screen reader says nothing.
 (() => {
   const wrong = document.querySelector("main .alert-danger[tabindex='-1']:not(.d-none), main [aria-invalid=true]");
-  if (!wrong) return;
-  document.title = `Error: ${document.title}`;
-  wrong.focus();
+  if (wrong) document.title = `Error: ${document.title}`;
+  (wrong ?? document.querySelector("main :is(.alert, .card)[tabindex='-1']:not(.d-none)"))?.focus();
 })();
 
 // A part that could not be renewed stays as it was, which its reader cannot see. What the clock renews is asked for again

@@ -3,12 +3,13 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   const field = document.getElementById(button.dataset.copy);
-  field.select();
+  const told = document.getElementById(`${field.id}-copied`);
   try {
     await navigator.clipboard.writeText(field.value);
-    button.querySelector("[aria-live]").textContent = "Copied";
+    told.textContent = "Copied";
   } catch {
-    button.querySelector("[aria-live]").textContent = "Press Ctrl+C";
+    field.select(); // the focus goes there only where a person must copy it
+    told.textContent = "Press Ctrl+C";
   }
 });
 
