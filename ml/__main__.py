@@ -5,7 +5,5 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before anything imports TensorFlow, which greets at length
 
 from ml.cli import main
-from ml.quiet import leave_out_greetings
 
-leave_out_greetings()
 raise SystemExit(main())
