@@ -136,7 +136,7 @@ def _inherited(ancestors: Sequence[Mapping[str, Any]]) -> list[str]:
         "",
         *(f"- {sentence}" for sentence in ancestors[0]["origin"]),
         "",
-        *([f"Before it: {', '.join(before)}. Their own cards say the rest.", ""] if before else []),
+        *([f"Before it: {', '.join(before)}. The card of each says the rest.", ""] if before else []),
     ]
 
 
