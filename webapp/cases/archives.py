@@ -43,7 +43,10 @@ def complete_archive(*, actor: Actor, batch: Batch, capture: str = "") -> Archiv
         if archive is not None and archive.state != Archive.State.AWAITING_UPLOAD:
             return archive
         require_open(batch)
-        if archive is None or size is None:
+        if archive is None:
+            told = "This batch awaits no archive: it was made without `archive`, or the time to send it is over."
+            raise Problem("upload_missing", f"{told} Send it in a new batch.")
+        if size is None:
             raise Problem("upload_missing", "No archive has arrived for this batch. Upload it, then complete it again.")
         if size > settings.IMPORT_MAX_BYTES:
             limit = settings.IMPORT_MAX_BYTES // 1024**2

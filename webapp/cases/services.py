@@ -169,8 +169,8 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
     """Send a batch to the model. Submitting twice changes nothing.
 
     Raises Problem `uploads_incomplete` where images are awaited, or came too late, and `archive_incomplete` where an
-    archive's report lists what was left out, unless `allow_missing` gives them up; `batch_empty`; `archive_pending`
-    while an archive is being unpacked; `batch_cancelled`.
+    archive was refused, or its report lists what was left out, unless `allow_missing` gives them up; `batch_empty`, or
+    what of its archive is why; `archive_pending` while an archive is being unpacked; `batch_cancelled`.
     """
     rows = Batch.objects.select_for_update(no_key=True, of=("self",)).select_related("organisation")
     batch = rows.get(pk=batch.pk)
@@ -195,14 +195,12 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
         )
     if counts.get(Image.State.AWAITING_UPLOAD):
         batch.images.filter(state=Image.State.AWAITING_UPLOAD).update(ended_at=now, **NEVER_UPLOADED)
+    if archive and archive.report and not (counts and allow_missing):
+        raise _incomplete(archive, others=bool(counts))
+    if archive and archive.state == Archive.State.AWAITING_UPLOAD and not counts:
+        raise Problem("upload_missing", "The archive is still awaited. Upload and complete it, then submit again.")
     if not counts:
         raise Problem("batch_empty", "This batch has no images. Add at least one case with an image.", status=422)
-    if archive and archive.report and not allow_missing:
-        raise Problem(
-            "archive_incomplete",
-            "Some of the archive was left out: `archive.report` of the batch says what and why. Correct it and send it "
-            "in a new batch, or submit with allow_missing.",
-        )
     batch.state, batch.submitted_at, batch.remaining = Batch.State.SUBMITTED, now, sum(counts.values())
     batch.save(update_fields=["state", "submitted_at", "remaining"])
     images = list(batch.images.filter(state__in=[Image.State.READY, *UNUSABLE]))
@@ -211,6 +209,14 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
         end_images(batch=batch, ended=unusable, failures=len(unusable))
     record(actor=actor, action="batch.submitted", object_id=batch.id, organisation=batch.organisation)
     return batch
+
+
+def _incomplete(archive: Archive, *, others: bool) -> Problem:
+    """Why its batch is not sent, which may have `others` than the images that were left out."""
+    became = "The archive was refused" if archive.state == Archive.State.REFUSED else "Some of the archive was left out"
+    unless = ", or submit with allow_missing" if others else ""
+    told = f"{became}: `archive.report` of the batch says what and why. Correct it and send it in a new batch, with a "
+    return Problem("archive_incomplete", f"{told}new Idempotency-Key{unless}.")
 
 
 @transaction.atomic

@@ -65,7 +65,7 @@ def expand(token: uuid.UUID, archive: Archive) -> bool:
         return False
     except ArchiveRefused as refusal:
         reason = refusal.code
-        report.insert(0, _line("", refusal.code, refusal.message))
+        report.insert(0, _line("", refusal.code, f"{refusal.message} It goes into a new batch."))
     except FileNotFoundError:
         reason = "upload_missing"
         report.insert(0, _line("", reason, "The archive is not in storage any more. Please send it in a new batch."))
@@ -175,7 +175,9 @@ class _Unpacking:
         """The table's cases, with those of their files that are here. Raises Problem without a sound row."""
         self.report += [_line(f"row {e.row}", e.code, f"{e.field}: {e.message}") for e in manifest.errors]
         if manifest.errors and not manifest.cases:
-            raise Problem("manifest_invalid", "The table in the archive names no case. Correct it and send it again.")
+            raise Problem(
+                "manifest_invalid", "The table in the archive names no case. Correct it; it goes into a new batch."
+            )
         found = []
         absent: list[str] = []
         for row, spec in zip(manifest.rows, manifest.cases, strict=True):
@@ -214,7 +216,7 @@ class _Unpacking:
                 unwritten = [image for image in images[name] if image not in written]
                 _reject(unwritten, entry.refusal.code, entry.refusal.message)
             elif not images[name]:
-                message = "No case names this file, so it was left out."
+                message = "No case names this file, or its row has a mistake that is listed, so it was left out."
                 self.report.append(_line(entry.name, "not_in_table", message))
             for image in images[name]:
                 if entry.data is not None and image.state == Image.State.AWAITING_UPLOAD:

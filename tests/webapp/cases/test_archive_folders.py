@@ -47,6 +47,23 @@ def test_cases_that_were_listed_before_name_files_with_their_folders_too() -> No
 
 
 @pytest.mark.django_db(transaction=True)
+def test_who_submits_before_the_archive_came_or_with_nothing_of_it_is_told_of_the_archive() -> None:
+    clinic = Clinic()
+    early = good(clinic.post("/batches", {"archive": True}), 201)
+    assert problem(clinic.post(f"/batches/{early['id']}/submit"), 409)["code"] == "upload_missing"
+    batch = sent(clinic, zipped({"inner.zip": zipped({"1.jpg": photo()})}))
+    assert codes(expand_next()) == [("inner.zip", "nested_archive")]
+    for allowed in (False, True):
+        told = problem(clinic.post(f"/batches/{batch.pk}/submit", {"allow_missing": allowed}), 409)
+        assert (told["code"], "allow_missing" in told["detail"]) == ("archive_incomplete", False)
+    none = clinic.create(case())
+    told = problem(clinic.post(f"/batches/{none['id']}/archive/complete"), 409)
+    assert (told["code"], "without `archive`" in told["detail"]) == ("upload_missing", True)
+    empty = good(clinic.post("/batches", {"cases": []}), 201)
+    assert problem(clinic.post(f"/batches/{empty['id']}/submit"), 422)["code"] == "batch_empty"
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_an_archive_leaves_out_is_given_up_knowingly() -> None:
     clinic = Clinic()
     batch = sent(clinic, zipped({"cases.csv": b"images\n1.jpg\n2.jpg\n", "1.jpg": photo()}))

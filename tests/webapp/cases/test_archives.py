@@ -119,9 +119,12 @@ def test_an_archive_that_is_none_is_refused_with_its_reason(data: bytes, reason:
     archive = expand_next()
     assert (archive.state, archive.reason) == (Archive.State.REFUSED, reason)
     assert archive.report[0]["code"] == reason
-    assert archive.report[0]["message"]
+    assert archive.report[0]["message"].endswith("into a new batch.")
     assert not batch.images.exists()
-    assert problem(clinic.post(f"/batches/{batch.pk}/submit"), 422)["code"] == "batch_empty"
+    for allowed in (False, True):
+        told = problem(clinic.post(f"/batches/{batch.pk}/submit", {"allow_missing": allowed}), 409)
+        assert (told["code"], told["detail"].partition(":")[0]) == ("archive_incomplete", "The archive was refused")
+        assert told["detail"].endswith("in a new batch, with a new Idempotency-Key.")
 
 
 def test_a_worker_that_dies_is_followed_by_one_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
