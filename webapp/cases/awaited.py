@@ -32,7 +32,7 @@ def check_awaited(key: str, *, lock: bool = False) -> None:
             cursor.execute(AWAITED + (" FOR UPDATE" if lock else ""), [image, tries or 0])
             awaited = cursor.fetchone() is not None
     if not awaited:
-        told = "This file was completed or given up already, so it cannot be replaced. Put another in a new batch."
+        told = "This file is not awaited, or not any more, so none is taken for it. Put another in a new batch."
         raise Problem("not_awaited", told)
 
 

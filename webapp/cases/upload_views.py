@@ -22,6 +22,7 @@ from webapp.errors import Problem
 
 CHUNK = 256 * 1024
 ASK_AGAIN = "Ask for a new one: POST …/upload-url of the image, or repeat the request that made the batch."
+ANOTHER_SIZE = "For an archive of another size ask POST …/archive/parts of the batch."
 
 
 @csrf_exempt  # the signed token says who may write, and what
@@ -100,7 +101,8 @@ def _length(request: HttpRequest, *, key: str, size: int | None) -> int:
         raise Problem("length_required", "Say the file's size in a Content-Length header.", status=411) from error
     check_size(key, length)
     if size is not None and length != size:
-        raise Problem("wrong_size", f"This upload URL takes exactly {size} bytes. {ASK_AGAIN}", status=403)
+        again = ANOTHER_SIZE if key.startswith(storage.ARCHIVES) else ASK_AGAIN
+        raise Problem("wrong_size", f"This upload URL takes exactly {size} bytes. {again}", status=403)
     return length
 
 

@@ -228,7 +228,8 @@ def test_the_url_of_an_archive_may_insist_on_a_size() -> None:
     target = batch["archive_upload"]
     assert target["headers"] == {"Content-Length": "5"}
     path = parse_url(target["url"]).request_uri
-    assert problem(clinic.http.put(path, b"123456", "application/zip"), 403)["code"] == "wrong_size"
+    told = problem(clinic.http.put(path, b"123456", "application/zip"), 403)
+    assert (told["code"], "archive/parts" in told["detail"]) == ("wrong_size", True)
     assert clinic.http.put(path, b"12345", "application/zip").status_code == 204
     table = clinic.http.post("/api/v1/batches?archive=true&archive_size=7", "images\n1.jpg\n", "text/csv")
     assert good(table, 201)["archive_upload"]["headers"] == {"Content-Length": "7"}
