@@ -145,7 +145,7 @@ def test_what_did_not_arrive_is_kept_and_sent_again(
         page.click("button:has-text('Send to be checked')")
         expect(page.locator("#errors")).to_contain_text("Wait a minute and press “Send to be checked” again.")
         page.locator("#errors").evaluate("errors => errors.querySelector('ul').replaceChildren()")
-        expect(page.locator("#photo-count")).to_have_text("1 of 3 photos chosen")
+        expect(page.locator("#photo-count")).to_have_text("1 of 3 photos chosen: IMG_2.jpg")
     page.click("button:has-text('Send to be checked')")
     page.wait_for_url("**/my/cases/**")
     expect(page.locator("main")).to_contain_text("checking your photo")

@@ -68,11 +68,12 @@ class PhotosField(forms.FileField):
     """One to three photos. Gives a list of files."""
 
     widget = PhotoInput
+    default_error_messages = {"required": "Take a photo or choose one."}
 
     def clean(self, data: Any, initial: Any = None) -> Any:
         photos: Sequence[UploadedFile] = data or []
         if not photos:
-            raise ValidationError("Take a photo or choose one.")
+            raise ValidationError(self.error_messages["required"])
         if len(photos) > MAX_PHOTOS:
             raise ValidationError(f"Send at most {MAX_PHOTOS} photos, all of the same spot.")
         if any((photo.size or 0) > settings.UPLOAD_MAX_BYTES for photo in photos):

@@ -72,7 +72,9 @@ def photo(request: HttpRequest, case_id: uuid.UUID | None = None) -> HttpRespons
             address = reverse("patient:case", args=[case.pk])
             return JsonResponse({"next": address}) if asks_for_json(request) else redirect(address)
     if form.errors and asks_for_json(request):
-        return JsonResponse({"errors": [error for errors in form.errors.values() for error in errors]}, status=422)
+        wrong = [(error, name) for name, errors in form.errors.items() for error in errors]
+        answer = {"errors": [error for error, _ in wrong], "fields": [name for _, name in wrong]}  # of each, its field
+        return JsonResponse(answer, status=422)
     return render(
         request, "patients/photo.html", {"form": form, "max_photos": MAX_PHOTOS, "words": words, "earlier": earlier}
     )

@@ -14,8 +14,10 @@
   const inputs = [...form.querySelectorAll("input[type=file]")];
   const most = Number(list.dataset.max);
   const yours = () => (photos.length > 1 ? "photos" : "photo");
+  const title = document.title.replace(/^Error: /, "");
   const later = () => `Your ${yours()} did not arrive. Wait a minute and press “${button.textContent.trim()}” again. Everything that you chose is still here.`;
-  let photos = [];
+  let photos = inputs.flatMap((input) => [...input.files]); // those chosen before this script ran
+  let sending = false;
 
   const DRAFT = "photo-draft"; // in this tab alone, until it is sent or its writer signs out (sign_out.js)
   const written = [form.elements.anatom_site, form.elements.notes];
@@ -32,10 +34,28 @@
     try { sessionStorage.setItem(DRAFT, JSON.stringify(draft)); } catch { /* nor this */ }
   });
 
-  const complain = (sentences) => {
-    const items = sentences.map((sentence) => Object.assign(document.createElement("li"), { textContent: sentence }));
+  // As the page of the server does it: each sentence leads to the field of its name, and the field says that it is wrong.
+  const complain = (sentences, names = []) => {
+    const items = sentences.map((sentence, place) => {
+      const item = document.createElement("li");
+      const field = form.querySelector(`#id_${names[place]}:not([type=hidden])`);
+      if (!field) item.textContent = sentence;
+      else {
+        item.id = `${field.name}-error`;
+        item.append(Object.assign(document.createElement("a"), { href: `#${field.id}`, textContent: sentence }));
+      }
+      return item;
+    });
+    for (const field of form.querySelectorAll("[name]:not([type=hidden])")) {
+      const wrong = names.includes(field.name);
+      const error = `${field.name}-error`;
+      const told = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && id !== error);
+      field.setAttribute("aria-describedby", (wrong ? [error, ...told] : told).join(" "));
+      field.setAttribute("aria-invalid", wrong);
+    }
     errors.querySelector("ul").replaceChildren(...items);
     errors.classList.toggle("d-none", items.length === 0);
+    document.title = items.length ? `Error: ${title}` : title;
     if (items.length) errors.focus();
   };
 
@@ -43,15 +63,16 @@
     const item = document.createElement("li");
     const image = document.createElement("img");
     const remove = document.createElement("button");
+    const name = `${place + 1}: ${photo.name}`;
     item.className = "preview";
-    image.alt = `Photo ${place + 1}`;
+    image.alt = `Photo ${name}`;
     image.src = URL.createObjectURL(photo);
     image.addEventListener("load", () => URL.revokeObjectURL(image.src));
-    image.addEventListener("error", () => image.replaceWith(`Photo ${place + 1}: ${photo.name}`)); // this browser cannot show HEIC
+    image.addEventListener("error", () => image.replaceWith(image.alt)); // this browser cannot show HEIC
     remove.type = "button";
     remove.className = "btn mt-2 w-100";
     remove.textContent = "Remove";
-    remove.setAttribute("aria-label", `Remove photo ${place + 1}`);
+    remove.setAttribute("aria-label", `Remove photo ${name}`);
     remove.addEventListener("click", () => {
       photos = photos.filter((other) => other !== photo);
       complain([]);
@@ -64,27 +85,44 @@
 
   const show = () => {
     list.replaceChildren(...photos.map(preview));
-    count.textContent = photos.length ? `${photos.length} of ${most} photos chosen` : "";
+    const names = photos.map((photo) => photo.name).join(", ");
+    count.textContent = photos.length ? `${photos.length} of ${most} photos chosen: ${names}` : "No photo is chosen now";
+    for (const input of inputs) {
+      const held = new DataTransfer(); // or the field would say “No file chosen”
+      for (const photo of input.multiple ? photos : photos.slice(-1)) held.items.add(photo);
+      input.files = held.files;
+    }
   };
+  if (photos.length) show();
 
   inputs.forEach((input) =>
     input.addEventListener("change", () => {
       const chosen = [...photos, ...input.files];
-      complain(chosen.length > most ? [`Send at most ${most} photos, all of the same spot.`] : []);
       photos = chosen.slice(0, most);
-      input.value = "";
       show();
+      const names = chosen.slice(most).map((photo) => photo.name).join(", ");
+      if (names) complain([`Send at most ${most} photos, all of the same spot. Left out: ${names}`], ["photos"]);
+      else complain([]);
     }),
   );
 
-  const finish = (sentences) => {
+  const finish = (...told) => {
     upload.hidden = true;
-    button.disabled = false;
-    complain(sentences);
+    sending = false;
+    button.classList.remove("disabled");
+    button.removeAttribute("aria-disabled");
+    complain(...told);
   };
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
+    if (sending) return;
+    const empty = (field) => (field.type === "file" ? !photos.length : !field.value);
+    const missing = [...form.querySelectorAll("[data-missing]")].filter(empty);
+    if (missing.length) {
+      complain(missing.map((field) => field.dataset.missing), missing.map((field) => field.name));
+      return;
+    }
     const data = new FormData(form);
     data.delete("photos");
     data.delete("csrfmiddlewaretoken"); // who signed in again, in another tab, has another: the header has the one that holds
@@ -103,7 +141,8 @@
         try { sessionStorage.removeItem(DRAFT); } catch { /* nothing was kept */ }
         window.location.assign(request.response.next);
       } else if (request.status >= 500) finish([later()]);
-      else finish((request.response && request.response.errors) || ["That did not work. Load this page again and send it once more."]);
+      else if (request.response && request.response.errors) finish(request.response.errors, request.response.fields);
+      else finish(["That did not work. Load this page again and send it once more."]);
       if (request.status === 401) errors.querySelector("ul").append(signIn.content.cloneNode(true));
     });
     request.addEventListener("error", () => finish([later()]));
@@ -111,7 +150,9 @@
     words.textContent = `Sending your ${yours()}`;
     bar.value = 0;
     upload.hidden = false;
-    button.disabled = true;
+    sending = true;
+    button.classList.add("disabled"); // not the property, which would take the focus away
+    button.setAttribute("aria-disabled", "true");
     request.send(data);
   });
 })();

@@ -1,0 +1,111 @@
+"""The form that a patient sends photos by: what it says of them, where the focus is, and a script that comes late."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import FilePayload, Page, Request, Route, expect
+
+from deploy.local.clinic import Photo
+from tests.e2e.conftest import PHONE, Site, assert_accessible
+
+CHOOSER = "input[type=file][multiple]"
+SEND = "button:has-text('Send to be checked')"
+
+
+def named(photo: Photo, name: str) -> FilePayload:
+    return {"name": name, "mimeType": "image/jpeg", "buffer": photo.data}
+
+
+def sent(page: Page) -> list[Request]:
+    """What this page posts from now on."""
+    posts: list[Request] = []
+    page.on("request", lambda request: posts.append(request) if request.method == "POST" else None)
+    return posts
+
+
+def test_a_photo_that_was_chosen_before_the_script_ran_is_sent(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("patient"), PHONE)
+    held: list[Route] = []
+    page.route(re.compile(r"/patients/photo[.\w]*\.js"), lambda route: held.append(route))
+    page.goto("/my/photo/", wait_until="commit")
+    page.set_input_files(CHOOSER, [named(photos[0], "early.jpg")])
+    held[0].continue_()
+    expect(page.locator("#photo-count")).to_have_text("1 of 3 photos chosen: early.jpg")
+    page.click(SEND)
+    page.wait_for_url("**/my/cases/**")
+
+
+def test_what_is_missing_is_said_before_anything_is_sent_and_leads_to_its_field(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    posts = sent(page)
+    page.click(SEND)
+    expect(page.locator("#errors")).to_be_focused()
+    expect(page).to_have_title(re.compile("^Error: "))
+    expect(page.locator("#upload")).to_be_hidden()
+    assert posts == []
+    chooser = page.locator(CHOOSER)
+    expect(chooser).to_have_attribute("aria-invalid", "true")
+    expect(chooser).to_have_accessible_description("Take a photo or choose one.")
+    assert_accessible(page)
+    page.click("#errors a")
+    expect(chooser).to_be_focused()
+
+    chooser.set_input_files([named(photos[0], "spot.jpg")])
+    expect(page).not_to_have_title(re.compile("^Error"))
+    expect(chooser).to_have_attribute("aria-invalid", "false")
+    expect(chooser).to_have_accessible_description("")
+
+
+def test_what_the_server_refuses_leads_to_its_field(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    page.set_input_files(CHOOSER, [{"name": "empty.jpg", "mimeType": "image/jpeg", "buffer": b""}])
+    page.fill("#id_notes", "It itches.")
+    page.click(SEND)
+    expect(page.locator("#errors a")).to_have_attribute("href", "#id_photos")
+    expect(page.locator(CHOOSER)).to_have_accessible_description(re.compile("The file is empty"))
+    expect(page.locator("#id_notes")).to_have_accessible_description(re.compile("You can leave this empty"))
+    expect(page.locator("#id_notes")).to_have_attribute("aria-invalid", "false")
+
+
+def test_photos_are_known_by_their_names_and_the_fields_hold_them(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    count = page.locator("#photo-count")
+    page.set_input_files("input[type=file][capture]", [named(photos[0], "near.jpg")])
+    page.set_input_files(CHOOSER, [named(photos[number], f"{number}.jpg") for number in (1, 2, 3)])
+    expect(count).to_have_text("3 of 3 photos chosen: near.jpg, 1.jpg, 2.jpg")
+    expect(page.locator("#errors")).to_contain_text("Left out: 3.jpg")
+    expect(page.get_by_role("img", name="Photo 1: near.jpg")).to_be_visible()
+    held = "inputs => inputs.map(input => [...input.files].map(file => file.name))"
+    assert page.eval_on_selector_all("input[type=file]", held) == [["2.jpg"], ["near.jpg", "1.jpg", "2.jpg"]]
+    for name in ("1: near.jpg", "1: 1.jpg", "1: 2.jpg"):
+        page.get_by_role("button", name=f"Remove photo {name}").click()
+    expect(count).to_have_text("No photo is chosen now")
+    assert page.eval_on_selector_all("input[type=file]", held) == [[], []]
+
+
+def test_the_focus_stays_where_it_is_while_a_photo_is_sent_and_no_second_press_sends_it_again(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    page.set_input_files(CHOOSER, [named(photos[0], "spot.jpg")])
+    held: list[Route] = []
+    page.route("**/my/photo/", lambda route: held.append(route))
+    button = page.locator(SEND)
+    for _ in range(2):
+        button.press("Enter")
+        expect(button).to_have_attribute("aria-disabled", "true")
+        expect(button).to_be_focused()
+    assert len(held) == 1
+    held[0].fulfill(status=503, body="away")
+    expect(page.locator("#errors")).to_be_focused()
+    expect(button).to_be_enabled()
