@@ -258,6 +258,7 @@ def test_a_release_shows_its_card_without_running_it(operator: Client, active: M
     storage.write(
         f"{active.key}/model_card.md",
         b"# A card\n\n<script>alert(1)</script> [bad](javascript:alert(1)) [good](https://example.org)\n\n"
+        b"[Plots](figures/assessment.md).\n\n"
         b"| a | b |\n|---|---|\n| 1 | 2 |\n",
     )
     page = operator.get(f"/models/releases/{active.pk}/").content.decode()
@@ -266,6 +267,7 @@ def test_a_release_shows_its_card_without_running_it(operator: Client, active: M
     assert 'href="javascript' not in page
     assert 'href="https://example.org"' in page
     assert "<td>2</td>" in page
+    assert "<p>Plots (figures/assessment.md in the bundle's folder).</p>" in page  # no page shows it
 
 
 def test_an_answer_is_traced_to_release_snapshot_and_code(operator: Client, run: TrainingRun) -> None:
