@@ -23,6 +23,7 @@ class EndpointForm(forms.ModelForm):
     description = forms.CharField(max_length=200, required=False, help_text="What listens there, for your colleagues.")
     event_types = forms.MultipleChoiceField(
         label="Events",
+        error_messages={"required": "Choose at least one event."},
         choices=[(code, f"{words} ({code})") for code, words in EventType.choices],
         widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
     )

@@ -73,7 +73,9 @@ def test_an_address_that_is_refused_says_why(client: Client, clinic: Organisatio
 
 
 def test_too_many_are_refused_and_no_event_is_no_webhook(client: Client, clinic: Organisation) -> None:
-    assert "This field is required" in page(client, "/webhooks/new/", url="https://clinic.example")
+    shown = page(client, "/webhooks/new/", url="https://clinic.example")
+    assert "Choose at least one event" in shown
+    assert '<fieldset aria-describedby="id_event_types_error">' in shown
     EndpointFactory.create_batch(MAX_ENDPOINTS, organisation=clinic)
     shown = page(client, "/webhooks/new/", url="https://clinic.example", event_types=EventType.values)
     assert "Remove one that is not used" in shown
