@@ -23,12 +23,22 @@ def sent(page: Page) -> list[Request]:
     return posts
 
 
+def hold(page: Page, address: str | re.Pattern[str]) -> list[Route]:
+    """What this page asks of the address from now on, and gets no answer to yet."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(address, keep)
+    return held
+
+
 def test_a_photo_that_was_chosen_before_the_script_ran_is_sent(
     site: Site, photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:
     page = open_page(site.email("patient"), PHONE)
-    held: list[Route] = []
-    page.route(re.compile(r"/patients/photo[.\w]*\.js"), lambda route: held.append(route))
+    held = hold(page, re.compile(r"/patients/photo[.\w]*\.js"))
     page.goto("/my/photo/", wait_until="commit")
     page.set_input_files(CHOOSER, [named(photos[0], "early.jpg")])
     held[0].continue_()
@@ -98,8 +108,7 @@ def test_the_focus_stays_where_it_is_while_a_photo_is_sent_and_no_second_press_s
     page = open_page(site.email("patient"), PHONE)
     page.goto("/my/photo/")
     page.set_input_files(CHOOSER, [named(photos[0], "spot.jpg")])
-    held: list[Route] = []
-    page.route("**/my/photo/", lambda route: held.append(route))
+    held = hold(page, "**/my/photo/")
     button = page.locator(SEND)
     for _ in range(2):
         button.press("Enter")
