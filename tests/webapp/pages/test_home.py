@@ -26,6 +26,7 @@ def test_a_page_that_is_not_there_says_so_in_the_house_look(client: Client, db: 
 
     assert response.status_code == 404
     assert "There is nothing here" in response.content.decode()
+    assert "what was here may have been deleted" in response.content.decode()
 
 
 def test_a_form_without_its_token_says_what_to_do() -> None:
