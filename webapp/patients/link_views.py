@@ -68,9 +68,9 @@ def open_(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
                 until = (timezone.now() + READING_TIME).timestamp()
                 request.session[OPENED] = {**request.session.get(OPENED, {}), str(case_id): until}
                 return redirect("patient:link_read", case_id)
-            messages.error(request, WRONG_DATE)
+            messages.error(request, f"{WRONG_DATE} {_in_words(tries_left(link=link))}")
             return redirect("patient:link_open", case_id)
-        tries = tries_left(link=link)
+        tries = _in_words(tries_left(link=link))
     except Problem as problem:
         return _closed(request, problem.code, link, status=problem.status)
     return render(request, "patients/link.html", {"form": form, "tries": tries, "organisation": link.case.organisation})
@@ -109,6 +109,10 @@ def image(request: HttpRequest, case_id: uuid.UUID, image_id: uuid.UUID) -> Http
     if case is None:
         raise Http404
     return photo_of(request, case, image_id, how=BY_LINK)
+
+
+def _in_words(tries: int) -> str:
+    return f"You can try {'once' if tries == 1 else f'{tries} times'}. After that the link is locked."
 
 
 def _followed_link(request: HttpRequest, case_id: uuid.UUID) -> ResultLink | None:

@@ -149,7 +149,7 @@ def test_who_goes_back_after_a_wrong_date_sends_it_no_second_time(client: Client
     arrive(client, token)
     page = client.post(door(), WRONG, follow=True)
     assert page.redirect_chain == [(door(), 302)]
-    assert "You can try 4 times" in page.content.decode()
+    assert "That is not the date of birth that we have. You can try 4 times. After that the link is locked." in page.content.decode()
     again = client.get(door()).content.decode()
     assert "not the date of birth" not in again
     assert "You can try 4 times" in again
@@ -170,8 +170,9 @@ def test_who_goes_back_after_a_wrong_date_sends_it_no_second_time(client: Client
 )
 def test_what_is_no_date_costs_no_try(client: Client, token: str, written: dict[str, str], sentence: str) -> None:
     arrive(client, token)
-    page = client.post(door(), {"day": "", "month": "", "year": "", **written})
-    assert sentence in page.content.decode()
+    page = client.post(door(), {"day": "", "month": "", "year": "", **written}).content.decode()
+    assert re.search(rf'<li><a href="#id_day">[^<]*{re.escape(sentence)}', page)
+    assert page.index("You can try 5 times.") < page.index("<fieldset")
     assert ResultLink.objects.get().tries_left == 5
 
 
