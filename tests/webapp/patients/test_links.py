@@ -149,7 +149,8 @@ def test_who_goes_back_after_a_wrong_date_sends_it_no_second_time(client: Client
     arrive(client, token)
     page = client.post(door(), WRONG, follow=True)
     assert page.redirect_chain == [(door(), 302)]
-    assert "That is not the date of birth that we have. You can try 4 times. After that the link is locked." in page.content.decode()
+    told = "That is not the date of birth that we have. You can try 4 times. After that the link is locked."
+    assert told in page.content.decode()
     again = client.get(door()).content.decode()
     assert "not the date of birth" not in again
     assert "You can try 4 times" in again
