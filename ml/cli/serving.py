@@ -100,8 +100,8 @@ def _predict(options: argparse.Namespace) -> None:
     for image_id, refusal in outcome.refused.items():
         sys.stderr.write(f"{image_id}: {refusal.message} ({refusal.code})\n")
     sys.stderr.write(
-        f"{count} images, {len(outcome.refused)} refused, {len(outcome.poor)} that the service would refuse for their "
-        f"quality, by {runtime.name}: {options.output}\n"
+        f"{count} image{'s' * (count != 1)}, {len(outcome.refused)} refused, {len(outcome.poor)} that the service "
+        f"would refuse for their quality, by {runtime.name}: {options.output}\n"
     )
 
 
