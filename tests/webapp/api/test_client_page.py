@@ -1,0 +1,44 @@
+"""What docs/client.md says of what is taken is what is taken."""
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from ml.imaging.archive import Limits
+from ml.imaging.quality import MIN_SHORT_SIDE
+from ml.imaging.refusal import SENTENCES
+from ml.imaging.still import MAX_PIXELS
+from webapp.cases import fields, manifest, services
+from webapp.cases.models import NOT_A_LESION
+
+TOLD = (
+    (Path(__file__).parents[3] / "docs" / "client.md")
+    .read_text()
+    .partition("## What is taken")[2]
+    .partition("\n## ")[0]
+)
+MB, GB = 1024**2, 1024**3
+LONGEST = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // MB
+
+
+@pytest.mark.parametrize("code", [*SENTENCES, NOT_A_LESION])
+def test_every_reason_is_named(code: str) -> None:
+    assert f"`{code}`" in TOLD
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        f"{settings.UPLOAD_MAX_BYTES // MB} MB and {MAX_PIXELS // 1_000_000} million pixels",
+        f"at least {MIN_SHORT_SIDE} pixels",
+        f"up to {fields.MAX_IMAGES} images",
+        f"{manifest.MAX_CASES:,} cases, {manifest.MAX_IMAGES:,} images and {LONGEST} MB",
+        f"a batch up to {services.MAX_CASES:,} cases",
+        f"up to {settings.IMPORT_MAX_BYTES // GB} GB (`IMPORT_MAX_BYTES` of the site), {Limits.entries:,} files",
+        f"a table of up to {Limits.manifest_bytes // MB} MB",
+        f"it is {Limits.total_bytes // GB} GB at most",
+    ],
+)
+def test_every_limit_is_told(limit: str) -> None:
+    assert limit in " ".join(TOLD.split())
