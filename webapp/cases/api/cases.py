@@ -58,7 +58,8 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
 
     @extend_schema(
         summary="Give the result to the patient, who is told by e-mail",
-        description="To repeat the call changes nothing; where it brings another `note`, which could only be dropped, "
+        description="The call says that a clinician has read the result, whose FHIR report is `final` from then on. To "
+        "repeat the call changes nothing; where it brings another `note`, which could only be dropped, "
         "the answer is the problem `already_released`.",
         request=ReleaseRequest,
         responses=ReleasedCaseSerializer,
