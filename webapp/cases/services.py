@@ -82,7 +82,7 @@ def create_batch(
     if batch.manifest_sha256 != submission.manifest_sha256:
         raise Problem(
             "idempotency_key_reused",
-            "This Idempotency-Key was used for another manifest. Send a new key for a new batch.",
+            "This Idempotency-Key came with other bytes before. Send those again, or a new key for a new batch.",
             status=422,
         )
     return batch, False

@@ -9,6 +9,8 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # it has no types
 
+from tests.webapp.api.clinic import Clinic
+
 pytestmark = pytest.mark.django_db
 
 
@@ -62,6 +64,14 @@ def test_what_is_sent_unless_it_is_said_can_be_sent() -> None:
         for field, each in schema.get("properties", {}).items():
             if each.get("default") is not None:
                 assert everything.evolve(schema=each).is_valid(each["default"]), (name, field)
+
+
+def test_the_example_of_a_manifest_is_taken() -> None:
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    content = document["paths"]["/api/v1/batches"]["post"]["requestBody"]["content"]["application/json"]
+    [example] = content["examples"].values()
+    made = Clinic().create(*example["value"]["cases"], name=example["value"]["name"])
+    assert [image["filename"] for image in made["images"]] == ["a1.jpg", "a1 detail.jpg", "b1.jpg"]
 
 
 def test_the_docs_load_nothing_from_elsewhere(client: Client) -> None:

@@ -57,7 +57,7 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
     OpenApiTypes.STR,
     OpenApiParameter.HEADER,
-    description="Any text of yours, up to 200 characters: repeating the request with it makes no second batch.",
+    description="Any text of yours, up to 200 characters: the same bytes with it make no second batch.",
 )
 
 CAPTURE = OpenApiParameter("capture", OpenApiTypes.STR, description="With a CSV table: of the rows that do not say")

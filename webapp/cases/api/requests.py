@@ -1,5 +1,6 @@
 """What clients send. Rows of a manifest are described here and read by `webapp.cases.manifest`, thousands at a time."""
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from webapp.api.bodies import Body
@@ -7,6 +8,10 @@ from webapp.api.choices import OneOf
 from webapp.cases.fields import MAX_AGE, MAX_IMAGES, MAX_NOTES
 from webapp.cases.models import Case
 from webapp.cases.sites import HAM10000
+
+IMAGES = "Names of files: JPEG, PNG, WebP, TIFF, HEIC or DICOM, each of up to 25 MB and 50 million pixels"
+FEMALE_BACK = {"case_id": "A-1", "patient_id": "P-7", "age": 61, "sex": "female", "anatom_site": "back"}
+TWO_CASES = [{**FEMALE_BACK, "images": ["a1.jpg", "a1 detail.jpg"]}, {"case_id": "B-1", "images": ["b1.jpg"]}]
 
 
 class CaseRequest(serializers.Serializer[None]):
@@ -36,7 +41,7 @@ class CaseRequest(serializers.Serializer[None]):
     )
     patient_date_of_birth = serializers.DateField(required=False, help_text="Opens the result's link")
     images = serializers.ListField(
-        child=serializers.CharField(max_length=255), min_length=1, max_length=MAX_IMAGES, help_text="File names"
+        child=serializers.CharField(max_length=255), min_length=1, max_length=MAX_IMAGES, help_text=IMAGES
     )
 
 
@@ -52,6 +57,7 @@ class CasesOptions(Body):
     )
 
 
+@extend_schema_serializer(examples=[OpenApiExample("Two cases", {"cases": TWO_CASES})])
 class CasesRequest(CasesOptions):
     """Further cases of an open batch."""
 
@@ -79,6 +85,7 @@ class BatchOptions(CasesOptions):
     )
 
 
+@extend_schema_serializer(examples=[OpenApiExample("Two cases", {"name": "Tuesday", "cases": TWO_CASES})])
 class BatchRequest(BatchOptions):
     """A batch and its cases."""
 
