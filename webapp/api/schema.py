@@ -1,5 +1,6 @@
 """What every operation of the OpenAPI document has in common: its errors."""
 
+from http import HTTPStatus
 from typing import Any
 
 PROBLEM = {
@@ -36,6 +37,13 @@ COMMON = {
     "503": "A part of the service is away or busy: wait for the seconds in Retry-After.",
     "4XX": "Any other error of the request.",
 }
+CODES = {  # an example of each
+    "401": "not_authenticated",
+    "403": "permission_denied",
+    "404": "not_found",
+    "429": "throttled",
+    "503": "unavailable",
+}
 NOT_FOUND = "There is none, for this client."
 
 
@@ -46,17 +54,23 @@ def describe_errors(result: dict[str, Any], generator: Any, request: Any, public
         for operation in operations.values():
             errors = {**COMMON, **({"404": NOT_FOUND} if "{" in address else {})}
             for status, description in errors.items():
-                operation["responses"].setdefault(status, _response(description, wait=status in ("429", "503")))
+                operation["responses"].setdefault(status, _response(status, description))
             if "422" in operation["responses"]:  # which is a table where one was asked for
-                operation["responses"]["422"]["content"] |= _response("", wait=False)["content"]
+                operation["responses"]["422"]["content"] |= _response("422", "")["content"]
     return result
 
 
-def _response(description: str, *, wait: bool) -> dict[str, Any]:
-    response: dict[str, Any] = {
-        "description": description,
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    if wait:
+def _response(status: str, description: str) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    if status in CODES:
+        content["example"] = {
+            "type": "about:blank",
+            "title": HTTPStatus(int(status)).phrase,
+            "status": int(status),
+            "detail": description,
+            "code": CODES[status],
+        }
+    response: dict[str, Any] = {"description": description, "content": {"application/problem+json": content}}
+    if status in ("429", "503"):
         response["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
     return response

@@ -120,7 +120,9 @@ class BatchReportViewSet(ReportViewSet[Batch]):
         return self._stream(pk, "CSV", rows, ending="csv", content_type="text/csv; charset=utf-8")
 
     @extend_schema(
-        operation_id="batches_results_json", summary="Results as JSON, one object a case", responses=OpenApiTypes.OBJECT
+        operation_id="batches_results_json",
+        summary="Results as JSON, one object a case",
+        responses={200: exports.AS_JSON},
     )
     @action(detail=True, url_path="results.json")
     def json(self, request: Request, pk: str) -> HttpResponseBase:

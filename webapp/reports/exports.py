@@ -20,6 +20,7 @@ CHUNK = 2000
 REFUSED = (Image.State.REJECTED, Image.State.EXPIRED)
 THRESHOLDS = (Advice.URGENT_REFERRAL, Advice.ROUTINE_REFERRAL)
 
+OF_AN_ANSWER = ("advice", "top_class", "release", "release_sha256")  # texts that are null without one
 CLASSES = EIGHT.codes  # the column of a class that an answer does not tell apart is empty
 
 COLUMNS = [
@@ -50,6 +51,28 @@ COLUMNS = [
     "case",
     "notice",
 ]
+
+NUMBERS = ("p_", "threshold_", "uncertainty")
+
+
+def _kind(column: str) -> dict[str, Any]:
+    """What the OpenAPI document says of a column's value."""
+    if column in ("age", "images", "images_used"):
+        return {"type": "integer", "nullable": column == "age"}
+    if column.startswith(NUMBERS):
+        return {"type": "number", "nullable": True}
+    if column.endswith("_at"):
+        return {"type": "string", "format": "date-time", "nullable": True}
+    return {"type": "string", "nullable": column in OF_AN_ANSWER}
+
+
+ROW = {"type": "object", "required": COLUMNS, "properties": {column: _kind(column) for column in COLUMNS}}
+HEAD = ("batch", "name", "state", "notice")
+AS_JSON = {
+    "type": "object",
+    "required": [*HEAD, "results"],
+    "properties": {**{name: {"type": "string"} for name in HEAD}, "results": {"type": "array", "items": ROW}},
+}
 
 
 def as_csv(batch: Batch) -> Iterator[str]:

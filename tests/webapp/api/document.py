@@ -12,11 +12,15 @@ def check(response: Any) -> None:
     """Raises AssertionError where the document has no such answer, or another."""
     method, address = response.request["REQUEST_METHOD"].lower(), "/" + response.resolver_match.route
     path = re.sub(r"<\w+:(\w+)>", lambda found: "{id}" if found[1] == "pk" else f"{{{found[1]}}}", address)
-    answers = _document()["paths"][path][method]["responses"]
-    assert str(response.status_code) in answers, f"{method} {path} answers {response.status_code}: not documented"
-    schema = answers[str(response.status_code)]["content"]["application/json"]["schema"]
-    for error in _validator().evolve(schema=schema).iter_errors(response.json()):
+    for error in answer_of(path, method, response.status_code).iter_errors(response.json()):
         raise AssertionError(f"{method} {path}: {error.json_path} {error.message}")
+
+
+def answer_of(path: str, method: str, status: int) -> Draft202012Validator:
+    """What the document says of the JSON of an answer. Raises AssertionError where it has none."""
+    answers = _document()["paths"][path][method]["responses"]
+    assert str(status) in answers, f"{method} {path} answers {status}: not documented"
+    return _validator().evolve(schema=answers[str(status)]["content"]["application/json"]["schema"])
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from drf_spectacular.generators import SchemaGenerator
 
 from tests.factories import PASSWORD, MembershipFactory
 from tests.webapp.api.clinic import API, Clinic, case, good, problem
@@ -38,6 +39,17 @@ def test_a_wrong_key_is_refused(client: Client, value: str) -> None:
     response = client.get(f"{API}/batches", headers={"Authorization": value})
     assert problem(response, 401)["code"] == "authentication_failed"
     assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_example_of_a_problem_is_of_its_status() -> None:
+    answers = SchemaGenerator().get_schema(request=None, public=True)["paths"]["/api/v1/batches/{id}"]["get"][
+        "responses"
+    ]
+    examples = {status: answers[status]["content"]["application/problem+json"]["example"] for status in ("401", "404")}
+    assert {name: (each["status"], each["code"]) for name, each in examples.items()} == {
+        "401": (401, problem(Client().get(f"{API}/batches"), 401)["code"]),
+        "404": (404, problem(Clinic().get("/nothing"), 404)["code"]),
+    }
 
 
 def test_a_revoked_key_is_refused() -> None:

@@ -9,12 +9,20 @@ from django.utils import timezone
 
 from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, PatientFactory
 from tests.webapp.api.clinic import Clinic, good
+from tests.webapp.api.document import answer_of
 from webapp.cases.fields import FORMULA
 from webapp.cases.models import Case
 from webapp.inference.models import CaseResult
 from webapp.reports import exports
 
 pytestmark = pytest.mark.django_db
+
+
+def assert_documented(text: str) -> None:
+    """That JSON is what the OpenAPI document says of it."""
+    schema = answer_of("/api/v1/batches/{id}/results.json", "get", 200)
+    for error in schema.iter_errors(json.loads(text)):
+        raise AssertionError(f"{error.json_path} {error.message}")
 
 
 def test_a_row_says_how_sure_the_answer_is_who_gave_it_and_whether_it_was_reviewed() -> None:
@@ -24,6 +32,7 @@ def test_a_row_says_how_sure_the_answer_is_who_gave_it_and_whether_it_was_review
     waiting = CaseFactory(batch=batch, external_id="waiting")
     CaseFactory(batch=batch, external_id="none")
     results = {case.external_id: CaseResultFactory(case=case) for case in (reviewed, automatic, waiting)}
+    assert_documented("".join(exports.as_json(batch)))
     rows = {row["case_id"]: row for row in csv.DictReader(io.StringIO("".join(exports.as_csv(batch))))}
     assert {
         name: (row["review"], bool(row["reviewed_at"]), bool(row["released_at"])) for name, row in rows.items()
