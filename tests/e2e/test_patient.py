@@ -48,6 +48,40 @@ def test_a_newcomer_uploads_a_photo_and_reads_the_result(
     _reads_by_link(link.group(), open_page)
 
 
+def test_what_is_open_and_focused_stays_so_while_the_photo_gets_on(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    """Somebody thinks about deleting it, and hears how far it is; the result is shown when it is asked for."""
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    photo = {"name": "IMG_4.jpg", "mimeType": "image/jpeg", "buffer": photos[6].data}
+    page.set_input_files("input[type=file][multiple]", photo)  # type: ignore[arg-type]
+    looks = re.compile(r"\?seen=")
+    page.route(looks, lambda route: route.fulfill(status=204))  # so that nothing changes before it is opened
+    page.click("button:has-text('Send to be checked')")
+    page.wait_for_url("**/my/cases/**")
+    page.click("summary")
+    button = page.locator("button:has-text('Delete for good')")
+    button.focus()
+    page.unroute(looks)
+
+    def stays(heading: str, meaning: str) -> None:
+        expect(page.locator("h1")).to_have_text(heading, timeout=60_000)
+        expect(page.locator("#said")).to_have_text(heading)
+        expect(page).to_have_title(re.compile(f"^{heading}"))
+        expect(button).to_be_visible()
+        expect(button).to_be_focused()
+        expect(page.locator("details")).to_contain_text(meaning)
+        assert_accessible(page)
+
+    stays("Waiting for your clinic", "keeps the result, but can no longer look at your photo")
+    _is_reviewed(page.url.rstrip("/").rpartition("/")[2], open_page(site.email("provider")))
+    page.evaluate("htmx.trigger('#case', 'renew')")  # by the clock it is a minute
+    stays("You can read your result", "Your result stays here")
+    page.click("a:has-text('Read your result')")
+    expect(page.locator("main")).to_contain_text("not a diagnosis")
+
+
 def _joins(page: Page, site: Site, email: str) -> None:
     """Somebody comes in at the clinic's door for its patients, and agrees."""
     page.goto(site.accounts["join_url"])

@@ -83,12 +83,17 @@ def photo(request: HttpRequest, case_id: uuid.UUID | None = None) -> HttpRespons
 @for_roles("patient")
 @never_cache
 def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
-    """One case: how far it has come, then its result. With `?seen=<stage>` it says only whether that has changed."""
+    """One case: how far it has come, then its result.
+
+    With `?seen=<stage>` it says how far only where that has changed, and leads to the result: a page in use is no other
+    page all at once.
+    """
     found = _own(request, case_id)
     stage = stage_of(found)
-    if seen := request.GET.get("seen"):
-        return HttpResponse(status=204, headers={} if seen == stage else {"HX-Refresh": "true"})
-    if stage == Stage.READY:
+    seen = request.GET.get("seen")
+    if seen == stage:
+        return HttpResponse(status=204)
+    if stage == Stage.READY and not seen:
         return result_page(request, found, image_route="patient:image")
     context = {
         "case": found,
