@@ -23,7 +23,7 @@ app_name = "api"
 urlpatterns = [
     path("", Root.as_view(), name="root"),
     path("schema", SpectacularJSONAPIView.as_view(), name="schema"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="api:schema"), name="docs"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="api:schema", template_name="api_docs.html"), name="docs"),
     *router.urls,
     re_path("", NoSuchAddress.as_view(), name="no_such_address"),
 ]

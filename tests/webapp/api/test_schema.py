@@ -74,8 +74,12 @@ def test_the_example_of_a_manifest_is_taken() -> None:
     assert [image["filename"] for image in made["images"]] == ["a1.jpg", "a1 detail.jpg", "b1.jpg"]
 
 
-def test_the_docs_load_nothing_from_elsewhere(client: Client) -> None:
+def test_the_docs_load_nothing_from_elsewhere_and_lead_back_and_to_the_document(client: Client) -> None:
     page = client.get("/api/v1/docs").content.decode()
+    links = re.findall(r"""<a [^>]*href=["']([^"']+)""", page)
+    assert set(links) == {"#swagger-ui", "/", "/api/v1/schema"}
     sources = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
-    assert sources
-    assert all(source.startswith("/static/") for source in sources)
+    assert len(sources) > len(links)
+    assert all(source.startswith("/static/") for source in sources if source not in links)
+    assert '<html lang="en-GB">' in page
+    assert "<h1>LesionLens API</h1>" in page.split("<noscript>")[1].split("</noscript>")[0]
