@@ -1,11 +1,14 @@
-"""What is on or off, and where a field begins, is seen by everybody."""
+"""What is on or off, where a field begins and what a narrow window holds is seen by everybody."""
 
+import io
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page
 
-from tests.e2e.conftest import Site
+from deploy.local.clinic import Clinic, Photo
+from tests.e2e.conftest import PHONE, Site, assert_accessible
 
 EDGE = """field => {
   const pixels = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
@@ -49,3 +52,21 @@ def test_the_edges_of_fields_and_boxes_have_three_to_one(
     page.locator("h1").click()
     for field in (box, page.locator("[name=description]")):
         assert field.evaluate(EDGE) >= 3
+
+
+def test_the_menu_is_seen_in_high_contrast(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("provider"), PHONE)
+    page.emulate_media(forced_colors="active")
+    page.goto("/webhooks/new/")
+    look = Image.open(io.BytesIO(page.get_by_role("button", name="Menu").screenshot(animations="disabled")))
+    assert len(look.convert("L").getcolors() or []) > 1
+
+
+def test_a_list_of_batches_fits_when_it_is_enlarged_four_times(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    clinic.post("batches", {"cases": [photos[11].manifest()]})
+    page = open_page(site.email("provider"), {"width": 320, "height": 740})
+    page.goto("/batches/")
+    page.eval_on_selector("td .badge", "badge => badge.lastChild.textContent = 'Completed with failures'")
+    assert_accessible(page)
