@@ -37,9 +37,55 @@ def test_who_was_signed_out_keeps_the_files_and_sends_them_after_signing_in_agai
     page.context.clear_cookies(name="sessionid")
     page.click("main button:has-text('Upload')")
     expect(page.locator("#upload-errors")).to_contain_text("Sign in in another tab")
+    assert_leads_to_sign_in(page, "#upload-errors")
     sign_in_again(page, site, site.email("provider"))
     page.click("main button:has-text('Upload')")
     expect(page.locator("#progress")).to_contain_text("2 of 2 images ready")
+
+
+def assert_leads_to_sign_in(page: Page, place: str) -> None:
+    with page.expect_popup() as opened:
+        page.click(f"{place} a:has-text('Sign in (opens in a new tab)')")
+    expect(opened.value.locator("input[name=password]")).to_be_visible()
+    opened.value.close()
+
+
+def test_who_was_signed_out_sends_what_a_batch_awaits_after_signing_in_again(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    batch = clinic.post("batches", {"cases": [photos[11].manifest()]})
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    page.set_input_files("#awaited input[type=file]", [as_file(photos[11])])
+    page.context.clear_cookies(name="sessionid")
+    page.click("#awaited button")
+    expect(page.locator("#awaited-error")).to_contain_text("Press Send again")
+    assert_leads_to_sign_in(page, "#awaited-error")
+    sign_in_again(page, site, site.email("provider"))
+    page.click("#awaited button")
+    expect(page.locator("#progress")).to_contain_text("1 of 1 image ready", timeout=60_000)
+
+
+def test_the_focus_stays_on_the_button_while_files_are_sent_and_no_second_press_sends_them_again(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    choose(page, [as_file(photos[12])])
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/batches/new/", hold)
+    button = page.locator("main button:has-text('Upload')")
+    for _ in range(2):
+        button.press("Enter")
+        expect(button).to_have_attribute("aria-disabled", "true")
+        expect(button).to_be_focused()
+    assert len(held) == 1
+    held[0].fulfill(status=503, body="away")
+    expect(page.locator("#upload-errors .alert")).to_be_focused()
+    expect(button).to_be_enabled()
 
 
 def test_what_a_broken_connection_lost_is_sent_again_into_the_same_batch(

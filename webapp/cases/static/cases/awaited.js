@@ -6,8 +6,8 @@ document.addEventListener("submit", (event) => {
   const panel = document.getElementById("awaited-progress"); // apart from the form, which the page may renew meanwhile
   const files = [...form.elements.files.files];
   const meter = new Sending.Meter(panel, files.reduce((sum, file) => sum + file.size, 0));
-  const say = (words) => {
-    document.getElementById("awaited-error").textContent = words;
+  const say = (words, link = "") => {
+    document.getElementById("awaited-error").replaceChildren(words, " ", link);
   };
   const isArchive = (file) => /\.zip$/i.test(file.name);
   const pictures = files.filter((file) => !isArchive(file));
@@ -23,5 +23,5 @@ document.addEventListener("submit", (event) => {
   };
   const large = Sending.tooLarge(pictures, form.dataset);
   say(large);
-  if (!large) Sending.during(form, panel, send, (message) => say(`${message} Press Send again: what has arrived is not sent twice.`));
+  if (!large) Sending.during(form, panel, send, (message, link) => say(`${message} Press Send again: what has arrived is not sent twice.`, link));
 });

@@ -70,10 +70,12 @@ window.Sending = (() => {
   });
   // What to say where the answer is not the one that was asked for.
   const refusal = ({ status, answer }) => {
-    if (answer.errors) return new Error(answer.errors.join(" "));
-    if (status === 401 || status === 403) return new Error(SIGNED_OUT);
-    return new Error(answer.detail ?? "The server did not take the files.");
+    const signedOut = status === 401 || (status === 403 && !answer.errors);
+    const words = answer.errors?.join(" ") ?? (signedOut ? SIGNED_OUT : answer.detail ?? "The server did not take the files.");
+    return Object.assign(new Error(words), { signedOut });
   };
+  // The link for who is refused because they are signed out, from the panel; nothing for others.
+  const signIn = (refused, panel) => (refused.signedOut ? panel.querySelector("template").content.cloneNode(true) : "");
 
   const named = (names) => {
     const more = names.length - NAMES_SAID;
@@ -148,25 +150,36 @@ window.Sending = (() => {
     await ask(complete, {});
   };
 
-  // Do the work with the form's panel shown and its button off, and tell `fail` what went wrong.
+  // Do the work with the form's panel shown and its button off, and tell `fail` what went wrong, with the
+  // link to sign in by.
   const during = async (form, panel, work, fail) => {
     const button = form.querySelector("button[type=submit]");
     const stay = (event) => event.preventDefault();
+    const off = (isOff) => { // not by the property, which would take the focus away
+      button.classList.toggle("disabled", isOff);
+      button.setAttribute("aria-disabled", isOff);
+    };
+    const ignore = (event) => {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    };
     addEventListener("beforeunload", stay);
+    form.addEventListener("submit", ignore, true);
     panel.hidden = false;
-    button.disabled = true;
+    off(true);
     try {
       const next = await work();
       removeEventListener("beforeunload", stay);
       if (next) location.assign(next);
     } catch (error) {
-      fail(error.message);
+      fail(error.message, signIn(error, panel));
     } finally {
       removeEventListener("beforeunload", stay);
+      form.removeEventListener("submit", ignore, true);
       panel.hidden = true;
-      button.disabled = false;
+      off(false);
     }
   };
 
-  return { Meter, request, json, refusal, named, tooLarge, pictures, archive, during };
+  return { Meter, request, json, refusal, signIn, named, tooLarge, pictures, archive, during };
 })();

@@ -32,7 +32,7 @@
   const NO_ANSWER = "The server has not answered. Upload again; if it has made the batch, it makes no second one:";
   const NOT_ALL = "The batch was made, but not every file has arrived. Upload again; what has arrived is not sent twice:";
 
-  const show = (heading, sentences, { table = "", batch = "" } = {}) => {
+  const show = (heading, sentences, { table = "", batch = "", link = "" } = {}) => {
     errors.replaceChildren();
     if (!sentences.length) return;
     const box = document.createElement("div");
@@ -45,7 +45,7 @@
     const body = document.createElement("div");
     body.append(title);
     if (table) body.append(Object.assign(document.createElement("a"), { className: "btn btn-sm", href: table, download: "mistakes.csv", textContent: "Download every mistake as CSV" }));
-    body.append(list);
+    body.append(list, link);
     if (batch) body.append(Object.assign(document.createElement("a"), { href: batch, textContent: "Go to the batch as it is" }));
     box.append(body);
     errors.append(box);
@@ -75,7 +75,9 @@
     const made = await Sending.request("POST", form.action, first, { headers: Sending.json() });
     if (!made.answer.batch) {
       const heading = made.status < 500 ? NOT_YET : NO_ANSWER;
-      show(heading, made.answer.errors ?? [Sending.refusal(made).message], { table: made.answer.error_table });
+      const refused = Sending.refusal(made);
+      const link = Sending.signIn(refused, panel);
+      show(heading, made.answer.errors ?? [refused.message], { table: made.answer.error_table, link });
       return "";
     }
     batch = made.answer.batch;
@@ -92,6 +94,6 @@
     event.preventDefault();
     show("", []);
     batch = "";
-    Sending.during(form, panel, send, (message) => show(batch ? NOT_ALL : NO_ANSWER, [message], { batch }));
+    Sending.during(form, panel, send, (message, link) => show(batch ? NOT_ALL : NO_ANSWER, [message], { batch, link }));
   });
 })();
