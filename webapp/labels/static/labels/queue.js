@@ -1,4 +1,6 @@
-// The label queue by keyboard: 1–9 answer, L M H confidence, N note, Enter saves, U undoes, C compares, + − 0 arrows zoom.
+// The label queue by keyboard: 1–9 answer, L M H confidence, N note, Enter saves, + − 0 arrows zoom. U and C lead to a
+// button, which Enter presses. Keys act only while the focus is in what is labelled, where it is from the start, or in
+// what the page says of the last press.
 "use strict";
 
 const form = document.getElementById("label-form");
@@ -14,6 +16,9 @@ function draw() {
   view.y = Math.max(-roomY, Math.min(roomY, view.y));
   lesion.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;
   viewer.classList.toggle("zoomed", view.scale > 1);
+  const scale = document.getElementById("scale");
+  const words = `Zoom ${Math.round(100 * view.scale)}%`;
+  if (scale.textContent !== words) scale.textContent = words;
 }
 
 function zoom(how) {
@@ -31,19 +36,24 @@ function move(x, y) {
 const ZOOM_KEYS = { "+": "in", "=": "in", "-": "out", 0: "fit" };
 const MOVE_KEYS = { ArrowLeft: [STEP, 0], ArrowRight: [-STEP, 0], ArrowUp: [0, STEP], ArrowDown: [0, -STEP] };
 
+function begin() {
+  document.getElementById("answer-heading")?.focus({ preventScroll: true }); // on a phone the image is above it
+}
+
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const target = event.target;
+  if (!target.closest("#labelling, #messages")) return;
   if (target.matches("input:not([type=radio]), textarea, select")) {
-    if (event.key === "Escape") target.blur();
+    if (event.key === "Escape") begin();
     return;
   }
   const key = event.key.toLowerCase();
   const chosen = /^[a-z1-9]$/.test(key) && document.querySelector(`[data-key="${key}"]`);
   if (chosen) {
     if (event.repeat) return;
-    chosen.click();
-    if (chosen.type === "radio") chosen.focus();
+    if (chosen.type === "radio") chosen.click();
+    chosen.focus();
   } else if (form && key === "n") {
     document.getElementById("note").focus();
   } else if (form && key === "enter" && !target.matches("a, button")) {
@@ -59,6 +69,7 @@ function pressed(event) {
 }
 
 document.addEventListener("keydown", pressed);
+if (document.activeElement === document.body) begin();
 // One press, one answer: a second Enter while the next page loads must not reach it.
 for (const each of document.forms) {
   each.addEventListener("submit", (event) => {

@@ -1,0 +1,54 @@
+"""Single keys act where they are meant to, and never by a slip beside it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from deploy.local.clinic import Clinic
+from deploy.local.samples import read_synthetic
+from tests.e2e.conftest import Site
+
+
+@pytest.fixture
+def batch(clinic: Clinic, tmp_path: Path) -> str:
+    """The id of an answered batch of three pictures that nobody has labelled."""
+    made = clinic.submit(read_synthetic(tmp_path, 3, seed=7), name="keys")
+    assert [*clinic.progress(made["id"])][-1]["state"] == "completed"
+    return str(made["id"])
+
+
+def test_the_label_queues_keys_act_only_on_what_is_labelled(
+    site: Site, batch: str, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("annotator"))
+    page.goto("/labels/")
+    heading, second = page.locator("#answer-heading"), page.locator("[data-key='2']")
+    expect(heading).to_be_focused()
+    page.focus("#theme-toggle")
+    page.keyboard.press("2")
+    expect(second).not_to_be_checked()
+    page.focus("[data-zoom=in]")
+    page.keyboard.press("+")
+    expect(page.locator("#scale")).to_have_text("Zoom 140%")
+    page.keyboard.press("2")
+    expect(second).to_be_checked()
+    page.keyboard.press("n")
+    page.keyboard.press("Escape")
+    expect(heading).to_be_focused()
+    title = page.title()
+    page.keyboard.press("Enter")
+    page.wait_for_function("before => document.title !== before", arg=title)  # how many are done and left
+    expect(heading).to_be_focused()
+
+    compare = page.locator("[data-key=c]")
+    page.keyboard.press("c")
+    expect(compare).to_be_focused()
+    page.keyboard.press("u")
+    expect(page.locator("[data-key=u]")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#messages .alert")).to_be_focused()
+    assert page.title() == title
+    page.keyboard.press("2")
+    expect(second).to_be_checked()
