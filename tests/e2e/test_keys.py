@@ -1,4 +1,4 @@
-"""Single keys act where they are meant to, and never by a slip beside it."""
+"""Single keys act where they are meant to, never by a slip beside it, and lose nothing that was typed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +17,45 @@ def batch(clinic: Clinic, tmp_path: Path) -> str:
     made = clinic.submit(read_synthetic(tmp_path, 3, seed=7), name="keys")
     assert [*clinic.progress(made["id"])][-1]["state"] == "completed"
     return str(made["id"])
+
+
+def test_a_note_is_not_lost_by_a_key_beside_its_field(site: Site, batch: str, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch}/")
+    page.locator("a[id^=case-]").first.click()
+    page.wait_for_url("**/cases/**")
+    expect(page.locator("h1")).to_be_focused()
+    first = page.url
+    page.keyboard.press("n")
+    page.keyboard.type("Please call us.")
+    page.keyboard.press("Tab")
+    with page.expect_event("dialog") as asked:
+        page.once("dialog", lambda dialog: dialog.dismiss())
+        page.keyboard.press("j")
+    assert asked.value.type == "beforeunload"
+    assert page.url == first
+    expect(page.locator("#note")).to_have_value("Please call us.")
+    page.on("dialog", lambda dialog: pytest.fail(dialog.type))
+    with page.expect_download():
+        page.click("a:has-text('FHIR')")
+    page.keyboard.press("r")
+    page.keyboard.press("Enter")  # and what is sent is not asked about
+    expect(page.locator("#messages")).to_contain_text("released")
+    page.keyboard.press("j")
+    page.wait_for_url(lambda url: url != first)
+
+
+def test_a_cases_keys_do_nothing_in_the_header(site: Site, batch: str, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch}/")
+    page.locator("a[id^=case-]").first.click()
+    page.wait_for_url("**/cases/**")
+    page.focus("#theme-toggle")
+    page.keyboard.press("h")
+    expect(page.locator(".heatmap-toggle").first).not_to_be_checked()
+    page.focus("main a[rel=next]")
+    page.keyboard.press("h")
+    expect(page.locator(".heatmap-toggle").first).to_be_checked()
 
 
 def test_the_label_queues_keys_act_only_on_what_is_labelled(
