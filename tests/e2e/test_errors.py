@@ -72,6 +72,16 @@ def test_a_new_key_and_what_was_done_are_said_first(site: Site, open_page: Calla
     expect(page.locator("#messages .alert-success")).to_be_focused()
 
 
+def test_a_filtered_list_begins_at_what_was_found(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("provider"))
+    page.goto("/batches/")
+    page.fill("#q", "no batch has this name")
+    page.click("main button:has-text('Filter')")
+    expect(page.locator("#found")).to_be_focused()
+    expect(page.locator("#found")).to_contain_text("No batch is like that")
+    assert_accessible(page)
+
+
 def test_a_long_name_breaks_on_a_phone(
     site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:

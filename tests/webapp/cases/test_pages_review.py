@@ -67,6 +67,27 @@ def test_a_provider_lands_on_what_waits_the_most_urgent_first(client: Client, cl
     assert Event.objects.filter(action="case.listed", organisation=clinic).exists()
 
 
+def test_a_filtered_list_says_how_many_it_has_found(
+    client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = answered(clinic, "a")
+    for name in ("b", "c"):
+        CaseResultFactory(case=CaseFactory(batch=case.batch, external_id=name))
+    lists = (LIST, reverse("cases:batch", args=[case.batch.pk]))
+
+    def found(address: str, **query: str) -> list[str]:
+        html = client.get(address, query).content.decode()
+        return re.findall('id="found" tabindex="-1">([^<]+)</p>', html)
+
+    for address in lists:
+        assert found(address) == []
+        assert found(address, q="b") == ["1 case found"]
+        assert found(address, advice="urgent_referral") == ["3 cases found"]
+    assert found(reverse("cases:batches"), state="completed") == ["1 batch found"]
+    monkeypatch.setattr("webapp.cases.review_views.PAGE", 2)
+    assert found(LIST, advice="urgent_referral") == ["2 cases on this page, and there are others"]
+
+
 def test_an_empty_list_says_what_will_come(client: Client, clinic: Organisation) -> None:
     html = client.get(LIST).content.decode()
     assert "Nothing waits for review" in html
