@@ -32,7 +32,7 @@ def to_review(request: HttpRequest) -> HttpResponse:
         size=PAGE,
     )
     more_urgent = Prefetch("results", CaseResult.objects.filter(created_at=F("case__raised_at")), to_attr="more_urgent")
-    raised = selectors.raised(organisation).select_related("patient").prefetch_related("images", more_urgent)
+    raised = selectors.raised(organisation).select_related("patient", "batch").prefetch_related("images", more_urgent)
     found = [] if opened.filters else list(raised[: PAGE + 1])
     record(actor=actor_of(request), action="case.listed", object_id="to review", organisation=organisation)
     context = {

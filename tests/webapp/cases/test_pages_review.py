@@ -88,6 +88,16 @@ def test_a_filtered_list_says_how_many_it_has_found(
     assert found(LIST, advice="urgent_referral") == ["2 cases on this page, and there are others"]
 
 
+def test_cases_of_one_name_are_told_apart_by_the_names_of_their_batches(client: Client, clinic: Organisation) -> None:
+    for name in ("ward 7", "ward 8"):
+        case = answered(clinic, "IMG_0001", case={"released_at": timezone.now(), "raised_at": timezone.now()})
+        CaseResultFactory(case=case, created_at=case.raised_at)
+        Batch.objects.filter(pk__in=[case.batch.pk, answered(clinic, "IMG_0001").batch.pk]).update(name=name)
+    html = client.get(LIST).content.decode()
+    links = re.findall('>IMG_0001<span class="visually-hidden">, ([^<]+?)\\s*</span></a>', html)
+    assert sorted(links) == ["ward 7", "ward 7", "ward 8", "ward 8"]  # of each, one that is more urgent since
+
+
 def test_an_empty_list_says_what_will_come(client: Client, clinic: Organisation) -> None:
     html = client.get(LIST).content.decode()
     assert "Nothing waits for review" in html
