@@ -82,6 +82,13 @@ def test_a_filtered_list_begins_at_what_was_found(site: Site, open_page: Callabl
     assert_accessible(page)
 
 
+def test_an_answer_that_is_not_there_is_an_error(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("provider"))
+    page.goto("/models/trace/?q=none")
+    expect(page).to_have_title(re.compile("^Error: "))
+    expect(page.locator("#messages .alert-danger")).to_be_focused()
+
+
 def test_a_long_name_breaks_on_a_phone(
     site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:

@@ -204,7 +204,7 @@ def trace(request: HttpRequest) -> HttpResponse:
             results = results.filter(case__organisation=organisation_of(request))
         answers = selectors.answers_of(results, query)
         if not answers:
-            messages.warning(request, "No answer has this number, and no image or case with this id has been answered.")
+            messages.error(request, "No answer has this number, and no image or case with this id has been answered.")
         for answer in answers:
             record(
                 actor=actor_of(request),
