@@ -52,6 +52,17 @@ def test_a_batch_keeps_what_is_open_focused_or_pressed(
     expect(page.locator("#progress")).to_contain_text("1 of 2 images ready", timeout=30_000)
 
 
+def test_the_focus_stays_in_the_page_where_its_button_vanishes(
+    site: Site, clinic: Clinic, batch: dict[str, Any], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    page.focus("#cancel-batch")
+    clinic.post(f"batches/{batch['id']}/cancel", {})
+    expect(page.locator("#cancel-batch")).to_have_count(0)
+    expect(page.locator("main")).to_be_focused()
+
+
 def test_a_screen_reader_hears_of_a_batch_where_it_changes_and_not_at_each_look(
     site: Site, clinic: Clinic, batch: dict[str, Any], open_page: Callable[..., Page]
 ) -> None:

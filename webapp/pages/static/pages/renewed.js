@@ -1,9 +1,10 @@
 // What htmx renews on a page in use: nothing opens, closes or vanishes under a press. htmx itself gives the focus
-// back to what has an id.
+// back to what has an id; where that is gone, the focus stays in the page's content.
 (() => {
   let pressed = null; // by a pointer or by the space bar
   const late = new Set(); // what could not be renewed meanwhile
   const opened = new Map(); // or not, by the id
+  let held = false; // by what is renewed: the focus
 
   addEventListener("pointerdown", (event) => (pressed = event.target), true);
   addEventListener("keydown", (event) => event.key === " " && (pressed = event.target), true);
@@ -24,6 +25,7 @@
       late.add(part);
       return;
     }
+    held ||= part.contains(document.activeElement);
     for (const details of document.querySelectorAll("details[id]")) opened.set(details.id, details.open);
   });
 
@@ -46,6 +48,8 @@
   let known = words();
   document.addEventListener("htmx:afterSettle", () => {
     for (const [id, open] of opened) document.getElementById(id)?.toggleAttribute("open", open);
+    if (held && document.activeElement === document.body) document.getElementById("main").focus({ preventScroll: true });
+    held = false;
     if (said && known !== words()) said.textContent = known = words();
   });
 })();
