@@ -88,6 +88,9 @@ def _as_problem(error: Exception, response: Response) -> Problem:
     if isinstance(error, exceptions.NotAuthenticated):
         told = "Send an API key: `Authorization: Bearer llk_…`. A provider makes one on the page “API keys”."
         return Problem("not_authenticated", told, status=status)
+    if isinstance(error, exceptions.Throttled):
+        told = "Too many requests. Wait for the seconds in Retry-After, and send this one again."
+        return Problem("throttled", told, status=status)
     if isinstance(error, PermissionDenied):
         return Problem("permission_denied", "This client may not do that.", status=status)
     code = str(error.get_codes()) if isinstance(error, exceptions.APIException) else "error"

@@ -172,7 +172,8 @@ def test_a_client_beyond_its_allowance_is_told_to_wait() -> None:
     for _ in range(3):
         good(clinic.get("/batches"))
     response = clinic.get("/batches")
-    assert problem(response, 429)["code"] == "throttled"
+    told = problem(response, 429)
+    assert (told["code"], "Retry-After" in told["detail"]) == ("throttled", True)
     assert 0 < int(response.headers["Retry-After"]) <= 60
     good(other.get("/batches"))  # each client has an allowance of its own
 
