@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, Route, expect
 
 from deploy.local.clinic import Clinic, Photo
-from tests.e2e.conftest import PHONE, Site
+from tests.e2e.conftest import PHONE, Site, assert_accessible
 from tests.e2e.provider import as_file
 
 FILES = re.compile(r"/batches/[-0-9a-f]+/files/$")
@@ -118,6 +118,32 @@ def test_a_file_that_is_too_large_is_refused_before_anything_is_sent(
     page.click("main button:has-text('Upload')")
     expect(page.locator("#upload-errors")).to_contain_text(f"{photos[0].filename}: larger than")
     assert page.url.endswith("/batches/new/")
+
+
+def test_a_new_batch_begins_at_its_errors_which_lead_to_their_fields(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    page.goto("/batches/new/")
+    button, errors, files = page.locator("main button:has-text('Upload')"), page.locator("#upload-errors"), "#files"
+    button.click()
+    expect(page).to_have_title(re.compile("^Error: "))
+    expect(errors.locator(".alert")).to_be_focused()
+    expect(errors.get_by_role("heading")).to_contain_text("Nothing was stored yet.")
+    errors.get_by_role("link", name="Choose at least one picture.").click()
+    expect(page.locator(files)).to_be_focused()
+    expect(page.locator(files)).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(files)).to_have_accessible_description(re.compile("^Choose at least one picture"))
+    assert_accessible(page)
+
+    page.set_input_files(files, [as_file(photos[0])])
+    page.check("[name=grouping][value=one]")
+    button.click()
+    errors.get_by_role("link", name="Case id: This field is required.").click()
+    expect(page.locator("#id_case_id")).to_be_focused()
+    expect(page.locator("#id_case_id")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(files)).not_to_have_attribute("aria-invalid", "true")
+    assert_accessible(page)
 
 
 @pytest.mark.parametrize("cancelled", [False, True])

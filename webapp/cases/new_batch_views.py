@@ -32,6 +32,7 @@ from webapp.cases.unpacking import MAX_LISTED
 from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
 
+NOTHING_CHOSEN = "Choose at least one picture."
 SHOWN_NAMES = 20
 SHOWN_ERRORS = 200  # the table to download has them all
 UNNAMEABLE = "Left out, for a name that is too long or holds a backslash or a control character"
@@ -124,8 +125,8 @@ def batch_new(request: HttpRequest) -> HttpResponse:
                 status, headers = refused.status, refused.headers
     wrong = request.method == "POST"
     if wrong and asks_for_json(request):
-        sentences = _sentences(form, case_form, row_errors)
-        answer = {"errors": sentences, "error_table": _as_link(row_errors)}
+        sentences, fields = _told(form, case_form, row_errors)
+        answer = {"errors": sentences, "fields": fields, "error_table": _as_link(row_errors)}
         return JsonResponse(answer, status=status, headers=headers)
     context = {
         "form": form,
@@ -133,6 +134,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
         "row_errors": row_errors[:SHOWN_ERRORS],
         "row_error_count": len(row_errors),
         "error_table": _as_link(row_errors),
+        "nothing_chosen": NOTHING_CHOSEN,
         "archive_limit": settings.IMPORT_MAX_BYTES,
         "picture_limit": settings.UPLOAD_MAX_BYTES,
         "usage": usage(organisation_of(request)),
@@ -157,7 +159,7 @@ def _problem_of(chosen: Chosen, grouping: str) -> str:
         f"A CSV table describes its cases itself. {each}": one and chosen.tables,
         f"{UNNAMEABLE}: {_shown(chosen.misnamed)}. {RENAME}": chosen.misnamed
         and not (chosen.names or chosen.tables or chosen.archive_sizes),
-        "Choose at least one picture.": not (chosen.names or chosen.tables or chosen.archive_sizes),
+        NOTHING_CHOSEN: not (chosen.names or chosen.tables or chosen.archive_sizes),
     }
     return next((sentence for sentence, holds in problems.items() if holds), "")
 
@@ -242,22 +244,22 @@ def _showable(name: str) -> str:
     return name.encode(errors="replace").decode().replace("\0", "?")
 
 
-def _sentences(form: BatchForm, case_form: CaseForm, row_errors: list[RowError]) -> list[str]:
-    """Every mistake as one sentence that says where it is."""
-    sentences = [
-        f"{source.fields[name].label or name.replace('_', ' ').capitalize()}: {error}"
+def _told(form: BatchForm, case_form: CaseForm, row_errors: list[RowError]) -> tuple[list[str], list[str]]:
+    """Every mistake as one sentence that says where it is, and of each the id of its field, if it has one."""
+    told = [
+        (f"{source.fields[name].label or name.replace('_', ' ').capitalize()}: {error}", source[name].auto_id)
         if name in source.fields
-        else str(error)
+        else (str(error), "files")
         for source in (form, case_form)
         for name, errors in source.errors.items()
         for error in errors
     ]
     for error in row_errors[:SHOWN_ERRORS]:
         where = f"Row {error.row}, {error.field}" if error.field else f"Row {error.row}"
-        sentences.append(f"{where}: {error.message}")
+        told.append((f"{where}: {error.message}", ""))
     if len(row_errors) > SHOWN_ERRORS:
-        sentences.append(f"And {len(row_errors) - SHOWN_ERRORS:,} more: download them all.")
-    return sentences
+        told.append((f"And {len(row_errors) - SHOWN_ERRORS:,} more: download them all.", ""))
+    return [sentence for sentence, _ in told], [field for _, field in told]
 
 
 def _as_link(row_errors: list[RowError]) -> str:

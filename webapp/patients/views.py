@@ -73,7 +73,8 @@ def photo(request: HttpRequest, case_id: uuid.UUID | None = None) -> HttpRespons
             return JsonResponse({"next": address}) if asks_for_json(request) else redirect(address)
     if form.errors and asks_for_json(request):
         wrong = [(error, name) for name, errors in form.errors.items() for error in errors]
-        answer = {"errors": [error for error, _ in wrong], "fields": [name for _, name in wrong]}  # of each, its field
+        fields = [form[name].auto_id if name in form.fields else "" for _, name in wrong]
+        answer = {"errors": [error for error, _ in wrong], "fields": fields}  # of each, the id of its field
         return JsonResponse(answer, status=422)
     return render(
         request, "patients/photo.html", {"form": form, "max_photos": MAX_PHOTOS, "words": words, "earlier": earlier}

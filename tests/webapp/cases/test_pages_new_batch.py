@@ -236,7 +236,17 @@ def test_a_script_gets_every_mistake_as_a_table_to_download(client: Client, clin
     assert sentences[0] == "Row 2: This row has 1 cell and the header has 2. Leave a cell empty, not out."
     assert sentences[1].startswith("Row 3, age: ")
     assert sentences[200:] == ["And 51 more: download them all."]
+    assert answer.json()["fields"] == [""] * 201
     assert unquote(answer.json()["error_table"]).count("age_invalid") == 250
+
+
+def test_a_script_is_told_the_field_of_each_mistake(client: Client, clinic: Organisation) -> None:
+    nothing = {"key": str(uuid4()), "grouping": "each", "capture": "phone"}
+    one = {**nothing, "grouping": "one", "case_id": "L1", "patient_id": "P1", "age": "old", "names": '["a.jpg"]'}
+    answers = [client.post(NEW, fields, headers={"accept": "application/json"}).json() for fields in (nothing, one)]
+
+    assert [answer["fields"] for answer in answers] == [["files"], ["id_age"]]
+    assert answers[0]["errors"] == ["Choose at least one picture."]
 
 
 def test_what_a_script_announces_is_not_trusted(client: Client, clinic: Organisation) -> None:

@@ -145,7 +145,7 @@ def test_what_cannot_be_sent_is_said_on_the_page_and_to_the_script(
     answer = signed_in.post("/my/photo/", {**form, "photos": photos}, headers={"Accept": "application/json"})
     assert answer.status_code == 422
     assert sentence in answer.json()["errors"][0]
-    assert answer.json()["fields"] == ["photos"]
+    assert answer.json()["fields"] == ["id_photos"]
     assert not Case.objects.exists()
 
 

@@ -32,16 +32,15 @@
   const NO_ANSWER = "The server has not answered. Upload again; if it has made the batch, it makes no second one:";
   const NOT_ALL = "The batch was made, but not every file has arrived. Upload again; what has arrived is not sent twice:";
 
-  const show = (heading, sentences, { table = "", batch = "", link = "" } = {}) => {
+  const show = (heading, sentences, { fields = [], table = "", batch = "", link = "" } = {}) => {
+    const list = Object.assign(document.createElement("ul"), { className: "mt-2 mb-0" });
+    tellFaults(form, list, sentences, fields);
     errors.replaceChildren();
     if (!sentences.length) return;
     const box = document.createElement("div");
     box.className = "alert alert-danger";
     box.tabIndex = -1;
-    const list = document.createElement("ul");
-    list.className = "mt-2 mb-0";
-    for (const sentence of sentences) list.append(Object.assign(document.createElement("li"), { textContent: sentence }));
-    const title = Object.assign(document.createElement("p"), { className: "fw-medium mb-1", textContent: heading });
+    const title = Object.assign(document.createElement("h2"), { className: "alert-title h3", textContent: heading });
     const body = document.createElement("div");
     body.append(title);
     if (table) body.append(Object.assign(document.createElement("a"), { className: "btn btn-sm", href: table, download: "mistakes.csv", textContent: "Download every mistake as CSV" }));
@@ -62,7 +61,7 @@
     const meter = new Sending.Meter(panel, files.reduce((sum, file) => sum + file.size, 0));
     const large = Sending.tooLarge(pictures, form.dataset);
     if (large) {
-      show(NOT_YET, [large]);
+      show(NOT_YET, [large], { fields: [input.id] });
       return "";
     }
     meter.say("Sending …");
@@ -77,7 +76,7 @@
       const heading = made.status < 500 ? NOT_YET : NO_ANSWER;
       const refused = Sending.refusal(made);
       const link = Sending.signIn(refused, panel);
-      show(heading, made.answer.errors ?? [refused.message], { table: made.answer.error_table, link });
+      show(heading, made.answer.errors ?? [refused.message], { fields: made.answer.fields, table: made.answer.error_table, link });
       return "";
     }
     batch = made.answer.batch;
@@ -94,6 +93,10 @@
     event.preventDefault();
     show("", []);
     batch = "";
+    if (!input.files.length) {
+      show(NOT_YET, [input.dataset.missing], { fields: [input.id] });
+      return;
+    }
     Sending.during(form, panel, send, (message, link) => show(batch ? NOT_ALL : NO_ANSWER, [message], { batch, link }));
   });
 })();

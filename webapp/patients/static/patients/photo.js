@@ -14,7 +14,6 @@
   const inputs = [...form.querySelectorAll("input[type=file]")];
   const most = Number(list.dataset.max);
   const yours = () => (photos.length > 1 ? "photos" : "photo");
-  const title = document.title.replace(/^Error: /, "");
   const later = () => `Your ${yours()} did not arrive. Wait a minute and press “${button.textContent.trim()}” again. Everything that you chose is still here.`;
   let photos = inputs.flatMap((input) => [...input.files]); // those chosen before this script ran
   let sending = false;
@@ -34,29 +33,10 @@
     try { sessionStorage.setItem(DRAFT, JSON.stringify(draft)); } catch { /* nor this */ }
   });
 
-  // As the page of the server does it: each sentence leads to the field of its name, and the field says that it is wrong.
-  const complain = (sentences, names = []) => {
-    const items = sentences.map((sentence, place) => {
-      const item = document.createElement("li");
-      const field = form.querySelector(`#id_${names[place]}:not([type=hidden])`);
-      if (!field) item.textContent = sentence;
-      else {
-        item.id = `${field.name}-error`;
-        item.append(Object.assign(document.createElement("a"), { href: `#${field.id}`, textContent: sentence }));
-      }
-      return item;
-    });
-    for (const field of form.querySelectorAll("[name]:not([type=hidden])")) {
-      const wrong = names.includes(field.name);
-      const error = `${field.name}-error`;
-      const told = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && id !== error);
-      field.setAttribute("aria-describedby", (wrong ? [error, ...told] : told).join(" "));
-      field.setAttribute("aria-invalid", wrong);
-    }
-    errors.querySelector("ul").replaceChildren(...items);
-    errors.classList.toggle("d-none", items.length === 0);
-    document.title = items.length ? `Error: ${title}` : title;
-    if (items.length) errors.focus();
+  const complain = (sentences, ids) => {
+    tellFaults(form, errors.querySelector("ul"), sentences, ids);
+    errors.classList.toggle("d-none", sentences.length === 0);
+    if (sentences.length) errors.focus();
   };
 
   const preview = (photo, place) => {
@@ -101,7 +81,7 @@
       photos = chosen.slice(0, most);
       show();
       const names = chosen.slice(most).map((photo) => photo.name).join(", ");
-      if (names) complain([`Send at most ${most} photos, all of the same spot. Left out: ${names}`], ["photos"]);
+      if (names) complain([`Send at most ${most} photos, all of the same spot. Left out: ${names}`], ["id_photos"]);
       else complain([]);
     }),
   );
@@ -120,7 +100,7 @@
     const empty = (field) => (field.type === "file" ? !photos.length : !field.value);
     const missing = [...form.querySelectorAll("[data-missing]")].filter(empty);
     if (missing.length) {
-      complain(missing.map((field) => field.dataset.missing), missing.map((field) => field.name));
+      complain(missing.map((field) => field.dataset.missing), missing.map((field) => field.id));
       return;
     }
     const data = new FormData(form);
