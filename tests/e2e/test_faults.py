@@ -25,7 +25,6 @@ def own_state() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.slow
 def test_kills_a_flush_and_a_restart_lose_and_double_nothing(own_state: Path) -> None:
     environment = {
         **QUICK,

@@ -16,7 +16,6 @@ from ml.runtime import Runtime
 from ml.synthetic import synthesize
 
 
-@pytest.mark.slow
 def test_ways_are_measured_against_keras(tiny_bundle: Path, cache: Path, runtime: Runtime) -> None:
     truth = Truth(np.arange(14) % 7, np.array([f"L{index}" for index in range(14)]))
     ways, asked = ["keras", "openvino-f32", "openvino-bf16", "runtime", "runtime-decoding"], []

@@ -55,7 +55,6 @@ def fitted(out: Path, devices: int) -> tuple[int, dict[str, np.ndarray]]:
     return int(done.stdout.splitlines()[-1]), dict(np.load(out))
 
 
-@pytest.mark.slow
 def test_two_devices_learn_what_one_learns(tmp_path: Path) -> None:
     with ThreadPoolExecutor() as pool:
         runs = list(pool.map(lambda devices: fitted(tmp_path / f"{devices}.npz", devices), (1, 2)))

@@ -186,7 +186,6 @@ def test_no_pixel_of_the_check_hangs_on_how_a_runtime_rounds() -> None:
             assert np.abs(resized % 1 - 0.5).min() > 0.005
 
 
-@pytest.mark.slow
 def test_the_release_that_ships_can_be_exported(export: Any) -> None:
     output = export("--to", "onnx", "--bundle", str(bundle.shipped()))
     told = json.loads((output / "export.json").read_text())

@@ -67,7 +67,6 @@ def write_truth(path: Path, labels: dict[str, str]) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_the_challenges_scorer_takes_a_submission_as_it_is(
     scorer: Path, tiny_bundle: Path, cache: Path, runtime: Any, tmp_path: Path
 ) -> None:

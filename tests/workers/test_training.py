@@ -32,7 +32,7 @@ from workers.inference import drain
 from workers.program import Program
 from workers.warmth import load_active
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = pytest.mark.django_db(transaction=True)
 State = TrainingRun.State
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = "from workers import app; from workers.training import train; train()"

@@ -155,7 +155,6 @@ def test_entries_are_not_kept_in_memory() -> None:
     assert peak < 12 * 2**20
 
 
-@pytest.mark.slow
 def test_ten_thousand_images_in_the_format_for_large_archives(monkeypatch: pytest.MonkeyPatch) -> None:
     """ZIP64 (APPNOTE 4.3.14), which a writer uses above 65,535 entries or 4 GB, and some use always."""
     monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 100)

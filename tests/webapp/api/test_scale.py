@@ -95,7 +95,6 @@ def test_a_filter_meets_the_newest_answer_only() -> None:
     assert detail["progress"]["advice"] == {"urgent_referral": 1, "routine_referral": 0, "self_monitor": 0}
 
 
-@pytest.mark.slow
 def test_a_batch_of_ten_thousand_cases_is_made_at_once(django_assert_max_num_queries: MaxQueries) -> None:
     clinic = Clinic()
     rows = [case(f"c{n}", patient_id=f"p{n % 7000}", age=n % 90, sex="male") for n in range(10_000)]

@@ -81,7 +81,6 @@ def test_a_provider_may_insist_on_a_picture_of_poor_quality() -> None:
     assert problem(clinic.post(f"/images/{row['id']}/override-quality"), 409)["code"] == "not_overridable"
 
 
-@pytest.mark.slow
 def test_no_hostile_file_is_left_undecided() -> None:
     clinic = Clinic()
     files = list(hostile_files())
