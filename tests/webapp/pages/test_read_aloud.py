@@ -4,8 +4,16 @@ import re
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 
-from tests.factories import DeliveryFactory, EndpointFactory, MembershipFactory, api_key
+from tests.factories import (
+    DeliveryFactory,
+    EndpointFactory,
+    LabelFactory,
+    MembershipFactory,
+    MessageFactory,
+    api_key,
+)
 from webapp.accounts.models import Membership
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +45,21 @@ def test_each_row_says_whose_it_is(client: Client) -> None:
     delivery = DeliveryFactory(endpoint=EndpointFactory(organisation=member.organisation))
     api_key(organisation=member.organisation)
     client.force_login(member.user)
-    for address in ("/organisation/keys/", "/webhooks/", f"/webhooks/{delivery.endpoint.pk}/"):
-        page = client.get(address).content.decode()
-        rows = page.split("<tbody>")[1].split("</tbody>")[0]
-        assert rows.count("<tr") == rows.count('scope="row"') == 1, address
+    MessageFactory(case__batch__organisation=member.organisation, state="failed", error="refused")
+    for address in (
+        "/organisation/keys/",
+        "/webhooks/",
+        f"/webhooks/{delivery.endpoint.pk}/",
+        reverse("notify:messages"),
+        "/audit/",
+    ):
+        assert_rows_have_headers(client, address)
+    annotator = MembershipFactory(role=Role.ANNOTATOR)
+    LabelFactory(annotator=annotator.user, image__case__batch__organisation=annotator.organisation)
+    client.force_login(annotator.user)
+    assert_rows_have_headers(client, "/labels/mine/")
+
+
+def assert_rows_have_headers(client: Client, address: str) -> None:
+    rows = client.get(address).content.decode().split("<tbody>")[1].split("</tbody>")[0]
+    assert rows.count("<tr") == rows.count('scope="row"') > 0, address
