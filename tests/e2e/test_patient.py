@@ -219,7 +219,7 @@ def test_what_was_written_is_there_after_signing_in_again_and_goes_at_sign_out(
 
     note.fill("It hurts.")
     assert "It hurts." in page.evaluate(kept_here)
-    page.click("button[aria-label='Your account']")
+    page.get_by_role("button", name="Your account").click()
     page.click("button:has-text('Sign out')")
     page.wait_for_url(lambda url: "/my/photo/" not in url)
     assert "It hurts." not in page.evaluate(kept_here)

@@ -12,6 +12,7 @@ from tests.factories import (
     LabelFactory,
     MembershipFactory,
     MessageFactory,
+    OrganisationFactory,
     api_key,
 )
 from webapp.accounts.models import Membership
@@ -63,3 +64,19 @@ def test_each_row_says_whose_it_is(client: Client) -> None:
 def assert_rows_have_headers(client: Client, address: str) -> None:
     rows = client.get(address).content.decode().split("<tbody>")[1].split("</tbody>")[0]
     assert rows.count("<tr") == rows.count('scope="row"') > 0, address
+
+
+def test_the_account_button_is_called_what_it_shows(client: Client) -> None:
+    member = MembershipFactory(role=Role.PROVIDER)
+    client.force_login(member.user)
+    page = client.get("/organisation/keys/").content.decode()
+    [button] = re.findall(r'<button[^>]*data-bs-toggle="dropdown".*?</button>', page, re.DOTALL)
+    assert "aria-label" not in button
+    words = re.sub(r"<[^>]+>", " ", button).split()
+    assert words == ["Your", "account", member.user.email]
+
+
+def test_the_door_of_a_clinic_is_called_by_its_heading_and_the_clinic(client: Client) -> None:
+    clinic = OrganisationFactory()
+    page = client.get(f"/join/{clinic.slug}/").content.decode()
+    assert f"<title>{heading(page)}: {clinic.name} · LesionLens</title>" in page
