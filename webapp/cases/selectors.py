@@ -120,6 +120,11 @@ def stage(case: Case) -> str:
     return "no_result" if case.batch.state in COMPLETED else "waiting"
 
 
+def for_stage(batch: Batch) -> list[str]:
+    """What to fetch with this batch's cases, so that `stage` asks for no case alone."""
+    return ["images__jobs"] if batch.state == Batch.State.CANCELLED else ["images"]
+
+
 def has_more(patient: Patient, case: Case) -> bool:
     """Whether a patient has an account, or another case than this one."""
     return patient.user_id is not None or patient.cases.exclude(pk=case.pk).exists()

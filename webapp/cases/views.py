@@ -56,9 +56,8 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     shown = _progress(found)  # before the rows: what changes in between, the next look at the progress brings
     opened = listed(request)
     cases = selectors.narrowed(found.cases.all(), opened.filters)
-    pictures = "images__jobs" if found.state == Batch.State.CANCELLED else "images"  # jobs: for `stage`
     page = page_of(
-        cases.select_related("patient", "batch").prefetch_related(pictures),
+        cases.select_related("patient", "batch").prefetch_related(*selectors.for_stage(found)),
         selectors.MOST_URGENT_FIRST,
         after=request.GET.get("after", ""),
         size=PAGE,

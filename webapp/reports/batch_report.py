@@ -7,7 +7,7 @@ from django.db.models import Count, Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
 from webapp.cases.models import Batch, Case, Image
-from webapp.cases.selectors import MOST_URGENT_FIRST
+from webapp.cases.selectors import MOST_URGENT_FIRST, for_stage
 from webapp.inference.models import Job
 from webapp.pages.words import ADVICE, NOTICE, STATES, class_name, percent, spread
 from webapp.reports import wording
@@ -23,7 +23,7 @@ def batch_report(batch: Batch) -> Document:
     groups: dict[str, list[list[str]]] = {advice: [] for advice in (*ADVICE, "")}
     reviewed: Counter[str] = Counter()
     why = Prefetch("images", Image.objects.filter(case__answer=None))  # asked of no others
-    cases = batch.cases.order_by(*MOST_URGENT_FIRST).select_related("patient").prefetch_related(why)
+    cases = batch.cases.order_by(*MOST_URGENT_FIRST).select_related("patient").prefetch_related(why, *for_stage(batch))
     for case in cases.iterator(chunk_size=CHUNK):
         groups[case.advice].append(_row(case))
         if case.advice:

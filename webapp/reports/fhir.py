@@ -17,6 +17,7 @@ from django.utils.html import format_html, format_html_join
 
 from ml.classes import BINARY, DISPLAY_NAMES
 from webapp.cases.models import Batch, Case, Image
+from webapp.cases.selectors import for_stage
 from webapp.inference.models import NEWEST, CaseResult, Result
 from webapp.pages.words import ADVICE, NOTICE, uncertainty_in_words
 from webapp.registry.models import ModelRelease
@@ -50,7 +51,7 @@ def batch_bundle(batch: Batch) -> Iterator[str]:
     cases = batch.cases.select_related("patient", "reviewed_by", "answer__release").defer("answer__release__manifest")
     doubtful = Result.objects.filter(case__top_class__in=BINARY.codes).order_by(*NEWEST).defer("heatmap")
     images = Prefetch("images", Image.objects.order_by("created_at", "id"))
-    cases = cases.prefetch_related(images, Prefetch("images__results", doubtful))
+    cases = cases.prefetch_related(images, Prefetch("images__results", doubtful), *for_stage(batch))
     return _bundle(batch.pk, cases.iterator(chunk_size=CHUNK))
 
 

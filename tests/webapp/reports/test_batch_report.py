@@ -19,6 +19,7 @@ from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
 from webapp.inference.services import finish
 from webapp.reports.batch_report import batch_report
+from webapp.reports.fhir import batch_bundle
 from webapp.reports.typesetting import Document, as_pdf
 
 pytestmark = pytest.mark.django_db
@@ -111,3 +112,16 @@ def test_more_cases_take_no_more_queries_and_all_fit() -> None:
     words = "".join(pages)
     assert all(case.external_id in words for case in batch.cases.all())
     assert CaseResult.objects.count() == 92
+
+
+def test_more_cancelled_cases_take_no_more_queries_in_either_report() -> None:
+    counts = []
+    for cases in (2, 30):
+        batch = submitted_batch([1] * cases)
+        cancel_batch(actor=SYSTEM, batch=batch)
+        cancelled = Batch.objects.select_related("organisation").get(pk=batch.pk)
+        with CaptureQueriesContext(connection) as queries:
+            batch_report(cancelled)
+            list(batch_bundle(cancelled))
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
