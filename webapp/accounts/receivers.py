@@ -1,5 +1,6 @@
 """What follows where django-allauth says that something has happened."""
 
+from smtplib import SMTPRecipientsRefused
 from typing import Any
 
 import structlog
@@ -29,7 +30,8 @@ def address_changed(
     **_: Any,
 ) -> None:
     """Somebody chose another of their proven addresses: clinics write to that one, and the one before hears of it, in
-    case it was somebody else at their device. Where it cannot be told, it stays the main one.
+    case it was somebody else at their device. Where it cannot be told, it stays the main one,
+    unless its server says that nobody reads there any more.
     """
     if from_email_address == to_email_address:  # a second press
         return
@@ -37,9 +39,15 @@ def address_changed(
         try:
             get_adapter().send_mail("account/email/email_changed", from_email_address.email, {})
         except OSError as error:
-            logger.warning("address_not_changed", error=type(error).__name__)
-            from_email_address.set_as_primary()
-            list(messages.get_messages(request))  # taken away: they say that it was changed
-            messages.error(request, UNTOLD)
-            return
+            logger.warning("change_of_address_not_told", error=type(error).__name__)
+            if not _for_good(error):
+                from_email_address.set_as_primary()
+                list(messages.get_messages(request))  # taken away: they say that it was changed
+                messages.error(request, UNTOLD)
+                return
     follow_account(user=user, email=to_email_address.email)
+
+
+def _for_good(error: OSError) -> bool:
+    """Whether the mail server refuses the address itself, and not only for now (RFC 5321, section 4.2.1)."""
+    return isinstance(error, SMTPRecipientsRefused) and all(code >= 500 for code, _ in error.recipients.values())

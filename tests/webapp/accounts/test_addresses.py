@@ -1,6 +1,7 @@
 """A signed-in person's e-mail addresses, through HTTP."""
 
 import re
+from smtplib import SMTPRecipientsRefused
 from typing import Any
 
 import pytest
@@ -110,3 +111,20 @@ def test_no_address_takes_the_place_of_one_that_cannot_be_told(client: Client, p
     patient.refresh_from_db()
     assert patient.email == "new@home.example"
     assert [letter.to for letter in mail.outbox] == [["old@home.example"]]
+
+
+@pytest.mark.parametrize(("code", "main"), [(450, "old@home.example"), (550, "new@home.example")])
+def test_an_address_whose_server_refuses_it_for_good_is_replaced_untold(
+    client: Client, person: User, monkeypatch: pytest.MonkeyPatch, code: int, main: str
+) -> None:
+    EmailAddress.objects.create(user=person, email="new@home.example", verified=True)
+    patient = PatientFactory(user=person, email="old@home.example")
+
+    def refuse(*_: object) -> int:
+        raise SMTPRecipientsRefused({"old@home.example": (code, b"no such mailbox")})
+
+    monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
+    client.post(ADDRESSES, {"email": "new@home.example", "action_primary": ""})
+
+    patient.refresh_from_db()
+    assert patient.email == EmailAddress.objects.get(primary=True).email == main
