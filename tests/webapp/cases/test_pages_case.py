@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from ml.imaging.overlay import pack
 from tests.factories import (
     BatchFactory,
     CaseFactory,
@@ -26,6 +28,7 @@ from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Case, Image
 from webapp.cases.services import cancel_batch
+from webapp.inference.models import Result
 from webapp.labels.models import Consensus
 from webapp.notify.models import Message
 
@@ -170,6 +173,29 @@ def test_another_clinics_case_is_not_there(client: Client, clinic: Organisation)
 
 def status(client: Client, image: Image, kind: str) -> int:
     return client.get(reverse("cases:image_file", args=[image.pk, kind])).status_code
+
+
+@pytest.mark.parametrize(
+    ("place", "heat", "said"),
+    [
+        ((0, 0), 1.0, "strongest at the upper left"),
+        ((2, 3), 0.5, "strongest at the middle"),
+        ((2, 5), 0.5, "strongest at the right"),
+        ((5, 3), 0.5, "strongest at the lower middle"),
+        ((2, 3), 0.05, "weak everywhere"),
+    ],
+)
+def test_a_heatmap_says_where_it_is_strongest(
+    client: Client, clinic: Organisation, place: tuple[int, int], heat: float, said: str
+) -> None:
+    case = answered(clinic)
+    heatmap = np.zeros((6, 8), np.float32)
+    heatmap[place] = heat
+    Result.objects.filter(image__case=case).update(heatmap=pack(heatmap))
+
+    html = client.get(reverse("cases:case", args=[case.pk])).content.decode()
+
+    assert f'alt="The same picture with a heatmap of what the model looked at, {said}"' in html
 
 
 def test_a_provider_sees_every_picture_and_the_audit_knows(client: Client, clinic: Organisation) -> None:
