@@ -16,7 +16,7 @@ COLUMNS = ("left", "middle", "right")
 
 @register.filter
 def hottest(answer: Result) -> str:
-    """The third of the picture, from above and from the left, where its heatmap is strongest; empty where it is clear."""
+    """The third of a picture, from above and from the left, where its heatmap is strongest; empty if it is clear."""
     heat = unpack(answer.heatmap) if answer.heatmap else np.zeros((1, 1))
     if heat.max() < LEVELS[0]:
         return ""
