@@ -9,6 +9,7 @@ from deploy.local.clinic import Photo
 from tests.e2e.conftest import PHONE, Site, assert_accessible
 
 CHOOSER = "input[type=file][multiple]"
+LONG = "PXL_20261122_073012343_portrait_of_the_left_arm.jpg"  # longer than a phone is wide
 SEND = "button:has-text('Send to be checked')"
 
 
@@ -74,7 +75,8 @@ def test_what_is_missing_is_said_before_anything_is_sent_and_leads_to_its_field(
 def test_what_the_server_refuses_leads_to_its_field(site: Site, open_page: Callable[..., Page]) -> None:
     page = open_page(site.email("patient"), PHONE)
     page.goto("/my/photo/")
-    page.set_input_files(CHOOSER, [{"name": "empty.jpg", "mimeType": "image/jpeg", "buffer": b""}])
+    empty: FilePayload = {"name": "empty.jpg", "mimeType": "image/jpeg", "buffer": b""}
+    page.set_input_files(CHOOSER, [empty])
     page.fill("#id_notes", "It itches.")
     page.click(SEND)
     expect(page.locator("#errors a")).to_have_attribute("href", "#id_photos")
@@ -89,14 +91,15 @@ def test_photos_are_known_by_their_names_and_the_fields_hold_them(
     page = open_page(site.email("patient"), PHONE)
     page.goto("/my/photo/")
     count = page.locator("#photo-count")
-    page.set_input_files("input[type=file][capture]", [named(photos[0], "near.jpg")])
+    page.set_input_files("input[type=file][capture]", [named(photos[0], LONG)])
     page.set_input_files(CHOOSER, [named(photos[number], f"{number}.jpg") for number in (1, 2, 3)])
-    expect(count).to_have_text("3 of 3 photos chosen: near.jpg, 1.jpg, 2.jpg")
+    expect(count).to_have_text(f"3 of 3 photos chosen: {LONG}, 1.jpg, 2.jpg")
     expect(page.locator("#errors")).to_contain_text("Left out: 3.jpg")
-    expect(page.get_by_role("img", name="Photo 1: near.jpg")).to_be_visible()
+    expect(page.get_by_role("img", name=f"Photo 1: {LONG}")).to_be_visible()
     held = "inputs => inputs.map(input => [...input.files].map(file => file.name))"
-    assert page.eval_on_selector_all("input[type=file]", held) == [["2.jpg"], ["near.jpg", "1.jpg", "2.jpg"]]
-    for name in ("1: near.jpg", "1: 1.jpg", "1: 2.jpg"):
+    assert page.eval_on_selector_all("input[type=file]", held) == [["2.jpg"], [LONG, "1.jpg", "2.jpg"]]
+    assert_accessible(page)
+    for name in (f"1: {LONG}", "1: 1.jpg", "1: 2.jpg"):
         page.get_by_role("button", name=f"Remove photo {name}").click()
     expect(count).to_have_text("No photo is chosen now")
     assert page.eval_on_selector_all("input[type=file]", held) == [[], []]
