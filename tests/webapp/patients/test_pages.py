@@ -192,18 +192,6 @@ def test_the_waiting_page_is_told_when_there_is_something_new(signed_in: Client,
     assert "will look at the result first" in signed_in.get(address).content.decode()
 
 
-def test_the_waiting_page_leads_to_the_result_and_is_read_by_nobody_yet(signed_in: Client, patient: Patient) -> None:
-    case = CaseResultFactory(case=case_of(patient)).case
-    release_case(actor=SYSTEM, case=case)
-    address = f"/my/cases/{case.pk}/"
-    waiting = signed_in.get(address, {"seen": "with_clinic"}).content.decode()
-    assert f'href="{address}"' in waiting
-    assert "You can read your result" in waiting
-    assert "This is not a diagnosis." not in waiting
-    assert not Event.objects.filter(action="result.viewed").exists()
-    assert "This is not a diagnosis." in signed_in.get(address).content.decode()
-
-
 def test_a_refused_photo_says_why_and_asks_for_a_new_one(signed_in: Client, patient: Patient) -> None:
     case = case_of(patient)
     advice = "The photo is blurred. Hold still."

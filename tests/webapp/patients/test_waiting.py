@@ -9,11 +9,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from tests.factories import CaseFactory, ImageFactory, OrganisationFactory, PatientFactory
+from tests.factories import CaseFactory, CaseResultFactory, ImageFactory, OrganisationFactory, PatientFactory
 from webapp.accounts.models import Patient
+from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.retention import delete_photos
+from webapp.cases.review import release_case
 from webapp.cases.services import cancel_batch
 from webapp.patients.words import HELP_NOW
 
@@ -56,6 +58,18 @@ def test_a_check_that_takes_long_says_so_and_whom_to_call(client: Client, patien
     assert "do not wait. Call" in page
     assert 'href="tel:01632960001"' in page
     assert "We are still checking your photo" in client.get("/my/").content.decode()
+
+
+def test_the_waiting_page_leads_to_the_result_and_does_not_open_it(client: Client, patient: Patient) -> None:
+    case = CaseResultFactory(case=send(client, patient)).case
+    release_case(actor=SYSTEM, case=case)
+    address = f"/my/cases/{case.pk}/"
+    waiting = client.get(address, {"seen": "with_clinic"}).content.decode()
+    assert f'href="{address}"' in waiting
+    assert "You can read your result" in waiting
+    assert "This is not a diagnosis." not in waiting
+    assert not Event.objects.filter(action="result.viewed").exists()
+    assert "This is not a diagnosis." in client.get(address).content.decode()
 
 
 def test_a_photo_that_was_sent_again_is_not_asked_for_any_more(client: Client, patient: Patient) -> None:
