@@ -55,8 +55,9 @@ def describe_errors(result: dict[str, Any], generator: Any, request: Any, public
             errors = {**COMMON, **({"404": NOT_FOUND} if "{" in address else {})}
             for status, description in errors.items():
                 operation["responses"].setdefault(status, _response(status, description))
-            if "422" in operation["responses"]:  # which is a table where one was asked for
-                operation["responses"]["422"]["content"] |= _response("422", "")["content"]
+            if table := operation["responses"].get("422"):  # where one was asked for
+                operation["responses"]["422"] = _response("422", "Nothing was stored: `errors` lists each mistake.")
+                operation["responses"]["422"]["content"] |= table["content"]
     return result
 
 

@@ -47,7 +47,7 @@ def test_an_operation_says_what_it_takes_and_answers() -> None:
     assert tables == {"/api/v1/batches", "/api/v1/batches/{id}/cases"}
     for path in tables:
         content = paths[path]["post"]["responses"]["422"]["content"]
-        assert content.keys() == {"text/csv", "application/problem+json"}
+        assert [*content] == ["application/problem+json", "text/csv"]  # the usual one first
     for name in ("Batch", "BatchDetail", "CaseDetail", "CaseImage", "Image", "Archive", "Endpoint", "Delivery"):
         assert {*schemas[name]["required"]} == schemas[name]["properties"].keys(), name
     sizes = [p["schema"] for p in paths["/api/v1/cases"]["get"]["parameters"] if p["name"] == "page_size"]
