@@ -61,7 +61,9 @@ def test_a_check_that_takes_long_says_so_and_whom_to_call(client: Client, patien
 
 
 def test_the_waiting_page_leads_to_the_result_and_does_not_open_it(client: Client, patient: Patient) -> None:
-    case = CaseResultFactory(case=send(client, patient)).case
+    case = CaseResultFactory(
+        case__patient=patient, case__batch__organisation=patient.organisation, case__batch__source=Batch.Source.PATIENT
+    ).case
     release_case(actor=SYSTEM, case=case)
     address = f"/my/cases/{case.pk}/"
     waiting = client.get(address, {"seen": "with_clinic"}).content.decode()
