@@ -7,8 +7,10 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import (
+    CaseFactory,
     DeliveryFactory,
     EndpointFactory,
+    ImageFactory,
     LabelFactory,
     MembershipFactory,
     MessageFactory,
@@ -55,6 +57,9 @@ def test_each_row_says_whose_it_is(client: Client) -> None:
         "/audit/",
     ):
         assert_rows_have_headers(client, address)
+    case = CaseFactory(batch__organisation=member.organisation)
+    for address in ("/batches/", f"/batches/{case.batch.pk}/"):
+        assert_rows_have_headers(client, address)
     annotator = MembershipFactory(role=Role.ANNOTATOR)
     LabelFactory(annotator=annotator.user, image__case__batch__organisation=annotator.organisation)
     client.force_login(annotator.user)
@@ -80,3 +85,17 @@ def test_the_door_of_a_clinic_is_called_by_its_heading_and_the_clinic(client: Cl
     clinic = OrganisationFactory()
     page = client.get(f"/join/{clinic.slug}/").content.decode()
     assert f"<title>{heading(page)}: {clinic.name} · LesionLens</title>" in page
+
+
+def test_a_key_is_no_part_of_a_name(client: Client) -> None:
+    annotator = MembershipFactory(role=Role.ANNOTATOR)
+    ImageFactory(ready=True, case__batch__organisation=annotator.organisation)
+    client.force_login(annotator.user)
+    assert_keys_are_told_apart(client, "/labels/")
+
+
+def assert_keys_are_told_apart(client: Client, address: str) -> None:
+    page = client.get(address).content.decode()
+    keys = re.findall("<kbd[^>]*>", page)
+    assert len(keys) == page.count("aria-keyshortcuts=") > 0
+    assert all('aria-hidden="true"' in key for key in keys)
