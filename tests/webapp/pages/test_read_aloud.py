@@ -15,6 +15,7 @@ from tests.factories import (
     MembershipFactory,
     MessageFactory,
     OrganisationFactory,
+    ResultFactory,
     api_key,
 )
 from webapp.accounts.models import Membership
@@ -92,6 +93,10 @@ def test_a_key_is_no_part_of_a_name(client: Client) -> None:
     ImageFactory(ready=True, case__batch__organisation=annotator.organisation)
     client.force_login(annotator.user)
     assert_keys_are_told_apart(client, "/labels/")
+    provider = MembershipFactory(role=Role.PROVIDER)
+    result = ResultFactory(job__image__case__batch__organisation=provider.organisation)
+    client.force_login(provider.user)
+    assert_keys_are_told_apart(client, f"/cases/{result.case_id}/")
 
 
 def assert_keys_are_told_apart(client: Client, address: str) -> None:
@@ -99,3 +104,15 @@ def assert_keys_are_told_apart(client: Client, address: str) -> None:
     keys = re.findall("<kbd[^>]*>", page)
     assert len(keys) == page.count("aria-keyshortcuts=") > 0
     assert all('aria-hidden="true"' in key for key in keys)
+
+
+def test_a_lone_case_has_documents_and_no_way_to_others(client: Client) -> None:
+    provider = MembershipFactory(role=Role.PROVIDER)
+    lone = CaseFactory(batch__organisation=provider.organisation)
+    client.force_login(provider.user)
+    assert "Cases of this batch" not in client.get(f"/cases/{lone.pk}/").content.decode()
+    CaseFactory(batch=lone.batch)
+    page = client.get(f"/cases/{lone.pk}/").content.decode()
+    [ways] = re.findall('<nav[^>]*"Cases of this batch">.*?</nav>', page, re.DOTALL)
+    assert "PDF" not in ways
+    assert "PDF" in page
