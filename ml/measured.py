@@ -65,3 +65,9 @@ def ends(measured: Mapping[str, float | None], digits: int = 3) -> str:
     """The interval alone, as `0.871 to 0.950`."""
     low, high = measured["low"], measured["high"]
     return UNDETERMINED if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def unmeasured(images_of_class: Mapping[str, int]) -> str:
+    """A sentence on the classes that no image shows, or "" where there are none."""
+    absent = [code for code, count in images_of_class.items() if not count]
+    return f"No image shows {', '.join(absent)}: every metric is of the other classes." if absent else ""

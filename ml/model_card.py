@@ -9,13 +9,15 @@ from typing import Any, Final
 
 from ml.bundle import Bundle, Member
 from ml.classes import DISPLAY_NAMES, EIGHT, SEVEN, Taxonomy
-from ml.measured import ends, label
+from ml.measured import ends, label, unmeasured
 
 LABELLED_HERE: Final = (
     "Its members have learnt also from images that were labelled where it was retrained, such as a clinic's photos: "
     "ask whose they are, and on what terms, before you hand it on."
 )
-"""For the licence of a bundle that was retrained; it goes on into those of the bundles that go on from it."""
+"""For the licence of a bundle that was retrained; it goes on into those of the bundles that go on from it, and their
+cards know them by it.
+"""
 
 
 def write(
@@ -32,12 +34,11 @@ def write(
     lone_images: int = 0,
     patients_known: bool = False,
     ancestors: Sequence[Mapping[str, Any]] = (),
-    labelled: int = 0,
 ) -> str:
     """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`;
     `comparison` are the lines of a section beside somebody's figures, and `figures` is the path of a page with plots.
     Of `lone_images` of the data nobody says which of them show one lesion, but whose they are where `patients_known`.
-    `ancestors` are those of `lineage`. `labelled` counts the images that a retraining learnt from.
+    `ancestors` are those of `lineage`.
     """
     classes = ", ".join(f"{code} ({DISPLAY_NAMES[code].lower()})" for code in taxonomy.codes)
     spread = ", its standard deviation over the\nmembers" if len(members) > 1 else ""
@@ -71,11 +72,12 @@ def write(
         "|---|---|---|",
         *(_row(name, measured) for name, measured in evaluation["metrics"].items() if _applies(name, taxonomy)),
         "",
+        *_told(unmeasured(evaluation["images_of_class"])),
         *([f"[Plots and more measurements]({figures}).", ""] if figures else []),
         *comparison,
         "## Limits",
         "",
-        *_learnt_from(labelled),
+        *_learnt_from(licence),
         f"- Answers with one of {len(taxonomy.codes)} classes whatever lesion it is shown;",
         "  of other pictures it tells most, but not bare skin, as no lesion.",
         *_missing(taxonomy),
@@ -111,16 +113,20 @@ def untold_lesions(lone_images: int, patients_known: bool) -> list[str]:
     ]
 
 
-def _learnt_from(labelled: int) -> list[str]:
-    if not labelled:
+def _told(sentence: str) -> list[str]:
+    return [sentence, ""] if sentence else []
+
+
+def _learnt_from(licence: str) -> list[str]:
+    if LABELLED_HERE not in licence:
         return [
             "- Learnt from published images, which are mostly dermoscopic and of light skin.",
             "  Phone photos and dark skin are not measured.",
         ]
     return [
         "- Learnt first from published images, which are mostly dermoscopic and of light skin,",
-        f"  then from {labelled} images that were labelled where it was retrained. It is measured on more of these:",
-        "  how many are phone photos or of dark skin is not known.",
+        "  then from images that were labelled where it was retrained:",
+        "  how many of these are phone photos or of dark skin is not known.",
     ]
 
 

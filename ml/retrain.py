@@ -293,6 +293,5 @@ def _save(
             evaluation=metrics,
             licence=licence,
             ancestors=ancestors,
-            labelled=len(splits.train),
         ),
     )

@@ -15,7 +15,7 @@ from rich.table import Table
 from ml.bundle import Bundle, load
 from ml.cli import options as shared
 from ml.cli.options import Commands, chosen, command
-from ml.measured import label
+from ml.measured import label, unmeasured
 from ml.progress import bar
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         f"{bundle.name}: {_counted(told, 'it')}",
         ("metric", "value", "95 % interval"),
         ((label(name), _number(each["value"]), _between(each)) for name, each in told["metrics"].items()),
-        _unmeasured(told["images_of_class"]),
+        unmeasured(told["images_of_class"]),
     )
     _write(options.json, {"release": bundle.name, "bundle": bundle.hash, **told})
 
@@ -183,11 +183,6 @@ def _told(refused: Mapping[str, str]) -> list[str]:
 def _counted(told: Mapping[str, Any], who: str) -> str:
     seen = f"{told['dropped_seen']} images left out that {who} has seen"
     return f"{told['images']} images of {told['lesions']} lesions, {told['malignant_lesions']} malignant; {seen}"
-
-
-def _unmeasured(images_of_class: Mapping[str, int]) -> str:
-    absent = [code for code, count in images_of_class.items() if not count]
-    return f"No image shows {', '.join(absent)}: every metric is of the other classes." if absent else ""
 
 
 def _show(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> None:

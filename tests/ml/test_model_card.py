@@ -9,8 +9,16 @@ from ml import model_card
 from ml.bundle import Member
 from ml.measured import LABELS
 from ml.metrics import ALL_METRICS
+from ml.model_card import LABELLED_HERE
 
-NOTHING_MEASURED: dict[str, Any] = {"images": 0, "lesions": 0, "malignant_lesions": 0, "dropped_seen": 0, "metrics": {}}
+NOTHING_MEASURED: dict[str, Any] = {
+    "images": 0,
+    "lesions": 0,
+    "malignant_lesions": 0,
+    "dropped_seen": 0,
+    "images_of_class": {},
+    "metrics": {},
+}
 LIMITS = {"urgent_referral": 0.6, "routine_referral": 0.3}
 
 
@@ -39,14 +47,21 @@ def test_a_card_does_not_claim_lesions_that_nobody_knows(lone: int) -> None:
     assert ("Of 900 images of the data it is not known which show one lesion" in card) == bool(lone)
 
 
-@pytest.mark.parametrize("labelled", [0, 12])
-def test_a_card_names_the_images_that_people_labelled(labelled: int) -> None:
+@pytest.mark.parametrize("licence", ["CC BY-NC 4.0", f"CC BY-NC 4.0 {LABELLED_HERE}"])
+def test_a_card_names_the_images_that_people_labelled(licence: str) -> None:
     """Nobody says what these show; of published ones it is known."""
     card = model_card.write(
-        name="one", members=[], thresholds=LIMITS, origin=[], evaluation=NOTHING_MEASURED, licence="", labelled=labelled
+        name="one", members=[], thresholds=LIMITS, origin=[], evaluation=NOTHING_MEASURED, licence=licence
     )
-    assert ("Phone photos and dark skin are not measured." in card) != bool(labelled)
-    assert ("then from 12 images that were labelled where it was retrained" in card) == bool(labelled)
+    assert ("Phone photos and dark skin are not measured." in card) == (licence == "CC BY-NC 4.0")
+    assert ("then from images that were labelled where it was retrained" in card) == (LABELLED_HERE in licence)
+
+
+def test_a_card_names_the_classes_that_no_image_shows() -> None:
+    """What the metrics say of seven classes is of fewer then."""
+    found = {**NOTHING_MEASURED, "images_of_class": {"MEL": 2, "NV": 3, "DF": 0, "VASC": 0}}
+    card = model_card.write(name="one", members=[], thresholds=LIMITS, origin=[], evaluation=found, licence="")
+    assert "\nNo image shows DF, VASC: every metric is of the other classes.\n" in card
 
 
 def test_a_card_repeats_the_nearest_ancestor_alone() -> None:

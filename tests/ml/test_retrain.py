@@ -97,7 +97,7 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert "unchanged" in card
     assert "chosen where a model doubted" in card
     limits, licence = card.split("\n## Limits\n")[1].split("\n## What it goes on from\n")[0].split("\n## Licence\n")
-    assert "then from 12 images that were labelled where it was retrained" in limits
+    assert "then from images that were labelled where it was retrained" in limits
     assert "are not measured" not in limits  # what it is measured on may be of any camera and skin
     assert licence.strip() == candidate.manifest["licence"] == LABELLED_HERE
 
