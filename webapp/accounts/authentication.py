@@ -34,7 +34,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     """Tells the OpenAPI document about the key."""
 
     target_class = ApiKeyAuthentication
-    name = "API key"
+    name = "ApiKey"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
         return {"type": "http", "scheme": "bearer"}

@@ -33,7 +33,7 @@ def test_every_operation_names_its_errors_and_its_key() -> None:
                 if "application/problem+json" in response.get("content", {}):
                     schema = response["content"]["application/problem+json"]["schema"]
                     assert schema == {"$ref": "#/components/schemas/Problem"}
-            assert any("API key" in way for way in operation.get("security", [])) or path == "/api/v1/", path
+            assert any("ApiKey" in way for way in operation.get("security", [])) or path == "/api/v1/", path
 
 
 def test_an_operation_says_what_it_takes_and_answers() -> None:
