@@ -121,3 +121,17 @@ def test_the_focus_stays_where_it_is_while_a_photo_is_sent_and_no_second_press_s
     held[0].fulfill(status=503, body="away")
     expect(page.locator("#errors")).to_be_focused()
     expect(button).to_be_enabled()
+
+
+def test_who_comes_back_to_the_form_finds_it_empty(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    """A browser that fills the fields after the script has run would name photos that are not sent."""
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    page.set_input_files(CHOOSER, [named(photos[0], "one.jpg"), named(photos[1], "two.jpg")])
+    expect(page.locator("#photo-count")).to_contain_text("2 of 3")
+    page.goto("/my/")
+    page.go_back()
+    expect(page.locator("#photo-count")).to_be_empty()
+    assert page.eval_on_selector_all("input[type=file]", "fields => fields.map(field => field.files.length)") == [0, 0]
