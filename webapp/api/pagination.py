@@ -48,11 +48,11 @@ class NewestFirst(CursorPagination):
         return super().paginate_queryset(queryset, request, view)
 
     def get_page_size(self, request: Request) -> int:
-        """Rows of a page. Raises Problem `parameter_invalid`."""
+        """Rows of a page: who asks for more than the most gets the most. Raises Problem `parameter_invalid`."""
         wanted = request.query_params.get(self.page_size_query_param, str(self.page_size))
-        if not _WHOLE_NUMBER.fullmatch(wanted) or int(wanted) > self.max_page_size:
+        if not _WHOLE_NUMBER.fullmatch(wanted):
             raise _invalid(f"{self.page_size_query_param} is a whole number from 1 to {self.max_page_size}.")
-        return int(wanted)
+        return min(int(wanted), self.max_page_size)  # nothing is passed over: `next` says that there is more
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         """What the OpenAPI document says of the parameters, with the bounds of a page."""

@@ -97,10 +97,17 @@ def test_of_two_values_neither_is_passed_over(clinic: Clinic) -> None:
     assert told["code"] == "parameter_invalid"
 
 
-@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "٣", "501", "9" * 50])
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "1.5", "٣", "9" * 50])
 def test_a_size_of_page_that_is_none_is_refused(clinic: Clinic, value: str) -> None:
     told = problem(clinic.get("/cases", page_size=value), 400)
     assert (told["code"], told["detail"]) == ("parameter_invalid", "page_size is a whole number from 1 to 500.")
+
+
+def test_who_asks_for_a_larger_page_than_there_is_gets_the_largest(clinic: Clinic) -> None:
+    clinic.create(*(case(f"c{n}") for n in range(501)))
+    for value in (501, 1000):
+        page = good(clinic.get("/cases", page_size=value))
+        assert (len(page["results"]), page["next"] is None) == (500, False)
 
 
 @pytest.mark.parametrize(("value", "found"), [("true", 1), ("TRUE", 1), ("1", 1), ("false", 2), ("False", 2), ("0", 2)])
