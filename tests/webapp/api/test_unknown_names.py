@@ -121,7 +121,7 @@ def test_who_sends_another_value_is_told_which_there_are(clinic: Clinic) -> None
     told = problem(clinic.get("/batches", state="lost"), 400)["errors"][0]["message"]
     assert told == "Send one of: open, submitted, completed, completed_with_failures, cancelled."
     told = problem(clinic.get("/batches?created_after=2026-11-22T08:30:00+01:00"), 400)["errors"][0]["message"]
-    assert "%2B" in told
+    assert told == "Send a time as 2026-11-22T08:30:00Z. In an address a + is written %2B."
     told = problem(clinic.post("/batches", {"capture": "film", "archive": True}), 400)["errors"][0]["message"]
     assert told == "Send one of: dermoscopic, clinical, phone, unknown."
 
