@@ -195,8 +195,9 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
         )
     if counts.get(Image.State.AWAITING_UPLOAD):
         batch.images.filter(state=Image.State.AWAITING_UPLOAD).update(ended_at=now, **NEVER_UPLOADED)
-    if archive and archive.report and not (counts and allow_missing):
-        raise _incomplete(archive, others=bool(counts))
+    taken = bool(counts.keys() - MISSING)
+    if archive and archive.report and not (taken and allow_missing):
+        raise _incomplete(archive, others=taken)
     if archive and archive.state == Archive.State.AWAITING_UPLOAD and not counts:
         raise Problem("upload_missing", "The archive is still awaited. Upload and complete it, then submit again.")
     if not counts:

@@ -64,6 +64,23 @@ def test_who_submits_before_the_archive_came_or_with_nothing_of_it_is_told_of_th
 
 
 @pytest.mark.django_db(transaction=True)
+def test_cases_that_were_listed_before_an_archive_of_which_nothing_was_taken_are_not_spent() -> None:
+    clinic = Clinic()
+    made = good(clinic.post("/batches", {"archive": True, "cases": [case("c1"), case("c2")]}), 201)
+    assert clinic.http.put(parse_url(made["archive_upload"]["url"]).request_uri, b"no ZIP").status_code == 204
+    good(clinic.post(f"/batches/{made['id']}/archive/complete"), 202)
+    assert codes(expand_next()) == [("", "not_an_archive")]
+    url = f"/batches/{made['id']}/submit"
+    assert problem(clinic.post(url), 409)["code"] == "uploads_incomplete"
+    told = problem(clinic.post(url, {"allow_missing": True}), 409)
+    assert (told["code"], "allow_missing" in told["detail"]) == ("archive_incomplete", False)
+    assert {state for _, _, state in images(Batch.objects.get())} == {"awaiting_upload"}
+
+    clinic.upload(made["images"][0], photo())
+    assert good(clinic.post(url, {"allow_missing": True}))["state"] == "submitted"
+
+
+@pytest.mark.django_db(transaction=True)
 def test_what_an_archive_leaves_out_is_given_up_knowingly() -> None:
     clinic = Clinic()
     batch = sent(clinic, zipped({"cases.csv": b"images\n1.jpg\n2.jpg\n", "1.jpg": photo()}))
