@@ -98,7 +98,7 @@ def sweep_archives() -> int:
     """Give lost archives back, or refuse them when their attempts are spent; gives how many rows changed."""
     lost = Archive.objects.filter(expired(), state=Archive.State.STORED)
     changed = give_back(lost)
-    message = "This archive could not be unpacked. Please make the ZIP file again, or send it in parts."
+    message = "This archive could not be unpacked. Please make the ZIP file again, or send it in parts. It goes into a new batch."
     report = [{"name": "", "code": "archive_failed", "message": message}]
     for archive in lost.filter(attempt__gte=settings.MAX_ATTEMPTS):
         if archive.lease_token is not None:

@@ -234,6 +234,7 @@ def test_an_archive_that_kills_its_workers_is_given_up(settings: Any) -> None:
         assert sweep_archives() == 1
     archive = Archive.objects.get()
     assert (archive.state, archive.reason) == (Archive.State.REFUSED, "archive_failed")
+    assert archive.report[0]["message"].endswith("into a new batch.")
     assert claim_archive() is None
 
 
