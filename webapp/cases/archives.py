@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from webapp import storage
 from webapp.audit.services import Actor, record
-from webapp.cases.awaited import given_up_before
+from webapp.cases.awaited import awaits_archive, given_up_before
 from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch
 from webapp.cases.parts import arrived_size, give_up_parts
@@ -43,7 +43,7 @@ def complete_archive(*, actor: Actor, batch: Batch, capture: str = "") -> Archiv
         if archive is not None and archive.state != Archive.State.AWAITING_UPLOAD:
             return archive
         require_open(batch)
-        if archive is None:
+        if archive is None or (size is None and not awaits_archive(batch)):
             told = "This batch awaits no archive: it was made without `archive`, or the time to send it is over."
             raise Problem("upload_missing", f"{told} Send it in a new batch.")
         if size is None:
@@ -98,7 +98,7 @@ def sweep_archives() -> int:
     """Give lost archives back, or refuse them when their attempts are spent; gives how many rows changed."""
     lost = Archive.objects.filter(expired(), state=Archive.State.STORED)
     changed = give_back(lost)
-    message = "This archive could not be unpacked. Please make the ZIP file again, or send it in parts. It goes into a new batch."
+    message = "This archive could not be unpacked. Make the ZIP again, or send it in parts. It goes into a new batch."
     report = [{"name": "", "code": "archive_failed", "message": message}]
     for archive in lost.filter(attempt__gte=settings.MAX_ATTEMPTS):
         if archive.lease_token is not None:

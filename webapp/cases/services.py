@@ -14,6 +14,7 @@ from django.utils import timezone
 from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
 from webapp.cases.arrivals import NEVER_UPLOADED
+from webapp.cases.awaited import awaits_archive
 from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
 from webapp.cases.patients import is_of, patients_of
@@ -198,7 +199,7 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
     taken = bool(counts.keys() - MISSING)
     if archive and archive.report and not (taken and allow_missing):
         raise _incomplete(archive, others=taken)
-    if archive and archive.state == Archive.State.AWAITING_UPLOAD and not counts:
+    if not counts and awaits_archive(batch):
         raise Problem("upload_missing", "The archive is still awaited. Upload and complete it, then submit again.")
     if not counts:
         raise Problem("batch_empty", "This batch has no images. Add at least one case with an image.", status=422)

@@ -1,6 +1,9 @@
 """Files of one name in several folders of a ZIP: none is lost, and none becomes another patient's."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from urllib3.util import parse_url
 
 from tests.ml.imaging.samples import zipped
@@ -8,7 +11,7 @@ from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.cases.zips import codes, expand_next, images, photo, sent
 from webapp import storage
 from webapp.cases.matching import TOLD_APART, Files
-from webapp.cases.models import Batch
+from webapp.cases.models import Archive, Batch
 
 FOLDERS = {f"export/patient{n}/{name}": photo(n) for n, name in [(1, "1.jpg"), (2, "1.jpg"), (2, "2.jpg")]}
 
@@ -61,6 +64,16 @@ def test_who_submits_before_the_archive_came_or_with_nothing_of_it_is_told_of_th
     assert (told["code"], "without `archive`" in told["detail"]) == ("upload_missing", True)
     empty = good(clinic.post("/batches", {"cases": []}), 201)
     assert problem(clinic.post(f"/batches/{empty['id']}/submit"), 422)["code"] == "batch_empty"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_archive_whose_time_is_over_is_asked_for_no_more() -> None:
+    clinic = Clinic()
+    late = good(clinic.post("/batches", {"archive": True}), 201)
+    Archive.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    assert problem(clinic.post(f"/batches/{late['id']}/submit"), 422)["code"] == "batch_empty"
+    told = problem(clinic.post(f"/batches/{late['id']}/archive/complete"), 409)
+    assert (told["code"], told["detail"].endswith("Send it in a new batch.")) == ("upload_missing", True)
 
 
 @pytest.mark.django_db(transaction=True)
