@@ -17,7 +17,7 @@ from django.utils.html import format_html, format_html_join
 
 from ml.classes import BINARY, DISPLAY_NAMES
 from webapp.cases.models import Batch, Case, Image
-from webapp.cases.selectors import for_stage
+from webapp.cases.selectors import for_stage, stage
 from webapp.inference.models import NEWEST, CaseResult, Result
 from webapp.pages.words import ADVICE, NOTICE, uncertainty_in_words
 from webapp.registry.models import ModelRelease
@@ -150,7 +150,10 @@ def _report(case: Case) -> Resource:
 def _status(case: Case) -> str:
     """`final` once a clinician has released the answer; `registered` while there is none, `cancelled` if none comes."""
     if case.answer is None:
-        return "registered" if case.batch.finished_at is None and case.erased_at is None else "cancelled"
+        ended = case.erased_at or (
+            case.batch.finished_at and stage(case) != "waiting"
+        )  # at the model, though cancelled
+        return "cancelled" if ended else "registered"
     return "final" if case.reviewed_at else "preliminary"
 
 

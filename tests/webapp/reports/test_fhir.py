@@ -22,11 +22,14 @@ from tests.factories import (
     PatientFactory,
     ReleaseFactory,
 )
-from tests.webapp.api.clinic import Clinic
+from tests.webapp.api.clinic import Clinic, good
+from tests.webapp.inference.scenes import outcome, submitted_batch
 from tests.webapp.reports.scenes import answered, refused, reviewed
 from webapp.audit.models import Event
 from webapp.cases.models import Batch, Case
+from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
+from webapp.inference.services import finish
 from webapp.pages.words import NOTICE
 from webapp.reports import fhir
 
@@ -127,6 +130,20 @@ def test_without_an_answer_there_is_no_observation() -> None:
     waiting = CaseFactory(batch=BatchFactory(submitted=True))
     assert resources(waiting, "DiagnosticReport")[0]["status"] == "registered"
     assert "entry" not in bundle(BatchFactory())
+
+
+def test_of_a_cancelled_batch_what_is_at_the_model_is_registered_until_it_has_ended() -> None:
+    batch = submitted_batch([1, 1])
+    token, [job] = claim_jobs(limit=1)
+    good(Clinic(batch.organisation).post(f"/batches/{batch.pk}/cancel"))
+    for of in (batch, *batch.cases.all()):
+        for report in resources(of, "DiagnosticReport"):
+            at_the_model = report["id"] == str(job.image.case_id)
+            assert report["status"] == ("registered" if at_the_model else "cancelled")
+            assert ("No result yet" in report["text"]["div"]) == at_the_model
+    finish(token=token, ends=[(job, outcome(ReleaseFactory()))])
+    reports = resources(batch, "DiagnosticReport")
+    assert sorted(report["status"] for report in reports) == ["cancelled", "preliminary"]
 
 
 def test_words_of_people_stay_words() -> None:
