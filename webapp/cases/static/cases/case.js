@@ -15,10 +15,9 @@ document.addEventListener("keydown", (event) => {
 });
 if (document.activeElement === document.body) document.querySelector("h1").focus({ preventScroll: true });
 
-// A note that is typed and not sent would be lost: the browser asks, unless it is being sent, or a report is fetched, which
-// leaves the page as it is.
+// A note that is typed and not sent would be lost: the browser asks, unless it is being sent.
 const ask = (event) => {
-  if (note.value.trim() && !document.activeElement.matches("[href^='/api/']")) event.preventDefault();
+  if (note.value.trim()) event.preventDefault();
 };
 if (note) {
   addEventListener("beforeunload", ask);
