@@ -80,6 +80,10 @@ def test_a_filtered_list_begins_at_what_was_found(site: Site, open_page: Callabl
     expect(page.locator("#found")).to_be_focused()
     expect(page.locator("#found")).to_contain_text("No batch is like that")
     assert_accessible(page)
+    page.goto("/review/")
+    page.go_back()  # to the place that one has left
+    expect(page.locator("#found")).to_be_visible()
+    expect(page.locator("#found")).not_to_be_focused()
 
 
 def test_an_answer_that_is_not_there_is_an_error(site: Site, open_page: Callable[..., Page]) -> None:

@@ -44,8 +44,13 @@
     const body = document.createElement("div");
     body.append(title);
     if (table) body.append(Object.assign(document.createElement("a"), { className: "btn btn-sm", href: table, download: "mistakes.csv", textContent: "Download every mistake as CSV" }));
-    body.append(list, link);
-    if (batch) body.append(Object.assign(document.createElement("a"), { href: batch, textContent: "Go to the batch as it is" }));
+    body.append(list);
+    const there = batch && Object.assign(document.createElement("a"), { href: batch, textContent: "Go to the batch as it is" });
+    for (const way of [link, there].filter(Boolean)) {
+      const line = Object.assign(document.createElement("p"), { className: "mt-2 mb-0" });
+      line.append(way);
+      body.append(line);
+    }
     box.append(body);
     errors.append(box);
     errors.scrollIntoView({ block: "start" });

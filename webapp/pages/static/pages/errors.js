@@ -1,9 +1,11 @@
 // A page begins at what came of an action, and of errors says so in its title: of words that were there from the start a
-// screen reader says nothing.
+// screen reader says nothing. Who goes back to a page finds the place that they left.
 (() => {
   const wrong = document.querySelector("main .alert-danger[tabindex='-1']:not(.d-none), main [aria-invalid=true]");
   if (wrong) document.title = `Error: ${document.title}`;
-  (wrong ?? document.querySelector("main :is(.alert, .card)[tabindex='-1']:not(.d-none)"))?.focus();
+  const back = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
+  const came = back ? null : document.querySelector("main :is(.alert, .card)[tabindex='-1']:not(.d-none)");
+  (wrong ?? came)?.focus();
 })();
 
 // A part that could not be renewed stays as it was, which its reader cannot see. What the clock renews is asked for again
