@@ -110,7 +110,7 @@ def test_one_image_takes_a_query_for_each_thing_that_is_asked() -> None:
 def test_one_that_is_refused_at_this_moment_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     clinic = Clinic()
     image = uploaded(clinic, 1).images.get()
-    sizes, flag = storage.sizes, {"code": "blurred", "message": "Blurred.", "value": 1.0}
+    sizes, flag = storage.sizes, {"code": "blurred", "advice": "Hold still."}
 
     def refused_meanwhile(keys: Sequence[str]) -> dict[str, int | None]:
         Image.objects.filter(pk=image.pk).update(

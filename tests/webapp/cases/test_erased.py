@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pytest
 from django.db import connection
@@ -138,7 +139,7 @@ def test_pages_and_reports_of_the_batch_show_an_empty_row(client: Browser, provi
     html = client.get(reverse("cases:batch", args=[found.batch_id])).content.decode()
     assert "Erased" in html
     assert "Mustermann" not in html
-    assert client.get(reverse("cases:case", args=[other.pk])).content.decode().count('rel="') == html.count('rel="')
+    assert not re.search(r'rel="(prev|next)"', client.get(reverse("cases:case", args=[other.pk])).content.decode())
     assert "Erased" in text(clinic.get(f"/batches/{found.batch_id}/report.pdf").content)
     assert "Erased" in text(clinic.get(f"/cases/{found.pk}/report.pdf").content)
     for path in (f"/cases/{found.pk}/fhir", f"/batches/{found.batch_id}/fhir"):

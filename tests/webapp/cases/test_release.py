@@ -1,5 +1,6 @@
 """What is released is what was read, and no note is lost on the way."""
 
+import re
 from typing import Any
 
 import pytest
@@ -76,9 +77,7 @@ def test_the_note_of_the_second_clinician_is_not_dropped_under_a_message_of_succ
 
 def test_a_note_that_is_too_long_stays_in_its_field(client: Client, case: Case) -> None:
     page = release(client, case, read(client, case), note="x" * 5001)
-    assert (
-        f'maxlength="5000" data-key="n" aria-describedby="note-hint">{"x" * 5001}</textarea>' in page.content.decode()
-    )
+    assert re.search(rf'<textarea[^>]* maxlength="5000"[^>]*>{"x" * 5001}</textarea>', page.content.decode())
 
 
 def test_software_may_name_the_answer_that_was_read(case: Case) -> None:
