@@ -150,9 +150,7 @@ def _report(case: Case) -> Resource:
 def _status(case: Case) -> str:
     """`final` once a clinician has released the answer; `registered` while there is none, `cancelled` if none comes."""
     if case.answer is None:
-        ended = case.erased_at or (
-            case.batch.finished_at and stage(case) != "waiting"
-        )  # at the model, though cancelled
+        ended = case.erased_at or (case.batch.finished_at and stage(case) != "waiting")  # still at the model
         return "cancelled" if ended else "registered"
     return "final" if case.reviewed_at else "preliminary"
 

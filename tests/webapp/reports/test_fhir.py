@@ -23,7 +23,7 @@ from tests.factories import (
     ReleaseFactory,
 )
 from tests.webapp.api.clinic import Clinic, good
-from tests.webapp.inference.scenes import outcome, submitted_batch
+from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from tests.webapp.reports.scenes import answered, refused, reviewed
 from webapp.audit.models import Event
 from webapp.cases.models import Batch, Case
@@ -121,6 +121,17 @@ def test_it_is_final_once_a_clinician_has_released_it() -> None:
     assert (report["status"], observation["status"]) == ("final", "final")
     assert report["id"] == automatic["id"]
     assert report["resultsInterpreter"][0]["display"] == "dr@clinic.example"
+
+
+def test_what_was_released_automatically_stays_preliminary_whoever_releases_it_again() -> None:
+    clinic = OrganisationFactory(release_policy="automatic")
+    case = submitted_batch([1], organisation=clinic).cases.get()
+    answer_all(ReleaseFactory())
+    released = good(Clinic(clinic).post(f"/cases/{case.pk}/release"))
+    assert released["review"]["released_at"]
+    assert released["review"]["reviewed_at"] is None
+    [report] = resources(case, "DiagnosticReport")
+    assert report["status"] == "preliminary"
 
 
 def test_without_an_answer_there_is_no_observation() -> None:

@@ -58,9 +58,10 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
 
     @extend_schema(
         summary="Give the result to the patient, who is told by e-mail",
-        description="The call says that a clinician has read the result, whose FHIR report is `final` from then on. To "
-        "repeat the call changes nothing; where it brings another `note`, which could only be dropped, "
-        "the answer is the problem `already_released`.",
+        description="Of a result that was not released before, the call says that a clinician has read it: its FHIR "
+        "report is `final` from then on. One that was released automatically stays `preliminary`, with `reviewed_at` "
+        "null, also after the call. To repeat the call changes nothing; where it brings another `note`, which could "
+        "only be dropped, the answer is the problem `already_released`.",
         request=ReleaseRequest,
         responses=ReleasedCaseSerializer,
     )
