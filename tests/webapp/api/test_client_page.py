@@ -8,9 +8,10 @@ from django.conf import settings
 from ml.imaging.archive import Limits
 from ml.imaging.quality import MIN_SHORT_SIDE
 from ml.imaging.refusal import SENTENCES
-from ml.imaging.still import MAX_PIXELS
+from ml.imaging.still import MAX_PIXELS, MIN_SIDE
 from webapp.cases import fields, manifest, services
 from webapp.cases.models import NOT_A_LESION
+from webapp.cases.refused import FOR_CLINICS
 
 TOLD = (
     (Path(__file__).parents[3] / "docs" / "client.md")
@@ -27,11 +28,19 @@ def test_every_reason_is_named(code: str) -> None:
     assert f"`{code}`" in TOLD
 
 
+@pytest.mark.parametrize("code", FOR_CLINICS)
+def test_what_may_be_overridden_is_said_of_the_quality_check(code: str) -> None:
+    [row] = [line for line in TOLD.splitlines() if line.startswith("| what the quality check finds |")]
+    assert f"`{code}`" in row
+    assert TOLD.count(f"`{code}`") == 1
+
+
 @pytest.mark.parametrize(
     "limit",
     [
         f"{settings.UPLOAD_MAX_BYTES // MB} MB and {MAX_PIXELS // 1_000_000} million pixels",
         f"at least {MIN_SHORT_SIDE} pixels",
+        f"below {MIN_SIDE} pixels no picture",
         f"up to {fields.MAX_IMAGES} images",
         f"{manifest.MAX_CASES:,} cases, {manifest.MAX_IMAGES:,} images and {LONGEST} MB",
         f"a batch up to {services.MAX_CASES:,} cases",

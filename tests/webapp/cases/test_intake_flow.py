@@ -75,6 +75,7 @@ def test_a_provider_may_insist_on_a_picture_of_poor_quality() -> None:
     assert good(clinic.post(f"{url}/submit"))["state"] == "completed_with_failures"
     again = good(clinic.post(f"/images/{row['id']}/override-quality"))
     assert (again["state"], again["reason"]) == ("ready", "")
+    assert good(clinic.get(f"/cases/{row['case']}"))["images"][0]["quality_overridden"] is True
     detail = good(clinic.get(url))
     assert (detail["state"], detail["remaining"], detail["failures"]) == ("submitted", 1, 0)
     assert detail["progress"]["jobs"]["queued"] == 1
