@@ -125,7 +125,7 @@ def test_it_is_final_once_a_clinician_has_released_it() -> None:
 
 def test_what_was_released_automatically_stays_preliminary_whoever_releases_it_again() -> None:
     clinic = OrganisationFactory(release_policy="automatic")
-    case = submitted_batch([1], organisation=clinic).cases.get()
+    case = Case.objects.get(batch=submitted_batch([1], organisation=clinic))
     answer_all(ReleaseFactory())
     released = good(Clinic(clinic).post(f"/cases/{case.pk}/release"))
     assert released["review"]["released_at"]
