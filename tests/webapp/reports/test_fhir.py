@@ -125,7 +125,7 @@ def test_it_is_final_once_a_clinician_has_released_it() -> None:
 
 def test_what_was_released_automatically_stays_preliminary_whoever_releases_it_again() -> None:
     clinic = OrganisationFactory(release_policy="automatic")
-    case = Case.objects.get(batch=submitted_batch([1], organisation=clinic))
+    case = submitted_batch([1], organisation=clinic).cases.get()
     answer_all(ReleaseFactory())
     released = good(Clinic(clinic).post(f"/cases/{case.pk}/release"))
     assert released["review"]["released_at"]
@@ -147,7 +147,8 @@ def test_of_a_cancelled_batch_what_is_at_the_model_is_registered_until_it_has_en
     batch = submitted_batch([1, 1])
     token, [job] = claim_jobs(limit=1)
     good(Clinic(batch.organisation).post(f"/batches/{batch.pk}/cancel"))
-    for of in (batch, *batch.cases.all()):
+    bundles: list[Case | Batch] = [batch, *batch.cases.all()]
+    for of in bundles:
         for report in resources(of, "DiagnosticReport"):
             at_the_model = report["id"] == str(job.image.case_id)
             assert report["status"] == ("registered" if at_the_model else "cancelled")
