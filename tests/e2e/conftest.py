@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from deploy.local.clinic import Clinic, Photo
 from deploy.local.samples import read_synthetic
@@ -107,6 +107,31 @@ def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     yield open_page
     for context in contexts:
         context.close()
+
+
+def hold(page: Page, address: str | re.Pattern[str]) -> list[Route]:
+    """What this page asks of the address from now on, and gets no answer to yet."""
+    held: list[Route] = []
+
+    def keep(route: Route) -> None:
+        held.append(route)
+
+    page.route(address, keep)
+    return held
+
+
+def assert_sent_once(page: Page, press: str, *, to: str, errors: str) -> None:
+    """The focus stays on the button of a form that is sent, a second press sends nothing, and its failure is told."""
+    held = hold(page, to)
+    button = page.locator(press)
+    for _ in range(2):
+        button.press("Enter")
+        expect(button).to_have_attribute("aria-disabled", "true")
+        expect(button).to_be_focused()
+    assert len(held) == 1
+    held[0].fulfill(status=503, body="away")
+    expect(page.locator(errors)).to_be_focused()
+    expect(button).to_be_enabled()
 
 
 def assert_accessible(page: Page) -> None:

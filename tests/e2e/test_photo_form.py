@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import FilePayload, Page, Request, Route, expect
+from playwright.sync_api import FilePayload, Page, Request, expect
 
 from deploy.local.clinic import Photo
-from tests.e2e.conftest import PHONE, Site, assert_accessible
+from tests.e2e.conftest import PHONE, Site, assert_accessible, assert_sent_once, hold
 
 CHOOSER = "input[type=file][multiple]"
 LONG = "PXL_20261122_073012343_portrait_of_the_left_arm.jpg"  # longer than a phone is wide
@@ -22,17 +22,6 @@ def sent(page: Page) -> list[Request]:
     posts: list[Request] = []
     page.on("request", lambda request: posts.append(request) if request.method == "POST" else None)
     return posts
-
-
-def hold(page: Page, address: str | re.Pattern[str]) -> list[Route]:
-    """What this page asks of the address from now on, and gets no answer to yet."""
-    held: list[Route] = []
-
-    def keep(route: Route) -> None:
-        held.append(route)
-
-    page.route(address, keep)
-    return held
 
 
 def test_a_photo_that_was_chosen_before_the_script_ran_is_sent(
@@ -111,16 +100,7 @@ def test_the_focus_stays_where_it_is_while_a_photo_is_sent_and_no_second_press_s
     page = open_page(site.email("patient"), PHONE)
     page.goto("/my/photo/")
     page.set_input_files(CHOOSER, [named(photos[0], "spot.jpg")])
-    held = hold(page, "**/my/photo/")
-    button = page.locator(SEND)
-    for _ in range(2):
-        button.press("Enter")
-        expect(button).to_have_attribute("aria-disabled", "true")
-        expect(button).to_be_focused()
-    assert len(held) == 1
-    held[0].fulfill(status=503, body="away")
-    expect(page.locator("#errors")).to_be_focused()
-    expect(button).to_be_enabled()
+    assert_sent_once(page, SEND, to="**/my/photo/", errors="#errors")
 
 
 def test_who_comes_back_to_the_form_finds_it_empty(

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, Route, expect
 
 from deploy.local.clinic import Clinic, Photo
-from tests.e2e.conftest import PHONE, Site, assert_accessible
+from tests.e2e.conftest import PHONE, Site, assert_accessible, assert_sent_once
 from tests.e2e.provider import as_file
 
 FILES = re.compile(r"/batches/[-0-9a-f]+/files/$")
@@ -71,21 +71,7 @@ def test_the_focus_stays_on_the_button_while_files_are_sent_and_no_second_press_
 ) -> None:
     page = open_page(site.email("provider"))
     choose(page, [as_file(photos[12])])
-    held: list[Route] = []
-
-    def hold(route: Route) -> None:
-        held.append(route)
-
-    page.route("**/batches/new/", hold)
-    button = page.locator("main button:has-text('Upload')")
-    for _ in range(2):
-        button.press("Enter")
-        expect(button).to_have_attribute("aria-disabled", "true")
-        expect(button).to_be_focused()
-    assert len(held) == 1
-    held[0].fulfill(status=503, body="away")
-    expect(page.locator("#upload-errors .alert")).to_be_focused()
-    expect(button).to_be_enabled()
+    assert_sent_once(page, "main button:has-text('Upload')", to="**/batches/new/", errors="#upload-errors .alert")
 
 
 def test_what_a_broken_connection_lost_is_sent_again_into_the_same_batch(
