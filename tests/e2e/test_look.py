@@ -74,3 +74,18 @@ def test_lists_fit_when_they_are_enlarged_four_times(
     page.goto("/batches/")
     page.eval_on_selector("td .badge", "badge => badge.lastChild.textContent = 'Completed with failures'")
     assert_accessible(page)
+
+
+def test_the_buttons_that_delete_for_good_can_be_read(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    batch = clinic.submit([photos[13]], name="To be erased")
+    assert [*clinic.progress(batch["id"])][-1]["state"] == "completed"
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    page.locator("a[id^=case-]").first.click()
+    page.locator("summary:has-text('Delete')").click()
+    assert_accessible(page)
+    page.click("a:has-text('Erase this case')")
+    page.wait_for_url("**/erase/**")
+    assert_accessible(page)
