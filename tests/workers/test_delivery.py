@@ -23,7 +23,7 @@ from pytest_django.fixtures import Settings
 
 from ml.advice import Advice
 from ml.classes import CLASSES, DISPLAY_NAMES
-from tests.factories import BatchFactory, CaseResultFactory, MessageFactory, PatientFactory
+from tests.factories import BatchFactory, CaseResultFactory, MessageFactory, OrganisationFactory, PatientFactory
 from tests.workers.waiting import wait_for
 from webapp.audit.services import SYSTEM
 from webapp.cases.review import release_case
@@ -98,15 +98,16 @@ def test_a_message_goes_out_once_however_often_the_worker_is_woken(mailbox: Mail
 
 
 def test_no_letter_holds_a_finding_or_a_name(mailbox: Mailbox) -> None:
-    patient = PatientFactory(external_id="Doe-John-7", email="reader@home.example")
+    clinic = OrganisationFactory(name="Harbour Clinic")  # without a number, which could be the one of a finding
+    patient = PatientFactory(external_id="Doe-John-7", email="reader@home.example", organisation=clinic)
     result = CaseResultFactory(
-        case__patient=patient, case__batch__organisation=patient.organisation, case__external_id="LEFT-ARM-MOLE",
+        case__patient=patient, case__batch__organisation=clinic, case__external_id="LEFT-ARM-MOLE",
         case__anatom_site="upper extremity", case__notes="it itches",
     )  # fmt: skip
     release_case(actor=SYSTEM, case=result.case, note="Please come in, I do not like this one.")
     MessageFactory(case=result.case, kind=Message.Kind.IMAGE_UNUSABLE)
-    MessageFactory(case=None, batch=BatchFactory(name="Smith family", completed=True), recipient="desk@clinic.example",
-                   kind=Message.Kind.BATCH_COMPLETED)  # fmt: skip
+    batch = BatchFactory(organisation=clinic, name="Smith family", completed=True)
+    MessageFactory(case=None, batch=batch, recipient="desk@clinic.example", kind=Message.Kind.BATCH_COMPLETED)
     deliver()
     assert len(mailbox.letters) == 3
     forbidden = [

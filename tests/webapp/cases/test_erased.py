@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 def of_clinic(member: Membership) -> Case:
     """A case of the clinic, with two pictures and a result that its patient has."""
-    patient = PatientFactory(organisation=member.organisation, external_id="P-7")
+    patient = PatientFactory(organisation=member.organisation, external_id="Bed 7 west")
     batch = BatchFactory(completed=True, organisation=member.organisation)
     return reviewed(answered(batch, pictures=2, patient=patient, external_id="Mustermann"))
 
@@ -39,7 +39,12 @@ def test_a_provider_is_told_what_goes_and_erases_the_case(client: Browser, provi
 
     asked = client.get(f"{ask}?list=to_review").content.decode()
 
-    for words in ("Erase case Mustermann?", "2 photos with their heatmaps", "P-7", "of whom this is the only case"):
+    for words in (
+        "Erase case Mustermann?",
+        "2 photos with their heatmaps",
+        "Bed 7 west",
+        "of whom this is the only case",
+    ):
         assert words in asked, words
     assert Case.objects.get().erased_at is None  # a link alone erases nothing
 
@@ -50,7 +55,7 @@ def test_a_provider_is_told_what_goes_and_erases_the_case(client: Browser, provi
     assert Event.objects.get(action="case.erased").user == provider.user
     for words in ("This case was erased.", "Erased case", "Case erased", "Case viewed"):
         assert words in html, words
-    for gone in ("Mustermann", "P-7", "<img", "74%", "Release"):
+    for gone in ("Mustermann", "Bed 7 west", "<img", "74%", "Release"):
         assert gone not in html, gone
     assert client.get(ask).status_code == 302
     assert client.post(ask).status_code == 302
@@ -100,7 +105,7 @@ def test_software_erases_a_case(provider: Membership) -> None:
     assert told["erased_at"]
     assert (told["result"], told["age"], told["notes"], told["review"]["state"]) == (None, None, "", "no_result")
     assert [image["state"] for image in told["images"]] == ["purged"] * 2
-    for word in ("Mustermann", "P-7", "image-", "lower back"):
+    for word in ("Mustermann", "Bed 7 west", "image-", "lower back"):
         assert word not in str(told), word
     assert Event.objects.get(action="case.erased").api_key == clinic.key
     assert good(clinic.get("/cases", case_id="Mustermann"))["results"] == []

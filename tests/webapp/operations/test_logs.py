@@ -121,7 +121,7 @@ def test_a_batch_from_manifest_to_label_leaves_no_person_and_no_finding_in_the_l
     events = {line["event"] for line in lines}
     assert {"image_inspected", "batch_answered", "message_sent"} <= events, events
     everything = log.getvalue().lower()
-    for person in ("zebedee", "quagmire", "grace", "elm", "@", "1957", annotator.email):
+    for person in ("zebedee", "quagmire", "grace", "elm", "@", "1957-03-14", annotator.email):
         assert person not in everything
     words = {str(value) for line in lines for value in line.values()}
     assert not any(finding in word for finding in FINDINGS for word in words)
