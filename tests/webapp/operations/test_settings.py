@@ -1,4 +1,4 @@
-"""Settings with which a site would start, and then lose work or its cookies' safety in silence."""
+"""Settings with which a site would start, and then lose its cookies' safety in silence."""
 
 import pytest
 from django.apps import apps
@@ -8,29 +8,6 @@ from pytest_django.fixtures import Settings
 
 def start() -> None:
     apps.get_app_config("operations").ready()
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("UPLOAD_URL_SECONDS", 0),
-        ("UPLOAD_URL_SECONDS", 604_801),
-        ("UPLOAD_EXPIRES_HOURS", 0),
-        ("IMPORT_MAX_BYTES", 0),
-        ("LEASE_SECONDS", 0),
-        ("MAX_ATTEMPTS", 0),
-        ("INFERENCE_BATCH", -1),
-        ("RETRAIN_AFTER_LABELS", 0),
-        ("TRAINING_SECONDS", 0),
-        ("RESULT_LINK_DAYS", 0),
-        ("WEBHOOK_KEEP_DAYS", 0),
-        ("TRUSTED_PROXIES", -1),
-    ],
-)
-def test_a_number_that_would_end_all_work_ends_the_start(settings: Settings, name: str, value: int) -> None:
-    setattr(settings, name, value)
-    with pytest.raises(ImproperlyConfigured, match=name):
-        start()
 
 
 @pytest.mark.parametrize(
