@@ -32,14 +32,14 @@ def register_release(*, bundle_sha256: str, manifest: dict[str, Any]) -> ModelRe
 
 @transaction.atomic
 def promote(
-    *, actor: Actor, release: ModelRelease, note: str = "", instead_of: ModelRelease | None = None
+    *, actor: Actor, release: ModelRelease, note: str = "", instead_of: str | None = None
 ) -> ModelRelease:
     """Make a candidate, or a retired release again, the active one; workers swap to it between batches. `instead_of` is
-    the active one that a person was told of.
+    the name of the active one that a person was told of, empty where they were told of none.
 
     Raises Problem `gate_not_passed` for a trained candidate that the gate did not pass against the active release,
     unless `note` says why it is promoted all the same, `release_rejected` for a rejected one, `release_unusable`, and
-    `not_the_active_release` where `instead_of` is not active.
+    `not_the_active_release` where another than `instead_of` is active.
     """
     _lock_releases()
     release.refresh_from_db()
@@ -48,7 +48,8 @@ def promote(
     if release.state == State.REJECTED:
         raise Problem("release_rejected", "This release was rejected. Train a new candidate.")
     _check_usable(release)
-    if instead_of not in (None, active_release()):
+    active = active_release()
+    if instead_of is not None and instead_of != (active.name if active else ""):
         raise Problem(
             "not_the_active_release",
             "Another release became active meanwhile, so nothing was changed. Read again what this one would replace.",

@@ -79,8 +79,7 @@ def promote_release(request: HttpRequest, pk: int) -> HttpResponse:
     note = request.POST.get("note", "").strip()
     if request.method == "POST":
         try:
-            told = ModelRelease.objects.filter(name=request.POST.get("instead_of", "")).first()
-            promote(actor=actor_of(request), release=found, note=note, instead_of=told)
+            promote(actor=actor_of(request), release=found, note=note, instead_of=request.POST.get("instead_of"))
         except Problem as problem:
             messages.error(request, problem.message)
         else:
