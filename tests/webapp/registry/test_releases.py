@@ -192,7 +192,8 @@ def test_what_passed_against_a_release_that_serves_no_more_needs_a_reason() -> N
 def test_a_promotion_replaces_what_its_page_named_or_nothing() -> None:
     told, meanwhile, candidate = ReleaseFactory(active=True), ReleaseFactory(), ReleaseFactory()
     promote(actor=SYSTEM, release=meanwhile)
-    assert problem_of(lambda: promote(actor=SYSTEM, release=candidate, instead_of=told.name)) == "not_the_active_release"
+    stale = problem_of(lambda: promote(actor=SYSTEM, release=candidate, instead_of=told.name))
+    assert stale == "not_the_active_release"
     assert active_release() == meanwhile
     assert promote(actor=SYSTEM, release=candidate, instead_of=meanwhile.name) == active_release()
 
