@@ -21,6 +21,7 @@ from webapp.cases.opened import opened_from
 from webapp.cases.retention import delete_photos
 from webapp.cases.review import look_again, release_case
 from webapp.errors import Problem
+from webapp.inference.models import Result
 from webapp.inference.selectors import image_answer, with_answers
 from webapp.labels.models import Consensus
 from webapp.notify.services import why_not_told
@@ -53,6 +54,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
     listed = selectors.to_review(found.organisation) if opened.reviewing else batch.cases.filter(erased_at=None)
     previous, following = neighbours(selectors.narrowed(listed, opened.filters), selectors.MOST_URGENT_FIRST, found)
     answers = {image: image_answer(image, found) for image in images}
+    _fetch_heatmaps([answer for answer in answers.values() if answer])
     consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
     context = {
         "case": found,
@@ -74,6 +76,13 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
         "history": history,
     }
     return render(request, "cases/case.html", context, status=status)
+
+
+def _fetch_heatmaps(answers: list[Result]) -> None:
+    """The heatmaps of these answers in one query: `with_answers` leaves them out, as lists show none."""
+    heatmaps = dict(Result.objects.filter(pk__in=[answer.pk for answer in answers]).values_list("pk", "heatmap"))
+    for answer in answers:
+        answer.heatmap = heatmaps.get(answer.pk, b"")
 
 
 @for_roles(Role.PROVIDER)

@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -196,6 +198,23 @@ def test_a_heatmap_says_where_it_is_strongest(
     html = client.get(reverse("cases:case", args=[case.pk])).content.decode()
 
     assert f'alt="The same picture with a heatmap of what the model looked at, {said}"' in html
+
+
+def test_a_case_of_many_pictures_asks_the_database_no_more_often_than_one_of_one(
+    client: Client, clinic: Organisation
+) -> None:
+    case = answered(clinic)
+    client.get(address(case))
+    with CaptureQueriesContext(connection) as of_one:
+        client.get(address(case))
+    for _ in range(3):
+        image = ImageFactory(case=case, ready=True)
+        ResultFactory(job=JobFactory(image=image, succeeded=True), release=ReleaseFactory(), heatmap=pack(np.eye(6)))
+    CaseResultFactory(case=case, release=ReleaseFactory())
+    with CaptureQueriesContext(connection) as of_four:
+        html = client.get(address(case)).content.decode()
+    assert html.count("strongest at the upper left") == 3
+    assert len(of_four) == len(of_one)
 
 
 def test_a_provider_sees_every_picture_and_the_audit_knows(client: Client, clinic: Organisation) -> None:
