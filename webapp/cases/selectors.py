@@ -115,9 +115,14 @@ def stage(case: Case) -> str:
     kept_waiting = {Image.State.READY, Image.State.EXPIRED} if cancelled else {Image.State.READY}
     if states and kept_waiting.isdisjoint(states):
         return states[0]
-    if cancelled and not any(job.state in Job.LIVE for image in case.images.all() for job in image.jobs.all()):
+    if cancelled and not is_at_model(case):
         return "cancelled"
     return "no_result" if case.batch.state in COMPLETED else "waiting"
+
+
+def is_at_model(case: Case) -> bool:
+    """Whether an image of the case waits for the model, or is there."""
+    return any(job.state in Job.LIVE for image in case.images.all() for job in image.jobs.all())
 
 
 def for_stage(batch: Batch) -> list[str]:

@@ -12,6 +12,7 @@ from ml.advice import Advice
 from ml.classes import EIGHT
 from webapp.cases.fields import for_spreadsheet
 from webapp.cases.models import Batch, Case, Image
+from webapp.cases.selectors import for_stage, is_at_model
 from webapp.inference.models import CaseResult
 from webapp.pages.words import NOTICE
 from webapp.registry.models import ModelRelease
@@ -96,14 +97,14 @@ def as_json(batch: Batch) -> Iterator[str]:
 
 def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
     thresholds = _Thresholds()
-    unanswered = _without_answer(batch)
     cases = batch.cases.select_related("patient", "answer__release").defer("answer__release__manifest")
     images = Prefetch("images", Image.objects.only("case", "state", "reason").order_by("created_at", "id"))
-    for case in cases.prefetch_related(images).iterator(chunk_size=CHUNK):
-        yield dict(zip(COLUMNS, _row(case, thresholds, unanswered), strict=True))
+    cases = cases.prefetch_related(images, *for_stage(batch))
+    for case in cases.iterator(chunk_size=CHUNK):
+        yield dict(zip(COLUMNS, _row(case, batch, thresholds), strict=True))
 
 
-def _row(case: Case, thresholds: "_Thresholds", unanswered: str) -> Iterator[Any]:
+def _row(case: Case, batch: Batch, thresholds: "_Thresholds") -> Iterator[Any]:
     images = case.images.all()
     result = case.answer
     unused = REFUSED if result else (*REFUSED, Image.State.PURGED)
@@ -112,16 +113,20 @@ def _row(case: Case, thresholds: "_Thresholds", unanswered: str) -> Iterator[Any
     yield from (case.anatom_site, case.capture, len(images))
     yield result.images if result else 0
     yield " ".join(refused)
-    yield "answered" if result else ("erased" if case.erased_at else unanswered)
+    yield "answered" if result else _without_answer(case, batch)
     yield from _answer(result, thresholds)
     yield "released" if case.released_at else ("waiting" if result else "no_result")  # as the API has it
     yield from (case.reviewed_at, case.released_at, case.raised_at, str(case.pk), NOTICE)
 
 
-def _without_answer(batch: Batch) -> str:
-    """The status of a case of this batch that has no answer."""
+def _without_answer(case: Case, batch: Batch) -> str:
+    """The status of a case of this batch that has no answer. What is at the model when a batch is cancelled is still
+    answered.
+    """
+    if case.erased_at:
+        return "erased"
     if batch.state == Batch.State.CANCELLED:
-        return "cancelled"
+        return "in_progress" if is_at_model(case) else "cancelled"
     return "in_progress" if batch.finished_at is None else "no_result"
 
 

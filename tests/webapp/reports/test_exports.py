@@ -6,12 +6,16 @@ import json
 
 import pytest
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
-from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, PatientFactory
+from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, JobFactory, PatientFactory
 from tests.webapp.api.clinic import Clinic, good
 from tests.webapp.api.document import answer_of
+from webapp.audit.services import SYSTEM
 from webapp.cases.fields import FORMULA
 from webapp.cases.models import Case
+from webapp.cases.services import cancel_batch
+from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
 from webapp.reports import exports
 
@@ -45,6 +49,26 @@ def test_a_row_says_how_sure_the_answer_is_who_gave_it_and_whether_it_was_review
     for name, result in results.items():
         assert (rows[name]["p_malignant"], rows[name]["uncertainty"]) == ("0.74", "0.05")
         assert rows[name]["release_sha256"] == result.release.bundle_sha256
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_cancelled_batch_what_is_at_the_model_is_said_to_be_in_progress(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    batch = BatchFactory(submitted=True, remaining=3)
+    running, queued, *others = CaseFactory.create_batch(5, batch=batch)
+    JobFactory(image__case=running)
+    JobFactory.create_batch(2, image__case=queued)
+    claim_jobs(limit=1)
+    cancel_batch(actor=SYSTEM, batch=batch)
+    batch.refresh_from_db()
+
+    with django_assert_num_queries(3):  # cases, images and jobs, of whatever number
+        rows = json.loads("".join(exports.as_json(batch)))["results"]
+
+    said = {row["case"]: row["status"] for row in rows}
+    assert said.pop(str(running.pk)) == "in_progress"
+    assert said == {str(case.pk): "cancelled" for case in (queued, *others)}
 
 
 @pytest.mark.parametrize("start", list(FORMULA))
