@@ -24,4 +24,10 @@ def events(request: HttpRequest) -> HttpResponse:
     wanted = form.cleaned_data if form.is_valid() else {}
     found = narrowed(events_for(membership), organisation=membership.organisation, wanted=wanted)
     page = page_of(found, ["-at", "-pk"], after=request.GET.get("after", ""))
-    return render(request, "audit/events.html", {"page": page, "form": form, "organisation": membership.organisation})
+    context = {
+        "page": page,
+        "form": form,
+        "filtered": any(wanted.values()),
+        "organisation": membership.organisation,
+    }
+    return render(request, "audit/events.html", context)

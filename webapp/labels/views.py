@@ -98,16 +98,17 @@ def compare(request: HttpRequest, label_id: int) -> HttpResponse:
 def mine(request: HttpRequest) -> HttpResponse:
     """What the annotator has said, newest first, with filters in the address."""
     form = HistoryFilter(request.GET)
-    labels = _filtered(selectors.labels_of(_user(request)), form)
+    chosen = form.cleaned_data if form.is_valid() else {}
+    labels = _filtered(selectors.labels_of(_user(request)), chosen)
     page = page_of(labels, ["-pk"], after=request.GET.get("after", ""))
     organisation = organisation_of(request)
     alone = selectors.annotators(organisation).count() < selectors.ENOUGH
     record(actor=actor_of(request), action="label.own_viewed", object_id="-", organisation=organisation)
-    return render(request, "labels/mine.html", {"page": page, "form": form, "alone": alone})
+    context = {"page": page, "form": form, "filtered": any(chosen.values()), "alone": alone}
+    return render(request, "labels/mine.html", context)
 
 
-def _filtered(labels: "QuerySet[Label]", form: HistoryFilter) -> "QuerySet[Label]":
-    chosen = form.cleaned_data if form.is_valid() else {}
+def _filtered(labels: "QuerySet[Label]", chosen: dict[str, str]) -> "QuerySet[Label]":
     if chosen.get("dx"):
         labels = labels.filter(dx=chosen["dx"])
     if chosen.get("state"):

@@ -86,6 +86,24 @@ def test_events_are_narrowed_in_the_address(client: Client, provider: Membership
     assert "@" not in "".join(re.findall(r'href="\?[^"]*"', page))
 
 
+def test_a_filter_says_what_it_has_found_and_leads_back_to_all_events(client: Client, provider: Membership) -> None:
+    note(provider)
+    note(provider, "batch.created")
+    everything, nothing = read(client), read(client, subject="webhook")
+    clear = f'href="{reverse("audit:events")}">Clear'
+    assert 'id="found"' not in everything
+    assert clear not in everything
+    found = read(client, subject="batch", who="", object_id="")
+    assert 'id="found" tabindex="-1">1 event found<' in found
+    assert clear in found
+    assert "No event is like that" in nothing.partition('id="found" tabindex="-1"')[2]
+    assert f'href="{reverse("audit:events")}">Show all' in nothing
+    mistaken = read(client, since="nonsense")  # nothing is narrowed down
+    assert len(ids(mistaken)) == 2
+    assert 'id="found"' not in mistaken
+    assert clear in mistaken
+
+
 def test_what_people_did_who_have_no_account_any_more_or_came_by_a_link_is_not_the_systems(
     client: Client, provider: Membership
 ) -> None:

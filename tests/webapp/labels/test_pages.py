@@ -151,9 +151,13 @@ def test_ones_own_answers_are_listed_and_filtered(client: Client, annotator: Mem
     everything = client.get(reverse("labels:mine")).content.decode()
     assert everything.count("<tr>") == 3
     assert everything.count("shown once it is settled") == 2
+    assert 'id="found"' not in everything
     filtered = client.get(reverse("labels:mine"), {"dx": "MEL"}).content.decode()
     assert filtered.count("<tr>") == 2
-    assert "No answers to list" in client.get(reverse("labels:mine"), {"model": "differs"}).content.decode()
+    assert 'id="found" tabindex="-1">1 answer found<' in filtered
+    nothing = client.get(reverse("labels:mine"), {"model": "differs"}).content.decode().partition('id="found"')[2]
+    assert "No answer is like that" in nothing
+    assert f'href="{reverse("labels:mine")}">Show all' in nothing
 
 
 def test_disagreements_are_listed_for_the_organisation_alone(client: Client, annotator: Membership) -> None:
