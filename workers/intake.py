@@ -24,7 +24,7 @@ from webapp.cases.models import Archive, Image, Priority
 from webapp.cases.unpacking import expand
 from webapp.leases import UNLEASED, excuse
 from webapp.queue import Task, ring_now
-from workers.task import task
+from workers.task import stopping, task
 
 logger = structlog.get_logger(__name__)
 CLAIM_SIZE = 16
@@ -126,9 +126,11 @@ def _judged(image: Image, picture: Decoded, sha256: str) -> Found:
 
 @task(Task.EXPAND, soft_limit=1800, hard_limit=1860)
 def expand_waiting() -> None:
-    """Unpack an archive if one waits; then another wake-up goes on, so that what is quicker gets its turn."""
+    """Unpack an archive if one waits; then another wake-up goes on, so that what is quicker gets its turn, or another
+    worker's, where this one is asked to end.
+    """
     with _turn() as free:
-        leased = claim_archive() if free else None
+        leased = claim_archive() if free and not stopping.is_set() else None
         if leased:
             _expand(*leased)
     if leased:
@@ -137,7 +139,7 @@ def expand_waiting() -> None:
 
 def _expand(token: uuid.UUID, archive: Archive) -> None:
     try:
-        expand(token, archive)
+        expand(token, archive, stopping=stopping.is_set)
     except storage.ObjectRefused as error:  # the lease runs out, and attempts are counted
         logger.error("object_refused", archive=archive.pk, attempt=archive.attempt, error=str(error))
     except storage.StorageAway as error:  # which is no attempt; the lease paces the next

@@ -4,7 +4,7 @@ Celery enforces the limits in the worker of processes. In the workers of one thr
 the trainer's own limit do what they would.
 """
 
-import threading
+import mmap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import wraps
@@ -23,8 +23,25 @@ TRY_LOCK = """
 SELECT pg_try_advisory_lock(hashtext(%s)),
     set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false)
 """
-stopping = threading.Event()
-"""Set once this worker is asked to end, where its tasks run in threads: a process that it forked is not told."""
+
+
+class Stopping:
+    """Whether this worker is asked to end, which nobody tells the processes that it forked: they share its memory."""
+
+    def __init__(self) -> None:
+        self._said = mmap.mmap(-1, 1)
+
+    def set(self) -> None:
+        self._said[0] = True
+
+    def clear(self) -> None:
+        self._said[0] = False
+
+    def is_set(self) -> bool:
+        return bool(self._said[0])
+
+
+stopping = Stopping()
 
 
 @worker_shutting_down.connect

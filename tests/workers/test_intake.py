@@ -44,7 +44,7 @@ def test_archives_leave_a_process_free_and_one_that_is_killed_gives_its_turn_bac
     ArchiveFactory.create_batch(4, state=Archive.State.STORED)
     here, there = FORK.Pipe()
 
-    def slowly(token: uuid.UUID, archive: Archive) -> bool:
+    def slowly(token: uuid.UUID, archive: Archive, **_: object) -> bool:
         there.send("unpacking")
         signal.pause()
         return True
@@ -61,7 +61,7 @@ def test_archives_leave_a_process_free_and_one_that_is_killed_gives_its_turn_bac
         busy = [process for process in processes if process.is_alive() and process.pid is not None]
         os.kill(busy[0].pid or 0, signal.SIGKILL)
         busy[0].join(60)
-        monkeypatch.setattr(intake, "expand", lambda token, archive: True)
+        monkeypatch.setattr(intake, "expand", lambda token, archive, **_: True)
         for _ in range(2):  # one after the other
             intake.expand_waiting()
         assert Archive.objects.exclude(lease_token=None).count() == intake.ARCHIVES_AT_ONCE + 2

@@ -1,23 +1,30 @@
-"""An inference worker that is to take no more, as it is asked to end or has no model for it, ends what it has."""
+"""A worker that is to take no more, as it is asked to end or has no model for it, ends what it has; a ZIP, which may
+take long, it leaves to another.
+"""
 
+import multiprocessing
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 from celery.signals import worker_shutting_down
+from django.db import connections
 
 from ml.runtime import Prediction
-from tests.factories import ReleaseFactory
+from tests.factories import ArchiveFactory, ReleaseFactory
+from tests.ml.imaging.samples import zipped
 from tests.workers.scenes import Model, submitted
 from webapp import storage
+from webapp.cases.models import Archive
 from webapp.inference.models import Job, Result
 from webapp.queue import Task
 from webapp.registry.models import ModelRelease
-from workers import inference
+from workers import inference, intake
 from workers.predicting import BatchSize
 from workers.task import stopping
 
 pytestmark = pytest.mark.django_db(transaction=True)
+FORK = multiprocessing.get_context("fork")
 
 
 @pytest.fixture
@@ -67,3 +74,38 @@ def test_one_that_cannot_fetch_a_promoted_release_answers_what_it_has_leased(mon
     inference.drain()
     held = list(Job.objects.order_by("pk").values_list("state", "attempt"))
     assert held == [(Job.State.SUCCEEDED, 1)] * 3 + [(Job.State.QUEUED, 0)] * 2
+
+
+@pytest.mark.usefixtures("_goes_on")
+def test_a_process_that_unpacks_leaves_its_archive_to_another_worker_and_no_attempt_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    archive = ArchiveFactory(stored=True)
+    storage.write(archive.key, zipped({"1.jpg": b"x"}))
+    here, there = FORK.Pipe()
+    pieces = storage.pieces
+
+    def pieces_while_it_is_asked_to_end(key: str) -> Iterator[bytes]:
+        there.send("unpacking")
+        assert there.poll(60)
+        yield from pieces(key)
+
+    monkeypatch.setattr(storage, "pieces", pieces_while_it_is_asked_to_end)
+    connections.close_all()  # none is shared with a fork
+    process = FORK.Process(target=intake.expand_waiting)
+    process.start()
+    assert here.poll(60)
+    worker_shutting_down.send(sender="worker-cpu", sig="SIGTERM", how="Warm", exitcode=0)
+    here.send("go on")
+    process.join(60)
+    monkeypatch.setattr(storage, "pieces", pieces)
+
+    for _ in range(2):  # this worker takes it no more
+        archive.refresh_from_db()
+        assert (archive.state, archive.attempt, archive.lease_token) == (Archive.State.STORED, 0, None)
+        intake.expand_waiting()
+
+    stopping.clear()
+    intake.expand_waiting()
+    archive.refresh_from_db()
+    assert (archive.state, archive.report) == (Archive.State.EXPANDED, [])

@@ -8,7 +8,7 @@ import tempfile
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import BinaryIO, cast
 
@@ -32,7 +32,7 @@ from webapp.cases.quotas import NoRoomYet
 from webapp.cases.services import INSERT_SIZE, add_cases
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
-from webapp.leases import excuse, extend, lasting
+from webapp.leases import UNLEASED, excuse, extend, lasting
 
 CHUNK_ENTRIES = 50
 CHUNK_BYTES = 64 * 1024**2
@@ -50,18 +50,26 @@ class LeaseLost(Exception):
     """Another worker has the archive now."""
 
 
-def expand(token: uuid.UUID, archive: Archive) -> bool:
+class Stopped(Exception):
+    """This worker is about to end."""
+
+
+def expand(token: uuid.UUID, archive: Archive, *, stopping: Callable[[], bool] = lambda: False) -> bool:
     """Unpack a leased archive. A bad entry or row is listed in its report, and the rest goes on.
 
-    False if it has not ended: the lease was lost, and the worker that has it now goes on; or a quota is full, and it
-    waits for room, which counts no attempt. Raises StorageAway: the lease then runs out.
+    False if it has not ended: the lease was lost, and the worker that has it now goes on; or, which counts no attempt,
+    `stopping` says that this worker is asked to end, and another may go on at once, or a quota is full, and it waits
+    for room. Raises StorageAway: the lease then runs out.
     """
     report: Report = []
     reason = ""
     try:
         with tempfile.TemporaryFile() as file:
-            _Unpacking(archive, token, report).run(cast(BinaryIO, file))
+            _Unpacking(archive, token, report, stopping).run(cast(BinaryIO, file))
     except LeaseLost:
+        return False
+    except Stopped:
+        excuse(Archive.objects.filter(pk=archive.pk), token, **UNLEASED)
         return False
     except ArchiveRefused as refusal:
         reason = refusal.code
@@ -96,8 +104,8 @@ def _waits_for_room(token: uuid.UUID, archive: Archive, full: NoRoomYet) -> bool
 class _Unpacking:
     """One attempt."""
 
-    def __init__(self, archive: Archive, token: uuid.UUID, report: Report) -> None:
-        self.archive, self.token, self.report = archive, token, report
+    def __init__(self, archive: Archive, token: uuid.UUID, report: Report, stopping: Callable[[], bool]) -> None:
+        self.archive, self.token, self.report, self.stopping = archive, token, report, stopping
         self.held_at = time.monotonic()
         self.batch = archive.batch
 
@@ -117,7 +125,9 @@ class _Unpacking:
             self._unpack(opened)
 
     def _hold(self, *, seconds: float = HOLD_SECONDS) -> None:
-        """Keep the lease, asking the database once in `seconds`."""
+        """Keep the lease, asking the database once in `seconds`. Raises LeaseLost and Stopped."""
+        if self.stopping():
+            raise Stopped
         if time.monotonic() - self.held_at < seconds:
             return
         if not extend(Archive.objects.filter(pk=self.archive.pk), self.token):
