@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from ml import bundle
 from webapp import storage
 from webapp.registry.models import ModelRelease
 
+ARRIVING = ".arriving-"
+BROKEN_OFF_SECONDS = 3600  # since the last file began to arrive
+
 
 def fetch_bundle(release: ModelRelease) -> Path:
     """The release's bundle as a folder on this machine, downloaded once and checked against its hash.
@@ -20,10 +24,11 @@ def fetch_bundle(release: ModelRelease) -> Path:
     StorageAway.
     """
     folder = Path(settings.BUNDLE_FOLDER) / release.bundle_sha256
+    _forget_broken_off(folder.parent)
     if _is_bundle_of(release, folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".arriving-", dir=folder.parent) as arriving:
+    with tempfile.TemporaryDirectory(prefix=ARRIVING, dir=folder.parent) as arriving:
         with storage.asked():
             _, names = default_storage.listdir(release.key)
         for name in names:
@@ -36,6 +41,14 @@ def fetch_bundle(release: ModelRelease) -> Path:
     if not _is_bundle_of(release, folder):
         raise bundle.BundleError(f"{folder} is not the bundle of release {release.name}: delete it and try again.")
     return folder
+
+
+def _forget_broken_off(parent: Path) -> None:
+    """Delete what processes that died have left half downloaded."""
+    for arriving in parent.glob(f"{ARRIVING}*"):
+        with suppress(FileNotFoundError):  # it is whole by now, or another process has deleted it
+            if time.time() - arriving.stat().st_mtime > BROKEN_OFF_SECONDS:
+                shutil.rmtree(arriving, ignore_errors=True)
 
 
 def _is_bundle_of(release: ModelRelease, folder: Path) -> bool:
