@@ -7,7 +7,10 @@ from playwright.sync_api import Page, expect
 
 from deploy.local.clinic import Clinic
 from deploy.local.samples import read_synthetic
-from tests.e2e.conftest import PHONE, Site, assert_accessible
+from tests.e2e.conftest import DESKTOP, PHONE, Site, assert_accessible
+
+INSIDE = """keys => keys.map(key =>
+    key.getBoundingClientRect().right <= key.parentElement.getBoundingClientRect().right)"""
 
 
 def test_two_annotators_label_by_keyboard(
@@ -25,6 +28,9 @@ def test_two_annotators_label_by_keyboard(
         done = page.locator("p[role=status] strong").first
         before = int(done.inner_text())
         assert "P(malignant)" not in page.content(), "the annotator sees the model's answer"
+        page.set_viewport_size(PHONE)  # type: ignore[arg-type]  # as where somebody with a keyboard has zoomed in
+        assert page.locator(".confidences kbd").evaluate_all(INSIDE) == [True, True, True]
+        page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
         page.keyboard.press("2")
         page.keyboard.press("h")
         page.keyboard.press("n")
