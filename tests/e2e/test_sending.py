@@ -18,6 +18,22 @@ def choose(page: Page, files: list[FilePayload]) -> None:
     page.set_input_files("#files", files)
 
 
+def test_a_screen_reader_hears_of_an_upload_at_its_quarters(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    choose(page, [as_file(photo) for photo in photos[:8]])
+    page.evaluate(
+        """sessionStorage.heard = "";
+        new MutationObserver(([{ target }]) => (sessionStorage.heard += `${target.textContent}|`))
+            .observe(document.querySelector("#upload-progress [role=status]"), { childList: true })"""
+    )
+    page.click("main button:has-text('Upload')")
+    expect(page.locator("#progress")).to_be_visible()
+    heard = page.evaluate("sessionStorage.heard").split("|")
+    assert heard == ["Sending …", *(f"{some} of 8 pictures have arrived." for some in (2, 4, 6, 8)), ""]
+
+
 def sign_in_again(page: Page, site: Site, email: str) -> None:
     """In another tab of the same browser."""
     other = page.context.new_page()

@@ -9,7 +9,8 @@ window.Sending = (() => {
   class Meter {
     constructor(panel, total) {
       this.bar = panel.querySelector(".progress");
-      this.said = panel.querySelector("[role=status]");
+      this.shown = panel.querySelector("p");
+      this.heard = panel.querySelector("[role=status]");
       this.total = total;
       this.sent = new Map();
     }
@@ -21,7 +22,13 @@ window.Sending = (() => {
       this.bar.firstElementChild.style.width = `${percent}%`;
     }
     say(words) {
-      if (this.said.textContent !== words) this.said.textContent = words;
+      this.shown.textContent = words;
+      if (this.heard.textContent !== words) this.heard.textContent = words;
+    }
+    // One more of many is there: shown each time, and told to a screen reader at each quarter.
+    count(done, all, words) {
+      if (Math.floor((4 * done) / all) > Math.floor((4 * (done - 1)) / all)) this.say(words);
+      else this.shown.textContent = words;
     }
   }
 
@@ -113,7 +120,7 @@ window.Sending = (() => {
         left.before.push(...got.answer.before);
         left.unknown.push(...got.answer.unknown);
       }
-      meter.say(`${stored} of ${files.length} picture${files.length === 1 ? " has" : "s have"} arrived.`);
+      meter.count(stored, files.length, `${stored} of ${files.length} picture${files.length === 1 ? " has" : "s have"} arrived.`);
     });
     return left;
   };
@@ -144,7 +151,7 @@ window.Sending = (() => {
         const got = await insist("PUT", part.upload.url, piece, { onProgress });
         if (got.status >= 400) lost += 1; // its URL has expired, perhaps: the next round has a fresh one
         else done += 1;
-        meter.say(`${done} of ${asked.parts.length} part${asked.parts.length === 1 ? "" : "s"} of the ZIP sent.`);
+        meter.count(done, asked.parts.length, `${done} of ${asked.parts.length} part${asked.parts.length === 1 ? "" : "s"} of the ZIP sent.`);
       });
     }
     await ask(complete, {});
