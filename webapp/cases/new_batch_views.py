@@ -24,6 +24,7 @@ from webapp.cases.browser_files import one_case_each, take_archive, take_files, 
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
 from webapp.cases.manifest import MAX_CSV_BYTES, RowError, error_table, from_csv
+from webapp.cases.mistakes import sentences
 from webapp.cases.models import Batch
 from webapp.cases.quotas import usage
 from webapp.cases.services import Submission, create_batch
@@ -34,7 +35,6 @@ from webapp.pages.requests import asks_for_json
 
 NOTHING_CHOSEN = "Choose at least one picture."
 SHOWN_NAMES = 20
-SHOWN_ERRORS = 200  # the table to download has them all
 UNNAMEABLE = "Left out, for a name that is too long or holds a backslash or a control character"
 RENAME = "Rename it, and put it in a new batch."
 UNLISTED = "No row of the table names this file, so it was left out. Add a row for it, and put both in a new batch."
@@ -125,14 +125,14 @@ def batch_new(request: HttpRequest) -> HttpResponse:
                 status, headers = refused.status, refused.headers
     wrong = request.method == "POST"
     if wrong and asks_for_json(request):
-        sentences, fields = _told(form, case_form, row_errors)
-        answer = {"errors": sentences, "fields": fields, "error_table": _as_link(row_errors)}
+        errors, fields = _told(form, case_form, row_errors)
+        answer = {"errors": errors, "fields": fields, "error_table": _as_link(row_errors)}
         return JsonResponse(answer, status=status, headers=headers)
     context = {
         "form": form,
         "case_form": case_form,
-        "row_errors": row_errors[:SHOWN_ERRORS],
-        "row_error_count": len(row_errors),
+        "row_errors": row_errors,
+        "row_error_sentences": sentences(row_errors),
         "error_table": _as_link(row_errors),
         "nothing_chosen": NOTHING_CHOSEN,
         "archive_limit": settings.IMPORT_MAX_BYTES,
@@ -245,7 +245,7 @@ def _showable(name: str) -> str:
 
 
 def _told(form: BatchForm, case_form: CaseForm, row_errors: list[RowError]) -> tuple[list[str], list[str]]:
-    """Every mistake as one sentence that says where it is, and of each the id of its field, if it has one."""
+    """Every mistake as a sentence that says where it is, and of each the id of its field, if it has one."""
     told = [
         (f"{source.fields[name].label or name.replace('_', ' ').capitalize()}: {error}", source[name].auto_id)
         if name in source.fields
@@ -254,11 +254,7 @@ def _told(form: BatchForm, case_form: CaseForm, row_errors: list[RowError]) -> t
         for name, errors in source.errors.items()
         for error in errors
     ]
-    for error in row_errors[:SHOWN_ERRORS]:
-        where = f"Row {error.row}, {error.field}" if error.field else f"Row {error.row}"
-        told.append((f"{where}: {error.message}", ""))
-    if len(row_errors) > SHOWN_ERRORS:
-        told.append((f"And {len(row_errors) - SHOWN_ERRORS:,} more: download them all.", ""))
+    told += [(sentence, "") for sentence in sentences(row_errors)]
     return [sentence for sentence, _ in told], [field for _, field in told]
 
 

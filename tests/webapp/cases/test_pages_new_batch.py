@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from typing import Any
 from urllib.parse import unquote
@@ -232,12 +233,29 @@ def test_a_script_gets_every_mistake_as_a_table_to_download(client: Client, clin
     answer = client.post(NEW, fields, headers={"accept": "application/json"})
 
     assert answer.status_code == 422
-    sentences = answer.json()["errors"]
-    assert sentences[0] == "Row 2: This row has 1 cell and the header has 2. Leave a cell empty, not out."
-    assert sentences[1].startswith("Row 3, age: ")
-    assert sentences[200:] == ["And 51 more: download them all."]
-    assert answer.json()["fields"] == [""] * 201
+    assert answer.json()["errors"] == [
+        "Column age, 250 rows (3, 4, 5, 6, 7 and others): Give the age in whole years, 0 to 120, or leave it out.",
+        "Row 2: This row has 1 cell and the header has 2. Leave a cell empty, not out.",
+    ]
+    assert answer.json()["fields"] == [""] * 2
     assert unquote(answer.json()["error_table"]).count("age_invalid") == 250
+
+
+def test_mistakes_that_are_alike_are_told_together_and_what_is_wrong_most_often_first(
+    client: Client, clinic: Organisation
+) -> None:
+    table = b"case_id,age,images\nA,old,a\nB,1,b,\nC,1,c\nC,2,c\nD,200,d\nE,1,e\nE,2,e\n"
+
+    response = upload(client, ("cases.csv", table), ("a.jpg", b"1"))
+
+    html = response.content.decode().partition('id="upload-errors"')[2].partition("</ul>")[0]
+    assert "5 mistakes in the table" in html
+    assert re.findall("<li>(.*?)</li>", html) == [
+        "Column age, rows 2 and 6: Give the age in whole years, 0 to 120, or leave it out.",
+        "Column case_id, rows 5 and 8. In row 5: Row 4 says something else of this case. "
+        "Give another case its own case_id.",
+        "Row 3: This row has 4 cells and the header has 3. Quote cells with commas.",
+    ]
 
 
 def test_a_script_is_told_the_field_of_each_mistake(client: Client, clinic: Organisation) -> None:
