@@ -107,6 +107,7 @@ class Bundle:
             Decision(np.array(decision["bias"], dtype=np.float64), float(decision["temperature"])),
             dict(self.manifest["thresholds"]),
             list(self.manifest["conformal"]),
+            self.manifest.get("malignant_share"),
         )
 
     @property
@@ -282,6 +283,7 @@ def save(
         },
         "thresholds": dict(calibration.thresholds),
         "conformal": calibration.conformal,
+        "malignant_share": calibration.malignant_share,
         **facts,
         "metrics": dict(metrics),
     }

@@ -17,13 +17,15 @@ from ml.stack import Stack
 class Calibration:
     """The stack gives calibrated probabilities, the decision names a class, `thresholds` on P(malignant) turn into
     advice (see `ml.advice`), and `conformal` are the quantiles of the sets that hold the true class nine times in ten
-    (see `ml.assess.conformal`).
+    (see `ml.assess.conformal`). `malignant_share` is how many of the images were malignant: where it is another, a
+    probability means another share. None where a bundle does not say.
     """
 
     stack: Stack
     decision: Decision
     thresholds: dict[str, float]
     conformal: list[float]
+    malignant_share: float | None
 
 
 def fit(
@@ -39,4 +41,5 @@ def fit(
         decision.fit(probabilities, labels),
         stack.thresholds(stack.malignant(probabilities, taxonomy), is_malignant),
         conformal.fit(probabilities, labels),
+        float(is_malignant.mean()),
     )

@@ -25,6 +25,7 @@ def write(
     name: str,
     members: Sequence[Member],
     thresholds: Mapping[str, float],
+    malignant_share: float | None = None,
     origin: Sequence[str],
     evaluation: Mapping[str, Any],
     licence: str,
@@ -37,6 +38,7 @@ def write(
 ) -> str:
     """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`;
     `comparison` are the lines of a section beside somebody's figures, and `figures` is the path of a page with plots.
+    `malignant_share` is that of `ml.calibration.Calibration`.
     Of `lone_images` of the data nobody says which of them show one lesion, but whose they are where `patients_known`.
     `ancestors` are those of `lineage`.
     """
@@ -81,6 +83,7 @@ def write(
         f"- Answers with one of {len(taxonomy.codes)} classes whatever lesion it is shown;",
         "  of other pictures it tells most, but not bare skin, as no lesion.",
         *_missing(taxonomy),
+        *_calibrated_where(malignant_share),
         "- A low P(malignant) does not rule cancer out: a changing lesion needs a doctor whatever the answer.",
         "",
         "## Licence",
@@ -127,6 +130,15 @@ def _learnt_from(licence: str) -> list[str]:
         "- Learnt first from published images, which are mostly dermoscopic and of light skin,",
         "  then from images that were labelled where it was retrained:",
         "  how many of these are phone photos or of dark skin is not known.",
+    ]
+
+
+def _calibrated_where(malignant_share: float | None) -> list[str]:
+    if malignant_share is None:
+        return []
+    return [
+        f"- Its probabilities hold where {100 * malignant_share:.0f} % of the pictures are malignant, as of those that",
+        "  they were set on: where fewer are, fewer of the lesions with the same answer are.",
     ]
 
 

@@ -289,6 +289,7 @@ def _save(
             name=name,
             members=members,
             thresholds=calibrated.thresholds,
+            malignant_share=calibrated.malignant_share,
             origin=origin,
             evaluation=metrics,
             licence=licence,

@@ -97,6 +97,7 @@ def write(
             name=output.name,
             members=members,
             thresholds=calibrated.thresholds,
+            malignant_share=calibrated.malignant_share,
             origin=origin,
             evaluation=metrics,
             licence=licence,

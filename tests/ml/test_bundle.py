@@ -9,7 +9,7 @@ import pytest
 from ml import bundle
 from ml.bundle import BundleError
 from ml.classes import SEVEN
-from tests.ml.tiny_bundle import THRESHOLDS, make_tiny_bundle
+from tests.ml.tiny_bundle import MALIGNANT_SHARE, THRESHOLDS, make_tiny_bundle
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -19,6 +19,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert loaded.frame == (256, 192)
     assert loaded.taxonomy == SEVEN
     assert loaded.calibration.thresholds == THRESHOLDS
+    assert loaded.calibration.malignant_share == MALIGNANT_SHARE
     assert loaded.seen.shape == (0, 4)
     np.testing.assert_array_equal(loaded.calibration.stack.coefficients, np.eye(7))
 

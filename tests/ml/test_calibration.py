@@ -24,4 +24,5 @@ def test_all_but_the_stack_is_fitted_to_answers_that_it_was_not_fitted_to(
 
     given = [fitted.decision.temperature, *fitted.thresholds.values(), *fitted.conformal]
     assert given == beyond_the_stack(held_out)
+    assert fitted.malignant_share == is_malignant.mean()
     assert set(given).isdisjoint(beyond_the_stack(fitted.stack.probabilities(logits)))

@@ -32,6 +32,19 @@ def test_one_network_alone_claims_no_spread(count: int, claimed: bool) -> None:
     assert ("P(malignant) and a heatmap" in card) != claimed
 
 
+def test_a_card_says_among_which_pictures_its_probabilities_hold() -> None:
+    card = model_card.write(
+        name="one",
+        members=[],
+        thresholds=LIMITS,
+        malignant_share=0.195,
+        origin=[],
+        evaluation=NOTHING_MEASURED,
+        licence="",
+    )
+    assert "Its probabilities hold where 20 % of the pictures are malignant" in card
+
+
 @pytest.mark.parametrize("lone", [0, 900])
 def test_a_card_does_not_claim_lesions_that_nobody_knows(lone: int) -> None:
     card = model_card.write(

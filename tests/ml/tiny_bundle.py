@@ -16,6 +16,7 @@ from ml.imaging.fingerprint import WORDS
 from ml.stack import average
 
 THRESHOLDS: Final = {"urgent_referral": 0.6, "routine_referral": 0.3}
+MALIGNANT_SHARE: Final = 0.2
 
 # The variables of the `tiny` member in order, written without Keras so that this needs no TensorFlow.
 _CONV1, _NORM, _CONV2, _MAPS = [(5, 5, 3, 8), (8,)], [(8,)] * 4, [(3, 3, 8, 16), (16,)], [(1, 1, 16, 7), (7,)]
@@ -43,7 +44,7 @@ def make_tiny_bundle(path: Path, seed: int = 0, name: str = "tiny") -> Path:
         path,
         name=name,
         members=[Member("tiny", path / "tiny.npz", (192, 144), ("whole",))],
-        calibration=Calibration(average(1), unbiased(7), THRESHOLDS, [0.9] * 7),
+        calibration=Calibration(average(1), unbiased(7), THRESHOLDS, [0.9] * 7, MALIGNANT_SHARE),
         novelty=everything(16),
         seen=np.zeros((0, WORDS), dtype=np.uint64),
         facts={"data_hash": "0" * 64, "code_version": "test"},

@@ -155,12 +155,24 @@ class CaseResult(Answer):
             return False
         return self.malignant < routine_threshold(self.release_id)
 
+    @property
+    def malignant_share(self) -> float | None:
+        """How many of the pictures were malignant on which the release was calibrated."""
+        return malignant_share(self.release_id)
+
 
 @lru_cache(maxsize=64)
 def routine_threshold(release_id: int) -> float:
     """P(malignant) from which a release refers; it never changes, and a report asks for it of thousands of cases."""
     manifests = ModelRelease.objects.filter(pk=release_id).values_list("manifest__thresholds", flat=True)
     return float(manifests.get()[Advice.ROUTINE_REFERRAL])
+
+
+@lru_cache(maxsize=64)
+def malignant_share(release_id: int) -> float | None:
+    """As `CaseResult.malignant_share`, which never changes for a release; None where it does not say."""
+    share: float | None = ModelRelease.objects.values_list("manifest__malignant_share", flat=True).get(pk=release_id)
+    return share
 
 
 class Worker(models.Model):

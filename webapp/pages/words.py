@@ -152,6 +152,16 @@ def spread(malignant: float, uncertainty: float | None) -> str:
     return cut_range(malignant, uncertainty) or f" ± {points(uncertainty)}"
 
 
+def holds_where(malignant_share: float | None) -> str:
+    """Among which pictures a P(malignant) is right; empty where its release does not say."""
+    if malignant_share is None:
+        return ""
+    return (
+        f"P(malignant) holds where {percent(malignant_share)} of the pictures are malignant, as where it was "
+        "calibrated; where fewer are, it is lower."
+    )
+
+
 def malignant_classes(probabilities: dict[str, float]) -> str:
     """The malignant classes that an answer tells apart, for a sentence; empty where it has no more than one."""
     codes = [code for code in DISPLAY_NAMES if code in probabilities and is_malignant(code)]

@@ -119,6 +119,10 @@ NO_NUMBER = (
     "A person at your clinic asked our computer to answer all the same. So we show no number here. "
     "Ask your clinic if you are in doubt."
 )
+COUNTED_WHERE = (
+    "We counted this among photos with more skin cancer than most people have. "
+    "So the true number may be lower. What to do stays the same."
+)
 FOLLOWS_ONE_PHOTO = (
     "This number is for all your photos together. One photo alone showed more, so we ask you to see a doctor."
 )
@@ -187,7 +191,8 @@ def frequency(malignant: float) -> Frequency:
         number = f"about {count}"
     verb = "is" if number in ("about 1", "fewer than 1") else "are"
     sentence = f"Of 100 spots that look like this to our computer, {number} {verb} skin cancer or can turn into it."
-    return Frequency(sentence, [Dot(7 + 14 * (i % 10), 7 + 14 * (i // 10), _kind(i, count)) for i in range(100)])
+    dots = [Dot(7 + 14 * (i % 10), 7 + 14 * (i // 10), _kind(i, count)) for i in range(100)]
+    return Frequency(f"{sentence} {COUNTED_WHERE}", dots)
 
 
 def _of_photos(words: Words, count: int) -> Words:

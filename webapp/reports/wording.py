@@ -15,6 +15,7 @@ from webapp.pages.words import (
     STATES,
     class_name,
     cut_range,
+    holds_where,
     malignant_classes,
     percent,
     percentage_points,
@@ -49,6 +50,7 @@ def sentences(result: CaseResult) -> list[str]:
         ADVICE[result.advice].next_step,
         *([ONE_IMAGE] if result.follows_one_image else []),
         f"P(malignant) is {percent(result.malignant)}{how_sure} Likeliest: {class_name(result.top_class)}.",
+        *filter(None, [holds_where(result.malignant_share)]),
     ]
 
 

@@ -60,6 +60,7 @@ def test_a_case_says_what_to_do_how_sure_it_is_and_where_that_comes_from(client:
 
     for words in (
         "Urgent referral", "within two weeks", "74%", "± 5", "models differ somewhat", "Melanoma",
+        "P(malignant) holds where 20% of the pictures are malignant",
         case.results.get().release.name, "preprocessing", "Supports a professional", "Case viewed",
     ):  # fmt: skip
         assert words in html, words
@@ -211,6 +212,7 @@ def test_a_case_of_many_pictures_asks_the_database_no_more_often_than_one_of_one
         image = ImageFactory(case=case, ready=True)
         ResultFactory(job=JobFactory(image=image, succeeded=True), release=ReleaseFactory(), heatmap=pack(np.eye(6)))
     CaseResultFactory(case=case, release=ReleaseFactory())
+    client.get(address(case))  # a process asks once for what it must know of a release
     with CaptureQueriesContext(connection) as of_four:
         html = client.get(address(case)).content.decode()
     assert html.count("strongest at the upper left") == 3

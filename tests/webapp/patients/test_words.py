@@ -11,6 +11,7 @@ from webapp.inference.models import CaseResult
 from webapp.inference.services import RETAKE
 from webapp.patients.words import (
     AGREED,
+    COUNTED_WHERE,
     DIFFERED,
     FAR_APART,
     FOLLOWS_ONE_PHOTO,
@@ -132,6 +133,7 @@ def test_a_probability_becomes_so_many_of_100_and_never_none_or_all(malignant: f
     picture = frequency(malignant)
     kinds = [dot.kind for dot in picture.dots]
     assert number in picture.sentence
+    assert picture.sentence.endswith(COUNTED_WHERE)
     assert len(kinds) == 100
     assert kinds.count("full") == full
     assert kinds.count("half") == (full == 0)

@@ -18,4 +18,5 @@ def usable_manifest(thresholds: Mapping[str, float]) -> dict[str, Any]:
         "thresholds": thresholds,
         "members": [{"name": "tiny", "weights": "tiny.npz"}],
         "metrics": {},
+        "malignant_share": 0.2,
     }

@@ -180,6 +180,7 @@ def test_the_ids_of_two_clinics_never_mix() -> None:
 def test_a_batch_is_one_bundle_in_a_constant_number_of_queries() -> None:
     batch = BatchFactory(completed=True)
     release = answered(batch).results.get().release
+    list(fhir.batch_bundle(batch))  # a process asks once for what it must know of a release
     counts = []
     for more in (1, 30):
         for _ in range(more):

@@ -15,7 +15,14 @@ from webapp.pages import words
 from webapp.pages.words import ADVICE, STATES, AdviceWords, StateWords
 
 register = template.Library()
-for said in (words.class_name, words.malignant_classes, words.percent, words.percentage_points, words.spread):
+for said in (
+    words.class_name,
+    words.holds_where,
+    words.malignant_classes,
+    words.percent,
+    words.percentage_points,
+    words.spread,
+):
     register.filter(said)
 register.filter("certainty", words.uncertainty_in_words)
 
