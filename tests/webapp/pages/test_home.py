@@ -1,6 +1,8 @@
 """The start page, the navigation, and the pages for errors."""
 
 import html
+import re
+from pathlib import Path
 
 import pytest
 from django.templatetags.static import static
@@ -11,6 +13,8 @@ from pytest_django.fixtures import Settings
 from tests.factories import MembershipFactory, UserFactory
 from webapp.accounts.models import Membership
 from webapp.pages.navigation import ITEMS, home_of
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_visitor_reads_what_it_is_and_can_sign_in(client: Client, db: None) -> None:
@@ -47,6 +51,12 @@ def test_who_tries_too_often_reads_so_in_the_house_look(client: Client, db: None
     assert response.status_code == 429
     assert "Wait a minute, then go back and try again." in response.content.decode()
     assert "pages/lens" in response.content.decode()
+
+
+def test_who_reads_how_to_use_the_api_hears_of_the_worked_client(client: Client, db: None) -> None:
+    named = re.findall("<code>(.+?)</code>: ask", client.get(reverse("api:docs")).content.decode())
+
+    assert [(ROOT / name).read_text().partition("\n")[0] for name in named] == ["# A worked client"]
 
 
 def test_a_browser_that_was_told_of_no_icon_finds_it(client: Client) -> None:
