@@ -55,6 +55,8 @@ def _start_servers() -> None:
     folder.chmod(0o755)  # Postgres may run as another user
     _running.callback(shutil.rmtree, folder, ignore_errors=True)
     os.environ.setdefault("LOCAL", "1")
+    # Each core has a worker of its own: threads of NumPy's that wait for one another would take it from the next test.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for name in ("STORAGE_FOLDER", "BUNDLE_FOLDER", "MAILBOX_FOLDER", "STATIC_ROOT"):
         os.environ.setdefault(name, str(folder / name.lower()))
     if not os.environ.get("DATABASE_URL"):
