@@ -1,6 +1,7 @@
 """Archives: a ZIP of images, with or without a table of cases, that a worker unpacks into an open batch."""
 
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.conf import settings
@@ -77,8 +78,17 @@ def claim_archive() -> tuple[uuid.UUID, Archive] | None:
     return (token, archives[0]) if archives else None
 
 
-def finish(*, archive: Archive, token: uuid.UUID, report: list[dict[str, str]], reason: str = "") -> bool:
+def finish(
+    *,
+    archive: Archive,
+    token: uuid.UUID,
+    report: list[dict[str, str]],
+    left_out: Sequence[dict[str, str]] = (),
+    reason: str = "",
+) -> bool:
     """End the unpacking: expanded, or refused for `reason`. The ZIP itself is not kept. False if the lease was lost.
+
+    What is `left_out` holds nothing up, unlike what the `report` lists: its batch names it.
 
     A client may still hold a URL for it, so the sweep deletes it once more when that has expired.
     """
@@ -86,8 +96,12 @@ def finish(*, archive: Archive, token: uuid.UUID, report: list[dict[str, str]], 
     state = Archive.State.REFUSED if reason else Archive.State.EXPANDED
     held = Archive.objects.filter(pk=archive.pk, state=Archive.State.STORED, lease_token=token)
     with transaction.atomic():
+        batch = locked(archive.batch_id)
         if not held.update(state=state, reason=reason, report=report, forget_at=forget_at, **UNLEASED):
             return False
+        if left_out:
+            batch.left_out = [*batch.left_out, *left_out]
+            batch.save(update_fields=["left_out"])
         archive.state, archive.reason, archive.report = state, reason, report
         archive_ended(archive=archive)
     storage.delete(archive.key)

@@ -6,6 +6,7 @@ empty, and so do those of its images: the counts of its batch hold, and nothing 
 
 import secrets
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from django.db import transaction
 from django.db.models import CharField
@@ -136,7 +137,7 @@ def _forget_lines(batch: Batch, case: Case) -> None:
         report = [
             {**line, "message": AMONG_OTHERS.get(line["code"], line["message"])}
             for line in archive.report
-            if line["name"] not in files
+            if files.isdisjoint((line["name"], PurePath(line["name"]).name))  # the image may have come since, by itself
         ]
         Archive.objects.filter(pk=archive.pk).update(report=report)
 

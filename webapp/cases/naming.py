@@ -7,6 +7,13 @@ from unicodedata import normalize
 
 LONGEST = 100  # characters, as `Case.external_id`
 ROOM = 90  # of them for the name where a number follows it
+NO_PICTURES = {
+    *(".txt", ".md", ".rst", ".rtf", ".html", ".htm", ".tex", ".log", ".bib"),
+    *(".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".ini", ".md5", ".sha256"),
+    *(".doc", ".docx", ".odt", ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".url", ".lnk", ".py", ".sh"),
+    *("readme", "license", "licence", ".nomedia"),
+}
+"""How the names of files end that lie beside pictures, and that nobody means as one; or what they are."""
 
 
 def case_ids(names: Sequence[str], *, given: Iterable[str] = ()) -> list[str]:
@@ -28,6 +35,12 @@ def case_ids(names: Sequence[str], *, given: Iterable[str] = ()) -> list[str]:
         taken.add(case_id)
         ids.append(case_id)
     return ids
+
+
+def is_no_picture(name: str) -> bool:
+    """Whether a file's name, or its path, says that nobody means it as a picture. A damaged one ends as a picture."""
+    path = PurePath(name)
+    return (path.suffix or path.name).lower() in NO_PICTURES
 
 
 def stem(name: str) -> str:

@@ -20,6 +20,7 @@ from ml.imaging.archive import LONGEST_NAME, Entry, Limits
 from ml.imaging.archive import Archive as ZipArchive
 from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
+from webapp.cases.archive_report import NO_PICTURE, UNSAFE_NAME, Report, fits, line, missing, showable
 from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
 from webapp.cases.awaited import given_up_before
@@ -27,7 +28,7 @@ from webapp.cases.locks import locked, require_open
 from webapp.cases.manifest import Manifest, from_csv
 from webapp.cases.matching import Files
 from webapp.cases.models import Archive, Batch, Case, Image
-from webapp.cases.naming import case_ids
+from webapp.cases.naming import case_ids, is_no_picture
 from webapp.cases.quotas import NoRoomYet
 from webapp.cases.services import INSERT_SIZE, add_cases
 from webapp.cases.spec import CaseSpec
@@ -37,13 +38,11 @@ from webapp.leases import UNLEASED, excuse, extend, lasting
 CHUNK_ENTRIES = 50
 CHUNK_BYTES = 64 * 1024**2
 MAX_LISTED = 2000
-MISSING_NAMED = 20  # of the files that a table names and the archive lacks: a published table names thousands
-FITTING_NAMED = 5  # of the files that a name fits
 ROOM_AGAIN = 300  # seconds from one try to the next while a quota is full, at least: each reads the whole ZIP
 ROOM_AGAIN_AT_MOST = 3600  # though a day's quota says when it has room: it may be raised meanwhile
 HOLD_SECONDS = 1.0  # between two questions whether the lease still holds
 
-Report = list[dict[str, str]]
+Found = tuple[str, str, Entry]  # a name, as an image has it, and a path
 
 
 class LeaseLost(Exception):
@@ -55,17 +54,18 @@ class Stopped(Exception):
 
 
 def expand(token: uuid.UUID, archive: Archive, *, stopping: Callable[[], bool] = lambda: False) -> bool:
-    """Unpack a leased archive. A bad entry or row is listed in its report, and the rest goes on.
+    """Unpack a leased archive. A bad entry or row is listed in its report, and the rest goes on. What nobody means as a
+    picture is only named by its batch.
 
     False if it has not ended: the lease was lost, and the worker that has it now goes on; or, which counts no attempt,
     `stopping` says that this worker is asked to end, and another may go on at once, or a quota is full, and it waits
     for room. Raises StorageAway: the lease then runs out.
     """
-    report: Report = []
-    reason = ""
+    attempt = _Unpacking(archive, token, stopping)
+    report, reason = attempt.report, ""
     try:
         with tempfile.TemporaryFile() as file:
-            _Unpacking(archive, token, report, stopping).run(cast(BinaryIO, file))
+            attempt.run(cast(BinaryIO, file))
     except LeaseLost:
         return False
     except Stopped:
@@ -73,22 +73,23 @@ def expand(token: uuid.UUID, archive: Archive, *, stopping: Callable[[], bool] =
         return False
     except ArchiveRefused as refusal:
         reason = refusal.code
-        report.insert(0, _line("", refusal.code, f"{refusal.message} It goes into a new batch."))
+        report.insert(0, line("", refusal.code, f"{refusal.message} It goes into a new batch."))
     except FileNotFoundError:
         reason = "upload_missing"
-        report.insert(0, _line("", reason, "The archive is not in storage any more. Please send it in a new batch."))
+        report.insert(0, line("", reason, "The archive is not in storage any more. Please send it in a new batch."))
     except storage.ObjectRefused:
         if archive.attempt < settings.MAX_ATTEMPTS:
             raise
         reason = "storage_refused"
         message = "The site could not keep this archive. Send it in a new batch, and tell whoever runs the site."
-        report.insert(0, _line("", reason, message))
+        report.insert(0, line("", reason, message))
     except Problem as problem:  # the batch takes no more: it was cancelled, or would hold too many cases
         if isinstance(problem, NoRoomYet) and _waits_for_room(token, archive, problem):
             return False
         reason = problem.code
-        report.insert(0, _line("", problem.code, problem.message))
-    return finish(archive=archive, token=token, report=report[:MAX_LISTED], reason=reason)
+        report.insert(0, line("", problem.code, problem.message))
+    left_out = attempt.left_out[:MAX_LISTED]
+    return finish(archive=archive, token=token, report=report[:MAX_LISTED], left_out=left_out, reason=reason)
 
 
 def _waits_for_room(token: uuid.UUID, archive: Archive, full: NoRoomYet) -> bool:
@@ -98,14 +99,16 @@ def _waits_for_room(token: uuid.UUID, archive: Archive, full: NoRoomYet) -> bool
     told = f"{full.message} You need do nothing: the ZIP is kept, and unpacked once there is room."
     waiting = Archive.objects.filter(pk=archive.pk, stored_at__gte=given_up_before())
     seconds = min(max(ROOM_AGAIN, cast(int, full.details["retry_after"])), ROOM_AGAIN_AT_MOST)
-    return bool(excuse(waiting, token, report=[_line("", full.code, told)], lease_until=lasting(seconds)))
+    return bool(excuse(waiting, token, report=[line("", full.code, told)], lease_until=lasting(seconds)))
 
 
 class _Unpacking:
     """One attempt."""
 
-    def __init__(self, archive: Archive, token: uuid.UUID, report: Report, stopping: Callable[[], bool]) -> None:
-        self.archive, self.token, self.report, self.stopping = archive, token, report, stopping
+    def __init__(self, archive: Archive, token: uuid.UUID, stopping: Callable[[], bool]) -> None:
+        self.archive, self.token, self.stopping = archive, token, stopping
+        self.report: Report = []
+        self.left_out: Report = []
         self.held_at = time.monotonic()
         self.batch = archive.batch
 
@@ -146,22 +149,26 @@ class _Unpacking:
             self._match(files)
             if table is not None:
                 message = "The cases of this batch were listed before the archive came, so its table was not read."
-                self.report.append(_line("", "table_left_out", message))
+                self.report.append(line("", "table_left_out", message))
         elif table is not None:
             self._add(self._listed(from_csv(table, capture=self.archive.capture), files))
-        for chunk in _chunks(zip(opened.names(), opened.entries(), strict=True)):
+        for chunk in _chunks(zip(opened.names(), opened.paths(), opened.entries(), strict=True)):
             self._require_open()
             self._store(chunk)
             self._hold(seconds=0)
 
     def _one_case_each(self, opened: ZipArchive) -> list[CaseSpec]:
-        """A case for each file that can be read: all are known, and have room, before the first is stored."""
-        names = opened.names()
+        """A case for each file that can be read: all are known, and have room, before the first is stored. Raises
+        ArchiveRefused where none of them is meant as a picture.
+        """
+        names = [name for name in opened.names() if not is_no_picture(name)]
+        if not names:
+            raise ArchiveRefused("empty_archive")
         ids = dict(reversed([*zip(names, case_ids(names), strict=True)]))  # of one name, the first file counts
         specs = []
         for entry in opened.entries():
             self._hold()
-            if entry.data is not None:
+            if entry.data is not None and entry.name in ids:
                 specs.append(_spec(ids[entry.name], entry.name, self.archive.capture))
         return specs
 
@@ -176,14 +183,14 @@ class _Unpacking:
                     image.filename = name
                     renamed.append(image)
                 case [_, _, *_] as several:
-                    self.report.append(_line(image.filename, "image_ambiguous", _fits(image.filename, several)))
+                    self.report.append(line(image.filename, "image_ambiguous", fits(image.filename, several)))
         with transaction.atomic():
             locked(self.batch.pk)
             Image.objects.bulk_update(renamed, ["filename"], batch_size=INSERT_SIZE)
 
     def _listed(self, manifest: Manifest, files: Files) -> list[CaseSpec]:
         """The table's cases, with those of their files that are here. Raises Problem without a sound row."""
-        self.report += [_line(f"row {e.row}", e.code, f"{e.field}: {e.message}") for e in manifest.errors]
+        self.report += [line(f"row {e.row}", e.code, f"{e.field}: {e.message}") for e in manifest.errors]
         if manifest.errors and not manifest.cases:
             raise Problem(
                 "manifest_invalid", "The table in the archive names no case. Correct it; it goes into a new batch."
@@ -199,13 +206,11 @@ class _Unpacking:
                     case []:
                         absent.append(wanted)
                     case several:
-                        self.report.append(_line(f"row {row}", "image_ambiguous", _fits(wanted, several)))
+                        self.report.append(line(f"row {row}", "image_ambiguous", fits(wanted, several)))
             if here:
                 found.append(replace(spec, filenames=list(here)))
         if absent:
-            some = _some(absent, MISSING_NAMED)
-            message = f"The table names files that are not in the archive, {len(absent)} in all: {some}. Left out."
-            self.report.append(_line("", "files_missing", message))
+            self.report.append(line("", "files_missing", missing(absent)))
         return found
 
     def _add(self, specs: Sequence[CaseSpec]) -> None:
@@ -214,20 +219,25 @@ class _Unpacking:
         known = set(Case.objects.filter(batch=self.batch, external_id__in=ids).values_list("external_id", flat=True))
         add_cases(batch=self.batch, cases=[spec for spec in specs if spec.external_id not in known])
 
-    def _store(self, chunk: Sequence[tuple[str, Entry]]) -> None:
+    def _store(self, chunk: Sequence[Found]) -> None:
         """Give each entry to the images of its name."""
         written: dict[Image, int] = {}
         images = defaultdict[str, list[Image]](list)
-        for image in self.batch.images.filter(filename__in=[name for name, _ in chunk if _nameable(name)]):
+        for image in self.batch.images.filter(filename__in=[name for name, _, _ in chunk if _nameable(name)]):
             images[image.filename].append(image)
-        for name, entry in chunk:
-            if entry.refusal is not None:
-                self.report.append(_line(entry.name, entry.refusal.code, entry.refusal.message))
-                unwritten = [image for image in images[name] if image not in written]
-                _reject(unwritten, entry.refusal.code, entry.refusal.message)
+        for name, path, entry in chunk:
+            # What is erased with a case is found by the name of its image; else the path says which file is meant.
+            shown = entry.name if images[name] else showable(path)
+            if not images[name] and is_no_picture(name):
+                self.left_out.append(line(shown, "no_picture", NO_PICTURE))
+            elif entry.refusal is not None:
+                code = entry.refusal.code
+                message = UNSAFE_NAME if code == "unsafe_name" else entry.refusal.message
+                self.report.append(line(shown, code, message))
+                _reject([image for image in images[name] if image not in written], code, message)
             elif not images[name]:
                 message = "No case names this file, or its row has a mistake that is listed, so it was left out."
-                self.report.append(_line(entry.name, "not_in_table", message))
+                self.report.append(line(shown, "not_in_table", message))
             for image in images[name]:
                 if entry.data is not None and image.state == Image.State.AWAITING_UPLOAD:
                     storage.write(image.upload_key, entry.data)
@@ -249,13 +259,13 @@ def _reject(images: Iterable[Image], code: str, message: str) -> None:
         awaited.update(state=Image.State.REJECTED, reason=code, advice=message, ended_at=timezone.now())
 
 
-def _chunks(entries: Iterable[tuple[str, Entry]]) -> Iterator[list[tuple[str, Entry]]]:
-    """The entries with their names, in lists of bounded size in memory."""
-    chunk: list[tuple[str, Entry]] = []
+def _chunks(entries: Iterable[Found]) -> Iterator[list[Found]]:
+    """The same in lists of bounded size in memory."""
+    chunk: list[Found] = []
     size = 0
-    for name, entry in entries:
-        chunk.append((name, entry))
-        size += len(entry.data or b"")
+    for found in entries:
+        chunk.append(found)
+        size += len(found[2].data or b"")
         if len(chunk) >= CHUNK_ENTRIES or size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -263,18 +273,5 @@ def _chunks(entries: Iterable[tuple[str, Entry]]) -> Iterator[list[tuple[str, En
         yield chunk
 
 
-def _fits(wanted: str, names: Sequence[str]) -> str:
-    some = _some(names, FITTING_NAMED)
-    return f"{wanted} fits several files of the archive: {some}. Name it with its folder and its ending. Left out."
-
-
-def _some(names: Sequence[str], most: int) -> str:
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
-
-
 def _spec(case_id: str, name: str, capture: str) -> CaseSpec:
     return CaseSpec(external_id=case_id, filenames=[name], capture=capture)
-
-
-def _line(name: str, code: str, message: str) -> dict[str, str]:
-    return {"name": name, "code": code, "message": message}

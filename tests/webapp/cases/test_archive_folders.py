@@ -26,7 +26,7 @@ def test_a_table_names_files_with_as_much_of_their_folders_as_it_needs() -> None
         ("c2", "2.jpg", "stored"),
         ("c2", "export/patient2/1.jpg", "stored"),
     ]
-    assert codes(archive) == [("row 4", "image_ambiguous"), ("", "files_missing"), ("left.jpg", "not_in_table")]
+    assert codes(archive) == [("row 4", "image_ambiguous"), ("", "files_missing"), ("export/left.jpg", "not_in_table")]
     assert "export/patient1/1.jpg, export/patient2/1.jpg." in archive.report[0]["message"]
     assert "patient3/1.jpg" in archive.report[1]["message"]
     first = batch.images.get(case__external_id="c1")

@@ -13,7 +13,6 @@ from django.utils import timezone
 from urllib3.util import parse_url
 
 from ml.imaging.archive import Archive as ZipArchive
-from ml.imaging.refusal import SENTENCES
 from tests.factories import ArchiveFactory, OrganisationFactory
 from tests.ml.imaging.samples import zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
@@ -21,6 +20,7 @@ from tests.webapp.cases.zips import codes, expand_next, images, photo, sent
 from webapp import storage
 from webapp.accounts.models import Organisation
 from webapp.cases import unpacking
+from webapp.cases.archive_report import UNSAFE_NAME
 from webapp.cases.archives import claim_archive, sweep_archives
 from webapp.cases.models import Archive, Batch
 from webapp.cases.unpacking import expand
@@ -47,7 +47,8 @@ def test_without_a_table_each_image_is_a_case() -> None:
         ("a/1", "a/1.jpg", "stored"),
         ("b/1", "b/1.jpg", "stored"),
     ]
-    assert codes(archive) == [("x.jpg", "unsafe_name")]
+    assert codes(archive) == [("../../x.jpg", "unsafe_name")]
+    assert "holds “..”" in archive.report[0]["message"]
     assert set(batch.cases.values_list("capture", flat=True)) == {"phone"}
     assert storage.size(archive.key) is None
     detail = good(clinic.get(f"/batches/{batch.pk}"))
@@ -98,7 +99,7 @@ def test_a_file_whose_name_cannot_be_shown_is_not_awaited_by_the_case_that_names
     archive = expand_next()
     assert codes(archive) == [("a\ufffdb.jpg", "unsafe_name"), ("b\ufffd.jpg", "unsafe_name")]
     assert [(filename, state) for _, filename, state in images(batch)] == [(name, "rejected")]
-    assert batch.images.get().advice == SENTENCES["unsafe_name"]
+    assert batch.images.get().advice == UNSAFE_NAME
 
 
 @pytest.mark.parametrize(

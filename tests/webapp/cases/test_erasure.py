@@ -40,7 +40,8 @@ def test_nothing_that_tells_the_patient_is_left_in_any_table() -> None:
     LabelFactory(image=image, note=MARK)
     MessageFactory(case=image.case, recipient=f"{MARK}@home.example")
     line = {"code": "unsafe_name", "message": "Left out."}
-    report = [{"name": image.filename, **line}, {"name": "other.jpg", **line}]
+    names = [image.filename, f"export/{image.filename}", "other.jpg"]
+    report = [{"name": name, **line} for name in names]
     ArchiveFactory(batch=image.batch, state=Archive.State.EXPANDED, report=report)
     sha256 = image.sha256
     assert len([row for row in everything() if MARK in row]) >= 6

@@ -1,6 +1,7 @@
 """What clients are given of batches and images."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,7 @@ from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.parts import send_in_parts
 from webapp.errors import Problem
 from webapp.inference.models import ADVICE_CHOICES, Job
+from webapp.inference.selectors import progress
 
 REASON = {
     "help_text": "Stable code of the refusal, such as `corrupt` by its file, `blurred` or `too_far` by the quality "
@@ -219,11 +221,25 @@ class ProgressSerializer(serializers.Serializer[Any]):
 class BatchDetailSerializer(BatchSerializer):
     """A batch and how far it is."""
 
+    left_out = ReportLineSerializer(
+        many=True, help_text="Files of no case that nobody means as pictures: the batch is sent as it is without them"
+    )
     progress = ProgressSerializer()
     archive = ArchiveSerializer(allow_null=True)
 
     class Meta(BatchSerializer.Meta):
-        fields = [*BatchSerializer.Meta.fields, "progress", "archive"]
+        fields = [*BatchSerializer.Meta.fields, "left_out", "progress", "archive"]
+
+
+def detail_of(batch: Batch) -> Mapping[str, Any]:
+    """A batch and how far it is."""
+    archive: Archive | None = getattr(batch, "archive", None)
+    return {
+        **BatchSerializer(batch).data,
+        "left_out": batch.left_out,
+        "progress": ProgressSerializer(progress(batch)).data,
+        "archive": ArchiveSerializer(archive).data if archive else None,
+    }
 
 
 class CreatedBatchSerializer(BatchSerializer):

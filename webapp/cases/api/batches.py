@@ -1,6 +1,5 @@
 """Batches: made from a manifest or an archive, submitted, watched."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -29,8 +28,8 @@ from webapp.cases.api.answers import (
     CreatedBatchSerializer,
     ImageSerializer,
     PartsSerializer,
-    ProgressSerializer,
     completed,
+    detail_of,
     listed_images,
     parts_of,
 )
@@ -47,11 +46,10 @@ from webapp.cases.api.requests import (
 )
 from webapp.cases.arrivals import complete_uploads
 from webapp.cases.awaited import awaits_archive, check_size
-from webapp.cases.models import Archive, Batch
+from webapp.cases.models import Batch
 from webapp.cases.parts import give_up_parts
 from webapp.errors import Problem
 from webapp.inference import again
-from webapp.inference.selectors import progress
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -120,7 +118,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
 
     @extend_schema(summary="One batch and how far it is", responses=BatchDetailSerializer)
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(_detail(self._viewed()))
+        return Response(detail_of(self._viewed()))
 
     @extend_schema(summary="The images of a batch", filters=True, responses=ImageSerializer(many=True))
     @action(
@@ -186,7 +184,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         batch = services.submit_batch(
             actor=actor_of(request), batch=self.get_object(), allow_missing=options["allow_missing"]
         )
-        return Response(_detail(batch))
+        return Response(detail_of(batch))
 
     @extend_schema(
         summary="Stop a batch",
@@ -196,7 +194,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        return Response(_detail(services.cancel_batch(actor=actor_of(request), batch=self.get_object())))
+        return Response(detail_of(services.cancel_batch(actor=actor_of(request), batch=self.get_object())))
 
     @extend_schema(
         summary="Send the images that failed to the model once more",
@@ -207,7 +205,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"])
     def rerun(self, request: Request, pk: str) -> Response:
-        return Response(_detail(again.rerun_failed(actor=actor_of(request), batch=self.get_object())))
+        return Response(detail_of(again.rerun_failed(actor=actor_of(request), batch=self.get_object())))
 
     @extend_schema(
         summary="Send every answered image to the active release",
@@ -218,7 +216,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"])
     def rescore(self, request: Request, pk: str) -> Response:
-        return Response(_detail(again.rescore(actor=actor_of(request), batch=self.get_object())))
+        return Response(detail_of(again.rescore(actor=actor_of(request), batch=self.get_object())))
 
     @extend_schema(
         summary="Say that the archive has been uploaded",
@@ -259,15 +257,6 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         organisation = self.organisation
         record_view(actor=actor_of(self.request), action="batch.viewed", object_id=batch.pk, organisation=organisation)
         return batch
-
-
-def _detail(batch: Batch) -> Mapping[str, Any]:
-    archive: Archive | None = getattr(batch, "archive", None)
-    return {
-        **BatchSerializer(batch).data,
-        "progress": ProgressSerializer(progress(batch)).data,
-        "archive": ArchiveSerializer(archive).data if archive else None,
-    }
 
 
 def _options(request: Request) -> Any:
