@@ -15,7 +15,6 @@ class ResultLink(models.Model):
     token_sha256 = models.CharField(max_length=64, unique=True)
     expires_at = models.DateTimeField()
     tries_left = models.PositiveSmallIntegerField()
-    opened_at = models.DateTimeField(null=True, blank=True)  # no longer written: the next version takes it away
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
