@@ -258,6 +258,17 @@ def test_mistakes_that_are_alike_are_told_together_and_what_is_wrong_most_often_
     ]
 
 
+def test_columns_that_are_not_known_are_told_in_one_sentence(client: Client, clinic: Organisation) -> None:
+    response = upload(client, ("cases.csv", b"ward,gender,room,images\n1,f,2,a.jpg\n"), ("a.jpg", b"1"))
+
+    html = response.content.decode().partition('id="upload-errors"')[2].partition("</ul>")[0]
+    told = [sentence.partition(" Known are: ")[0] for sentence in re.findall("<li>(.*?)</li>", html)]
+    assert told == [
+        "Columns ward and room, row 1: Rename or remove it.",
+        "Column gender, row 1: Did you mean sex? Rename or remove it.",
+    ]
+
+
 def test_a_script_is_told_the_field_of_each_mistake(client: Client, clinic: Organisation) -> None:
     nothing = {"key": str(uuid4()), "grouping": "each", "capture": "phone"}
     one = {**nothing, "grouping": "one", "case_id": "L1", "patient_id": "P1", "age": "old", "names": '["a.jpg"]'}
