@@ -7,9 +7,10 @@ Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from ml.assess.subgroups import Subgroup
 from ml.bundle import Bundle, Member
 from ml.classes import DISPLAY_NAMES, EIGHT, SEVEN, Taxonomy
-from ml.measured import ends, label, unmeasured
+from ml.measured import ends, label, unmeasured, words
 
 LABELLED_HERE: Final = (
     "Its members have learnt also from images that were labelled where it was retrained, such as a clinic's photos: "
@@ -32,15 +33,16 @@ def write(
     taxonomy: Taxonomy = SEVEN,
     comparison: Sequence[str] = (),
     figures: str = "",
+    subgroups: Sequence[Subgroup] = (),
     lone_images: int = 0,
     patients_known: bool = False,
     ancestors: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`;
-    `comparison` are the lines of a section beside somebody's figures, and `figures` is the path of a page with plots.
-    `malignant_share` is that of `ml.calibration.Calibration`.
-    Of `lone_images` of the data nobody says which of them show one lesion, but whose they are where `patients_known`.
-    `ancestors` are those of `lineage`.
+    `comparison` are the lines of a section beside somebody's figures, `figures` is the path of a page with plots, and
+    `subgroups` are those of that page. `malignant_share` is that of `ml.calibration.Calibration`. Of `lone_images` of
+    the data nobody says which of them show one lesion, but whose they are where `patients_known`. `ancestors` are those
+    of `lineage`.
     """
     classes = ", ".join(f"{code} ({DISPLAY_NAMES[code].lower()})" for code in taxonomy.codes)
     spread = ", its standard deviation over the\nmembers" if len(members) > 1 else ""
@@ -75,13 +77,15 @@ def write(
         *(_row(name, measured) for name, measured in evaluation["metrics"].items() if _applies(name, taxonomy)),
         "",
         *_told(unmeasured(evaluation["images_of_class"])),
+        *_excised(subgroups, evaluation["images"]),
         *([f"[Plots and more measurements]({figures}).", ""] if figures else []),
         *comparison,
         "## Limits",
         "",
         *_learnt_from(licence),
-        f"- Answers with one of {len(taxonomy.codes)} classes whatever lesion it is shown;",
-        "  of other pictures it tells most, but not bare skin, as no lesion.",
+        f"- Answers with one of {len(taxonomy.codes)} classes whatever lesion it is shown.",
+        "  It may answer to what is no lesion, too: to bare skin it mostly does, and photos of other things",
+        "  are not measured.",
         *_missing(taxonomy),
         *_calibrated_where(malignant_share),
         "- A low P(malignant) does not rule cancer out: a changing lesion needs a doctor whatever the answer.",
@@ -118,6 +122,21 @@ def untold_lesions(lone_images: int, patients_known: bool) -> list[str]:
 
 def _told(sentence: str) -> list[str]:
     return [sentence, ""] if sentence else []
+
+
+def _excised(subgroups: Sequence[Subgroup], images: int) -> list[str]:
+    """What it is worth where it is in doubt: lesions that were never suspicious make the figures of all look better."""
+    excised = [one for one in subgroups if (one.attribute, one.value) == ("dx_type", "histo") and one.images < images]
+    return [
+        line
+        for one in excised
+        for line in (
+            f"On {one.images} of them, of {one.lesions} lesions ({one.malignant_lesions} malignant) whose class",
+            "histology told, so that somebody had found them suspicious enough to cut out:",
+            ", ".join(f"{label(name)} {words(vars(measured))}" for name, measured in one.metrics.items()) + ".",
+            "",
+        )
+    ]
 
 
 def _learnt_from(licence: str) -> list[str]:

@@ -84,7 +84,7 @@ def write(
         facts={
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "recipe": recipe.name,
-            "data_hash": sha256(given.dataset.table.to_csv(index=False).encode()).hexdigest(),
+            "data_hash": _data_hash(given.dataset, sides),
             "code_version": code_version(),
             "seed": seed,
             "origin": origin,
@@ -104,11 +104,18 @@ def write(
             taxonomy=taxonomy,
             comparison=comparison.section(recipe.reported, compared, honest, len(alone), patients_known),
             figures=f"{FIGURES}/assessment.md",
+            subgroups=assessed.subgroups,
             lone_images=len(alone),
             patients_known=patients_known,
             ancestors=ancestors,
         ),
     )
+
+
+def _data_hash(dataset: Dataset, sides: Sides) -> str:
+    """SHA-256, hex, of the table and of what the images show: copies of another size are other data."""
+    shown = np.concatenate([sides.fingerprints, sides.test.fingerprints])
+    return sha256(dataset.table.to_csv(index=False).encode() + shown.tobytes()).hexdigest()
 
 
 def _alone(dataset: Dataset) -> pd.DataFrame:
@@ -152,6 +159,7 @@ def _origin(run: Run, given: Given, sides: Sides, refused: Mapping[str, str], wo
         f"Recipe {recipe.name}: {recipe.title}.",
         f"{_layout(run, given)}, split by lesion: {counts}.",
         *(_member(part, given.start, work, len(sides.train)) for part in recipe.members),
+        *_backbones(run, given.start),
         *_begun(given.start),
         *_taught(given.teacher),
         *_prepared(given.preparation),
@@ -177,6 +185,17 @@ def _member(part: Part, begun: Bundle | None, work: Path, images: int) -> str:
         f"{used.sampling} sampling, {used.augmentation} augmentation{mixed}, learning rate {used.learning_rate:g}, "
         f"seed {used.seed}."
     )
+
+
+def _backbones(run: Run, begun: Bundle | None) -> list[str]:
+    """Which files the ImageNet weights were, since several are published for one network."""
+    started = {member.name for member in begun.members} if begun else set()
+    files = {
+        part.name: fitting.imagenet_file(part, run.backbones)
+        for part in run.recipe.members
+        if part.imagenet and part.name not in started and run.backbones  # a finished member needs them no more
+    }
+    return [f"The ImageNet weights of {name} have the SHA-256 {bundles.sha256(file)}." for name, file in files.items()]
 
 
 def _begun(start: Bundle | None) -> list[str]:

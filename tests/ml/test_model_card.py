@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from ml import model_card
+from ml.assess.subgroups import Subgroup
 from ml.bundle import Member
-from ml.measured import LABELS
+from ml.measured import LABELS, Measured
 from ml.metrics import ALL_METRICS
 from ml.model_card import LABELLED_HERE
 
@@ -102,3 +103,24 @@ def test_a_card_repeats_the_nearest_ancestor_alone() -> None:
 
 def test_every_metric_has_a_name() -> None:
     assert set(LABELS) == set(ALL_METRICS)
+
+
+def test_a_card_says_what_it_is_worth_on_lesions_that_were_cut_out() -> None:
+    """Those that nobody suspected make the figures of all look better."""
+    specificity = {"specificity": Measured(0.408, 0.358, 0.46)}
+    groups = [
+        Subgroup("dx_type", "follow_up", 543, 543, 0, {"specificity": Measured(0.993, 0.985, 0.998)}),
+        Subgroup("dx_type", "histo", 788, 465, 175, specificity),
+    ]
+    card = model_card.write(
+        name="one",
+        members=[],
+        thresholds=LIMITS,
+        origin=[],
+        evaluation={**NOTHING_MEASURED, "images": 1482},
+        licence="",
+        subgroups=groups,
+    )
+    assert "On 788 of them, of 465 lesions (175 malignant) whose class" in card
+    assert "Specificity for malignant at the operating point 0.408 (0.358 to 0.460)." in card
+    assert "0.993" not in card
