@@ -27,6 +27,7 @@ from webapp.inference.services import End, Outcome, finish
 from webapp.leases import extend
 from webapp.queue import Task, ring_now
 from webapp.registry.models import ModelRelease
+from webapp.registry.selectors import active_release
 from workers.predicting import DeviceFailed
 from workers.reading import Prepared, Reading, let_go, put_off, read_ahead
 from workers.task import stopping, task
@@ -82,8 +83,8 @@ def _answer_all() -> None:
 
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers, _database() as database:
 
-        def claim(*, suspects: bool) -> "Future[Batch | None]":
-            loaded = None if over() else _load()
+        def claim(*, suspects: bool, beside: ModelRelease | None = None) -> "Future[Batch | None]":
+            loaded = None if over() else _load(beside)
             return database.submit(_claim, readers, loaded, suspects=suspects)
 
         batch = claim(suspects=True).result()
@@ -97,7 +98,7 @@ def _answer_all() -> None:
                     take = SIZE.to_take()
                     now, reading = reading[:take], reading[take:]
                     if not (reading or batch.suspect or batch.cut_short):
-                        ahead = claim(suspects=False)
+                        ahead = claim(suspects=False, beside=batch.release)
                     ends += _answer(batch, now)
                     if not reading or _of_people(now):
                         database.submit(_write, batch, ends)
@@ -125,11 +126,14 @@ def _database() -> Iterator[ThreadPoolExecutor]:
             thread.submit(connections.close_all)  # those of the thread; `connection.close` would be this one's
 
 
-def _load() -> tuple[ModelRelease, Runtime] | None:
+def _load(beside: ModelRelease | None) -> tuple[ModelRelease, Runtime] | None:
     """What answers next. None where that cannot be had, as of a release whose bundle storage cannot give just now: no
-    more is claimed, and what is leased already is answered by what is warm. Raises DeviceFailed.
+    more is claimed, and what is leased already is answered by what is warm. Nor is another loaded `beside` the release
+    that answers what is leased, whose leases might run out meanwhile. Raises DeviceFailed.
     """
     try:
+        if beside is not None and active_release() != beside:
+            return None
         return load_active()
     except DeviceFailed:
         raise

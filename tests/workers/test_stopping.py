@@ -15,10 +15,13 @@ from tests.factories import ArchiveFactory, ReleaseFactory
 from tests.ml.imaging.samples import zipped
 from tests.workers.scenes import Model, submitted
 from webapp import storage
+from webapp.audit.services import SYSTEM
 from webapp.cases.models import Archive
 from webapp.inference.models import Job, Result
 from webapp.queue import Task
 from webapp.registry.models import ModelRelease
+from webapp.registry.selectors import active_release
+from webapp.registry.services import promote
 from workers import inference, intake
 from workers.predicting import BatchSize
 from workers.task import stopping
@@ -74,6 +77,35 @@ def test_one_that_cannot_fetch_a_promoted_release_answers_what_it_has_leased(mon
     inference.drain()
     held = list(Job.objects.order_by("pk").values_list("state", "attempt"))
     assert held == [(Job.State.SUCCEEDED, 1)] * 3 + [(Job.State.QUEUED, 0)] * 2
+
+
+def test_one_that_swaps_to_a_promoted_release_has_answered_what_it_has_leased(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = ReleaseFactory(active=True), ReleaseFactory()
+    predict, answered = Model.predict, list[int]()
+    in_hand: list[tuple[ModelRelease, int]] = []
+
+    def predict_and_promote(self: Model, batch: Sequence[np.ndarray]) -> list[Prediction]:
+        if second.state == ModelRelease.State.CANDIDATE:
+            promote(actor=SYSTEM, release=second, note="It serves better.")
+        answered.append(len(batch))
+        return predict(self, batch)
+
+    def load() -> tuple[ModelRelease, Model]:
+        active = active_release()
+        assert active is not None
+        in_hand.append((active, Job.objects.filter(attempt=1).count() - sum(answered)))
+        return active, Model()
+
+    monkeypatch.setattr(Model, "predict", predict_and_promote)
+    monkeypatch.setattr(inference, "load_active", load)
+    monkeypatch.setattr(inference, "SIZE", BatchSize(1))
+    monkeypatch.setattr(inference, "LEASED", 2)
+    submitted(*[True] * 5)
+    inference.drain()
+
+    answered_by = list(Result.objects.order_by("job").values_list("release", flat=True))
+    assert answered_by == [first.pk] * 2 + [second.pk] * 3
+    assert next(jobs for release, jobs in in_hand if release == second) == 0
 
 
 @pytest.mark.usefixtures("_goes_on")
