@@ -5,6 +5,7 @@ from pathlib import Path
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from webapp.accounts.sign_in import FORMS, PASSWORD_VALIDATORS
 from webapp.logs import logging_config
 from webapp.numbers import CENTURY, WEEK, YEAR, Environment
 from webapp.rates import rate
@@ -202,18 +203,14 @@ WEBHOOK_KEEP_DAYS = env.whole("WEBHOOK_KEEP_DAYS", 30, least=1, most=CENTURY)
 # Login: e-mail and password with TOTP, or a code by e-mail
 
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
+AUTH_PASSWORD_VALIDATORS = PASSWORD_VALIDATORS
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]  # addresses are unique, whatever their case
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 # Anybody may sign up, and is a patient until a clinic makes them a member.
 ACCOUNT_SIGNUP_FIELDS = ["email*"]  # no password until the address is proved: nobody can set one on another's
 ACCOUNT_ADAPTER = "webapp.accounts.adapter.Adapter"
-ACCOUNT_FORMS = {"login": "webapp.accounts.forms.PasswordLoginForm"}
+ACCOUNT_FORMS = FORMS
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_LOGIN_BY_CODE_ENABLED = ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True

@@ -19,6 +19,7 @@ from django.utils.timezone import localtime
 from webapp.accounts import services
 from webapp.accounts.date_of_birth import may_be_alive
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
+from webapp.addresses import in_one_form
 from webapp.audit.services import Actor
 from webapp.cases.models import Case
 
@@ -168,6 +169,10 @@ class UserAdmin(admin.ModelAdmin):
 
 class PatientForm(forms.ModelForm):
     """What is known of a patient."""
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        return email and in_one_form(email)
 
     def clean_date_of_birth(self) -> date | None:
         born: date | None = self.cleaned_data["date_of_birth"]

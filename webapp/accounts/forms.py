@@ -2,14 +2,51 @@
 
 from typing import Any
 
-from allauth.account.forms import LoginForm
+from allauth.account import fields
+from allauth.account.forms import AddEmailForm, LoginForm, RequestLoginCodeForm, ResetPasswordForm, SignupForm
 from django import forms
 
 from webapp.accounts.models import ApiKey, Organisation
+from webapp.addresses import in_one_form
+
+
+class AddressField(fields.EmailField):  # type: ignore[misc]
+    """An e-mail address in the form in which accounts have theirs: letters go to that and to nothing that was typed."""
+
+    def clean(self, value: Any) -> str:
+        return in_one_form(super().clean(value))
+
+
+class AddressForm(AddEmailForm):  # type: ignore[misc]
+    """A further address of an account."""
+
+    email = AddressField()
+
+
+class CodeForm(RequestLoginCodeForm):  # type: ignore[misc]
+    """Where a code to sign in with is sent."""
+
+    email = AddressField()
+
+
+class ForgottenPasswordForm(ResetPasswordForm):  # type: ignore[misc]
+    """Where a link to a new password is sent."""
+
+    email = AddressField()
+
+
+class NewAccountForm(SignupForm):  # type: ignore[misc]
+    """The address of a new account."""
+
+    email = AddressField()
 
 
 class PasswordLoginForm(LoginForm):  # type: ignore[misc]
     """Asks for a password although signing up does not: staff set one later, patients use e-mailed codes."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["login"] = AddressField()
 
     def _setup_password_field(self) -> None:
         """allauth would take the field away."""

@@ -10,12 +10,14 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from webapp.addresses import in_one_form
+
 
 class UserManager(BaseUserManager["User"]):
     """Makes users that are known by their e-mail address."""
 
     def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":
-        user = self.model(email=self.normalize_email(email), **fields)
+        user = self.model(email=in_one_form(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
@@ -35,7 +37,13 @@ class User(AbstractUser):
     objects = UserManager()  # type: ignore[misc,assignment]
 
     class Meta(AbstractUser.Meta):
-        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_unique")]
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="user_email_unique"),
+            # Small ASCII letters alone: these are the same to every rule by which two could be compared.
+            models.CheckConstraint(
+                condition=models.Q(email__regex=r"^[\u0001-@\[-\u007f]*$"), name="user_email_in_one_form"
+            ),
+        ]
 
     @property
     def role(self) -> str:

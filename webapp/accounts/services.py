@@ -11,11 +11,13 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
 from django.db.models import F
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
+from webapp.addresses import in_one_form
 from webapp.audit.services import Actor, forget_account, record
 from webapp.cases.locks import all_locked
 from webapp.cases.models import Batch
@@ -80,15 +82,16 @@ def _digest(secret: str) -> str:
 def account_for(*, email: str) -> User:
     """The account of this address; a new one, without a password, where there is none.
 
-    Making one lets nobody in: its owner signs in with a code sent to the address, and so proves it.
+    Making one lets nobody in: its owner signs in with a code sent to the account's address, and so proves it.
     """
-    user = User.objects.filter(email__iexact=email).first()
+    of_address = User.objects.alias(small=Lower("email")).filter(small=in_one_form(email))  # by the index of the two
+    user = of_address.first()
     if user is None:
         try:
             with transaction.atomic():
-                user = User.objects.create_user(email.lower())
+                user = User.objects.create_user(email)
         except IntegrityError:  # another request made it in this moment
-            user = User.objects.get(email__iexact=email)
+            user = of_address.get()
     EmailAddress.objects.get_or_create(user=user, email=user.email.lower(), defaults={"primary": True})
     return user
 
@@ -118,9 +121,8 @@ def join_as_patient(*, user: User, organisation: Organisation, date_of_birth: da
 
 def _known(user: User, organisation: Organisation, date_of_birth: date) -> Patient | None:
     """Whom the organisation knows by this address and date of birth. None costs all of this address a try."""
-    same_address = Patient.objects.filter(
-        organisation=organisation, user=None, email__iexact=user.email, wrong_dates__lt=MAX_WRONG_DATES
-    )
+    of_address = Patient.objects.alias(small=Lower("email")).filter(small=in_one_form(user.email))
+    same_address = of_address.filter(organisation=organisation, user=None, wrong_dates__lt=MAX_WRONG_DATES)
     # In the order in which a batch that names several of them locks them, so that neither waits for the other.
     asked = list(same_address.select_for_update().order_by("external_id"))
     if right := [patient for patient in asked if patient.date_of_birth == date_of_birth]:
@@ -242,7 +244,7 @@ def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth
     before = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
     now = {"email": email, "date_of_birth": date_of_birth}
     Patient.objects.filter(pk=patient.pk).update(**now, wrong_dates=0)
-    if email.casefold() != before.email.casefold():
+    if email.lower() != before.email.lower():
         Patient.objects.filter(pk=patient.pk).update(clinics_email="")
         recall_letters(patients=[patient.pk])
     follow_patients(patients=[patient.pk])
@@ -256,7 +258,8 @@ def follow_account(*, user: User, email: str) -> None:
     nothing any more; no letter is sent twice, since the account shows every result. A clinic's software may go on
     saying the address that it knows.
     """
-    for patient in Patient.objects.filter(user=user).exclude(email__iexact=email).select_related("organisation"):
+    elsewhere = Patient.objects.alias(small=Lower("email")).exclude(small=email)
+    for patient in elsewhere.filter(user=user).select_related("organisation"):
         known = patient.clinics_email or patient.email
         Patient.objects.filter(pk=patient.pk).update(email=email, clinics_email=known)
         close_links(patients=[patient.pk])

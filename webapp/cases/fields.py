@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils import timezone
 
+from webapp.addresses import in_one_form
 from webapp.cases.models import Case
 from webapp.cases.sites import HAM10000, names_a_part, normalised
 
@@ -125,6 +126,7 @@ def email(value: object) -> str:
     try:
         if value:
             validate_email(value)
+            value = in_one_form(value)
     except ValidationError as error:
         raise FieldError(
             "email_invalid", "Give an e-mail address such as name@example.org, or leave it out."

@@ -81,7 +81,7 @@ def _names(cases: Sequence[CaseSpec]) -> list[str]:
     made: dict[tuple[object, ...], str] = {}
     names = []
     for spec in cases:
-        same = (spec.lesion_id, spec.patient_email.casefold(), spec.patient_date_of_birth)
+        same = (spec.lesion_id, spec.patient_email, spec.patient_date_of_birth)
         key = same if spec.lesion_id else ("", spec.external_id)
         names.append(spec.patient_id or made.setdefault(key, f"{Patient.UNNAMED}{secrets.token_hex(8)}"))
     return names
@@ -93,8 +93,7 @@ def _differing(spec: CaseSpec, emails: tuple[str, str], born: date | None) -> li
     Of the two addresses, one is where letters go and one what the clinic calls it, empty where that is the same.
     """
     differs = {
-        "patient_email": spec.patient_email
-        and spec.patient_email.casefold() not in {email.casefold() for email in emails},
+        "patient_email": spec.patient_email and spec.patient_email not in {email.lower() for email in emails},
         "patient_date_of_birth": spec.patient_date_of_birth and spec.patient_date_of_birth != born,
     }
     return [field for field, it_does in differs.items() if it_does]

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from allauth.account.forms import RequestLoginCodeForm
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -14,12 +13,13 @@ from django.utils.datastructures import MultiValueDict
 
 from ml.imaging.refusal import SENTENCES
 from webapp.accounts.date_of_birth import DateOfBirthForm
+from webapp.accounts.forms import CodeForm
 from webapp.accounts.models import Organisation, Patient, User
 from webapp.accounts.services import account_for
 from webapp.patients.photos import ADULT, BODY_SITES, MAX_PHOTOS, age_on
 
 
-class JoinForm(RequestLoginCodeForm):  # type: ignore[misc]
+class JoinForm(CodeForm):
     """An e-mail address to send a code to; a new one gets an account."""
 
     _user: User | None
@@ -30,8 +30,9 @@ class JoinForm(RequestLoginCodeForm):  # type: ignore[misc]
 
     def clean_email(self) -> str:
         email: str = super().clean_email()  # keeps to the limits of how often a code can be asked for
-        if self._user is None or self._user.email.lower() == email.lower():
+        if self._user is None or self._user.email == email:
             self._user = account_for(email=email)
+            return self._user.email  # the code goes to nothing but an address of the account
         return email
 
 

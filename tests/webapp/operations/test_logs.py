@@ -85,7 +85,7 @@ def clinic(settings: Settings, tmp_path: Path) -> Organisation:
 def test_a_batch_from_manifest_to_label_leaves_no_person_and_no_finding_in_the_logs(
     log: io.StringIO, clinic: Organisation, client: Client
 ) -> None:
-    provider = MembershipFactory(organisation=clinic, user__email="Dr.Grace@elm.example")
+    provider = MembershipFactory(organisation=clinic, user__email="dr.grace@elm.example")
     spec = CaseSpec(
         external_id="case-of-Zebedee",
         patient_id="patient-Quagmire",

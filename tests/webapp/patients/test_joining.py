@@ -53,7 +53,7 @@ def test_joining_finds_what_the_clinic_has_by_address_and_date_and_asks_once() -
     born = date(1964, 3, 27)
     known = PatientFactory(organisation=clinic, email="me@home.example", date_of_birth=born)
     PatientFactory(email="me@home.example", date_of_birth=born)  # of another clinic
-    wrong, right = UserFactory(email="ME@home.example"), UserFactory(email="x@home.example")
+    wrong, right = UserFactory(email="me@home.example"), UserFactory(email="x@home.example")
     first = join_as_patient(user=wrong, organisation=clinic, date_of_birth=date(1999, 1, 1))
     assert first != known
     assert join_as_patient(user=wrong, organisation=clinic, date_of_birth=born) == first
