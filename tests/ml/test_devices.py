@@ -46,7 +46,8 @@ def fitted(out: Path, devices: int) -> tuple[int, dict[str, np.ndarray]]:
         **os.environ,
         "KERAS_BACKEND": "jax",
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        # Compiling takes most of the time, and less without optimising.
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} --xla_backend_optimization_level=0",
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-c", FIT, str(out)]
