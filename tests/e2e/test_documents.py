@@ -68,7 +68,7 @@ class Busy(BaseHTTPRequestHandler):
             return
         if self.asked.count(self.path) == 1 and "/images/" not in self.path:
             self.send_response(429)
-            self.send_header("Retry-After", "1")
+            self.send_header("Retry-After", "0")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
