@@ -25,6 +25,13 @@ DISPLAY_NAMES: Final[dict[str, str]] = {
     "MALIGNANT": "Malignant",
 }
 
+
+def class_in_sentence(code: str) -> str:
+    """What a class is called within a sentence."""
+    name = DISPLAY_NAMES[code]
+    return name[0].lower() + name[1:]
+
+
 HAM10000_DX: Final[dict[str, str]] = {
     "mel": "MEL",
     "nv": "NV",

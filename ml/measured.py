@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from ml.classes import DISPLAY_NAMES, class_in_sentence
+
 UNDETERMINED: Final = "not determined"
 
 LABELS: Final = {
@@ -22,6 +24,16 @@ LABELS: Final = {
     "malignant_ece": "Expected calibration error of P(malignant), 15 bins of equal mass",
 }
 """What `label` calls each of `ml.metrics.ALL_METRICS`, in the order in which a page shows them."""
+
+
+def sensitivity_of(code: str) -> str:
+    """The name of the metric that is the sensitivity within one class."""
+    return f"sensitivity_{code}"
+
+
+_WITHIN: Final = {
+    sensitivity_of(code): f"Sensitivity for {class_in_sentence(code)} at the operating point" for code in DISPLAY_NAMES
+}
 
 
 @dataclass(frozen=True)
@@ -45,9 +57,11 @@ def plain(value: Any, digits: int = 4) -> Any:
 
 
 def label(metric: str, codes: Sequence[str] = (), malignant: Sequence[str] = ()) -> str:
-    """What people call a metric; it tells the classes where these, and the malignant ones among them, are given."""
+    """What people call a metric of LABELS, or the sensitivity within a class; it tells the classes where these, and the
+    malignant ones among them, are given.
+    """
     told = {"malignant": f" ({', '.join(malignant)})", "classes": f", {len(codes)} classes"}
-    return LABELS[metric].format(**(told if codes else dict.fromkeys(told, "")))
+    return {**LABELS, **_WITHIN}[metric].format(**(told if codes else dict.fromkeys(told, "")))
 
 
 def words(measured: Mapping[str, float | None], digits: int = 3, sign: str = "") -> str:

@@ -1,8 +1,9 @@
 """How far two models, or one on changed photos, differ in a metric on the same images.
 
 A bootstrap draws lesions once for both. Where both answer nearly alike it shows next to no difference however few the
-lesions are. So the interval of sensitivity and specificity is no narrower than Tango's score interval of
-`ml.intervals`, with lesions as its cases; that of another metric is not determined where no draw differs.
+lesions are. So the interval of sensitivity (of all malignant classes, or of one) and specificity is no narrower than
+Tango's score interval of `ml.intervals`, with lesions as its cases; that of another metric is not determined where no
+draw differs.
 """
 
 from collections.abc import Sequence
@@ -11,11 +12,21 @@ from typing import Final
 import numpy as np
 
 from ml.intervals import interval, most_lost
-from ml.measured import Measured
+from ml.measured import Measured, sensitivity_of
 from ml.metrics import Metric, Scored
 
 SIDES: Final = {"sensitivity": "malignant", "specificity": "benign"}
 """The lesions that each of these shares is of."""
+
+
+def looked_at(name: str, scored: Scored) -> np.ndarray | None:
+    """The images that the share `name` is of, bool (n,): one of SIDES, or the sensitivity within a class. None for any
+    other metric.
+    """
+    if name in SIDES:
+        return scored.is_malignant == (SIDES[name] == "malignant")
+    places = {sensitivity_of(code): place for code, place in scored.taxonomy.index.items()}
+    return scored.labels == places[name] if name in places else None
 
 
 def values(metric: Metric, scored: Scored, weights: Sequence[np.ndarray]) -> np.ndarray:
@@ -31,17 +42,19 @@ def difference(name: str, before: Scored, after: Scored, was: np.ndarray, became
     """
     gained = became - was
     low, high = interval(gained[1:])
-    if name in SIDES and not np.isnan(low):
-        worst, best = _score_interval(name, before, after)
+    side = looked_at(name, before)
+    if side is not None and not np.isnan(low):
+        worst, best = _score_interval(side, before, after)
         low, high = min(low, worst), max(high, best)
     elif low == high:
         low = high = np.nan
     return Measured(float(gained[0]), low, high)
 
 
-def _score_interval(name: str, before: Scored, after: Scored) -> tuple[float, float]:
-    """Tango's interval of a share's difference: one lesion is one case, however many images it has."""
-    side = before.is_malignant == (SIDES[name] == "malignant")
+def _score_interval(side: np.ndarray, before: Scored, after: Scored) -> tuple[float, float]:
+    """Tango's interval of the difference of a share of the images of `side`, bool (n,): one lesion is one case, however
+    many images it has.
+    """
     lesions = len(set(before.lesions[side]))
     right, right_after = (scored.right[side] for scored in (before, after))
     lost, gained = (lesions * float(np.mean(only)) for only in (right & ~right_after, right_after & ~right))

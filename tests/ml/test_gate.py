@@ -4,20 +4,21 @@ import numpy as np
 import pytest
 
 from ml import gate
+from ml.classes import BINARY, SEVEN
 from ml.cli import main
 from ml.metrics import Scored
 
 
 def answers(malignant: int, benign: int, missed: int, false_alarms: int) -> Scored:
-    """One image for each lesion; the first `missed` malignant ones stay below the operating point, the first
-    `false_alarms` benign ones reach it.
+    """One image for each lesion, the malignant ones of the three malignant classes in turn; the first `missed` of them
+    stay below the operating point, the first `false_alarms` benign ones reach it.
     """
     p = np.concatenate([np.full(malignant, 0.9), np.full(benign, 0.1)])
     p[:missed] = 0.2
     p[malignant : malignant + false_alarms] = 0.7
     probabilities = np.zeros((malignant + benign, 7))
     probabilities[:, 0], probabilities[:, 1] = p, 1 - p
-    labels = np.repeat([0, 1], [malignant, benign])
+    labels = np.concatenate([np.resize(SEVEN.malignant_indices, malignant), np.ones(benign, int)])
     return Scored(probabilities, labels, np.arange(malignant + benign), 0.5)
 
 
@@ -96,11 +97,11 @@ def test_a_gain_elsewhere_makes_up_for_a_lesion_missed_anew() -> None:
     assert gate.compare(active, candidate, draws=200).verdict == "passed"
 
 
-@pytest.mark.parametrize("crowded", [0, 1])
-def test_many_images_of_few_lesions_are_few(crowded: int) -> None:
+@pytest.mark.parametrize("crowded", [True, False])
+def test_many_images_of_few_lesions_are_few(crowded: bool) -> None:
     """Ten images of each malignant lesion, or of each benign one."""
     active = answers(100, 100, 0, 0)
-    lesions = np.where(active.labels == crowded, np.arange(200) // 10, np.arange(200) + 1000)
+    lesions = np.where(active.is_malignant == crowded, np.arange(200) // 10, np.arange(200) + 1000)
     few = Scored(active.probabilities, active.labels, lesions, 0.5)
     result = gate.compare(few, few, draws=50)
     assert result.verdict == "inconclusive"
@@ -159,10 +160,85 @@ def test_turning_benign_lesions_away_is_no_gain() -> None:
 
 
 def test_an_operator_states_the_margin_and_how_many_lesions_decide() -> None:
-    active, candidate = answers(100, 200, 5, 20), answers(100, 200, 15, 10)
+    active, candidate = answers(100, 200, 5, 20), answers(100, 200, 8, 10)  # one more of each class missed
     assert gate.compare(active, candidate, draws=200).verdict == "failed"
     lenient = gate.compare(active, candidate, margins={"sensitivity": 0.5}, draws=200)
     assert lenient.verdict == "passed"
     assert {row.metric for row in lenient.rows if row.verdict != "reported"} == {"sensitivity"}
     assert lenient.as_dict()["margins"] == {"sensitivity": 0.5}
     assert gate.compare(active, candidate, min_lesions=101, draws=200).verdict == "inconclusive"
+
+
+def clinic(melanomas: int, carcinomas: int, benign: int = 600) -> Scored:
+    """Answers of a model that refers every melanoma, all basal cell carcinomas but six and no benign lesion."""
+    labels = np.repeat([0, 2, 1], [melanomas, carcinomas, benign])
+    p = np.repeat([0.5, 0.9, 0.01], [melanomas, carcinomas, benign])
+    p[melanomas : melanomas + 6] = 0.05
+    probabilities = np.zeros((len(labels), 7))
+    probabilities[np.arange(len(labels)), np.where(labels == 1, 0, labels)] = p
+    probabilities[:, 1] = 1 - p
+    return Scored(probabilities, labels, np.arange(len(labels)), 0.075)
+
+
+def but(scored: Scored, of_class: int, p: float) -> Scored:
+    """The same answers with another P(malignant) for the first six lesions of a class."""
+    probabilities = scored.probabilities.copy()
+    rows = np.flatnonzero(scored.labels == of_class)[:6]
+    probabilities[rows, of_class], probabilities[rows, 1] = p, 1 - p
+    return replace(scored, probabilities=probabilities)
+
+
+def test_carcinomas_gained_do_not_make_up_for_melanomas_lost() -> None:
+    active = clinic(melanomas=6, carcinomas=150)
+    result = gate.compare(active, but(but(active, 2, 0.5), 0, 0.06), draws=200)
+    rows = {row.metric: row for row in result.rows}
+    assert rows["sensitivity"].difference.value == 0
+    assert (rows["sensitivity_MEL"].active, rows["sensitivity_MEL"].candidate) == (1, 0)
+    assert verdicts(result)["sensitivity_MEL"] == result.verdict == "failed"
+    assert "It finds melanoma less often: sensitivity 1.000 before, 0.000 now" in result.reason
+    assert "melanoma (6)" not in result.reason  # which are enough to show that much
+
+
+def test_melanomas_lost_among_many_carcinomas_fail_without_a_gain_elsewhere() -> None:
+    active = clinic(melanomas=14, carcinomas=500)
+    result = gate.compare(active, but(active, 0, 0.06), draws=200)
+    assert verdicts(result)["sensitivity"] == "passed"
+    assert (verdicts(result)["sensitivity_MEL"], result.verdict) == ("failed", "failed")
+    assert "melanoma" in result.reason
+
+
+@pytest.mark.parametrize(("melanomas", "told"), [(0, "melanoma (0)"), (9, "melanoma (9)"), (10, "")])
+def test_a_malignant_class_that_too_few_lesions_show_is_named_and_does_not_pass(melanomas: int, told: str) -> None:
+    labels = np.resize([2, 3], 150)
+    others = answers(150, 100, 0, 0)
+    active = replace(others, labels=np.concatenate([labels, others.labels[150:]]))
+    active.labels[:melanomas] = 0
+    result = gate.compare(active, active, draws=50)
+    assert result.class_lesions["MEL"] == melanomas
+    assert (told in result.reason, result.verdict) == (True, "inconclusive" if told else "passed")
+    assert verdicts(result)["sensitivity_MEL"] == ("inconclusive" if told else "reported")
+    assert result.reason.startswith("No loss beyond the margins, all lesions taken together" if told else "No loss")
+
+
+def test_losses_in_images_that_chance_did_not_choose_are_told_and_decide_nothing() -> None:
+    active = clinic(melanomas=14, carcinomas=150)
+    chosen = np.isin(np.arange(len(active.labels)), np.arange(20))
+    result = gate.compare(active, but(active, 0, 0.06), draws=50, drawn=chosen)
+    assert (result.verdict, verdicts(result)["sensitivity_MEL"]) == ("inconclusive", "inconclusive")
+    assert "It finds melanoma less often" in result.reason
+
+
+def test_a_loss_that_shows_fails_however_few_the_lesions_are() -> None:
+    active = clinic(melanomas=14, carcinomas=20, benign=20)
+    result = gate.compare(active, but(active, 0, 0.06), draws=50)
+    assert (result.verdict, verdicts(result)["sensitivity"]) == ("failed", "inconclusive")
+    assert "It finds melanoma less often" in result.reason
+    assert "73 and 35 are needed to tell" in result.reason
+
+
+def test_where_one_class_is_malignant_there_is_none_to_hide() -> None:
+    labels = np.repeat([1, 0], [100, 100])
+    active = Scored(np.eye(2)[labels], labels, np.arange(200), 0.5, BINARY)
+    result = gate.compare(active, active, draws=50)
+    assert (result.verdict, result.reason) == ("passed", "No loss beyond the margins.")
+    assert [row for row in result.rows if row.metric.startswith("sensitivity_")] == []

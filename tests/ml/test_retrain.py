@@ -91,14 +91,16 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert gate["dropped_validation"] == 1
     assert gate["images"] == 4
     assert {"metric", "active", "candidate", "difference", "low", "high", "verdict"} == set(gate["rows"][0])
-    assert gate["reason"].endswith("73 and 35 chosen by chance are needed to tell.")
+    total, classes = gate["reason"].split(" Whether it still finds these is not measured, ")
+    assert total.endswith("73 and 35 chosen by chance are needed to tell.")
+    assert classes.startswith("for fewer than 10 lesions: melanoma (")
     card = (tmp_path / "bundle" / "model_card.md").read_text()
     assert "with 2 for validation; 1 more were left out" in card
     assert "unchanged" in card
     assert "chosen where a model doubted" in card
     limits, licence = card.split("\n## Limits\n")[1].split("\n## What it goes on from\n")[0].split("\n## Licence\n")
     assert "then from images that were labelled where it was retrained" in limits
-    assert "are not measured" not in limits  # what it is measured on may be of any camera and skin
+    assert "Phone photos and dark skin" not in limits  # what it is measured on may be of any camera and skin
     assert licence.strip() == candidate.manifest["licence"] == LABELLED_HERE
 
     # What the first retraining only validated with, the second validates with again. It has what chance chose alone.

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from ml.classes import MALIGNANT, class_in_sentence
 from webapp.pages.words import STATES, StateWords
 from webapp.registry.models import ModelRelease
 
@@ -21,6 +22,10 @@ METRICS: Final = {
     "sensitivity": "Sensitivity for malignant, at the operating point",
     "specificity": "Specificity for malignant, at the operating point",
     "malignant_auc": "AUC, malignant against benign",
+    **{
+        f"sensitivity_{code}": f"Sensitivity for {class_in_sentence(code)}, at the operating point"
+        for code in MALIGNANT
+    },
     "melanoma_auc": "AUC, melanoma against all others",
     "balanced_accuracy": "Balanced accuracy",
     "ece": "Expected calibration error (smaller is better)",
