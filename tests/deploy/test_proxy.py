@@ -7,8 +7,10 @@ import pytest
 from django.conf import settings
 from django.urls import resolve, reverse
 
+from deploy.local.commands import COMMANDS
 from tests.deploy.manifests import ROOT
 from webapp import storage
+from webapp.operations.middleware import IN_ALL, WAITED_FOR
 
 CADDYFILE = (ROOT / "deploy" / "docker" / "Caddyfile").read_text()
 FORM = re.compile(r"<form[^>]*>")
@@ -29,6 +31,18 @@ def test_an_ordinary_body_has_come_whole_before_a_thread_is_asked() -> None:
     [buffered] = re.findall(r"request_buffers (\w+)", CADDYFILE)
     assert LIMITS["rest"] <= size(buffered)
     assert PATHS["rest"] == [*PATHS["photos"], *PATHS["files"]]
+
+
+def test_larger_bodies_leave_half_of_the_threads_to_all_others() -> None:
+    [buffered] = re.findall(r"request_buffers (\w+)", CADDYFILE)
+    [threads] = re.findall(r"--threads (\d+)", COMMANDS["web"].line)
+    assert size(buffered) == WAITED_FOR
+    assert int(threads) >= 2 * IN_ALL
+
+
+def test_who_neither_sends_nor_reads_on_is_let_go() -> None:
+    minutes = {what: int(count) for what, count in re.findall(r"(read_body|write) (\d+)m ", CADDYFILE)}
+    assert minutes["write"] > minutes["read_body"]  # it begins with the request, which may take that long to come
 
 
 def test_what_the_site_takes_comes_through() -> None:

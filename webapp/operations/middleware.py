@@ -22,6 +22,9 @@ REQUESTS = Histogram(
 )  # fmt: skip
 SHARE = 0.9  # of the folder for temporary files, which others write to as well
 SENDERS = 3  # who find room at once, however much each of them sends
+WAITED_FOR = 256 * 1024  # a smaller body has come whole to the proxy before a thread is asked for it
+EACH = 4  # larger ones that one client may send at once: as many as our pages and the worked client do
+IN_ALL = 16  # half of the threads: signing in, and everything else that is small, has the other half
 ASK_AGAIN_SECONDS = 15
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -44,6 +47,9 @@ class RequestMetrics:
 class RoomForBodies:
     """Refuses a large body that would not fit beside those that are arriving, before anybody reads it.
 
+    A thread waits for each for as long as its client takes to send it, so one client sends a few at once, and all of
+    them together leave threads to the rest of the site.
+
     Django writes large files to the folder for temporary files, which is memory on a server: full, it would fail those
     who have sent almost all of theirs. What a request says of its length is kept for it until it is answered, and of
     one person no more than a part of the room: it would be theirs for as long as they send, however slowly.
@@ -52,7 +58,7 @@ class RoomForBodies:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
         self._lock = Lock()
-        self._arriving: dict[HttpRequest, int] = {}
+        self._arriving: dict[HttpRequest, tuple[object, int]] = {}  # from whom, and bytes for the folder
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         try:
@@ -64,19 +70,27 @@ class RoomForBodies:
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
         """None where the view may answer, else what says when to come back, or that this never fits."""
         length = body_length(request)
-        if length <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE or not _is_written(request):
+        if length <= WAITED_FOR:
             return None
+        if length <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE or not _is_written(request):
+            length = 0
         folder = shutil.disk_usage(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
         room = SHARE * folder.total
-        known = request.user.is_authenticated  # who puts a file to a signed address need not be
-        share = room / SENDERS if known else room
+        client = _client(request)
+        share = room / SENDERS if request.user.is_authenticated else room
         with self._lock:
-            theirs = sum(kept for one, kept in self._arriving.items() if known and one.user == request.user)
-            arriving = sum(self._arriving.values())  # of which nobody knows how much is written already
-            if theirs + length <= share and arriving + length <= min(room, folder.free):
-                self._arriving[request] = length
+            theirs = [kept for one, kept in self._arriving.values() if client and one == client]
+            arriving = sum(kept for _, kept in self._arriving.values())  # nobody knows how much is written already
+            has_room = sum(theirs) + length <= share and arriving + length <= min(room, folder.free)
+            if (has_room or not length) and len(theirs) < EACH and len(self._arriving) < IN_ALL:
+                self._arriving[request] = client, length
                 return None
         return _refused(request, fits=length <= share)
+
+
+def _client(request: HttpRequest) -> object:
+    """Who sends: somebody who is signed in, or software with a key; None for who puts a file to a signed address."""
+    return request.user.pk or request.headers.get("Authorization")
 
 
 def _is_written(request: HttpRequest) -> bool:

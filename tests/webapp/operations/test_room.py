@@ -2,7 +2,7 @@
 
 import shutil
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,11 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import MembershipFactory
+from tests.webapp.api.clinic import API, Clinic
 from webapp import storage
+from webapp.api.parsers import Table
+from webapp.operations import middleware
+from webapp.operations.middleware import EACH
 
 pytestmark = pytest.mark.django_db
 MEGABYTE = 1024**2
@@ -131,6 +135,56 @@ def test_a_table_of_cases_needs_no_room(provider: Client, folder: Callable[..., 
     folder(0, free=0)
     for kind in ("application/json", "text/csv"):
         assert provider.post("/api/v1/batches", PHOTO, kind).status_code not in (413, 503)
+
+
+def answers_meanwhile(monkeypatch: pytest.MonkeyPatch, first: Client, then: Sequence[Client]) -> list[int]:
+    """What each of these hears while the forms of all before them have not come whole; and the first of all last."""
+    told: list[int] = []
+    waiting, load = list(then), WSGIRequest._load_post_and_files
+
+    def load_when_all_have_asked(request: WSGIRequest) -> None:
+        if waiting:
+            told.append(send(waiting.pop(0), bytes(300 * 1024)).status_code)
+        load(request)
+
+    monkeypatch.setattr(WSGIRequest, "_load_post_and_files", load_when_all_have_asked)
+    told.append(send(first, bytes(300 * 1024)).status_code)
+    monkeypatch.setattr(WSGIRequest, "_load_post_and_files", load)
+    return told
+
+
+def test_one_person_sends_a_few_forms_at_once_and_leaves_threads_to_others(
+    provider: Client, another: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread waits for each of them, whether or not it needs room."""
+    told = answers_meanwhile(monkeypatch, provider, [provider] * (EACH - 1) + [another])
+    assert told == [302] * (EACH + 1)
+    told = answers_meanwhile(monkeypatch, provider, [provider] * EACH + [another])
+    assert told == [503] + [302] * EACH
+
+
+def test_all_together_leave_threads_to_what_is_small(
+    provider: Client, another: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(middleware, "IN_ALL", 2)
+    assert answers_meanwhile(monkeypatch, provider, [provider, another]) == [503, 302, 302]
+
+
+def test_software_with_a_key_sends_a_few_tables_at_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "EACH", 1)
+    sender, other = Clinic(), Clinic()
+    told = []
+    read = Table.parse
+
+    def meanwhile(*asked: Any, **more: Any) -> Any:
+        monkeypatch.setattr(Table, "parse", read)
+        told.extend(clinic.http.post(f"{API}/batches", PHOTO, "text/csv").status_code for clinic in (sender, other))
+        return read(*asked, **more)
+
+    monkeypatch.setattr(Table, "parse", meanwhile)
+    sender.http.handler = other.http.handler = client.handler
+    sender.http.post(f"{API}/batches", PHOTO, "text/csv")
+    assert told == [503, 422]
 
 
 def test_an_ordinary_form_needs_no_room(provider: Client, folder: Callable[..., None]) -> None:
