@@ -7,7 +7,9 @@ from ml.imaging.archive import LONGEST_NAME
 MISSING_NAMED = 20  # of the files that a table names and the archive lacks: a published table names thousands
 FITTING_NAMED = 5  # of the files that a name fits
 
-NO_PICTURE = "This is no picture by the ending of its name, so it was left out."
+NO_PICTURE = (
+    "Its name says that this is no picture, so it was left out. If it is one, rename it, and put it in a new batch."
+)
 # What `ml` says of such a name is read beside the name alone, which often looks well.
 UNSAFE_NAME = (
     "The file is a link, or its path begins at a root or holds “..”; or its name is too long, or holds signs that "

@@ -72,4 +72,4 @@ def test_the_page_of_the_batch_says_it_beside_what_was_left_out_before(client: B
     html = client.get(reverse("cases:batch", args=[Batch.objects.get().pk])).content.decode()
 
     assert "2 files or rows left out</summary>" in html
-    assert "This is no picture by the ending of its name, so it was left out." in html
+    assert "Its name says that this is no picture, so it was left out. If it is one, rename it," in html
