@@ -1,5 +1,6 @@
 """Single keys act where they are meant to, never by a slip beside it, and lose nothing that was typed."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from deploy.local.clinic import Clinic
 from deploy.local.samples import read_synthetic
-from tests.e2e.conftest import Site
+from tests.e2e.conftest import Site, hold
 
 
 @pytest.fixture
@@ -48,6 +49,34 @@ def test_a_note_is_not_lost_by_a_key_beside_its_field(site: Site, batch: str, op
     expect(page.locator("#messages")).to_contain_text("released")
     page.keyboard.press("j")
     page.wait_for_url(lambda url: url != first)
+
+
+@pytest.mark.parametrize("by", ["keys", "mouse"])
+def test_nothing_is_released_on_a_case_that_one_is_leaving(
+    site: Site, batch: str, open_page: Callable[..., Page], by: str
+) -> None:
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch}/")
+    page.locator("a[id^=case-]").first.click()
+    page.wait_for_url("**/cases/**")
+    first, following = page.url, page.evaluate("document.querySelector('main a[rel=next]').href")
+    places = [page.locator(f"main [data-key={key}]").bounding_box() for key in "jr"]
+    held = hold(page, re.compile(r"/cases/[^/]+/(release/)?(\?|$)"))
+    if by == "keys":
+        for key in ("j", "r", "Enter"):
+            page.keyboard.press(key)
+    for place in places if by == "mouse" else []:
+        assert place
+        page.mouse.click(place["x"] + 5, place["y"] + 5)
+    page.wait_for_timeout(500)  # for what would be sent
+    assert [(route.request.method, route.request.url) for route in held] == [("GET", following)]
+    held[0].continue_()
+    page.wait_for_url(following)
+    page.unroute_all()
+    page.go_back()
+    page.wait_for_url(first)
+    page.click("main [data-key=r]")  # it was not released, and can be
+    expect(page.locator("#messages")).to_contain_text("The result was released")
 
 
 def test_a_cases_keys_do_nothing_in_the_header(site: Site, batch: str, open_page: Callable[..., Page]) -> None:

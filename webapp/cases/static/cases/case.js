@@ -3,7 +3,32 @@
 // it is from the start.
 const note = document.getElementById("note");
 
+// Once another page is asked for, what its reader presses next is meant for that one. On a slow line this one is still
+// there, and would release the case that they have left: so its keys and forms are dead until the other page shows, or
+// the browser shows this one again.
+let leaving = false;
+const told = document.createElement("div");
+told.className = "alert alert-info";
+told.textContent = "Another page is being opened, so nothing was done here. If it does not come, reload this one.";
+addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]:not([download], [target], [href^='#'])");
+  const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
+  if (link && !elsewhere && !event.defaultPrevented) leaving = true;
+});
+addEventListener("submit", (event) => {
+  if (!leaving || !event.target.closest("main")) return;
+  event.preventDefault();
+  event.stopPropagation();
+  document.getElementById("messages").append(told);
+}, true);
+addEventListener("submit", (event) => (leaving ||= !event.defaultPrevented));
+addEventListener("pageshow", () => {
+  leaving = false;
+  told.remove();
+});
+
 document.addEventListener("keydown", (event) => {
+  if (leaving) return;
   const typing = event.target.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
   if (typing || event.ctrlKey || event.metaKey || event.altKey || !event.target.closest("main")) return;
   for (const target of document.querySelectorAll(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`)) {
@@ -15,9 +40,11 @@ document.addEventListener("keydown", (event) => {
 });
 if (document.activeElement === document.body) document.querySelector("h1").focus({ preventScroll: true });
 
-// A note that is typed and not sent would be lost: the browser asks, unless it is being sent.
+// A note that is typed and not sent would be lost: the browser asks, unless it is being sent. Who stays is not told of.
 const ask = (event) => {
-  if (note.value.trim()) event.preventDefault();
+  if (!note.value.trim()) return;
+  event.preventDefault();
+  leaving = false;
 };
 if (note) {
   addEventListener("beforeunload", ask);
