@@ -19,7 +19,7 @@ from ml.imaging.quality import check
 from ml.imaging.refusal import ImageRefused
 from webapp import storage
 from webapp.cases.archives import claim_archive
-from webapp.cases.intake import REFUSED_BY_STORAGE, Found, claim_images, settle, somebody_waits
+from webapp.cases.intake import MISSING, REFUSED_BY_STORAGE, Found, claim_images, settle, somebody_waits
 from webapp.cases.models import Archive, Image, Priority
 from webapp.cases.unpacking import expand
 from webapp.leases import UNLEASED, excuse
@@ -104,15 +104,25 @@ def _settle(found: Sequence[tuple[Image, Found]], token: uuid.UUID) -> None:
 def inspect(image: Image) -> Found:
     """Look at one image, and store what is kept of it. Raises StorageAway."""
     try:
-        data = storage.read(image.upload_key, limit=settings.UPLOAD_MAX_BYTES + 1)
+        data = _received(image)
         if len(data) > settings.UPLOAD_MAX_BYTES:
             raise ImageRefused("too_large_bytes")
         return _judged(image, decode(data), hashlib.sha256(data).hexdigest())
     except FileNotFoundError:
-        refusal = ImageRefused("empty")
+        return MISSING
     except ImageRefused as refused:
-        refusal = refused
-    return Found(code=refusal.code, advice=refusal.message)
+        return Found(code=refused.code, advice=refused.message)
+
+
+def _received(image: Image) -> bytes:
+    """The file as it came, or what intake has kept of it: a restored row is older than the copy of the bucket, so its
+    intake may have ended before that was made. Raises FileNotFoundError, StorageAway.
+    """
+    limit = settings.UPLOAD_MAX_BYTES + 1
+    try:
+        return storage.read(image.upload_key, limit=limit)
+    except FileNotFoundError:
+        return storage.read(image.clean_key, limit=limit)
 
 
 def _judged(image: Image, picture: Decoded, sha256: str) -> Found:

@@ -82,6 +82,37 @@ def test_a_provider_may_insist_on_a_picture_of_poor_quality() -> None:
     assert problem(clinic.post(f"/images/{row['id']}/override-quality"), 409)["code"] == "not_overridable"
 
 
+def restored_from_before_its_intake(image_id: str) -> None:
+    """The row as a dump has it that was made before the image was inspected; the bucket was copied after that."""
+    Image.objects.filter(pk=image_id).update(
+        state="stored", reason="", advice="", sha256="", width=0, height=0, quality=[], ended_at=None, attempt=0
+    )
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_a_restored_row_goes_on_with_the_picture_that_is_kept(form: str) -> None:
+    clinic = Clinic()
+    batch = upload_all(clinic, [encode(skin_photo(seed=6), form)])
+    inspect_waiting()
+    before = Image.objects.get()
+    restored_from_before_its_intake(batch["images"][0]["id"])
+    inspect_waiting()
+    after = Image.objects.get()
+    assert (after.state, after.reason, after.quality) == ("ready", "", before.quality)
+    assert (after.width, after.height) == (before.width, before.height)
+
+
+def test_a_file_that_is_gone_is_not_called_empty() -> None:
+    clinic = Clinic()
+    batch = upload_all(clinic, [b"no picture"])
+    inspect_waiting()
+    restored_from_before_its_intake(batch["images"][0]["id"])
+    inspect_waiting()
+    (gone,) = listed(clinic, batch)
+    assert (gone["state"], gone["reason"]) == ("rejected", "upload_missing")
+    assert gone["what_to_do"].endswith("Please send it again.")
+
+
 def test_no_hostile_file_is_left_undecided() -> None:
     clinic = Clinic()
     files = list(hostile_files())
