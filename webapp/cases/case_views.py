@@ -29,6 +29,7 @@ from webapp.pages.keyset import neighbours
 from webapp.pages.words import ONE_IMAGE
 
 HISTORY = 20
+AWAITED = ("waiting", *Image.UNENDED)  # the stages of a case that may still have a result
 
 
 @for_roles(Role.PROVIDER)
@@ -67,7 +68,8 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
         "one_image": ONE_IMAGE,
         "others": [row for row in found.results.all() if row != found.answer],
         "untold": why_not_told(case=found) if found.released_at else None,
-        "undeleted": sum(image.state != Image.State.PURGED for image in images),
+        "awaited": selectors.stage(found) in AWAITED,
+        "undeleted": sum(map(_may_exist, images)),
         "note": note,
         "max_notes": MAX_NOTES,
         "opened": opened,
@@ -149,12 +151,18 @@ def erase(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         except Problem as problem:
             messages.error(request, problem.message)
     elif found.erased_at is None:
-        photos = found.images.exclude(state=Image.State.PURGED).count()
+        photos = sum(map(_may_exist, found.images.all()))
         others = found.patient.cases.filter(erased_at=None).exclude(pk=found.pk).count()
         more = selectors.has_more(found.patient, found)
         context = {"case": found, "opened": opened_from(request), "photos": photos, "more": more, "others": others}
         return render(request, "cases/erase.html", context)
     return _back(request, case_id)
+
+
+def _may_exist(image: Image) -> bool:
+    """Whether a photo is stored, or may come. What a cancelling dropped before it was checked is kept for a while."""
+    never_came = image.state == Image.State.EXPIRED and image.reason != "cancelled"
+    return not never_came and image.state != Image.State.PURGED
 
 
 def _moment(written: str) -> datetime | None:

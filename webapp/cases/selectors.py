@@ -19,7 +19,7 @@ NEWEST_FIRST = ("-created_at", "id")
 UNCERTAINTIES = {"low": (0, CLOSE), "medium": (CLOSE, NEAR), "high": (NEAR, 1)}  # a deviation is at most 0.5
 FILTERS = ("q", "advice", "dx", "uncertainty", "review", "source")
 REVIEW_COUNTED = 99
-REVIEWS = ("to_review", "released", "waiting")
+REVIEWS = {"to_review": "To review", "released": "Released", "waiting": "Without a result"}
 COMPLETED = (Batch.State.COMPLETED, Batch.State.COMPLETED_WITH_FAILURES)
 
 
@@ -114,7 +114,7 @@ def stage(case: Case) -> str:
     cancelled = case.batch.state == Batch.State.CANCELLED
     kept_waiting = {Image.State.READY, Image.State.EXPIRED} if cancelled else {Image.State.READY}
     if states and kept_waiting.isdisjoint(states):
-        return states[0]
+        return next(state for state in (Image.State.REJECTED, Image.State.PURGED, Image.State.EXPIRED) if state in states)
     if cancelled and not is_at_model(case):
         return "cancelled"
     return "no_result" if case.batch.state in COMPLETED else "waiting"

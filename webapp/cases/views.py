@@ -29,7 +29,7 @@ from webapp.errors import Problem
 from webapp.inference.again import failed_images, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress
 from webapp.pages.keyset import page_of
-from webapp.pages.words import ADVICE, STATES, counted, uncertainty_in_words
+from webapp.pages.words import ADVICE, counted, uncertainty_in_words
 
 PAGE = 50
 REJECTED_SHOWN = 100
@@ -74,7 +74,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "failed": failed_images(found).count() if complete else 0,
         "newer": newer_release(found) if complete else None,
         "classes": selectors.classes_named(found).items(),
-        "reviews": [(code, STATES[code].word) for code in selectors.REVIEWS],
+        "reviews": selectors.REVIEWS.items(),
         "rejected": selectors.unusable_images(found)[:REJECTED_SHOWN],
         "awaited": selectors.awaited_images(found)[:REJECTED_SHOWN],
         "late": selectors.late_images(found)[:REJECTED_SHOWN],
