@@ -60,6 +60,7 @@ def test_nothing_is_released_on_a_case_that_one_is_leaving(
     page.locator("a[id^=case-]").first.click()
     page.wait_for_url("**/cases/**")
     first, following = page.url, page.evaluate("document.querySelector('main a[rel=next]').href")
+    page.set_viewport_size({"width": 1280, "height": 2000})  # with the form within reach of the mouse
     places = [page.locator(f"main [data-key={key}]").bounding_box() for key in "jr"]
     held = hold(page, re.compile(r"/cases/[^/]+/(release/)?(\?|$)"))
     if by == "keys":

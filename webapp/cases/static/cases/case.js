@@ -40,7 +40,7 @@ document.addEventListener("keydown", (event) => {
 });
 if (document.activeElement === document.body) document.querySelector("h1").focus({ preventScroll: true });
 
-// A note that is typed and not sent would be lost: the browser asks, unless it is being sent. Who stays is not told of.
+// A note that is typed and not sent would be lost: the browser asks, unless it is being sent. Who stays goes on here.
 const ask = (event) => {
   if (!note.value.trim()) return;
   event.preventDefault();
