@@ -47,8 +47,8 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
     record(actor=actor_of(request), action="case.viewed", object_id=found.pk, organisation=found.organisation)
     images = list(found.images.all())
     seen_as = [str(found.pk), *(str(image.pk) for image in images)]
-    events = Event.objects.filter(object_id__in=seen_as).select_related("user__membership", "api_key")
-    history = events.order_by("-at", "-pk")[:HISTORY]
+    events = Event.objects.filter(organisation=found.organisation, object_id__in=seen_as)
+    history = events.select_related("user__membership", "api_key").order_by("-at", "-pk")[:HISTORY]
     opened = opened_from(request)
     if found.erased_at:
         return render(request, "cases/erased.html", {"case": found, "opened": opened, "history": history})

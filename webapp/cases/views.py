@@ -94,6 +94,7 @@ def batch_progress(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     seen = request.GET.get("seen", "")
     if seen == context["stamp"]:
         return HttpResponse(status=204)
+    record_view(actor=actor_of(request), action="batch.viewed", object_id=found.pk, organisation=found.organisation)
     response = render(request, "cases/_progress.html", context)
     if not seen.startswith(f"{context['buttons']}/{context['cases']}/"):
         same_buttons = seen.startswith(f"{context['buttons']}/")

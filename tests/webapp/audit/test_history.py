@@ -5,6 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, ImageFactory, MembershipFactory, UserFactory
+from tests.webapp.api.clinic import Clinic, good
 from webapp.accounts.models import Membership
 from webapp.audit.services import SYSTEM, Actor, record
 from webapp.cases.models import Case
@@ -42,6 +43,16 @@ def test_it_says_who_without_the_address_of_an_outsider(client: Client, case: Ca
     assert provider.user.email in history
     assert patient.email not in html
     assert other.email not in html
+
+
+def test_what_another_clinic_asks_for_by_the_id_of_a_case_is_not_in_its_history(client: Client, case: Case) -> None:
+    other = Clinic()
+    good(other.get("/cases", batch=str(case.pk)))
+
+    history = page_of(client, case).partition("Who viewed or changed it")[2].partition("</section>")[0]
+
+    assert other.key.prefix not in history
+    assert "Case viewed" in history
 
 
 def test_all_of_it_can_be_read(client: Client, case: Case, provider: Membership) -> None:

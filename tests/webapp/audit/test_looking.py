@@ -8,6 +8,7 @@ from django.utils import timezone
 from tests.factories import (
     BatchFactory,
     CaseFactory,
+    CaseResultFactory,
     ConsensusFactory,
     ImageFactory,
     LabelFactory,
@@ -15,7 +16,7 @@ from tests.factories import (
     ResultFactory,
     UserFactory,
 )
-from tests.webapp.api.clinic import Clinic, good
+from tests.webapp.api.clinic import API, Clinic, good
 from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.accounts.models import Membership
@@ -79,6 +80,43 @@ def test_software_that_asks_for_findings_is_recorded_with_what_they_are_of(path:
     event = Event.objects.get(action=action)
     assert (event.api_key, event.object_id, event.organisation) == (clinic.key, str(of_what), clinic.organisation)
     assert not Event.objects.filter(object_id=str(other.pk)).exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action"),
+    [
+        ("POST", "/cases/{case.pk}/release", "case.viewed"),
+        ("DELETE", "/cases/{case.pk}/photos", "case.viewed"),
+        ("POST", "/batches/{case.batch_id}/submit", "batch.viewed"),
+        ("POST", "/batches/{case.batch_id}/cancel", "batch.viewed"),
+        ("POST", "/images/{image.pk}/complete", "image.viewed"),
+    ],
+)
+def test_to_repeat_what_has_been_done_is_a_look_at_what_it_answers(method: str, path: str, action: str) -> None:
+    clinic = Clinic()
+    batch = BatchFactory(organisation=clinic.organisation, submitted=True, remaining=1)
+    case = CaseResultFactory(case__batch=batch).case
+    ended = timezone.now()
+    image = ImageFactory(case=case, state="rejected", reason="not_a_lesion", stored_at=ended, ended_at=ended)
+    address = API + path.format(case=case, image=image)
+
+    for _ in range(2):
+        Event.objects.all().delete()
+        good(clinic.http.generic(method, address, b"" if method == "DELETE" else b"{}", "application/json"))
+
+    of_what = {"batch.viewed": batch.pk, "image.viewed": image.pk, "case.viewed": case.pk}[action]
+    event = Event.objects.get(action=action)
+    assert (event.api_key, event.object_id) == (clinic.key, str(of_what))
+
+
+def test_the_part_of_a_page_that_renews_itself_is_recorded_alone(client: Client) -> None:
+    member = MembershipFactory()
+    batch = BatchFactory(organisation=member.organisation, submitted=True, remaining=1)
+    client.force_login(member.user)
+    for _ in range(2):
+        client.get(reverse("cases:batch_progress", args=[batch.pk]))
+    event = Event.objects.get(action="batch.viewed")
+    assert (event.user, event.object_id) == (member.user, str(batch.pk))
 
 
 def test_a_patients_look_at_a_photo_is_recorded_as_a_providers_is(client: Client) -> None:

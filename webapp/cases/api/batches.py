@@ -182,7 +182,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def submit(self, request: Request, pk: str) -> Response:
         options = SubmitRequest.read(request.data)
         batch = services.submit_batch(
-            actor=actor_of(request), batch=self.get_object(), allow_missing=options["allow_missing"]
+            actor=actor_of(request), batch=self._viewed(), allow_missing=options["allow_missing"]
         )
         return Response(detail_of(batch))
 
@@ -194,7 +194,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        return Response(detail_of(services.cancel_batch(actor=actor_of(request), batch=self.get_object())))
+        return Response(detail_of(services.cancel_batch(actor=actor_of(request), batch=self._viewed())))
 
     @extend_schema(
         summary="Send the images that failed to the model once more",
@@ -205,7 +205,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"])
     def rerun(self, request: Request, pk: str) -> Response:
-        return Response(detail_of(again.rerun_failed(actor=actor_of(request), batch=self.get_object())))
+        return Response(detail_of(again.rerun_failed(actor=actor_of(request), batch=self._viewed())))
 
     @extend_schema(
         summary="Send every answered image to the active release",
@@ -216,7 +216,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"])
     def rescore(self, request: Request, pk: str) -> Response:
-        return Response(detail_of(again.rescore(actor=actor_of(request), batch=self.get_object())))
+        return Response(detail_of(again.rescore(actor=actor_of(request), batch=self._viewed())))
 
     @extend_schema(
         summary="Say that the archive has been uploaded",

@@ -71,6 +71,7 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
         read = said["result"]
         release_case(actor=actor_of(request), case=self.get_object(), note=said["note"], answered_at=read)
         case = self.get_object()
+        self._viewed("case.viewed", case.pk)  # also where it was released before, which changes nothing
         reason = why_not_told(case=case)
         problem = {"code": reason.code, "detail": reason.message} if reason else None
         return Response({**self.get_serializer(case).data, "notified": reason is None, "problem": problem})
@@ -84,7 +85,9 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
     @action(detail=True, methods=["delete"])
     def photos(self, request: Request, pk: str) -> Response:
         delete_photos(actor=actor_of(request), case=self.get_object())
-        return Response(self.get_serializer(self.get_object()).data)
+        case = self.get_object()
+        self._viewed("case.viewed", case.pk)
+        return Response(self.get_serializer(case).data)
 
     @extend_schema(
         summary="Erase a case, for good",

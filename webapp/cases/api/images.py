@@ -40,7 +40,7 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     @extend_schema(summary="One image, and where its file goes while it is awaited")
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         image = self.get_object()
-        record_view(actor=actor_of(request), action="image.viewed", object_id=image.pk, organisation=self.organisation)
+        self._viewed(image)
         return Response(ImageSerializer(image).data)
 
     @extend_schema(
@@ -51,7 +51,10 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     )
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, pk: str) -> Response:
-        return Response(ImageSerializer(complete_upload(image=self.get_object())).data)
+        image = complete_upload(image=self.get_object())
+        if image.reason:  # its intake has ended meanwhile, or the model has seen it
+            self._viewed(image)
+        return Response(ImageSerializer(image).data)
 
     @extend_schema(
         summary="A fresh URL for the file",
@@ -108,6 +111,10 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     @action(detail=True)
     def heatmap(self, request: Request, pk: str) -> HttpResponseBase:
         return self._picture("heatmap")
+
+    def _viewed(self, image: Image) -> None:
+        actor = actor_of(self.request)
+        record_view(actor=actor, action="image.viewed", object_id=image.pk, organisation=self.organisation)
 
     def _picture(self, kind: str) -> HttpResponseBase:
         image = self.get_object()
