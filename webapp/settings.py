@@ -6,8 +6,8 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from webapp.accounts.sign_in import FORMS, PASSWORD_VALIDATORS
-from webapp.logs import logging_config
-from webapp.numbers import CENTURY, WEEK, YEAR, Environment
+from webapp.environment import CENTURY, WEEK, YEAR, Environment
+from webapp.logs import LEVELS, logging_config
 from webapp.rates import rate
 from webapp.s3 import client_config
 
@@ -85,7 +85,7 @@ WSGI_APPLICATION = "webapp.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
 FORMAT_MODULE_PATH = "webapp.pages.formats"
-TIME_ZONE = env.str("TIME_ZONE", "UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 LANGUAGE_CODE = "en-gb"
 
 TEMPLATES = [
@@ -106,11 +106,11 @@ TEMPLATES = [
 
 # Postgres and Redis
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://lesionlens@127.0.0.1:5432/lesionlens")}
+DATABASES = {"default": env.database("DATABASE_URL", "postgres://lesionlens@127.0.0.1:5432/lesionlens")}
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
-REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL = env.broker("REDIS_URL", "redis://127.0.0.1:6379/0")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -126,7 +126,7 @@ STORAGE_BUCKET = env.str("S3_BUCKET", "")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", "")  # empty: Amazon's of the region
 # Where browsers and clinics reach the S3 server, when that differs from how this process reaches it.
 S3_PUBLIC_ENDPOINT_URL = env.str("S3_PUBLIC_ENDPOINT_URL", "")
-S3_ADDRESSING_STYLE = env.str("S3_ADDRESSING_STYLE", "path")
+S3_ADDRESSING_STYLE = env.one_of("S3_ADDRESSING_STYLE", "path", ("path", "virtual", "auto"))
 if STORAGE_BUCKET:
     MEDIA_STORAGE = {
         "BACKEND": "storages.backends.s3.S3Storage",
@@ -185,9 +185,8 @@ GATE_MIN_LESIONS = env.whole("GATE_MIN_LESIONS", 30, least=1, most=10**6)
 
 # Mail: a local folder, or SMTP
 
-EMAIL_URL = env.str("EMAIL_URL", "")
-if EMAIL_URL:
-    vars().update(env.email_url("EMAIL_URL"))
+if env.str("EMAIL_URL", ""):
+    vars().update(env.mail("EMAIL_URL"))
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = env.str("MAILBOX_FOLDER", str(STATE / "mailbox"))
@@ -294,4 +293,4 @@ CONTENT_SECURITY_POLICY = {
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # empty: /metrics answers on loopback only
 
 LOGGING_CONFIG = None
-logging_config(json=env.bool("LOG_JSON", not DEBUG), level=env.str("LOG_LEVEL", "INFO").upper())
+logging_config(json=env.bool("LOG_JSON", not DEBUG), level=env.one_of("LOG_LEVEL", "INFO", LEVELS))
