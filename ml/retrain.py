@@ -198,7 +198,9 @@ def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate
     current = evaluate.ready(active.members, run.cache, active.frame)
     novelty = _moved(run, active, current, ensemble, splits)
     said, says = (one.in_batches(splits.test.pixels) for one in (current, ensemble))
-    after = evaluate.score(says.logits, splits.test, calibrated)
+    answered, answers = ~active.novelty.is_novel(said.features), ~novelty.is_novel(says.features)
+    before = evaluate.score(said.logits, splits.test, active.calibration, answered=answered)
+    after = evaluate.score(says.logits, splits.test, calibrated, answered=answers)
     candidate = _save(
         run,
         active,
@@ -209,10 +211,9 @@ def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate
         refit=refit,
         evaluation=evaluate.summarise(after, splits.dropped["test"]),
     )
-    before = evaluate.score(said.logits, splits.test, active.calibration)
     answer = gate.compare(
-        replace(before, answered=~active.novelty.is_novel(said.features)),
-        replace(after, answered=~novelty.is_novel(says.features)),
+        before,
+        after,
         margins=run.margins,
         min_lesions=run.min_lesions,
         seed=run.seed,

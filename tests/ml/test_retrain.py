@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,17 +125,17 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert second.manifest["licence"] == LABELLED_HERE  # once is enough
 
 
-def test_the_gate_sees_what_a_candidate_turns_away(
-    tiny_bundle: Path, snapshot: Path, cache: Path, tmp_path: Path
+def test_the_gate_and_the_card_see_what_a_candidate_turns_away(
+    strict: Path, snapshot: Path, cache: Path, tmp_path: Path
 ) -> None:
     """A bundle to which everything is no lesion is never right, nor is what goes on from it."""
-    strict = shutil.copytree(tiny_bundle, tmp_path / "strict")
-    replace(bundle.load(strict).novelty, threshold=0.0).save(strict / bundle.NOVELTY)
     code, events = retrain(strict, snapshot, tmp_path, cache)
     assert code == 0, events
     gate = json.loads((tmp_path / "gate.json").read_text())
     found = {row["metric"]: (row["active"], row["candidate"]) for row in gate["rows"]}
     assert (found["sensitivity"], found["specificity"]) == ((0, 0), (0, 0))
+    told = bundle.load(tmp_path / "bundle").manifest["metrics"]["metrics"]
+    assert (told["sensitivity"]["value"], told["specificity"]["value"]) == (0, 0)
     assert "and only 0 and 0 of them were chosen by chance" in gate["reason"]
 
 
