@@ -56,7 +56,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library tells no ty
 
     def time_zone(self, name: str, default: str) -> str:
         """The name of a time zone."""
-        text = self.str(name, default)
+        text: str = self.str(name, default)
         try:
             ZoneInfo(text)
         except (KeyError, ValueError, OSError):
