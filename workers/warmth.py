@@ -20,7 +20,7 @@ from django.db import close_old_connections, connection
 
 from ml.runtime import Runtime
 from webapp.inference.services import heartbeat, say_goodbye
-from webapp.queue import QUEUES, Task
+from webapp.queue import QUEUES, Task, ring_now
 from webapp.registry.models import ModelRelease
 from webapp.registry.selectors import active_release
 from workers.bundles import fetch_bundle
@@ -74,6 +74,8 @@ def keep_warm(stop: Event) -> None:
         try:
             close_old_connections()
             if loaded := load_active():
+                if not warm:
+                    ring_now(Task.DRAIN, again=True)  # what is queued waits for no sweep, which may be dead
                 warm = True
                 heartbeat(worker=WORKER, release=loaded[0])
         except DeviceFailed:

@@ -21,6 +21,7 @@ from tests.ml.tiny_bundle import make_tiny_bundle
 from tests.workers.waiting import wait_for
 from webapp.audit.services import SYSTEM
 from webapp.inference.models import Worker
+from webapp.queue import app
 from webapp.registry.bundles import store_bundle
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import promote, register_release
@@ -86,6 +87,18 @@ def test_an_idle_worker_loads_the_model_stays_in_sight_and_swaps_it(release: Mod
         newer = serve(tmp_path, "second")  # promoted while nothing is queued
         wait_for(lambda: serving(newer))
     assert not Worker.objects.exists()  # a worker that stops in good order is forgotten
+
+
+def test_a_worker_that_starts_looks_for_work_without_a_sweep(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung = list[str]()
+    monkeypatch.setattr(app, "send_task", lambda name, **_: rung.append(name))
+    with running("inference"):
+        wait_for(lambda: serving(release))
+        first = Worker.objects.get().seen_at
+        wait_for(lambda: Worker.objects.get().seen_at > first)
+    assert rung == ["inference.drain"]
 
 
 def test_a_worker_of_another_queue_loads_no_model(release: ModelRelease) -> None:

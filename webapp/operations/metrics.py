@@ -18,7 +18,7 @@ from webapp.registry.models import ModelRelease
 from webapp.registry.selectors import active_release
 
 logger = structlog.get_logger(__name__)
-STATEMENT_TIMEOUT = "1s"  # of each of seven; Prometheus waits for ten
+STATEMENT_TIMEOUT = "1s"  # of each of eight; Prometheus waits for ten
 
 
 class Figures(Collector):
@@ -54,7 +54,10 @@ def _waiting() -> Iterator[Metric]:
     jobs = selectors.queued_by_priority()
     for priority in Priority:
         queued.add_metric([priority.name.lower()], jobs.get(priority, 0))
-    yield from (count, age, queued)
+    swept = GaugeMetricFamily("lesionlens_sweep_seconds", "Since the sweep last ran; infinite before the first")
+    since = selectors.since_sweep()
+    swept.add_metric([], float("inf") if since is None else since)
+    yield from (count, age, queued, swept)
 
 
 def _answered() -> Iterator[Metric]:

@@ -12,11 +12,13 @@ from redis import Redis
 
 from webapp import storage
 from webapp.inference.selectors import workers_alive
+from webapp.operations import selectors
 
 logger = structlog.get_logger(__name__)
 FRESH_SECONDS = 2.0  # so that probing often costs nothing
 STATEMENT_TIMEOUT = "2s"
 BROKER_SECONDS = 2.0
+LATE_SECONDS = 120.0  # it is rung every few, and one that waits for storage ends within this
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,20 @@ def _model() -> str:
     return "" if workers_alive() else "No inference worker with a loaded model was heard of in the last 2 minutes."
 
 
+def _sweep() -> str:
+    seconds = selectors.since_sweep()
+    if seconds is not None and seconds < LATE_SECONDS:
+        return ""
+    told = "has never run" if seconds is None else f"has not run for {int(seconds / 60)} minutes"
+    return f"It {told}, so work that was lost on its way stays so. Look at the scheduler and at worker-cpu."
+
+
 CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("database", _database),
     ("broker", _broker),
     ("storage", _storage),
     ("model", _model),
+    ("sweep", _sweep),
 )
 
 _lock = Lock()

@@ -18,6 +18,7 @@ from tests.factories import (
 from webapp.inference.models import Job, Worker
 from webapp.notify.models import Message
 from webapp.operations.charts import bars
+from webapp.operations.models import Sweep
 from webapp.operations.selectors import Waiting, answered_by_minute, waiting
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +46,12 @@ def test_the_page_shows_what_waits_who_works_and_what_failed(client: Client, ope
     for words in ("machine:7", release.name, "model_error", "Refused.", "Broker works"):
         assert words in page
     assert "desk@clinic.example" not in page
+
+
+def test_the_page_says_when_the_sweep_last_ran(client: Client, operator: None) -> None:
+    assert "The sweep has never run." in client.get(PAGE).content.decode()
+    Sweep.objects.create(pk=1, ran_at=timezone.now() - timedelta(hours=1))
+    assert "<strong>3,6" in client.get(PAGE).content.decode().partition("The sweep last ran ")[2]
 
 
 def test_a_letter_that_is_held_back_waits_once_it_is_due() -> None:
