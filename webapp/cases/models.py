@@ -5,10 +5,11 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q, Value, When
+from django.db.models import F, Q, Value, When
 
 from ml.advice import Advice
 from webapp.cases.filed import Filed
+from webapp.cases.opinions import REVIEW_TURN, Labelled
 from webapp.cases.said import UNSAID, Said
 from webapp.leases import Leased
 
@@ -81,7 +82,7 @@ class Batch(models.Model):
         return f"batch {self.id}"
 
 
-class Case(Said):
+class Case(Said, Labelled):
     """One lesion of one patient, and the answer that holds for it.
 
     Lists sort and filter by what `webapp.inference.answers.hold` copies of it here, so that a page is one index scan.
@@ -123,9 +124,9 @@ class Case(Said):
             models.Index(fields=["batch"], condition=TO_REVIEW, name="case_to_review"),
             models.Index(fields=["organisation", "raised_at"], condition=~Q(raised_at=None), name="case_raised"),
             models.Index(
-                fields=["organisation", "urgency", "-risk", "created_at", "id"],
+                *("organisation", REVIEW_TURN, "urgency", F("risk").desc(), "created_at", "id"),
                 condition=TO_REVIEW,
-                name="case_review_order",
+                name="case_review_first",
             ),
         ]
         constraints = [

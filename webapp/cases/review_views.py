@@ -1,4 +1,6 @@
-"""What waits for a provider: every result that nobody has released, of all batches, the most urgent first."""
+"""What waits for a provider: every result that nobody has released, of all batches: where dermatologists see more than
+the model, then the most urgent first.
+"""
 
 from django.db.models import F, Prefetch
 from django.http import HttpRequest, HttpResponse
@@ -27,7 +29,7 @@ def to_review(request: HttpRequest) -> HttpResponse:
     cases = selectors.narrowed(selectors.to_review(organisation), opened.filters)
     page = page_of(
         cases.select_related("patient", "batch").prefetch_related("images"),
-        selectors.MOST_URGENT_FIRST,
+        selectors.IN_REVIEW,
         after=request.GET.get("after", ""),
         size=PAGE,
     )

@@ -11,10 +11,12 @@ from django.db.models.functions import Coalesce
 from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, Patient, User
 from webapp.cases.models import TO_REVIEW, URGENCY, Batch, Case, Image
+from webapp.cases.opinions import REVIEW_TURN
 from webapp.inference.models import Job
 from webapp.pages.words import CLOSE, NEAR
 
 MOST_URGENT_FIRST = ("urgency", "-risk", "created_at", "id")  # without an answer: as the manifest lists them
+IN_REVIEW = ("review_turn", *MOST_URGENT_FIRST)  # of cases that `to_review` gives
 NEWEST_FIRST = ("-created_at", "id")
 UNCERTAINTIES = {"low": (0, CLOSE), "medium": (CLOSE, NEAR), "high": (NEAR, 1)}  # a deviation is at most 0.5
 FILTERS = ("q", "advice", "dx", "uncertainty", "review", "source")
@@ -75,12 +77,12 @@ def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
 
 def to_review(organisation: Organisation) -> "QuerySet[Case]":
     """An organisation's cases whose result nobody has given to the patient, of all its batches."""
-    return Case.objects.filter(TO_REVIEW, organisation=organisation)
+    return Case.objects.filter(TO_REVIEW, organisation=organisation).annotate(review_turn=REVIEW_TURN)
 
 
 def raised(organisation: Organisation) -> "QuerySet[Case]":
-    """An organisation's cases that a later answer calls more urgent than what the patient was given, until a clinician
-    has looked again; what waits longest first.
+    """An organisation's cases that a later answer, or what dermatologists agree on, calls more urgent than what the
+    patient was given, until a clinician has looked again; what waits longest first.
     """
     return Case.objects.filter(organisation=organisation, raised_at__isnull=False).order_by("raised_at", "id")
 
@@ -114,7 +116,9 @@ def stage(case: Case) -> str:
     cancelled = case.batch.state == Batch.State.CANCELLED
     kept_waiting = {Image.State.READY, Image.State.EXPIRED} if cancelled else {Image.State.READY}
     if states and kept_waiting.isdisjoint(states):
-        return next(state for state in (Image.State.REJECTED, Image.State.PURGED, Image.State.EXPIRED) if state in states)
+        return next(
+            state for state in (Image.State.REJECTED, Image.State.PURGED, Image.State.EXPIRED) if state in states
+        )
     if cancelled and not is_at_model(case):
         return "cancelled"
     return "no_result" if case.batch.state in COMPLETED else "waiting"
