@@ -21,7 +21,7 @@ from webapp.cases import selectors
 from webapp.cases.arrivals import await_again, receive
 from webapp.cases.intake import override_quality
 from webapp.cases.locks import locked
-from webapp.cases.models import Archive, Batch, Image
+from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.opened import listed
 from webapp.cases.services import MISSING, cancel_batch, submit_batch
 from webapp.cases.unpacking import MAX_LISTED
@@ -34,6 +34,9 @@ from webapp.pages.words import ADVICE, counted, uncertainty_in_words
 PAGE = 50
 REJECTED_SHOWN = 100
 LEFT_OUT_SHOWN = 200
+# What was done, which stays true above a list that goes on: the model may refuse it a moment later.
+TAKEN = "{} was taken all the same. The model may still find no lesion in it."
+INSISTED = "You have insisted on an answer about {}: do not rely on its numbers."
 PUT_IN_PLACE = "Another file is here in the place of {}, and is being checked."
 
 
@@ -122,6 +125,7 @@ def _progress(found: Batch) -> dict[str, object]:
     return {
         "batch": found,
         "progress": state,
+        "with_result": state.done - found.failures,
         "renewed": found.finished_at is None or state.at_model > 0,
         "checking": checking,
         "missing": missing,
@@ -184,7 +188,7 @@ def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
     try:
         queue = {"failed": rerun_failed, "newer": rescore}[what]
         queued = queue(actor=actor_of(request), batch=found).remaining
-        messages.success(request, f"{counted(queued, 'image')} wait{'s' if queued == 1 else ''} for the model.")
+        messages.success(request, f"{counted(queued, 'image')} {'was' if queued == 1 else 'were'} sent to the model.")
     except Problem as problem:
         messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)
@@ -194,14 +198,16 @@ def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
 @require_POST
 def override(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     """Use an image that the quality check refused."""
-    return _of_refused(request, image_id, override_quality, told="{} is used all the same.")
+    image = _own_image(request, image_id)
+    return _of_refused(request, image, override_quality, told=INSISTED if image.reason == NOT_A_LESION else TAKEN)
 
 
 @for_roles(Role.PROVIDER)
 @require_POST
 def another_file(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     """Take another file in the place of one that was refused, whatever it is called: a phone names each anew."""
-    return _of_refused(request, image_id, partial(_put_in_place, request.FILES.get("file")), told=PUT_IN_PLACE)
+    image = _own_image(request, image_id)
+    return _of_refused(request, image, partial(_put_in_place, request.FILES.get("file")), told=PUT_IN_PLACE)
 
 
 def _put_in_place(file: UploadedFile | None, *, actor: Actor, image: Image) -> None:
@@ -210,9 +216,8 @@ def _put_in_place(file: UploadedFile | None, *, actor: Actor, image: Image) -> N
     receive(image=await_again(actor=actor, image=image), file=file)
 
 
-def _of_refused(request: HttpRequest, image_id: uuid.UUID, change: Callable[..., object], *, told: str) -> HttpResponse:
+def _of_refused(request: HttpRequest, image: Image, change: Callable[..., object], *, told: str) -> HttpResponse:
     """Change what becomes of a refused image; `told` says so, with the file's name in its braces."""
-    image = _own_image(request, image_id)
     try:
         change(actor=actor_of(request), image=image)
         messages.success(request, told.format(image.filename))

@@ -67,3 +67,11 @@ def test_the_filter_for_cases_without_a_result_does_not_promise_one(client: Clie
     html = client.get(reverse("cases:batch", args=[case.batch_id]), {"review": "waiting"}).content.decode()
     assert "Without a result</option>" in html
     assert "No result yet" not in html
+
+
+def test_a_picture_that_never_arrived_is_not_counted_as_done(client: Client, clinic: Organisation) -> None:
+    case = without_result(clinic, "expired", "no_result")
+    Batch.objects.filter(pk=case.batch_id).update(failures=1)
+    html = client.get(reverse("cases:batch", args=[case.batch_id])).content.decode()
+    assert "1 of 2 images done, 1 without a result." in html
+    assert "usable 1" in html
