@@ -129,13 +129,6 @@ def nature(code: str) -> str:
     return "malignant" if is_malignant(code) and code != "MALIGNANT" else ""
 
 
-def nature(code: str) -> str:
-    """What a class that counts as malignant is; empty for others, and for one whose own name says it."""
-    if code == "AKIEC":
-        return "pre-malignant"
-    return "malignant" if is_malignant(code) and code != "MALIGNANT" else ""
-
-
 def percent(value: float) -> str:
     """A probability as a whole percentage that never claims certainty."""
     if value < 0.01:

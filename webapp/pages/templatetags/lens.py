@@ -21,7 +21,6 @@ for said in (
     words.holds_where,
     words.malignant_classes,
     words.nature,
-    words.nature,
     words.percent,
     words.percentage_points,
     words.spread,
