@@ -127,7 +127,7 @@ def rotate_secret(*, actor: Actor, endpoint: Endpoint) -> str:
 
 @transaction.atomic
 def reseal_secrets() -> list[Endpoint]:
-    """Encrypt every secret under the present SECRET_KEY, so that an earlier one can go. Gives the endpoints whose secret
+    """Encrypt every secret under the present SECRET_KEY, so that an earlier one can go. Gives the endpoints whose own
     no key reads any more, which it leaves as they are. A secret before the last rotation that none reads signs no more.
     """
     lost = []

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 def test_the_secrets_are_read_without_the_key_before(settings: Settings) -> None:
     settings.SECRET_KEY = "old"
-    endpoint = EndpointFactory()
+    endpoint = EndpointFactory.create()
     before = unseal(endpoint.sealed_secret)
     secret = rotate_secret(actor=SYSTEM, endpoint=endpoint)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", ["old"]
@@ -28,7 +28,7 @@ def test_the_secrets_are_read_without_the_key_before(settings: Settings) -> None
         call_command("reseal_webhooks", stdout=out)
         assert out.getvalue() == "Under the present SECRET_KEY: 1 webhooks.\n"
     settings.SECRET_KEY_FALLBACKS = []
-    endpoint = Endpoint.objects.get()
+    [endpoint] = Endpoint.objects.all()
     assert unseal(endpoint.sealed_secret) == secret
     assert unseal(endpoint.sealed_previous_secret) == before
     settings.SECRET_KEY = "old"
