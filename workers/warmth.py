@@ -52,12 +52,15 @@ def _runtime(bundle_sha256: str) -> Runtime:
 
 
 def load_active() -> tuple[ModelRelease, Runtime] | None:
-    """The active release and its warm runtime; a newly promoted one is swapped in here, between batches. Raises
-    DeviceFailed where it does not answer a blank image.
+    """The active release and its warm runtime; a newly promoted one is swapped in here, between batches. None where
+    there is none that this version can answer with. Raises DeviceFailed where it does not answer a blank image.
     """
     release = active_release()
     if release is None:
         logger.warning("no_active_release")
+        return None
+    if release.unusable:
+        logger.error("release_unusable", release=release.name, why=release.unusable)
         return None
     with DEVICE:
         runtime = _runtime(release.bundle_sha256)

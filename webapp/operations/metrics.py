@@ -92,15 +92,21 @@ def _models(release: ModelRelease | None) -> Iterator[Metric]:
     active = GaugeMetricFamily(
         "lesionlens_active_release_info", "The release that answers new images", labels=["release", "bundle", "code"]
     )
+    usable = GaugeMetricFamily(
+        "lesionlens_active_release_usable",
+        "Whether this version of the software can answer with it",
+        labels=["release"],
+    )
     if release is not None:
         active.add_metric([release.name, release.bundle_sha256, release.code_version], 1)
+        usable.add_metric([release.name], not release.unusable)
     workers = GaugeMetricFamily(
         "lesionlens_workers", "Inference workers heard of in the last 2 minutes, by release", labels=["release"]
     )
     releases = [worker.release.name for worker in workers_alive()]
     for name in sorted({*releases, *([release.name] if release else [])}):
         workers.add_metric([name], releases.count(name))
-    yield from (active, workers)
+    yield from (active, usable, workers)
 
 
 def exposition() -> bytes:

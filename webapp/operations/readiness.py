@@ -13,6 +13,7 @@ from redis import Redis
 from webapp import storage
 from webapp.inference.selectors import workers_alive
 from webapp.operations import selectors
+from webapp.registry.selectors import active_release
 
 logger = structlog.get_logger(__name__)
 FRESH_SECONDS = 2.0  # so that probing often costs nothing
@@ -50,7 +51,15 @@ def _storage() -> str:
 
 
 def _model() -> str:
-    return "" if workers_alive() else "No inference worker with a loaded model was heard of in the last 2 minutes."
+    if workers_alive():
+        return ""
+    release = active_release()
+    if release is None:
+        return "No release is active, so no image is answered. An operator promotes one on the page of models."
+    if release.unusable:
+        told = f"No image is answered: {release.name} is active, and {release.unusable}"
+        return f"{told} Until then an operator can promote another on the page of models."
+    return "No inference worker with a loaded model was heard of in the last 2 minutes."
 
 
 def _sweep() -> str:

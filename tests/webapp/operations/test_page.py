@@ -77,7 +77,14 @@ def test_the_page_renews_its_figures_alone(client: Client, operator: None) -> No
 
 
 def test_without_workers_the_page_says_what_that_means(client: Client, operator: None) -> None:
+    assert "No release is active. Images wait" in client.get(PAGE).content.decode()
+    release = ReleaseFactory(active=True)
     assert "Images wait until one starts" in client.get(PAGE).content.decode()
+    release.manifest["preprocessing"] = {"version": "frame-4x3-v4"}
+    release.save()
+    page = client.get(PAGE).content.decode()
+    assert f"No worker can load {release.name}: it wants preprocessing frame-4x3-v4" in page
+    assert "until an operator promotes another" in page
 
 
 def test_a_worker_that_fell_silent_is_told_from_the_one_in_its_place(client: Client, operator: None) -> None:

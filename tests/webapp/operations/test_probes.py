@@ -58,6 +58,23 @@ def test_not_ready_without_a_worker(client: Client, worker: Worker) -> None:
     assert list(broken(client)) == ["model"]
 
 
+def test_what_this_version_cannot_answer_with_is_named(client: Client, worker: Worker) -> None:
+    assert found_usable(client) == {(worker.release.name,): 1}
+    Worker.objects.all().delete()
+    assert "worker" in broken(client)["model"]
+    ModelRelease.objects.update(manifest={**worker.release.manifest, "preprocessing": {"version": "frame-4x3-v4"}})
+    why = broken(client)["model"]
+    assert f"{worker.release.name} is active, and it wants preprocessing frame-4x3-v4" in why
+    assert "promote another on the page of models" in why
+    assert found_usable(client) == {(worker.release.name,): 0}
+    ModelRelease.objects.update(state="retired")
+    assert "No release is active" in broken(client)["model"]
+
+
+def found_usable(client: Client) -> dict[tuple[str, ...], float]:
+    return figures(client)["lesionlens_active_release_usable"]
+
+
 def test_not_ready_without_the_sweep(client: Client, worker: Worker) -> None:
     Sweep.objects.update(ran_at=timezone.now() - timedelta(minutes=3, seconds=5))
     why = broken(client)
