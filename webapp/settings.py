@@ -217,6 +217,7 @@ ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 15 * 60
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "LesionLens: "
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "LesionLens"
+MFA_ADAPTER = "webapp.accounts.second_factor.SecondFactorAdapter"
 if (demanded := env.str("REQUIRE_SECOND_FACTOR", "0")) not in ("0", "1"):
     raise ImproperlyConfigured("REQUIRE_SECOND_FACTOR is 0, or 1 to ask staff for a second factor.")
 REQUIRE_SECOND_FACTOR = demanded == "1"  # of all but patients
