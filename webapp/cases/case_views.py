@@ -74,6 +74,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
         "more_urgent": next((row for row in others if row.created_at == found.raised_at), None),
         "untold": why_not_told(case=found) if found.released_at else None,
         "awaited": selectors.stage(found) in AWAITED,
+        "unseen": not found.answer and selectors.without_result(found.organisation).filter(pk=found.pk).exists(),
         "undeleted": sum(map(_may_exist, images)),
         "note": note,
         "max_notes": MAX_NOTES,

@@ -2,17 +2,21 @@
 agree on, is more urgent.
 """
 
+from collections.abc import Collection
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor, record
 from webapp.cases.locks import locked
-from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
+from webapp.cases.models import NOT_A_LESION, UNSEEN, Batch, Case, Image
 from webapp.cases.opinions import CALLS_FOR_LESS, DISSENT
+from webapp.cases.selectors import without_result
 from webapp.errors import Problem
 from webapp.inference.selectors import is_unfinished
 from webapp.notify.services import tell_patient
@@ -92,6 +96,19 @@ def look_again(*, actor: Actor, case: Case, raised_at: datetime | None, opinion:
             "not_raised", "Another answer has come since, or an opinion; or somebody has looked. Read it again."
         )
     record(actor=actor, action="case.looked_at_again", object_id=case.pk, organisation=case.organisation)
+
+
+@transaction.atomic
+def see_to(*, actor: Actor, organisation: Organisation, cases: Collection[UUID]) -> int:
+    """Say that somebody has seen to these of the cases that ended without a result; gives how many that were. One that
+    is under way again, has a result, or was seen to before is left as it is.
+    """
+    seen = 0
+    for case in without_result(organisation).filter(pk__in=cases):
+        if Case.objects.filter(UNSEEN, pk=case.pk).update(no_result_seen_at=Now()):
+            record(actor=actor, action="case.no_result_seen", object_id=case.pk, organisation=organisation)
+            seen += 1
+    return seen
 
 
 def release_automatically(*, case: Case) -> None:

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce
 
 from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, Patient, User
-from webapp.cases.models import TO_REVIEW, URGENCY, Batch, Case, Image
+from webapp.cases.models import TO_REVIEW, UNSEEN, URGENCY, Batch, Case, Image
 from webapp.cases.opinions import REVIEW_TURN
 from webapp.inference.models import Job
 from webapp.pages.words import CLOSE, NEAR
@@ -87,14 +87,31 @@ def raised(organisation: Organisation) -> "QuerySet[Case]":
     return Case.objects.filter(organisation=organisation, raised_at__isnull=False).order_by("raised_at", "id")
 
 
-def review_count(organisation: Organisation) -> str:
-    """How many cases wait for review, those to be looked at again too, as the navigation says it: none as nothing, and
-    many as more than 99.
+def without_result(organisation: Organisation) -> "QuerySet[Case]":
+    """An organisation's cases that ended without a result, until somebody has seen to them; what waits longest first.
+
+    Not those of a batch that is open, under way or cancelled; nor a patient's photo where they have sent a newer one of
+    the spot.
     """
-    new, again = (
-        cases.order_by().values("pk")[: REVIEW_COUNTED + 1] for cases in (to_review(organisation), raised(organisation))
+    newer = Case.objects.filter(
+        Q(answer__isnull=False) | Q(batch__state__in=[Batch.State.SUBMITTED, *COMPLETED]),
+        patient=OuterRef("patient"),
+        lesion_id=OuterRef("lesion_id"),
+        created_at__gt=OuterRef("created_at"),
     )
-    found = new.union(again, all=True).count()
+    ended = Case.objects.filter(UNSEEN, organisation=organisation, batch__state=Batch.State.COMPLETED_WITH_FAILURES)
+    sent_again = Q(batch__source=Batch.Source.PATIENT) & ~Q(lesion_id="") & Exists(newer)
+    return ended.exclude(sent_again).order_by("created_at", "id")
+
+
+def review_count(organisation: Organisation) -> str:
+    """How many cases wait for review, those to be looked at again and those without a result too, as the navigation
+    says it: none as nothing, and many as more than 99.
+    """
+    new, *others = (
+        cases(organisation).order_by().values("pk")[: REVIEW_COUNTED + 1] for cases in (to_review, raised, without_result)
+    )
+    found = new.union(*others, all=True).count()
     return f"{REVIEW_COUNTED}+" if found > REVIEW_COUNTED else str(found or "")
 
 

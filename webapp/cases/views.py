@@ -126,6 +126,9 @@ def _progress(found: Batch) -> dict[str, object]:
         "batch": found,
         "progress": state,
         "with_result": state.done - found.failures,
+        "unanswered": found.cases.filter(answer=None, erased_at=None).count()
+        if found.state in selectors.COMPLETED
+        else 0,
         "renewed": found.finished_at is None or state.at_model > 0,
         "checking": checking,
         "missing": missing,
