@@ -28,6 +28,7 @@ from webapp.labels.models import Consensus
 from webapp.notify.services import why_not_told
 from webapp.pages.keyset import neighbours
 from webapp.pages.words import ONE_IMAGE
+from webapp.registry.selectors import rolled_back
 
 HISTORY = 20
 AWAITED = ("waiting", *Image.UNENDED)  # the stages of a case that may still have a result
@@ -69,6 +70,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
             for answer in answers.values()
         ),
         "calls_for": CALLS_FOR.get(found.dissent),
+        "rolled_back": found.answer is not None and found.answer.release_id in rolled_back(),
         "one_image": ONE_IMAGE,
         "others": others,
         "more_urgent": next((row for row in others if row.created_at == found.raised_at), None),

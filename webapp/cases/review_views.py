@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.db.models import F, Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -20,7 +21,7 @@ from webapp.cases.review import see_to
 from webapp.inference.models import CaseResult
 from webapp.pages.keyset import page_of
 from webapp.pages.words import ADVICE, counted, uncertainty_in_words
-from webapp.registry.selectors import classes_of_releases
+from webapp.registry.selectors import classes_of_releases, rolled_back
 
 PAGE = 50
 
@@ -33,7 +34,7 @@ def to_review(request: HttpRequest) -> HttpResponse:
     opened = listed(request, reviewing=True)
     cases = selectors.narrowed(selectors.to_review(organisation), opened.filters)
     page = page_of(
-        cases.select_related("patient", "batch").prefetch_related("images"),
+        selectors.with_release(cases).prefetch_related("images"),
         selectors.IN_REVIEW,
         after=request.GET.get("after", ""),
         size=PAGE,
@@ -52,6 +53,7 @@ def to_review(request: HttpRequest) -> HttpResponse:
         "more_raised": len(found) > PAGE,
         "unanswered": unanswered[:PAGE],
         "more_unanswered": len(unanswered) > PAGE,
+        "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "sources": Batch.Source.choices,
         "advices": [(code, words.word) for code, words in ADVICE.items()],
         "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],

@@ -104,12 +104,19 @@ def without_result(organisation: Organisation) -> "QuerySet[Case]":
     return ended.exclude(sent_again).order_by("created_at", "id")
 
 
+def with_release(cases: "QuerySet[Case]") -> "QuerySet[Case]":
+    """The cases with patient and batch, and with the `release` of their answer and its `release_state`, for rows."""
+    cases = cases.select_related("patient", "batch")
+    return cases.annotate(release=F("answer__release"), release_state=F("answer__release__state"))
+
+
 def review_count(organisation: Organisation) -> str:
     """How many cases wait for review, those to be looked at again and those without a result too, as the navigation
     says it: none as nothing, and many as more than 99.
     """
     new, *others = (
-        cases(organisation).order_by().values("pk")[: REVIEW_COUNTED + 1] for cases in (to_review, raised, without_result)
+        cases(organisation).order_by().values("pk")[: REVIEW_COUNTED + 1]
+        for cases in (to_review, raised, without_result)
     )
     found = new.union(*others, all=True).count()
     return f"{REVIEW_COUNTED}+" if found > REVIEW_COUNTED else str(found or "")

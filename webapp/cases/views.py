@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from django_htmx.http import HTMX_STOP_POLLING
@@ -30,6 +31,7 @@ from webapp.inference.again import failed_images, newer_release, rerun_failed, r
 from webapp.inference.selectors import Progress, progress
 from webapp.pages.keyset import page_of
 from webapp.pages.words import ADVICE, counted, uncertainty_in_words
+from webapp.registry.selectors import rolled_back
 
 PAGE = 50
 REJECTED_SHOWN = 100
@@ -60,7 +62,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     opened = listed(request)
     cases = selectors.narrowed(found.cases.all(), opened.filters)
     page = page_of(
-        cases.select_related("patient", "batch").prefetch_related(*selectors.for_stage(found)),
+        selectors.with_release(cases).prefetch_related(*selectors.for_stage(found)),
         selectors.MOST_URGENT_FIRST,
         after=request.GET.get("after", ""),
         size=PAGE,
@@ -76,6 +78,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],
         "failed": failed_images(found).count() if complete else 0,
         "newer": newer_release(found) if complete else None,
+        "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "classes": selectors.classes_named(found).items(),
         "reviews": selectors.REVIEWS.items(),
         "rejected": selectors.unusable_images(found)[:REJECTED_SHOWN],
