@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from ml import bundle as bundles
-from ml import calibration, evaluate, gate, model_card
+from ml import calibration, evaluate, gate, learnt_here, model_card
 from ml.advice import Advice
 from ml.assess.novelty import Novelty
 from ml.bundle import Bundle, Member
@@ -253,12 +253,7 @@ def _save(
         f"{splits.dropped['validation']} more were left out there, since members may have learnt from them.",
         *([f"{len(splits.refused)} images of the snapshot could not be read."] if splits.refused else []),
         f"Snapshot {snapshot_hash}.",
-        "The stack and the thresholds "
-        + ("were refitted on the validation images that chance chose." if refit else "are unchanged."),
-        "Measured on test images that chance chose."
-        if splits.test.rows["drawn"].all()
-        else "Measured on test images of which some were chosen where a model doubted, so the figures are theirs and "
-        "not those of everyday use.",
+        *learnt_here.sentences(splits.train, splits.validation, splits.test, refit),
     ]
     ancestors = model_card.lineage(active)
     licence = str(active.manifest.get("licence", ""))
@@ -294,6 +289,7 @@ def _save(
             origin=origin,
             evaluation=metrics,
             licence=licence,
+            nobodys=learnt_here.nobodys(splits.train),
             ancestors=ancestors,
         ),
     )

@@ -53,7 +53,7 @@ def draw_up() -> Content:
 
     Only images that are still there and whose label is one of the seven classes are in it. It names no person: patients
     and lesions by a keyed hash, so that what is erased cannot be found again by the patient's row. A lesion that the
-    clinic did not name has its patient's name, and a patient whom it did not name either has none.
+    clinic did not name has its patient's name, and where it did not name the patient either, that of its image.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:  # one at a time, so that a patient is not decided twice
@@ -132,10 +132,11 @@ def _labelled() -> list[Labelled]:
 
 
 def _names(row: Labelled) -> tuple[str, str, str]:
-    """Of the image, its lesion and its patient."""
-    patient = _hashed(PATIENT_SALT, str(row.patient_id))
-    lesion = patient if row.told == Told.PATIENT else _hashed(LESION_SALT, row.lesion)
-    return str(row.image_id), lesion, "" if row.told == Told.NOBODY else patient
+    """Of the image, its lesion and its patient, as `ml.data.snapshot` wants them."""
+    image, patient = str(row.image_id), _hashed(PATIENT_SALT, str(row.patient_id))
+    if row.told == Told.NOBODY:
+        return image, image, ""
+    return image, patient if row.told == Told.PATIENT else _hashed(LESION_SALT, row.lesion), patient
 
 
 def _hashed(salt: str, name: str) -> str:
