@@ -5,7 +5,7 @@ from pathlib import Path
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from webapp.accounts.sign_in import FORMS, PASSWORD_VALIDATORS
+from webapp.accounts.sign_in import FORMS, LIMITS, PASSWORD_VALIDATORS
 from webapp.environment import CENTURY, WEEK, YEAR, Environment
 from webapp.logs import LEVELS, logging_config
 from webapp.rates import rate
@@ -210,6 +210,7 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]  # no password until the address is proved: nobody can set one on another's
 ACCOUNT_ADAPTER = "webapp.accounts.adapter.Adapter"
 ACCOUNT_FORMS = FORMS
+ACCOUNT_RATE_LIMITS = LIMITS
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_LOGIN_BY_CODE_ENABLED = ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True

@@ -1,6 +1,7 @@
 """How django-allauth signs people in here."""
 
 import time
+from collections.abc import Mapping
 from smtplib import SMTPRecipientsRefused
 from typing import Any
 
@@ -10,6 +11,7 @@ from allauth.account.app_settings import REAUTHENTICATION_TIMEOUT
 from allauth.account.authentication import get_authentication_records
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.core.internal import ratelimit
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -40,6 +42,30 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         "rate_limited": "That was too often. Please wait some minutes, then try again.",
         "too_many_login_attempts": "The password was wrong too many times. Please wait some minutes, then try again.",
     }
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count a try before the password is looked at, by address in one network, and then by address alone: a
+        stranger's wrong passwords do not refuse its owner's right one, and nobody guesses for long from many networks.
+        """
+        super().pre_authenticate(request, **credentials)
+        self._anywhere = ratelimit.consume(request, **self._tries_anywhere(credentials))
+        if not self._anywhere:
+            raise self.validation_error("too_many_login_attempts")
+
+    def _rollback_login_failed_rl_usage(self) -> None:
+        super()._rollback_login_failed_rl_usage()
+        self._anywhere.rollback()
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        return f"{super()._get_login_attempts_cache_key(request, **credentials)}:{ratelimit.get_ip(request)}"
+
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        super()._delete_login_attempts_cached_email(request, **credentials)
+        ratelimit.clear(request, **self._tries_anywhere(credentials))
+
+    @staticmethod
+    def _tries_anywhere(credentials: Mapping[str, Any]) -> dict[str, str]:
+        return {"app": "allauth.account", "action": "login_failed_anywhere", "key": credentials["email"]}
 
     def login(self, request: HttpRequest, user: User) -> None:
         """Sign in. Staff who came by a code, which has no box to be remembered, are signed out with their browser."""
