@@ -17,7 +17,7 @@ from ml.classes import BINARY, CLASSES, MALIGNANT
 from ml.cli import main
 from ml.data.images import ImageStore
 from ml.imaging.refusal import SENTENCES
-from ml.predict import PredictError, sheet
+from ml.predict import sheet
 from ml.predict import predict as write
 from ml.runtime import Runtime
 from ml.synthetic import draw
@@ -242,41 +242,6 @@ def test_a_picture_shows_nothing_that_was_not_photographed(predict: Any, tmp_pat
         tile = np.asarray(opened.convert("RGB"))[8:200, 8:264]
     assert tile[[0, 0, -1, -1], [0, -1, 0, -1]].max() < 40
     assert tile[96, 128].max() > 60
-
-
-def test_a_picture_of_an_unknown_kind_is_refused_before_anything_is_answered(
-    predict: Any, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    output = predict(photos, "csv", code=1, more=("--picture", str(tmp_path / "answers.bmp")))
-    assert "(predict_error)" in capsys.readouterr().err
-    assert not output.exists()
-
-
-@pytest.mark.parametrize("picture", ["sheet.png", "no/such/sheet.png"])
-def test_a_picture_that_cannot_be_written_is_refused_before_anything_is_answered(
-    runtime: Runtime, photos: Path, tmp_path: Path, picture: str
-) -> None:
-    answered: list[None] = []
-    (tmp_path / "sheet.png").mkdir()
-    with pytest.raises(PredictError, match=r"sheet\.png cannot be written"):
-        write(
-            runtime,
-            ImageStore(photos),
-            tmp_path / "answers.csv",
-            advance=lambda: answered.append(None),
-            picture=tmp_path / picture,
-        )
-    assert not answered
-
-
-@pytest.mark.parametrize("output", [".", "no/such/answers.csv"])
-def test_an_output_that_cannot_be_written_is_refused_before_anything_is_answered(
-    runtime: Runtime, photos: Path, tmp_path: Path, output: str
-) -> None:
-    answered: list[None] = []
-    with pytest.raises(PredictError, match="a folder that exists"):
-        write(runtime, ImageStore(photos), tmp_path / output, advance=lambda: answered.append(None))
-    assert not answered
 
 
 def test_a_bundle_of_other_classes_makes_no_submission(
