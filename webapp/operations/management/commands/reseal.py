@@ -9,7 +9,7 @@ from webapp.webhooks.services import reseal_secrets
 
 
 class Command(BaseCommand):
-    help = (
+    help = "Encrypt second factors and webhooks' secrets under the present SECRET_KEY, also those under an earlier one."
         "Encrypt second factors and secrets of webhooks under the present SECRET_KEY (SECRET_KEY_FALLBACKS: earlier)."
     )
 
