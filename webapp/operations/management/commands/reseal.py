@@ -9,7 +9,7 @@ from webapp.webhooks.services import reseal_secrets
 
 
 class Command(BaseCommand):
-    help = "Encrypt second factors and the secrets of webhooks under the present SECRET_KEY, those under an earlier too."
+    help = "Encrypt second factors and webhooks' secrets under the present SECRET_KEY, also those under earlier ones."
 
     def handle(self, *args: Any, **options: Any) -> None:
         lost = [f"second factor {factor.pk}, of user {factor.user_id}" for factor in reseal_second_factors()]
