@@ -78,7 +78,9 @@ def predict(
     with _written(output) as file:
         FORMATS[kind](file, runtime, answers())
     if picture:
-        sheet.of_answers(runtime, images, shown).save(picture)
+        drawn = sheet.of_answers(runtime, images, shown)
+        with _named(picture):
+            drawn.save(picture)
     return outcome
 
 
@@ -91,10 +93,20 @@ def _written(output: Path) -> Iterator[TextIO]:
     target = output.resolve() if replaceable else output
     arriving = target.with_name(f".{target.name}.part") if replaceable else output
     try:
-        with arriving.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        with _named(output), arriving.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             yield file
         if replaceable:
             os.replace(arriving, target)
     finally:
         if replaceable:
             arriving.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Names the file where the system does not: of a full disk it says that it is full, and not of what."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise
