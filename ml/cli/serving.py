@@ -108,9 +108,9 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from ml.export import export
-
     bundle = load(chosen(options))
+    from ml.export import export  # after what can be wrong with the bundle: it greets for TensorFlow
+
     with bar("exporting", len(bundle.members)) as advance:
         exported = export(bundle, options.to, options.output, options.cache, int8=options.int8, advance=advance)
     for member in exported:
