@@ -11,6 +11,8 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from webapp.accounts.models import Membership
+
 WINDOW = timedelta(minutes=5)
 
 # A letter that is held back for later waits for nobody until then; one that was refused waits since it was written.
@@ -166,3 +168,8 @@ def _rows(sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         cursor.execute(sql, values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
+
+
+def lacks_operator() -> bool:
+    """Whether nobody may promote a model: it is a role that an administrator gives."""
+    return not Membership.objects.filter(role=Membership.Role.OPERATOR, user__is_active=True).exists()

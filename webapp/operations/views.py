@@ -88,6 +88,7 @@ def queues(request: HttpRequest) -> HttpResponse:
         "answered": sum(minutes),
         "checks": readiness(),
         "now": timezone.now(),
+        "lacks_operator": selectors.lacks_operator(),
     }
     part = request.headers.get("HX-Request") == "true"
     return render(request, "operations/_figures.html" if part else "operations/queues.html", context)
