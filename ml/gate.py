@@ -212,11 +212,11 @@ def _beyond(row: Row, margin: float) -> str:
 
 def _too_few(found: Mapping[str, int], chosen: Mapping[str, int] | None, needs: Mapping[str, int]) -> str:
     """`chosen` are those that chance chose, None where it chose all."""
-    few, those = "", ""
+    few, those, many = "", "", "" if found["benign"] == 1 else "s"
     if chosen is not None:
         few = f", and only {chosen['malignant']} and {chosen['benign']} of them were chosen by chance"
         those = " chosen by chance"
     return (
-        f"{found['malignant']} malignant and {found['benign']} benign lesions of the test split are new to the "
+        f"{found['malignant']} malignant and {found['benign']} benign lesion{many} of the test split are new to the "
         f"model{few}; {needs['malignant']} and {needs['benign']}{those} are needed to tell."
     )

@@ -248,7 +248,8 @@ def _save(
     snapshot_hash = bundles.sha256(run.snapshot)
     name = f"{now:%Y%m%d-%H%M%S}-{snapshot_hash[:8]}"
     origin = [
-        f"Fine-tuned {', '.join(run.members)} of {active.name} (bundle {active.hash[:12]}) for {run.epochs} epochs on "
+        f"Fine-tuned {', '.join(run.members)} of {active.name} (bundle {active.hash[:12]}) for {run.epochs} "
+        f"epoch{'' if run.epochs == 1 else 's'} on "
         f"{len(splits.train)} labelled images, with {len(splits.validation)} for validation; "
         f"{splits.dropped['validation']} more were left out there, since members may have learnt from them.",
         *([f"{len(splits.refused)} images of the snapshot could not be read."] if splits.refused else []),

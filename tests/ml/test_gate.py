@@ -67,14 +67,14 @@ def test_referring_everybody_is_no_way_through() -> None:
     assert verdicts(result)["specificity"] == "failed"
 
 
-@pytest.mark.parametrize(("malignant", "benign"), [(72, 200), (200, 34), (0, 50)])
+@pytest.mark.parametrize(("malignant", "benign"), [(72, 200), (200, 34), (0, 50), (1, 1)])
 def test_too_few_lesions_are_inconclusive_and_never_pass(malignant: int, benign: int) -> None:
     """None of 72 missed anew is compatible with a loss of 0.0507, and the margin is 0.05."""
     active = answers(malignant, benign, 0, 0)
     result = gate.compare(active, active, draws=50)
     assert result.verdict == "inconclusive"
     assert "passed" not in verdicts(result).values()
-    assert str(malignant) in result.reason
+    assert f"{malignant} malignant and {benign} benign lesion{'' if benign == 1 else 's'} of the" in result.reason
     if not malignant:
         sensitivity = next(row for row in result.as_dict()["rows"] if row["metric"] == "sensitivity")
         assert sensitivity["active"] is sensitivity["difference"] is sensitivity["low"] is None

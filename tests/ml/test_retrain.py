@@ -95,6 +95,7 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert classes.startswith("for fewer than 10 lesions: melanoma (")
     card = (tmp_path / "bundle" / "model_card.md").read_text()
     assert "with 2 for validation; 1 more were left out" in card
+    assert "for 1 epoch on " in card
     assert "unchanged: they were fitted to the members as these were before, so its probabilities" in card
     assert "Right is what annotators named from the photo alone" in card
     assert "Images on which they still disagree are not in it" in card
