@@ -10,11 +10,11 @@ import numpy as np
 from ml import gate
 from ml.bundle import Bundle
 from ml.data.examples import Examples
-from ml.evaluate import SeenError, check_readable, ready, score, unseen
+from ml.evaluate import SeenError, answer, check_readable, unseen
 from ml.gate import Gate
 from ml.imaging.preprocess import Size
 from ml.metrics import ALL_METRICS, DRAWS, Scored
-from ml.prepare import prepare
+from ml.within import within_classes
 
 
 class CompareError(Exception):
@@ -52,7 +52,8 @@ def compare(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Comparison:
-    """Compares two bundles by every metric, with the paired bootstrap over lesions of `ml.gate`.
+    """Compares two bundles by every metric, and within each malignant class, with the paired bootstrap over lesions of
+    `ml.gate`.
 
     `read` gives the same images, in the same order, as frames of a (width, height) in pixels; it is asked once for
     each size that the bundles need. `cache` keeps converted networks. Raises CompareError for bundles that answer in
@@ -72,8 +73,7 @@ def compare(
         kept, dropped = unseen(examples[bundle.frame], seen)
         if not len(kept):
             raise SeenError(f"The models have seen all {dropped} test images before, so they cannot be compared.")
-        ensemble = ready(bundle.members, cache, bundle.frame)
-        logits = ensemble.in_batches(prepare(kept.pixels, bundle.preparation)).logits
-        answers.append(score(logits, kept, bundle.calibration, bundle.taxonomy))
-    verdict = gate.compare(*answers, draws=draws, seed=seed, metrics=ALL_METRICS)
+        answers.append(answer(bundle, kept, cache))
+    metrics = {**ALL_METRICS, **within_classes(first.taxonomy)}
+    verdict = gate.compare(*answers, draws=draws, seed=seed, metrics=metrics)
     return Comparison(first, second, dropped, examples[first.frame].refused, verdict)

@@ -77,19 +77,33 @@ def ready(members: Sequence[Member], cache: Path, frame: Size = FRAME) -> Ensemb
     return Ensemble(members, frame, cache)
 
 
-def score(logits: np.ndarray, examples: Examples, calibration: Calibration, taxonomy: Taxonomy = SEVEN) -> Scored:
-    """The calibrated answers to the members' logits (n, members, k), and the classes named, beside the truth."""
+def score(
+    logits: np.ndarray,
+    examples: Examples,
+    calibration: Calibration,
+    taxonomy: Taxonomy = SEVEN,
+    answered: np.ndarray | None = None,
+) -> Scored:
+    """The calibrated answers to the members' logits (n, members, k), and the classes named, beside the truth.
+    `answered`, bool (n,), are those that are not turned away as no lesion; None where the networks alone are measured.
+    """
     probabilities = calibration.stack.probabilities(logits)
     point, named = calibration.thresholds["routine_referral"], calibration.decision.named(probabilities)
-    return Scored(probabilities, examples.labels, examples.lesions, point, taxonomy, named)
+    return Scored(probabilities, examples.labels, examples.lesions, point, taxonomy, named, answered)
 
 
 def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
     """Measures a bundle through the networks that serve it. Raises as `measurable`."""
     kept, dropped = measurable(examples, bundle.seen)
-    frames = prepare(kept.pixels, bundle.preparation)
-    answers = ready(bundle.members, cache, bundle.frame).in_batches(frames)
-    return summarise(score(answers.logits, kept, bundle.calibration, bundle.taxonomy), dropped)
+    return summarise(answer(bundle, kept, cache), dropped)
+
+
+def answer(bundle: Bundle, examples: Examples, cache: Path) -> Scored:
+    """What a bundle says of images, with those that it turns away as no lesion told as such."""
+    ensemble = ready(bundle.members, cache, bundle.frame)
+    answers = ensemble.in_batches(prepare(examples.pixels, bundle.preparation))
+    answered = ~bundle.novelty.is_novel(answers.features)
+    return score(answers.logits, examples, bundle.calibration, bundle.taxonomy, answered)
 
 
 def summarise(scored: Scored, dropped_seen: int) -> Evaluation:

@@ -23,9 +23,10 @@ import numpy as np
 
 from ml.classes import class_in_sentence
 from ml.intervals import needed
-from ml.measured import Measured, plain, sensitivity_of
-from ml.metrics import DRAWS, METRICS, Metric, Scored, lesion_weights, within_classes
+from ml.measured import Measured, plain
+from ml.metrics import DRAWS, METRICS, Metric, Scored, lesion_weights
 from ml.paired import SIDES, difference, values
+from ml.within import places, within_classes
 
 MARGINS: Final = {"sensitivity": 0.05, "specificity": 0.10, "malignant_auc": 0.03}
 """How much of each may at most be lost. Sensitivity is the rule; the other two stop a candidate that refers
@@ -163,11 +164,9 @@ def lesions_needed(margins: Mapping[str, float], min_lesions: int) -> dict[str, 
 
 def _class_lesions(scored: Scored) -> dict[str, tuple[str, int]]:
     """By the name of the sensitivity within each malignant class, its code and how many lesions it has."""
-    names = {sensitivity_of(code): code for code in scored.taxonomy.malignant}
     return {
-        name: (code, len(set(scored.lesions[scored.labels == scored.taxonomy.index[code]])))
-        for name, code in names.items()
-        if name in within_classes(scored.taxonomy)
+        name: (scored.taxonomy.codes[place], len(set(scored.lesions[scored.labels == place])))
+        for name, place in places(scored.taxonomy).items()
     }
 
 

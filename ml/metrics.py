@@ -14,7 +14,7 @@ import numpy as np
 
 from ml.classes import SEVEN, Taxonomy
 from ml.intervals import around
-from ml.measured import Measured, sensitivity_of
+from ml.measured import Measured
 from ml.stack import malignant
 
 DRAWS: Final = 1000
@@ -131,11 +131,6 @@ def sensitivity(scored: Scored, weight: np.ndarray) -> float:
     return _share(scored.right, weight * scored.is_malignant)
 
 
-def sensitivity_within(scored: Scored, weight: np.ndarray, place: int) -> float:
-    """`sensitivity` within one malignant class."""
-    return _share(scored.right, weight * (scored.labels == place))
-
-
 def specificity(scored: Scored, weight: np.ndarray) -> float:
     """The share of benign images that are answered, below the operating point, which was set on other images."""
     return _share(scored.right, weight * ~scored.is_malignant)
@@ -189,7 +184,7 @@ def equal_mass_bins(scored: Scored, weight: np.ndarray) -> np.ndarray:
     return np.asarray(np.minimum(middle / max(mass.sum(), 1e-12) * BINS, BINS - 1).astype(int)[level])
 
 
-SHARES: Final = (accuracy, class_sensitivity, sensitivity, sensitivity_within, specificity)
+SHARES: Final = (accuracy, class_sensitivity, sensitivity, specificity)
 """Metrics that are shares of images, each of which gives one alone."""
 
 METRICS: Final[dict[str, Metric]] = {
@@ -219,17 +214,6 @@ def class_metrics(place: int) -> dict[str, Metric]:
         "sensitivity": partial(class_sensitivity, place=place),
         "auc": partial(class_auc, place=place),
         "average_precision": partial(class_average_precision, place=place),
-    }
-
-
-def within_classes(taxonomy: Taxonomy) -> dict[str, Metric]:
-    """The `sensitivity_within` each malignant class, by `sensitivity_of` its code; none where there is but one such
-    class.
-    """
-    if len(taxonomy.malignant) == 1:
-        return {}
-    return {
-        sensitivity_of(code): partial(sensitivity_within, place=taxonomy.index[code]) for code in taxonomy.malignant
     }
 
 

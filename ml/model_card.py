@@ -36,13 +36,14 @@ def write(
     subgroups: Sequence[Subgroup] = (),
     lone_images: int = 0,
     patients_known: bool = False,
+    nobodys: int = 0,
     ancestors: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`;
     `comparison` are the lines of a section beside somebody's figures, `figures` is the path of a page with plots, and
     `subgroups` are those of that page. `malignant_share` is that of `ml.calibration.Calibration`. Of `lone_images` of
-    the data nobody says which of them show one lesion, but whose they are where `patients_known`. `ancestors` are those
-    of `lineage`.
+    the data nobody says which of them show one lesion, but whose they are where `patients_known`; of `nobodys`,
+    which it learnt from, neither. `ancestors` are those of `lineage`.
     """
     classes = ", ".join(f"{code} ({DISPLAY_NAMES[code].lower()})" for code in taxonomy.codes)
     spread = ", its standard deviation over the\nmembers" if len(members) > 1 else ""
@@ -67,10 +68,13 @@ def write(
         "## What it was measured to do",
         "",
         f"On {evaluation['images']} images of {evaluation['lesions']} lesions "
-        f"({evaluation['malignant_lesions']} malignant) that share no lesion with anything it was fitted to;",
+        f"({evaluation['malignant_lesions']} malignant) that share no "
+        f"{'lesion that is named' if nobodys else 'lesion'} with anything it was fitted to;",
         f"{evaluation['dropped_seen']} more were dropped because their fingerprint matches an image that it had seen.",
-        "Intervals: 95 %, bootstrap by lesion.",
+        "Intervals: 95 %, bootstrap by lesion. In sensitivity and specificity, a lesion that it turns away as none",
+        "counts as wrong.",
         *untold_lesions(lone_images, patients_known),
+        *_nobodys(nobodys),
         "",
         "| metric | value | 95 % interval |",
         "|---|---|---|",
@@ -117,6 +121,15 @@ def untold_lesions(lone_images: int, patients_known: bool) -> list[str]:
     return [
         f"Of {lone_images} images of the data it is not known which show one lesion, so each counts as a lesion",
         f"of its own{two_sides}, and the intervals are too narrow.",
+    ]
+
+
+def _nobodys(images: int) -> list[str]:
+    if not images:
+        return []
+    return [
+        f"Of {images} images that it learnt from neither patient nor lesion is named: some may show a lesion that was",
+        "measured, which flatters.",
     ]
 
 

@@ -12,21 +12,22 @@ from typing import Final
 import numpy as np
 
 from ml.intervals import interval, most_lost
-from ml.measured import Measured, sensitivity_of
+from ml.measured import Measured
 from ml.metrics import Metric, Scored
+from ml.within import places
 
 SIDES: Final = {"sensitivity": "malignant", "specificity": "benign"}
 """The lesions that each of these shares is of."""
 
 
 def looked_at(name: str, scored: Scored) -> np.ndarray | None:
-    """The images that the share `name` is of, bool (n,): one of SIDES, or the sensitivity within a class. None for any
-    other metric.
+    """The images that the share `name` is of, bool (n,): one of SIDES, or the sensitivity within a malignant
+    class. None for any other metric.
     """
     if name in SIDES:
         return scored.is_malignant == (SIDES[name] == "malignant")
-    places = {sensitivity_of(code): place for code, place in scored.taxonomy.index.items()}
-    return scored.labels == places[name] if name in places else None
+    place = places(scored.taxonomy).get(name)
+    return None if place is None else np.asarray(scored.labels == place)
 
 
 def values(metric: Metric, scored: Scored, weights: Sequence[np.ndarray]) -> np.ndarray:

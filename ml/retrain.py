@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from ml import bundle as bundles
-from ml import calibration, evaluate, gate, model_card
+from ml import calibration, evaluate, gate, learnt_here, model_card
 from ml.advice import Advice
 from ml.assess.novelty import Novelty
 from ml.bundle import Bundle, Member
@@ -198,7 +198,9 @@ def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate
     current = evaluate.ready(active.members, run.cache, active.frame)
     novelty = _moved(run, active, current, ensemble, splits)
     said, says = (one.in_batches(splits.test.pixels) for one in (current, ensemble))
-    after = evaluate.score(says.logits, splits.test, calibrated)
+    answered, answers = ~active.novelty.is_novel(said.features), ~novelty.is_novel(says.features)
+    before = evaluate.score(said.logits, splits.test, active.calibration, answered=answered)
+    after = evaluate.score(says.logits, splits.test, calibrated, answered=answers)
     candidate = _save(
         run,
         active,
@@ -209,10 +211,9 @@ def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate
         refit=refit,
         evaluation=evaluate.summarise(after, splits.dropped["test"]),
     )
-    before = evaluate.score(said.logits, splits.test, active.calibration)
     answer = gate.compare(
-        replace(before, answered=~active.novelty.is_novel(said.features)),
-        replace(after, answered=~novelty.is_novel(says.features)),
+        before,
+        after,
         margins=run.margins,
         min_lesions=run.min_lesions,
         seed=run.seed,
@@ -252,12 +253,7 @@ def _save(
         f"{splits.dropped['validation']} more were left out there, since members may have learnt from them.",
         *([f"{len(splits.refused)} images of the snapshot could not be read."] if splits.refused else []),
         f"Snapshot {snapshot_hash}.",
-        "The stack and the thresholds "
-        + ("were refitted on the validation images that chance chose." if refit else "are unchanged."),
-        "Measured on test images that chance chose."
-        if splits.test.rows["drawn"].all()
-        else "Measured on test images of which some were chosen where a model doubted, so the figures are theirs and "
-        "not those of everyday use.",
+        *learnt_here.sentences(splits.train, splits.validation, splits.test, refit),
     ]
     ancestors = model_card.lineage(active)
     licence = str(active.manifest.get("licence", ""))
@@ -293,6 +289,7 @@ def _save(
             origin=origin,
             evaluation=metrics,
             licence=licence,
+            nobodys=learnt_here.nobodys(splits.train),
             ancestors=ancestors,
         ),
     )

@@ -8,19 +8,17 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict
 
-SECRET = re.compile(r"(/(?:results|uploads)/)[^/\s?]{20,}")  # a link's token in an address
+LEVELS = ("DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL", "FATAL", "NOTSET")  # as logging knows them
+# A link's token in an address: to a result, to where a file goes, to a new password.
+SECRET = re.compile(r"(/(?:results|uploads|account/password/reset/key)/)[^/\s?]{20,}")
 
 # What Postgres adds to an error: the key or the whole row that it was about.
 ROW = re.compile(r"DETAIL: .*?(?=\n\n(?:The above exception|During handling)|\Z)", re.DOTALL)
 
 
-class HideTokens(logging.Filter):
-    """Keeps the secret part of an address out of Django's own records of refused requests."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(SECRET.sub(r"\1…", part) if isinstance(part, str) else part for part in record.args)
-        return True
+def hide_tokens(_: Any, __: str, event: EventDict) -> EventDict:
+    """Keep the secret part of an address out of every record, as Django's own of refused requests."""
+    return {name: SECRET.sub(r"\1…", said) if isinstance(said, str) else said for name, said in event.items()}
 
 
 def hide_rows(_: Any, __: str, event: EventDict) -> EventDict:
@@ -39,6 +37,7 @@ def logging_config(*, json: bool, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         hide_rows,
+        hide_tokens,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer()
@@ -54,12 +53,9 @@ def logging_config(*, json: bool, level: str) -> None:
                     "foreign_pre_chain": shared,
                 }
             },
-            "filters": {"hide_tokens": {"()": HideTokens}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
-                "django.request": {"filters": ["hide_tokens"]},
-                "django.server": {"filters": ["hide_tokens"]},
                 "celery.app.trace": {"level": "WARNING"},
                 "botocore": {"level": "WARNING"},
                 "httpx": {"level": "WARNING"},  # it logs addresses, and an upload address is a secret

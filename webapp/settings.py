@@ -5,9 +5,9 @@ from pathlib import Path
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from webapp.accounts.sign_in import FORMS, PASSWORD_VALIDATORS
-from webapp.logs import logging_config
-from webapp.numbers import CENTURY, WEEK, YEAR, Environment
+from webapp.accounts.sign_in import FORMS, LIMITS, PASSWORD_VALIDATORS
+from webapp.environment import CENTURY, WEEK, YEAR, Environment
+from webapp.logs import LEVELS, logging_config
 from webapp.rates import rate
 from webapp.s3 import client_config
 
@@ -85,7 +85,7 @@ WSGI_APPLICATION = "webapp.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
 FORMAT_MODULE_PATH = "webapp.pages.formats"
-TIME_ZONE = env.str("TIME_ZONE", "UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 LANGUAGE_CODE = "en-gb"
 
 TEMPLATES = [
@@ -106,11 +106,11 @@ TEMPLATES = [
 
 # Postgres and Redis
 
-DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://lesionlens@127.0.0.1:5432/lesionlens")}
+DATABASES = {"default": env.database("DATABASE_URL", "postgres://lesionlens@127.0.0.1:5432/lesionlens")}
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
-REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL = env.broker("REDIS_URL", "redis://127.0.0.1:6379/0")
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -126,7 +126,7 @@ STORAGE_BUCKET = env.str("S3_BUCKET", "")
 S3_ENDPOINT_URL = env.str("S3_ENDPOINT_URL", "")  # empty: Amazon's of the region
 # Where browsers and clinics reach the S3 server, when that differs from how this process reaches it.
 S3_PUBLIC_ENDPOINT_URL = env.str("S3_PUBLIC_ENDPOINT_URL", "")
-S3_ADDRESSING_STYLE = env.str("S3_ADDRESSING_STYLE", "path")
+S3_ADDRESSING_STYLE = env.one_of("S3_ADDRESSING_STYLE", "path", ("path", "virtual", "auto"))
 if STORAGE_BUCKET:
     MEDIA_STORAGE = {
         "BACKEND": "storages.backends.s3.S3Storage",
@@ -185,9 +185,8 @@ GATE_MIN_LESIONS = env.whole("GATE_MIN_LESIONS", 30, least=1, most=10**6)
 
 # Mail: a local folder, or SMTP
 
-EMAIL_URL = env.str("EMAIL_URL", "")
-if EMAIL_URL:
-    vars().update(env.email_url("EMAIL_URL"))
+if env.str("EMAIL_URL", ""):
+    vars().update(env.mail("EMAIL_URL"))
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = env.str("MAILBOX_FOLDER", str(STATE / "mailbox"))
@@ -211,6 +210,7 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*"]  # no password until the address is proved: nobody can set one on another's
 ACCOUNT_ADAPTER = "webapp.accounts.adapter.Adapter"
 ACCOUNT_FORMS = FORMS
+ACCOUNT_RATE_LIMITS = LIMITS
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_LOGIN_BY_CODE_ENABLED = ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = True
@@ -218,6 +218,7 @@ ACCOUNT_LOGIN_BY_CODE_TIMEOUT = 15 * 60
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "LesionLens: "
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "LesionLens"
+MFA_ADAPTER = "webapp.accounts.second_factor.SecondFactorAdapter"
 if (demanded := env.str("REQUIRE_SECOND_FACTOR", "0")) not in ("0", "1"):
     raise ImproperlyConfigured("REQUIRE_SECOND_FACTOR is 0, or 1 to ask staff for a second factor.")
 REQUIRE_SECOND_FACTOR = demanded == "1"  # of all but patients
@@ -294,4 +295,4 @@ CONTENT_SECURITY_POLICY = {
 METRICS_TOKEN = env.str("METRICS_TOKEN", "")  # empty: /metrics answers on loopback only
 
 LOGGING_CONFIG = None
-logging_config(json=env.bool("LOG_JSON", not DEBUG), level=env.str("LOG_LEVEL", "INFO").upper())
+logging_config(json=env.bool("LOG_JSON", not DEBUG), level=env.one_of("LOG_LEVEL", "INFO", LEVELS))

@@ -15,6 +15,7 @@ from webapp.cases.parts import forget_unknown_parts, sweep_parts
 from webapp.cases.retention import delete_old_photos
 from webapp.inference.services import sweep_jobs
 from webapp.notify.delivery import sweep_messages
+from webapp.operations.services import note_sweep
 from webapp.queue import Task, ring_now
 from webapp.registry.training import sweep_training
 from webapp.webhooks.delivery import sweep_webhooks
@@ -39,6 +40,7 @@ SWEEPS = {
 @task(Task.SWEEP, soft_limit=60, hard_limit=90, alone=True)
 def sweep() -> None:
     """Return expired leases, give up what will never come, and ring for whatever still waits."""
+    note_sweep()
     swept = {}
     for name, sweep_one in SWEEPS.items():
         try:

@@ -20,7 +20,7 @@ from django.db import close_old_connections, connection
 
 from ml.runtime import Runtime
 from webapp.inference.services import heartbeat, say_goodbye
-from webapp.queue import QUEUES, Task
+from webapp.queue import QUEUES, Task, ring_now
 from webapp.registry.models import ModelRelease
 from webapp.registry.selectors import active_release
 from workers.bundles import fetch_bundle
@@ -52,12 +52,15 @@ def _runtime(bundle_sha256: str) -> Runtime:
 
 
 def load_active() -> tuple[ModelRelease, Runtime] | None:
-    """The active release and its warm runtime; a newly promoted one is swapped in here, between batches. Raises
-    DeviceFailed where it does not answer a blank image.
+    """The active release and its warm runtime; a newly promoted one is swapped in here, between batches. None where
+    there is none that this version can answer with. Raises DeviceFailed where it does not answer a blank image.
     """
     release = active_release()
     if release is None:
         logger.warning("no_active_release")
+        return None
+    if release.unusable:
+        logger.error("release_unusable", release=release.name, why=release.unusable)
         return None
     with DEVICE:
         runtime = _runtime(release.bundle_sha256)
@@ -74,6 +77,8 @@ def keep_warm(stop: Event) -> None:
         try:
             close_old_connections()
             if loaded := load_active():
+                if not warm:
+                    ring_now(Task.DRAIN, again=True)  # what is queued waits for no sweep, which may be dead
                 warm = True
                 heartbeat(worker=WORKER, release=loaded[0])
         except DeviceFailed:

@@ -17,7 +17,7 @@ from deploy.local.databases import databases
 from deploy.local.process import ProcessDied
 from deploy.local.stack import STATE, Stack, claimed, running_stack, settings_for
 from webapp.children import dies_with
-from webapp.numbers import Environment
+from webapp.environment import Environment
 
 
 def main(argv: list[str]) -> int:

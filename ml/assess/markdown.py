@@ -51,7 +51,8 @@ def _main(numbers: Row) -> list[str]:
     text = (
         f"{numbers['images']} images of {numbers['lesions']} lesions ({numbers['malignant_lesions']} malignant) "
         f"that nothing was fitted to. The operating point is P(malignant) {numbers['operating_point']:.3f}, set on "
-        "other images. In brackets: 95 % intervals, bootstrap by lesion."
+        "other images. In sensitivity and specificity, a lesion that is turned away as none counts as wrong. In "
+        "brackets: 95 % intervals, bootstrap by lesion."
     )
     return _section("Metrics", text, ("metric", "value"), rows)
 

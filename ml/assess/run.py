@@ -56,8 +56,8 @@ class _Subject:
 
     def scored(self, answers: Answers) -> tuple[Scored, np.ndarray]:
         """The answers to frames of the same images, and which of them are told as no lesion, bool (n,)."""
-        scored = evaluate.score(answers.logits, self.test, self.bundle.calibration, self.bundle.taxonomy)
-        return scored, self.bundle.novelty.is_novel(answers.features)
+        flagged, taxonomy = self.bundle.novelty.is_novel(answers.features), self.bundle.taxonomy
+        return evaluate.score(answers.logits, self.test, self.bundle.calibration, taxonomy, ~flagged), flagged
 
 
 def assess(

@@ -44,7 +44,7 @@ COMPARE: Final = """
 Both bundles answer the same images of the test split; an image that either has seen is left out, and how many is told.
 The difference is second minus first, with its 95 % interval: each bootstrap draw takes the same lesions for both, so
 what is compared is the same patients. An interval without 0 is a difference that the images show. The last line says
-what the gate of a promotion would say of the second.
+what the gate of a promotion would say of the second, by its default margin and number of lesions.
 
 Example:
   python -m ml compare ml/bundles/20261122-release candidate/bundle --data HAM10000

@@ -20,7 +20,8 @@ COLUMNS: Final = ("image_id", "lesion_id", "patient_id", "dx", "split", "sha256"
 def read(path: Path, images: Path) -> Dataset:
     """Reads `snapshot.csv` with COLUMNS and its images at `<images>/<image_id>.jpg`; `sha256` is that of the file as
     it was sent in, for tracing. `drawn` is `yes` where chance chose the image from all that there were, `no` where
-    something else did, such as a model's doubt; the table has it as a bool, beside its schema.
+    something else did, such as a model's doubt; the table has it as a bool, beside its schema. A lesion that nobody
+    named stands as one under its `patient_id`, or where that is empty too under its `image_id`.
 
     A snapshot is complete and consistent, or it is refused. Raises DataError: `missing_columns`, `unknown_class`,
     `unknown_split`, `unknown_drawn`, `leaking_split` (a lesion or patient on two sides), `missing_images`,

@@ -59,7 +59,8 @@ class Lesson:
 class Made:
     """A bundle that is all but written: its recipe; its folder, where the members' weights lie; `work`, which keeps
     what an interrupted run goes on from, with the teacher's in `work/teacher`; the sides of the split by lesion; the
-    test images that it has not seen, and the calibrated answers to them; the number of draws of a bootstrap.
+    test images that it has not seen, and the calibrated answers of its networks to all of them; the number of draws of
+    a bootstrap.
     """
 
     recipe: "Recipe"

@@ -1,6 +1,7 @@
 """From fitted members to a bundle's folder: calibration, what tells no lesion, measurements, figures and the card."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -52,9 +53,11 @@ def write(
     taxonomy, calibrated = given.dataset.taxonomy, fitted.calibration
     seen = np.concatenate([sides.fingerprints, given.seen])
     test, dropped = evaluate.measurable(sides.test, seen)
-    logits = fitted.ensemble.in_batches(test.pixels).logits
-    scored = evaluate.score(logits, test, calibrated, taxonomy)
-    honest = measures.measured(fitted.plain(logits, test, taxonomy), draws)
+    told_apart = _novelty(fitted, sides, seed)
+    answers = fitted.ensemble.in_batches(test.pixels)
+    networks = evaluate.score(answers.logits, test, calibrated, taxonomy)
+    scored = replace(networks, answered=~told_apart.is_novel(answers.features))
+    honest = measures.measured(fitted.plain(answers.logits, test, taxonomy), draws)
     metrics = evaluate.summarise(scored, dropped).as_dict()
 
     for name in (bundles.MANIFEST, bundles.TRAINED):  # a bundle that is half another's would load and answer
@@ -63,7 +66,7 @@ def write(
     assessed = report.assess(scored, output.name, table=test.rows, quantiles=calibrated.conformal, draws=draws)
     epochs = {member.name: fitting.history(work, member.name) for member in members}
     report.write(assessed, scored, output / FIGURES, {name: told for name, told in epochs.items() if told})
-    made = Made(recipe, output, work, members, calibrated, taxonomy, sides, scored, test, draws, progress)
+    made = Made(recipe, output, work, members, calibrated, taxonomy, sides, networks, test, draws, progress)
     extras = [sentence for extra in recipe.extras for sentence in extra(made)]
 
     origin = [*_origin(run, given, sides, refused, work), *extras]
@@ -76,7 +79,7 @@ def write(
         name=output.name,
         members=members,
         calibration=calibrated,
-        novelty=_novelty(fitted, sides, seed),
+        novelty=told_apart,
         seen=seen,
         trained=_trained(given, sides),
         taxonomy=taxonomy,

@@ -213,6 +213,13 @@ def test_files_that_are_sent_at_once_do_not_take_the_memory_of_a_container(servi
     assert SHARE * 256 * 1024**2 / SENDERS > 3 * site.UPLOAD_MAX_BYTES  # a patient's photos in one form
 
 
+def test_no_check_has_a_password_in_its_arguments(services: dict[str, Any]) -> None:
+    """Each user of the host may list them."""
+    checks = {name: str(service.get("healthcheck", {}).get("test", "")) for name, service in services.items()}
+    assert not [name for name, check in checks.items() if re.search(r"PASSWORD|SECRET| -a ", check)]
+    assert services["redis"]["environment"]["REDISCLI_AUTH"] == services["redis"]["environment"]["REDIS_PASSWORD"]
+
+
 def test_only_the_proxy_is_reachable_from_outside(services: dict[str, Any]) -> None:
     assert [name for name, service in services.items() if service.get("ports")] == ["proxy"]
 

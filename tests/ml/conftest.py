@@ -1,5 +1,7 @@
 """Made once for a test session: a tiny bundle, and the cache that its network was converted into."""
 
+import shutil
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ml import bundle
 from ml.runtime import Runtime
 from tests.ml.tiny_bundle import make_tiny_bundle
 
@@ -14,6 +17,14 @@ from tests.ml.tiny_bundle import make_tiny_bundle
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def strict(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny bundle, but one that turns every picture away as no lesion."""
+    folder = Path(shutil.copytree(tiny_bundle, tmp_path_factory.mktemp("bundles") / "strict"))
+    replace(bundle.load(folder).novelty, threshold=0.0).save(folder / bundle.NOVELTY)
+    return folder
 
 
 @pytest.fixture(scope="session")

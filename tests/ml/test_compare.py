@@ -19,6 +19,7 @@ from tests.ml.tiny_bundle import make_tiny_bundle
 
 IMAGES = 70
 TEST = 14  # two lesions of each class
+WITHIN = {"sensitivity_MEL", "sensitivity_BCC", "sensitivity_AKIEC"}
 
 
 @pytest.fixture(scope="module")
@@ -77,22 +78,29 @@ def test_compare_shows_every_metric_of_both_with_the_interval_of_the_difference(
     assert answer["second"] == {"release": "other", "bundle": bundle.load(other).hash}
     assert (answer["images"], answer["dropped_seen"]) == (TEST, 0)
     rows = {row["metric"]: row for row in answer["rows"]}
-    assert set(rows) == set(ALL_METRICS)
+    assert set(rows) == {*ALL_METRICS, *WITHIN}
     row = rows["malignant_auc"]
     assert row["difference"] == pytest.approx(row["candidate"] - row["active"], abs=2e-4)
     assert row["low"] <= row["difference"] <= row["high"]
     assert f"{row['difference']:+.3f}" in shown
-    assert [name for name in rows if name not in LABELS] == []
+    assert [name for name in rows if name not in {*LABELS, *WITHIN}] == []
+    assert "Sensitivity for melanoma" in shown
     assert "inconclusive" in shown  # fourteen lesions decide nothing
 
 
 def test_a_bundle_does_not_differ_from_itself(told: Any, tiny_bundle: Path) -> None:
     for row in told(tiny_bundle, tiny_bundle)["rows"]:
         assert row["difference"] == 0
-        if row["metric"] in SIDES:  # so few lesions would not show a difference that there is
+        if row["metric"] in {*SIDES, *WITHIN}:  # so few lesions would not show a difference that there is
             assert row["low"] == -row["high"] < -0.3
         else:
             assert row["low"] is row["high"] is None
+
+
+def test_what_a_bundle_turns_away_counts_against_it(told: Any, tiny_bundle: Path, strict: Path) -> None:
+    rows = {row["metric"]: row for row in told(tiny_bundle, strict)["rows"]}
+    for name in ("sensitivity", "specificity"):
+        assert (rows[name]["candidate"], rows[name]["active"]) == (0, -rows[name]["difference"])
 
 
 def test_what_either_has_seen_is_left_out_and_counted(

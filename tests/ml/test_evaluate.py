@@ -51,6 +51,12 @@ def test_an_evaluation_is_plain_numbers(tiny_bundle: Path, cache: Path, lesions:
     assert told["metrics"]["malignant_auc"].keys() == {"value", "low", "high"}
 
 
+def test_what_a_bundle_turns_away_as_no_lesion_is_not_found(strict: Path, cache: Path, lesions: Examples) -> None:
+    """Whatever its networks say of it."""
+    told = evaluate.evaluate(bundle.load(strict), lesions, cache).metrics
+    assert (told["sensitivity"].value, told["specificity"].value) == (0, 0)
+
+
 def test_classes_that_no_image_shows_are_told(
     tiny_bundle: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

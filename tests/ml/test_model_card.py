@@ -58,6 +58,7 @@ def test_a_card_does_not_claim_lesions_that_nobody_knows(lone: int) -> None:
         lone_images=lone,
     )
     assert "share no lesion with anything it was fitted to" in card
+    assert "a lesion that it turns away as none\ncounts as wrong." in card
     assert ("Of 900 images of the data it is not known which show one lesion" in card) == bool(lone)
 
 

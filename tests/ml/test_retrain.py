@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("snapshot")
     frame = pd.read_csv(synthesize(20, folder))
     frame["dx"] = frame["dx"].map(HAM10000_DX)
-    frame["patient_id"], frame["sha256"], frame["drawn"] = frame["lesion_id"], "0" * 64, "no"
+    frame["patient_id"], frame["sha256"], frame["drawn"] = "P" + frame["lesion_id"], "0" * 64, "no"
     frame["split"] = ["train"] * 12 + ["validation"] * 3 + ["test"] * 5
     (folder / f"{frame['image_id'].iloc[19]}.jpg").write_bytes(
         (folder / f"{frame['image_id'].iloc[0]}.jpg").read_bytes()
@@ -96,7 +95,10 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert classes.startswith("for fewer than 10 lesions: melanoma (")
     card = (tmp_path / "bundle" / "model_card.md").read_text()
     assert "with 2 for validation; 1 more were left out" in card
-    assert "unchanged" in card
+    assert "unchanged: they were fitted to the members as these were before, so its probabilities" in card
+    assert "Right is what annotators named from the photo alone" in card
+    assert "Images on which they still disagree are not in it" in card
+    assert "share no lesion with anything it was fitted to" in card
     assert "chosen where a model doubted" in card
     limits, licence = card.split("\n## Limits\n")[1].split("\n## What it goes on from\n")[0].split("\n## Licence\n")
     assert "then from images that were labelled where it was retrained" in limits
@@ -104,15 +106,25 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert licence.strip() == candidate.manifest["licence"] == LABELLED_HERE
 
     # What the first retraining only validated with, the second validates with again. It has what chance chose alone.
+    # Of one training image neither lesion nor patient is named, and of one test image the patient alone.
     drawn = tmp_path / "drawn.csv"
-    pd.read_csv(snapshot, dtype=str, keep_default_na=False).assign(drawn="yes").to_csv(drawn, index=False)
+    labels = pd.read_csv(snapshot, dtype=str, keep_default_na=False).assign(drawn="yes")
+    labels.loc[2, ["lesion_id", "patient_id"]] = labels.loc[2, "image_id"], ""
+    labels.loc[16, "lesion_id"] = labels.loc[16, "patient_id"]
+    labels.to_csv(drawn, index=False)
     code, events = retrain(tmp_path / "bundle", drawn, tmp_path / "second", cache, images=str(snapshot.parent))
     assert code == 0, events
     second = bundle.load(tmp_path / "second" / "bundle")
     assert json.loads((tmp_path / "second" / "gate.json").read_text())["dropped_validation"] == 1
     np.testing.assert_array_equal(second.trained, candidate.trained)
+    assert "The lesion of" not in card
     told = "Measured on test images that chance chose."
     assert (told in second.manifest["origin"], told in candidate.manifest["origin"]) == (True, False)
+
+    told_of_second = (second.path / "model_card.md").read_text()
+    assert "The lesion of 1 images is not named: those of one patient count as one." in told_of_second
+    assert "share no lesion that is named with anything it was fitted to" in told_of_second
+    assert "Of 1 images that it learnt from neither patient nor lesion is named" in told_of_second
 
     # What the first says of itself stands under its name alone, below all that is said of the second.
     assert [(one["name"], one["bundle"]) for one in second.manifest["ancestors"]] == [
@@ -126,17 +138,17 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert second.manifest["licence"] == LABELLED_HERE  # once is enough
 
 
-def test_the_gate_sees_what_a_candidate_turns_away(
-    tiny_bundle: Path, snapshot: Path, cache: Path, tmp_path: Path
+def test_the_gate_and_the_card_see_what_a_candidate_turns_away(
+    strict: Path, snapshot: Path, cache: Path, tmp_path: Path
 ) -> None:
     """A bundle to which everything is no lesion is never right, nor is what goes on from it."""
-    strict = shutil.copytree(tiny_bundle, tmp_path / "strict")
-    replace(bundle.load(strict).novelty, threshold=0.0).save(strict / bundle.NOVELTY)
     code, events = retrain(strict, snapshot, tmp_path, cache)
     assert code == 0, events
     gate = json.loads((tmp_path / "gate.json").read_text())
     found = {row["metric"]: (row["active"], row["candidate"]) for row in gate["rows"]}
     assert (found["sensitivity"], found["specificity"]) == ((0, 0), (0, 0))
+    told = bundle.load(tmp_path / "bundle").manifest["metrics"]["metrics"]
+    assert (told["sensitivity"]["value"], told["specificity"]["value"]) == (0, 0)
     assert "and only 0 and 0 of them were chosen by chance" in gate["reason"]
 
 

@@ -17,6 +17,8 @@ from webapp import storage
 from webapp.cases.intake import forget_originals
 from webapp.cases.models import Image
 from webapp.inference.models import Job
+from webapp.operations.models import Sweep
+from webapp.operations.selectors import since_sweep
 from workers import upkeep
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,6 +41,14 @@ def test_a_table_that_cannot_be_swept_leaves_none_behind(monkeypatch: pytest.Mon
 
     job.refresh_from_db()
     assert job.state == Job.State.QUEUED
+
+
+def test_the_sweep_says_when_it_last_ran() -> None:
+    assert since_sweep() is None
+    upkeep.sweep()
+    assert (since_sweep() or 0) < 60
+    upkeep.sweep()
+    assert Sweep.objects.count() == 1
 
 
 def test_a_sweep_that_hangs_takes_one_process_and_the_tables_that_need_no_storage_come_first(

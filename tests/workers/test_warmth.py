@@ -11,6 +11,7 @@ from time import sleep
 from unittest.mock import Mock
 
 import pytest
+import structlog
 from celery import Celery
 from celery.signals import worker_ready, worker_shutdown
 from pytest_django import Settings
@@ -21,10 +22,12 @@ from tests.ml.tiny_bundle import make_tiny_bundle
 from tests.workers.waiting import wait_for
 from webapp.audit.services import SYSTEM
 from webapp.inference.models import Worker
+from webapp.queue import app
 from webapp.registry.bundles import store_bundle
 from webapp.registry.models import ModelRelease
 from webapp.registry.services import promote, register_release
 from workers import warmth
+from workers.inference import drain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FIRST_OF_A_CONTAINER = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
@@ -86,6 +89,18 @@ def test_an_idle_worker_loads_the_model_stays_in_sight_and_swaps_it(release: Mod
         newer = serve(tmp_path, "second")  # promoted while nothing is queued
         wait_for(lambda: serving(newer))
     assert not Worker.objects.exists()  # a worker that stops in good order is forgotten
+
+
+def test_a_worker_that_starts_looks_for_work_without_a_sweep(
+    release: ModelRelease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rung = list[str]()
+    monkeypatch.setattr(app, "send_task", lambda name, **_: rung.append(name))
+    with running("inference"):
+        wait_for(lambda: serving(release))
+        first = Worker.objects.get().seen_at
+        wait_for(lambda: Worker.objects.get().seen_at > first)
+    assert rung == ["inference.drain"]
 
 
 def test_a_worker_of_another_queue_loads_no_model(release: ModelRelease) -> None:
@@ -160,6 +175,18 @@ def test_a_worker_that_never_answered_tries_again(tmp_path: Path, monkeypatch: p
     stop.set()
     keeper.join(10)
     ended.assert_not_called()
+
+
+def test_a_release_of_another_version_is_named_and_traced_nowhere(tmp_path: Path) -> None:
+    """It is tried every few seconds for as long as nobody promotes another."""
+    release = serve(tmp_path, "older")
+    release.manifest["preprocessing"] = {"version": "frame-4x3-v4"}
+    release.save()
+    with structlog.testing.capture_logs() as log:
+        assert warmth.load_active() is None
+        drain()
+    assert {line["event"] for line in log} == {"release_unusable"}
+    assert "it wants preprocessing frame-4x3-v4" in log[0]["why"]
 
 
 def test_an_unusable_bundle_is_tried_again(tmp_path: Path) -> None:

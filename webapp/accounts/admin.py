@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any, cast
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Q
@@ -33,6 +34,7 @@ WHO_STAYS = (
     "inactive."
 )
 admin.site.unregister(EmailAddress)  # its page would call an address proved that nobody has proved
+admin.site.unregister(Authenticator)  # its page would show what codes are made of
 
 
 def _actor(request: HttpRequest) -> Actor:
@@ -165,6 +167,29 @@ class UserAdmin(admin.ModelAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: Iterable[User]) -> None:
         for user in queryset:
             self.delete_model(request, user)
+
+
+@admin.register(Authenticator)
+class SecondFactorAdmin(admin.ModelAdmin):
+    """Who has a second factor. One that its owner has lost can be taken away here; only its owner adds another."""
+
+    list_display = ["user", "type", "created_at", "last_used_at"]
+    list_filter = ["type"]
+    list_select_related = ["user"]
+    fields = list_display
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
+        services.remove_second_factor(actor=_actor(request), factor=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Iterable[Authenticator]) -> None:
+        for factor in queryset:
+            self.delete_model(request, factor)
 
 
 class PatientForm(forms.ModelForm):

@@ -3,8 +3,12 @@
 from typing import Any
 
 from allauth.account import fields
+from allauth.account.adapter import get_adapter
 from allauth.account.forms import AddEmailForm, LoginForm, RequestLoginCodeForm, ResetPasswordForm, SignupForm
+from allauth.core import context
+from allauth.core.internal import ratelimit
 from django import forms
+from django.core.exceptions import ValidationError
 
 from webapp.accounts.models import ApiKey, Organisation
 from webapp.addresses import in_one_form
@@ -27,6 +31,18 @@ class CodeForm(RequestLoginCodeForm):  # type: ignore[misc]
     """Where a code to sign in with is sent."""
 
     email = AddressField()
+
+    def clean_email(self) -> str:
+        """Keeps to the limits of how often a code can be asked for: first of one network, which uses up a part."""
+        key = f"{self.cleaned_data['email']}:{ratelimit.get_ip(context.request)}"
+        asked = {"app": "allauth.account", "action": "request_login_code_in_network", "key": key}
+        if not ratelimit.consume(context.request, **asked):
+            raise get_adapter().validation_error("rate_limited")
+        try:
+            email: str = super().clean_email()
+        except ValidationError as error:  # allauth speaks of a password, which may not be there
+            raise get_adapter().validation_error("rate_limited") from error
+        return email
 
 
 class ForgottenPasswordForm(ResetPasswordForm):  # type: ignore[misc]

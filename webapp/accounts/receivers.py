@@ -1,6 +1,5 @@
 """What follows where django-allauth says that something has happened."""
 
-from smtplib import SMTPRecipientsRefused
 from typing import Any
 
 import structlog
@@ -11,6 +10,7 @@ from django.contrib import messages
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from webapp.accounts.adapter import refused_for_good
 from webapp.accounts.models import User
 from webapp.accounts.services import follow_account
 
@@ -37,17 +37,12 @@ def address_changed(
         return
     if from_email_address is not None:
         try:
-            get_adapter().send_mail("account/email/email_changed", from_email_address.email, {})
+            get_adapter().post("account/email/email_changed", from_email_address.email, {})
         except OSError as error:
             logger.warning("change_of_address_not_told", error=type(error).__name__)
-            if not _for_good(error):
+            if not refused_for_good(error):
                 from_email_address.set_as_primary()
                 list(messages.get_messages(request))  # taken away: they say that it was changed
                 messages.error(request, UNTOLD)
                 return
     follow_account(user=user, email=to_email_address.email)
-
-
-def _for_good(error: OSError) -> bool:
-    """Whether the mail server refuses the address itself, and not only for now (RFC 5321, section 4.2.1)."""
-    return isinstance(error, SMTPRecipientsRefused) and all(code >= 500 for code, _ in error.recipients.values())

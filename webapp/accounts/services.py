@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
@@ -184,6 +185,14 @@ def remove_member(*, actor: Actor, membership: Membership) -> None:
     """End a membership. Ending it twice changes nothing."""
     if Membership.objects.filter(pk=membership.pk).delete()[0]:
         _note_member(actor, "membership.removed", membership)
+
+
+@transaction.atomic
+def remove_second_factor(*, actor: Actor, factor: Authenticator) -> None:
+    """Take away a factor of somebody who has lost it. Twice changes nothing. A member's is in the trail."""
+    gone, _ = Authenticator.objects.filter(pk=factor.pk).delete()
+    if gone and (membership := Membership.objects.filter(user=factor.user_id).first()):
+        _note_member(actor, "membership.changed", membership, detail=f"second factor removed: {factor.type}")
 
 
 @transaction.atomic

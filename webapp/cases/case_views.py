@@ -18,6 +18,7 @@ from webapp.cases.erasure import erase_case, erase_patient
 from webapp.cases.fields import MAX_NOTES, FieldError, notes
 from webapp.cases.models import Case, Image
 from webapp.cases.opened import opened_from
+from webapp.cases.opinions import CALLS_FOR, REVIEW_TURN
 from webapp.cases.retention import delete_photos
 from webapp.cases.review import look_again, release_case
 from webapp.errors import Problem
@@ -27,6 +28,7 @@ from webapp.labels.models import Consensus
 from webapp.notify.services import why_not_told
 from webapp.pages.keyset import neighbours
 from webapp.pages.words import ONE_IMAGE
+from webapp.registry.selectors import rolled_back
 
 HISTORY = 20
 AWAITED = ("waiting", *Image.UNENDED)  # the stages of a case that may still have a result
@@ -42,7 +44,7 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
 def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: int = 200) -> HttpResponse:
     """The page of a case; `note` is one that was not sent."""
     batch = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request)).batch
-    cases = with_answers(batch.cases.all())
+    cases = with_answers(batch.cases.annotate(review_turn=REVIEW_TURN))
     found = cases.select_related("organisation", "patient", "reviewed_by", "batch").get(pk=case_id)
     record(actor=actor_of(request), action="case.viewed", object_id=found.pk, organisation=found.organisation)
     images = list(found.images.all())
@@ -53,10 +55,12 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
     if found.erased_at:
         return render(request, "cases/erased.html", {"case": found, "opened": opened, "history": history})
     listed = selectors.to_review(found.organisation) if opened.reviewing else batch.cases.filter(erased_at=None)
-    previous, following = neighbours(selectors.narrowed(listed, opened.filters), selectors.MOST_URGENT_FIRST, found)
+    order = selectors.IN_REVIEW if opened.reviewing else selectors.MOST_URGENT_FIRST
+    previous, following = neighbours(selectors.narrowed(listed, opened.filters), order, found)
     answers = {image: image_answer(image, found) for image in images}
     _fetch_heatmaps([answer for answer in answers.values() if answer])
     consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
+    others = [row for row in found.results.all() if row != found.answer]
     context = {
         "case": found,
         "result": found.answer,
@@ -65,10 +69,14 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
             answer and found.answer and answer.probabilities.keys() != found.answer.probabilities.keys()
             for answer in answers.values()
         ),
+        "calls_for": CALLS_FOR.get(found.dissent),
+        "rolled_back": found.answer is not None and found.answer.release_id in rolled_back(),
         "one_image": ONE_IMAGE,
-        "others": [row for row in found.results.all() if row != found.answer],
+        "others": others,
+        "more_urgent": next((row for row in others if row.created_at == found.raised_at), None),
         "untold": why_not_told(case=found) if found.released_at else None,
         "awaited": selectors.stage(found) in AWAITED,
+        "unseen": not found.answer and selectors.without_result(found.organisation).filter(pk=found.pk).exists(),
         "undeleted": sum(map(_may_exist, images)),
         "note": note,
         "max_notes": MAX_NOTES,
@@ -99,6 +107,7 @@ def release(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
             case=found,
             note=notes(request.POST.get("note")),
             answered_at=_moment(request.POST.get("result", "")),
+            opinion=request.POST.get("opinion", ""),
         )
     except (Problem, FieldError) as problem:
         messages.error(request, problem.message)
@@ -114,10 +123,11 @@ def release(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
 @for_roles(Role.PROVIDER)
 @require_POST
 def looked_again(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
-    """Say that one has seen the later, more urgent answer of a case whose result the patient has."""
+    """Say that one has seen what is more urgent than the result that the patient of a case has."""
     found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
+    read, opinion = _moment(request.POST.get("raised_at", "")), request.POST.get("opinion", "")
     try:
-        look_again(actor=actor_of(request), case=found, raised_at=_moment(request.POST.get("raised_at", "")))
+        look_again(actor=actor_of(request), case=found, raised_at=read, opinion=opinion)
         messages.success(request, "This case no longer waits for review. The patient’s result has not changed.")
     except Problem as problem:
         messages.error(request, problem.message)

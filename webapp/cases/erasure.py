@@ -27,7 +27,10 @@ from webapp.inference.models import CaseResult, Result
 from webapp.labels.models import Label
 from webapp.notify.services import forget_letters
 
-UNREVIEWED = {**dict.fromkeys(["reviewed_by", "reviewed_at", "released_at", "raised_at"]), "review_note": ""}
+UNREVIEWED = {
+    **dict.fromkeys(["reviewed_by", "reviewed_at", "released_at", "raised_at"]),
+    **dict.fromkeys(["review_note", "opinion"], ""),
+}
 WHEN_UNPACKED = "when that has ended; or cancel the batch, if the ZIP is kept until a quota has room."
 AMONG_OTHERS = {  # lines of a ZIP's report that name files of any case: they stay, and say no names any more
     "files_missing": "The table names files that are not in the archive. Left out.",

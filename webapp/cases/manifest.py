@@ -79,7 +79,7 @@ def error_table(errors: Sequence[RowError]) -> str:
     writer = csv.writer(table)
     writer.writerow(["row", "field", "code", "message"])
     for error in errors:
-        writer.writerow([error.row, for_spreadsheet(error.field), error.code, error.message])
+        writer.writerow([error.row, for_spreadsheet(error.field), error.code, for_spreadsheet(error.message)])
     return table.getvalue()
 
 

@@ -5,16 +5,18 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q, Value, When
+from django.db.models import F, Q, Value, When
 
 from ml.advice import Advice
 from webapp.cases.filed import Filed
+from webapp.cases.opinions import REVIEW_TURN, Labelled
 from webapp.cases.said import UNSAID, Said
 from webapp.leases import Leased
 
 NOT_A_LESION = "not_a_lesion"  # the reason of an image that the model does not recognise as a lesion
 URGENCY = {advice.value: rank for rank, advice in enumerate(Advice)}  # 0 is the most urgent
 TO_REVIEW = Q(released_at=None) & ~Q(advice="")  # a result that nobody has given to the patient
+UNSEEN = Q(answer=None, erased_at=None, no_result_seen_at=None)  # no result, and nobody has said that they saw it
 UNANSWERED = {"answer": None, "advice": "", "top_class": "", "risk": -1, "uncertainty": None}
 
 
@@ -81,7 +83,7 @@ class Batch(models.Model):
         return f"batch {self.id}"
 
 
-class Case(Said):
+class Case(Said, Labelled):
     """One lesion of one patient, and the answer that holds for it.
 
     Lists sort and filter by what `webapp.inference.answers.hold` copies of it here, so that a page is one index scan.
@@ -99,6 +101,7 @@ class Case(Said):
     released_at = models.DateTimeField(null=True, blank=True)
     raised_at = models.DateTimeField(null=True, blank=True, help_text="When a more urgent answer came since")
     erased_at = models.DateTimeField(null=True, blank=True, help_text="Since when this row is empty")
+    no_result_seen_at = models.DateTimeField(null=True, blank=True, help_text="When somebody saw that it got no result")
     answer = models.ForeignKey("inference.CaseResult", models.RESTRICT, null=True, blank=True, related_name="+")
     advice = models.CharField(max_length=20, blank=True, default="", help_text="Of the answer; empty without one")
     top_class = models.CharField(max_length=10, blank=True, default="")
@@ -122,10 +125,11 @@ class Case(Said):
             ),
             models.Index(fields=["batch"], condition=TO_REVIEW, name="case_to_review"),
             models.Index(fields=["organisation", "raised_at"], condition=~Q(raised_at=None), name="case_raised"),
+            models.Index(fields=["organisation", "created_at", "id"], condition=UNSEEN, name="case_unseen"),
             models.Index(
-                fields=["organisation", "urgency", "-risk", "created_at", "id"],
+                *("organisation", REVIEW_TURN, "urgency", F("risk").desc(), "created_at", "id"),
                 condition=TO_REVIEW,
-                name="case_review_order",
+                name="case_review_first",
             ),
         ]
         constraints = [

@@ -1,19 +1,27 @@
-"""What waits for a provider: every result that nobody has released, of all batches, the most urgent first."""
+"""What waits for a provider: every result that nobody has released, of all batches: where dermatologists see more than
+the model, then the most urgent first.
+"""
 
+import uuid
+
+from django.contrib import messages
 from django.db.models import F, Prefetch
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import record
 from webapp.cases import selectors
 from webapp.cases.models import Batch
 from webapp.cases.opened import listed
+from webapp.cases.review import see_to
 from webapp.inference.models import CaseResult
 from webapp.pages.keyset import page_of
-from webapp.pages.words import ADVICE, uncertainty_in_words
-from webapp.registry.selectors import classes_of_releases
+from webapp.pages.words import ADVICE, counted, uncertainty_in_words
+from webapp.registry.selectors import classes_of_releases, rolled_back
 
 PAGE = 50
 
@@ -26,14 +34,16 @@ def to_review(request: HttpRequest) -> HttpResponse:
     opened = listed(request, reviewing=True)
     cases = selectors.narrowed(selectors.to_review(organisation), opened.filters)
     page = page_of(
-        cases.select_related("patient", "batch").prefetch_related("images"),
-        selectors.MOST_URGENT_FIRST,
+        selectors.with_release(cases).prefetch_related("images"),
+        selectors.IN_REVIEW,
         after=request.GET.get("after", ""),
         size=PAGE,
     )
     more_urgent = Prefetch("results", CaseResult.objects.filter(created_at=F("case__raised_at")), to_attr="more_urgent")
     raised = selectors.raised(organisation).select_related("patient", "batch").prefetch_related("images", more_urgent)
     found = [] if opened.filters else list(raised[: PAGE + 1])
+    ended = selectors.without_result(organisation).select_related("patient", "batch").prefetch_related("images")
+    unanswered = [] if opened.filters else list(ended[: PAGE + 1])
     record(actor=actor_of(request), action="case.listed", object_id="to review", organisation=organisation)
     context = {
         "page": page,
@@ -41,9 +51,34 @@ def to_review(request: HttpRequest) -> HttpResponse:
         "filtered": bool(opened.filters),
         "raised": found[:PAGE],
         "more_raised": len(found) > PAGE,
+        "unanswered": unanswered[:PAGE],
+        "more_unanswered": len(unanswered) > PAGE,
+        "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "sources": Batch.Source.choices,
         "advices": [(code, words.word) for code, words in ADVICE.items()],
         "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],
         "classes": classes_of_releases().items(),
     }
     return render(request, "cases/review.html", context)
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def seen_to(request: HttpRequest) -> HttpResponse:
+    """Say that one has seen to cases that ended without a result."""
+    named = [case_id for each in request.POST.getlist("case") if (case_id := _id(each))]
+    if seen := see_to(actor=actor_of(request), organisation=organisation_of(request), cases=named):
+        messages.success(
+            request, f"{counted(seen, 'case')} without a result no longer wait{'s' if seen == 1 else ''} here."
+        )
+    else:
+        messages.info(request, "Nothing was changed: somebody has seen to it before, or it is at the model again.")
+    return redirect("cases:to_review")
+
+
+def _id(written: str) -> uuid.UUID | None:
+    """The id of a button, which nobody types."""
+    try:
+        return uuid.UUID(written)
+    except ValueError:
+        return None

@@ -10,11 +10,13 @@ from django.db.models.functions import Coalesce
 
 from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, Patient, User
-from webapp.cases.models import TO_REVIEW, URGENCY, Batch, Case, Image
+from webapp.cases.models import TO_REVIEW, UNSEEN, URGENCY, Batch, Case, Image
+from webapp.cases.opinions import REVIEW_TURN
 from webapp.inference.models import Job
 from webapp.pages.words import CLOSE, NEAR
 
 MOST_URGENT_FIRST = ("urgency", "-risk", "created_at", "id")  # without an answer: as the manifest lists them
+IN_REVIEW = ("review_turn", *MOST_URGENT_FIRST)  # of cases that `to_review` gives
 NEWEST_FIRST = ("-created_at", "id")
 UNCERTAINTIES = {"low": (0, CLOSE), "medium": (CLOSE, NEAR), "high": (NEAR, 1)}  # a deviation is at most 0.5
 FILTERS = ("q", "advice", "dx", "uncertainty", "review", "source")
@@ -75,24 +77,48 @@ def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
 
 def to_review(organisation: Organisation) -> "QuerySet[Case]":
     """An organisation's cases whose result nobody has given to the patient, of all its batches."""
-    return Case.objects.filter(TO_REVIEW, organisation=organisation)
+    return Case.objects.filter(TO_REVIEW, organisation=organisation).annotate(review_turn=REVIEW_TURN)
 
 
 def raised(organisation: Organisation) -> "QuerySet[Case]":
-    """An organisation's cases that a later answer calls more urgent than what the patient was given, until a clinician
-    has looked again; what waits longest first.
+    """An organisation's cases that a later answer, or what dermatologists agree on, calls more urgent than what the
+    patient was given, until a clinician has looked again; what waits longest first.
     """
     return Case.objects.filter(organisation=organisation, raised_at__isnull=False).order_by("raised_at", "id")
 
 
-def review_count(organisation: Organisation) -> str:
-    """How many cases wait for review, those to be looked at again too, as the navigation says it: none as nothing, and
-    many as more than 99.
+def without_result(organisation: Organisation) -> "QuerySet[Case]":
+    """An organisation's cases that ended without a result, until somebody has seen to them; what waits longest first.
+
+    Not those of a batch that is open, under way or cancelled; nor a patient's photo where they have sent a newer one of
+    the spot.
     """
-    new, again = (
-        cases.order_by().values("pk")[: REVIEW_COUNTED + 1] for cases in (to_review(organisation), raised(organisation))
+    newer = Case.objects.filter(
+        Q(answer__isnull=False) | Q(batch__state__in=[Batch.State.SUBMITTED, *COMPLETED]),
+        patient=OuterRef("patient"),
+        lesion_id=OuterRef("lesion_id"),
+        created_at__gt=OuterRef("created_at"),
     )
-    found = new.union(again, all=True).count()
+    ended = Case.objects.filter(UNSEEN, organisation=organisation, batch__state=Batch.State.COMPLETED_WITH_FAILURES)
+    sent_again = Q(batch__source=Batch.Source.PATIENT) & ~Q(lesion_id="") & Exists(newer)
+    return ended.exclude(sent_again).order_by("created_at", "id")
+
+
+def with_release(cases: "QuerySet[Case]") -> "QuerySet[Case]":
+    """The cases with patient and batch, and with the `release` of their answer and its `release_state`, for rows."""
+    cases = cases.select_related("patient", "batch")
+    return cases.annotate(release=F("answer__release"), release_state=F("answer__release__state"))
+
+
+def review_count(organisation: Organisation) -> str:
+    """How many cases wait for review, those to be looked at again and those without a result too, as the navigation
+    says it: none as nothing, and many as more than 99.
+    """
+    new, *others = (
+        cases(organisation).order_by().values("pk")[: REVIEW_COUNTED + 1]
+        for cases in (to_review, raised, without_result)
+    )
+    found = new.union(*others, all=True).count()
     return f"{REVIEW_COUNTED}+" if found > REVIEW_COUNTED else str(found or "")
 
 
@@ -114,7 +140,9 @@ def stage(case: Case) -> str:
     cancelled = case.batch.state == Batch.State.CANCELLED
     kept_waiting = {Image.State.READY, Image.State.EXPIRED} if cancelled else {Image.State.READY}
     if states and kept_waiting.isdisjoint(states):
-        return next(state for state in (Image.State.REJECTED, Image.State.PURGED, Image.State.EXPIRED) if state in states)
+        return next(
+            state for state in (Image.State.REJECTED, Image.State.PURGED, Image.State.EXPIRED) if state in states
+        )
     if cancelled and not is_at_model(case):
         return "cancelled"
     return "no_result" if case.batch.state in COMPLETED else "waiting"

@@ -8,6 +8,7 @@ from webapp.cases.upload_views import put_upload
 app_name = "cases"
 urlpatterns = [
     path("review/", review_views.to_review, name="to_review"),
+    path("review/seen-to/", review_views.seen_to, name="seen_to"),
     path("batches/", views.batches, name="batches"),
     path("batches/new/", new_batch_views.batch_new, name="batch_new"),
     path("batches/<uuid:batch_id>/", views.batch, name="batch"),

@@ -11,6 +11,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from django_htmx.http import HTMX_STOP_POLLING
@@ -21,7 +22,7 @@ from webapp.cases import selectors
 from webapp.cases.arrivals import await_again, receive
 from webapp.cases.intake import override_quality
 from webapp.cases.locks import locked
-from webapp.cases.models import Archive, Batch, Image
+from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.opened import listed
 from webapp.cases.services import MISSING, cancel_batch, submit_batch
 from webapp.cases.unpacking import MAX_LISTED
@@ -30,10 +31,14 @@ from webapp.inference.again import failed_images, newer_release, rerun_failed, r
 from webapp.inference.selectors import Progress, progress
 from webapp.pages.keyset import page_of
 from webapp.pages.words import ADVICE, counted, uncertainty_in_words
+from webapp.registry.selectors import rolled_back
 
 PAGE = 50
 REJECTED_SHOWN = 100
 LEFT_OUT_SHOWN = 200
+# What was done, which stays true above a list that goes on: the model may refuse it a moment later.
+TAKEN = "{} was taken all the same. The model may still find no lesion in it."
+INSISTED = "You have insisted on an answer about {}: do not rely on its numbers."
 PUT_IN_PLACE = "Another file is here in the place of {}, and is being checked."
 
 
@@ -57,7 +62,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     opened = listed(request)
     cases = selectors.narrowed(found.cases.all(), opened.filters)
     page = page_of(
-        cases.select_related("patient", "batch").prefetch_related(*selectors.for_stage(found)),
+        selectors.with_release(cases).prefetch_related(*selectors.for_stage(found)),
         selectors.MOST_URGENT_FIRST,
         after=request.GET.get("after", ""),
         size=PAGE,
@@ -73,6 +78,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],
         "failed": failed_images(found).count() if complete else 0,
         "newer": newer_release(found) if complete else None,
+        "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "classes": selectors.classes_named(found).items(),
         "reviews": selectors.REVIEWS.items(),
         "rejected": selectors.unusable_images(found)[:REJECTED_SHOWN],
@@ -122,6 +128,10 @@ def _progress(found: Batch) -> dict[str, object]:
     return {
         "batch": found,
         "progress": state,
+        "with_result": state.done - found.failures,
+        "unanswered": found.cases.filter(answer=None, erased_at=None).count()
+        if found.state in selectors.COMPLETED
+        else 0,
         "renewed": found.finished_at is None or state.at_model > 0,
         "checking": checking,
         "missing": missing,
@@ -184,7 +194,7 @@ def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
     try:
         queue = {"failed": rerun_failed, "newer": rescore}[what]
         queued = queue(actor=actor_of(request), batch=found).remaining
-        messages.success(request, f"{counted(queued, 'image')} wait{'s' if queued == 1 else ''} for the model.")
+        messages.success(request, f"{counted(queued, 'image')} {'was' if queued == 1 else 'were'} sent to the model.")
     except Problem as problem:
         messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)
@@ -194,14 +204,16 @@ def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
 @require_POST
 def override(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     """Use an image that the quality check refused."""
-    return _of_refused(request, image_id, override_quality, told="{} is used all the same.")
+    image = _own_image(request, image_id)
+    return _of_refused(request, image, override_quality, told=INSISTED if image.reason == NOT_A_LESION else TAKEN)
 
 
 @for_roles(Role.PROVIDER)
 @require_POST
 def another_file(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     """Take another file in the place of one that was refused, whatever it is called: a phone names each anew."""
-    return _of_refused(request, image_id, partial(_put_in_place, request.FILES.get("file")), told=PUT_IN_PLACE)
+    image = _own_image(request, image_id)
+    return _of_refused(request, image, partial(_put_in_place, request.FILES.get("file")), told=PUT_IN_PLACE)
 
 
 def _put_in_place(file: UploadedFile | None, *, actor: Actor, image: Image) -> None:
@@ -210,9 +222,8 @@ def _put_in_place(file: UploadedFile | None, *, actor: Actor, image: Image) -> N
     receive(image=await_again(actor=actor, image=image), file=file)
 
 
-def _of_refused(request: HttpRequest, image_id: uuid.UUID, change: Callable[..., object], *, told: str) -> HttpResponse:
+def _of_refused(request: HttpRequest, image: Image, change: Callable[..., object], *, told: str) -> HttpResponse:
     """Change what becomes of a refused image; `told` says so, with the file's name in its braces."""
-    image = _own_image(request, image_id)
     try:
         change(actor=actor_of(request), image=image)
         messages.success(request, told.format(image.filename))

@@ -11,7 +11,9 @@ from django.utils import timezone
 
 from webapp.accounts.models import Membership, User
 from webapp.audit.services import Actor, record
+from webapp.cases.locks import locked
 from webapp.cases.models import Image
+from webapp.cases.review import hear
 from webapp.errors import Problem
 from webapp.inference.models import Result
 from webapp.labels.models import Assignment, Consensus, Label
@@ -121,6 +123,7 @@ def _accept(image: Image, dx: str, settled_by: User | None = None) -> None:
     )
     image.labels.filter(dx=dx).update(state=Label.State.ACCEPTED)
     image.labels.exclude(dx=dx).update(state=Label.State.SUPERSEDED)
+    hear(image=image, dx=dx)
 
 
 @transaction.atomic
@@ -167,4 +170,5 @@ def compare(*, actor: Actor, label: Label) -> None:
 
 def _lock(image: Image) -> Image:
     """The image as it is now, with every other answer to it waiting until this transaction ends."""
+    locked(image.batch_id)  # what is settled may change the case
     return Image.objects.select_for_update(no_key=True).get(pk=image.pk)

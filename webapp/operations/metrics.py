@@ -18,7 +18,7 @@ from webapp.registry.models import ModelRelease
 from webapp.registry.selectors import active_release
 
 logger = structlog.get_logger(__name__)
-STATEMENT_TIMEOUT = "1s"  # of each of seven; Prometheus waits for ten
+STATEMENT_TIMEOUT = "1s"  # of each of eight; Prometheus waits for ten
 
 
 class Figures(Collector):
@@ -54,7 +54,10 @@ def _waiting() -> Iterator[Metric]:
     jobs = selectors.queued_by_priority()
     for priority in Priority:
         queued.add_metric([priority.name.lower()], jobs.get(priority, 0))
-    yield from (count, age, queued)
+    swept = GaugeMetricFamily("lesionlens_sweep_seconds", "Since the sweep last ran; infinite before the first")
+    since = selectors.since_sweep()
+    swept.add_metric([], float("inf") if since is None else since)
+    yield from (count, age, queued, swept)
 
 
 def _answered() -> Iterator[Metric]:
@@ -89,15 +92,21 @@ def _models(release: ModelRelease | None) -> Iterator[Metric]:
     active = GaugeMetricFamily(
         "lesionlens_active_release_info", "The release that answers new images", labels=["release", "bundle", "code"]
     )
+    usable = GaugeMetricFamily(
+        "lesionlens_active_release_usable",
+        "Whether this version of the software can answer with it",
+        labels=["release"],
+    )
     if release is not None:
         active.add_metric([release.name, release.bundle_sha256, release.code_version], 1)
+        usable.add_metric([release.name], not release.unusable)
     workers = GaugeMetricFamily(
         "lesionlens_workers", "Inference workers heard of in the last 2 minutes, by release", labels=["release"]
     )
     releases = [worker.release.name for worker in workers_alive()]
     for name in sorted({*releases, *([release.name] if release else [])}):
         workers.add_metric([name], releases.count(name))
-    yield from (active, workers)
+    yield from (active, usable, workers)
 
 
 def exposition() -> bytes:

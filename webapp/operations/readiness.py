@@ -12,11 +12,14 @@ from redis import Redis
 
 from webapp import storage
 from webapp.inference.selectors import workers_alive
+from webapp.operations import selectors
+from webapp.registry.selectors import active_release
 
 logger = structlog.get_logger(__name__)
 FRESH_SECONDS = 2.0  # so that probing often costs nothing
 STATEMENT_TIMEOUT = "2s"
 BROKER_SECONDS = 2.0
+LATE_SECONDS = 120.0  # it is rung every few, and one that waits for storage ends within this
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,23 @@ def _storage() -> str:
 
 
 def _model() -> str:
-    return "" if workers_alive() else "No inference worker with a loaded model was heard of in the last 2 minutes."
+    if workers_alive():
+        return ""
+    release = active_release()
+    if release is None:
+        return "No release is active, so no image is answered. An operator promotes one on the page of models."
+    if release.unusable:
+        told = f"No image is answered: {release.name} is active, and {release.unusable}"
+        return f"{told} Until then an operator can promote another on the page of models."
+    return "No inference worker with a loaded model was heard of in the last 2 minutes."
+
+
+def _sweep() -> str:
+    seconds = selectors.since_sweep()
+    if seconds is not None and seconds < LATE_SECONDS:
+        return ""
+    told = "has never run" if seconds is None else f"has not run for {int(seconds / 60)} minutes"
+    return f"It {told}, so work that was lost on its way stays so. Look at the scheduler and at worker-cpu."
 
 
 CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
@@ -56,6 +75,7 @@ CHECKS: tuple[tuple[str, Callable[[], str]], ...] = (
     ("broker", _broker),
     ("storage", _storage),
     ("model", _model),
+    ("sweep", _sweep),
 )
 
 _lock = Lock()

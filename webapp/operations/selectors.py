@@ -19,6 +19,8 @@ WINDOW = timedelta(minutes=5)
 #
 # Ids grow with time, so the smallest queued id is the oldest job and comes out of the index `job_queued` alone; the
 # `+ 0` keeps Postgres from walking the primary key in search of it.
+#
+# A running job is lost once its lease is over: its worker died, and the sweep has yet to give it to another.
 WAITING = """
 SELECT 'image', 'awaiting_upload', count(*), min(created_at) FROM cases_image WHERE state = 'awaiting_upload'
 UNION ALL SELECT 'image', 'stored', count(*), min(stored_at) FROM cases_image WHERE state = 'stored'
@@ -27,6 +29,8 @@ UNION ALL SELECT 'archive', 'stored', count(*), min(stored_at) FILTER (WHERE rep
 UNION ALL SELECT 'job', 'queued', queued.jobs, (SELECT created_at FROM inference_job WHERE id = queued.oldest)
     FROM (SELECT count(*) AS jobs, min(id + 0) AS oldest FROM inference_job WHERE state = 'queued') queued
 UNION ALL SELECT 'job', 'running', count(*), min(created_at) FROM inference_job WHERE state = 'running'
+UNION ALL SELECT 'lost_job', 'running', count(*), min(lease_until)
+    FROM inference_job WHERE state = 'running' AND lease_until < now()
 UNION ALL SELECT 'message', 'pending', count(*), min(CASE WHEN attempt = 0 THEN send_after ELSE created_at END)
     FROM notify_message WHERE state = 'pending' AND (attempt > 0 OR send_after <= now())
 UNION ALL SELECT 'message', 'sending', count(*), min(created_at) FROM notify_message WHERE state = 'sending'
@@ -37,6 +41,7 @@ UNION ALL SELECT 'webhook', 'sending', count(*), min(send_after) FROM webhooks_d
 UNION ALL SELECT 'training_run', 'queued', count(*), min(created_at) FROM registry_trainingrun WHERE state = 'queued'
 UNION ALL SELECT 'training_run', 'running', count(*), min(created_at) FROM registry_trainingrun WHERE state = 'running'
 """
+SWEPT = "SELECT extract(epoch FROM statement_timestamp() - ran_at) FROM operations_sweep"
 PRIORITIES = "SELECT priority, count(*) FROM inference_job WHERE state = 'queued' GROUP BY priority"
 LATENCY = """
 SELECT count(*), percentile_cont(ARRAY[0.5, 0.95, 0.99])
@@ -105,6 +110,11 @@ class Failures:
 def waiting() -> list[Waiting]:
     """What waits or runs, by kind and state."""
     return [Waiting(*row) for row in _rows(WAITING)]
+
+
+def since_sweep() -> float | None:
+    """Seconds since the sweep last ran, by the database's clock; None before the first."""
+    return next((float(seconds) for (seconds,) in _rows(SWEPT)), None)
 
 
 def queued_by_priority() -> dict[int, int]:

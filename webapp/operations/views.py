@@ -76,6 +76,7 @@ def queues(request: HttpRequest) -> HttpResponse:
     minutes = selectors.answered_by_minute()
     context = {
         "waiting": selectors.waiting(),
+        "since_sweep": selectors.since_sweep(),
         "latency": selectors.latency(),
         "workers": workers_alive(),
         "expected": timezone.now() - SILENT_AFTER,

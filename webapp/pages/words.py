@@ -64,7 +64,7 @@ STATES: dict[str, StateWords] = {
     # images
     "awaiting_upload": StateWords("Waiting for upload", "upload", "secondary"),
     "stored": StateWords("Being checked", "search", "blue"),
-    "ready": StateWords("Ready", "check", "blue"),
+    "ready": StateWords("Usable", "check", "blue"),
     "rejected": StateWords("Not usable", "circle-x", "red"),
     "expired": StateWords("Never uploaded", "photo-off", "secondary"),
     "purged": StateWords("Deleted", "trash", "secondary"),
@@ -115,6 +115,18 @@ def uncertainty_in_words(uncertainty: float | None) -> str:
 def class_name(code: str) -> str:
     """A lesion class in words; a code that is not one (such as `cannot_tell`) as words of its own."""
     return DISPLAY_NAMES.get(code) or code.replace("_", " ").capitalize()
+
+
+def agreed_on(code: str) -> str:
+    """Whose opinion a class is that dermatologists settled a picture on: people's, of a picture; no diagnosis."""
+    return f"dermatologists who labelled a picture of this case agree on {class_name(code)}"
+
+
+def nature(code: str) -> str:
+    """What a class that counts as malignant is; empty for others, and for one whose own name says it."""
+    if code == "AKIEC":
+        return "pre-malignant"
+    return "malignant" if is_malignant(code) and code != "MALIGNANT" else ""
 
 
 def percent(value: float) -> str:

@@ -29,7 +29,7 @@ class JoinForm(CodeForm):
         self.fields["email"].error_messages["required"] = "Enter your e-mail address."
 
     def clean_email(self) -> str:
-        email: str = super().clean_email()  # keeps to the limits of how often a code can be asked for
+        email = super().clean_email()
         if self._user is None or self._user.email == email:
             self._user = account_for(email=email)
             return self._user.email  # the code goes to nothing but an address of the account

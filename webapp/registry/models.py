@@ -41,6 +41,12 @@ class DatasetSnapshot(models.Model):
     sha256 = models.CharField(max_length=64, unique=True)
     counts = models.JSONField(help_text="Images by split and class")
     images = models.PositiveIntegerField()
+    by_patient = models.PositiveIntegerField(
+        null=True, help_text="Images whose lesion is not named, so that they count as one lesion of their patient"
+    )
+    of_nobody = models.PositiveIntegerField(
+        null=True, help_text="Images whose patient is not named either, which are for training alone"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from ml.classes import BINARY, CLASSES, DISPLAY_NAMES
-from webapp.cases.models import Image
+from webapp.cases.models import Case, Image
 from webapp.inference.models import Result
 from webapp.labels.models import Consensus
 from webapp.registry.models import ModelRelease, TrainingRun
@@ -24,6 +24,36 @@ def previous_release() -> ModelRelease | None:
     """The release that a rollback makes active."""
     active = active_release()
     return active.replaced if active else None
+
+
+def rolled_back() -> set[int]:
+    """The ids of the releases that were active and are not what a rollback would lead to: they were rolled back from,
+    so what they answered is doubtful.
+    """
+    served = ModelRelease.objects.filter(state__in=[ModelRelease.State.ACTIVE, ModelRelease.State.RETIRED])
+    rows = list(served.values_list("pk", "state", "replaced"))
+    replaced = {pk: before for pk, _, before in rows}
+    step = next((pk for pk, state, _ in rows if state == ModelRelease.State.ACTIVE), None)
+    while step in replaced:
+        step = replaced.pop(step)
+    return set(replaced)
+
+
+@dataclass(frozen=True)
+class Held:
+    """How many cases hold an answer of a release: of those that nobody has reviewed, and of those given to patients."""
+
+    to_review: int
+    released: int
+
+
+def held_by(release: ModelRelease) -> Held:
+    """What would stay behind of a release that is rolled back."""
+    released = Q(released_at__isnull=False)
+    counts = Case.objects.filter(answer__release=release).aggregate(
+        to_review=Count("pk", filter=~released), released=Count("pk", filter=released)
+    )
+    return Held(**counts)
 
 
 def replaced_by(release: ModelRelease) -> ModelRelease | None:

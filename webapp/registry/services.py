@@ -31,9 +31,7 @@ def register_release(*, bundle_sha256: str, manifest: dict[str, Any]) -> ModelRe
 
 
 @transaction.atomic
-def promote(
-    *, actor: Actor, release: ModelRelease, note: str = "", instead_of: str | None = None
-) -> ModelRelease:
+def promote(*, actor: Actor, release: ModelRelease, note: str = "", instead_of: str | None = None) -> ModelRelease:
     """Make a candidate, or a retired release again, the active one; workers swap to it between batches. `instead_of` is
     the name of the active one that a person was told of, empty where they were told of none.
 

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,10 +15,11 @@ from django.utils.crypto import salted_hmac
 
 from ml.classes import CLASSES
 from webapp import storage
+from webapp.accounts.models import Patient
 from webapp.cases.models import Case
 from webapp.registry.models import DatasetSnapshot, PatientSplit, Split
 from webapp.registry.selectors import usable_labels
-from webapp.registry.splits import Labelled, divide, on_both_sides, select
+from webapp.registry.splits import Labelled, Told, divide, on_both_sides, select
 
 logger = structlog.get_logger(__name__)
 COLUMNS: Final = ("image_id", "lesion_id", "patient_id", "dx", "split", "sha256", "drawn")
@@ -29,10 +31,14 @@ NUMBERING: Final = 10
 
 @dataclass(frozen=True)
 class Content:
-    """A snapshot that is not stored yet: its bytes, and its images by split and class."""
+    """A snapshot that is not stored yet: its bytes, its images by split and class, and those of which only the patient
+    is known, or nobody.
+    """
 
     data: bytes
     counts: dict[str, dict[str, int]]
+    by_patient: int
+    of_nobody: int
 
     @property
     def sha256(self) -> str:
@@ -46,7 +52,8 @@ def draw_up() -> Content:
     """The accepted labels of this moment, divided; new patients get their split for good.
 
     Only images that are still there and whose label is one of the seven classes are in it. It names no person: patients
-    and lesions by a keyed hash, so that what is erased cannot be found again by the patient's row.
+    and lesions by a keyed hash, so that what is erased cannot be found again by the patient's row. A lesion that the
+    clinic did not name has its patient's name, and where it did not name the patient either, that of its image.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:  # one at a time, so that a patient is not decided twice
@@ -69,8 +76,9 @@ def draw_up() -> Content:
     counts = {split.value: dict.fromkeys(CLASSES, 0) for split in Split}
     for row, split in kept:
         counts[split][row.dx] += 1
+    told = Counter(row.told for row, _ in kept)
     lines = [(*_names(row), row.dx, split, row.sha256, "yes" if row.drawn else "no") for row, split in kept]
-    return Content(_csv(lines), counts)
+    return Content(_csv(lines), counts, by_patient=told[Told.PATIENT], of_nobody=told[Told.NOBODY])
 
 
 def store(content: Content) -> DatasetSnapshot:
@@ -79,7 +87,12 @@ def store(content: Content) -> DatasetSnapshot:
     storage.write(snapshot.key, content.data)
     snapshot, _ = DatasetSnapshot.objects.get_or_create(
         sha256=content.sha256,
-        defaults={"counts": content.counts, "images": sum(content.images(split) for split in Split)},
+        defaults={
+            "counts": content.counts,
+            "images": sum(content.images(split) for split in Split),
+            "by_patient": content.by_patient,
+            "of_nobody": content.of_nobody,
+        },
     )
     return snapshot
 
@@ -103,23 +116,27 @@ def _labelled() -> list[Labelled]:
         .values_list("organisation_id", "lesion_id")
     }
     rows = usable_labels().order_by("created_at", "pk").values_list(
-        "image_id", "image__case_id", "image__case__organisation_id", "image__case__lesion_id",
-        "image__case__patient_id", "dx", "image__sha256", "drawn",
+        "image_id", "image__case__organisation_id", "image__case__lesion_id", "image__case__patient_id",
+        "image__case__patient__external_id", "dx", "image__sha256", "drawn",
     )  # fmt: skip
     labelled = []
-    for image, case, organisation, lesion, patient, dx, sha256, drawn in rows.iterator():
-        if not lesion:
-            name = f"case {case}"
-        elif (organisation, lesion) in numbering:
-            name = f"patient {patient} lesion {lesion}"
-        else:
-            name = f"organisation {organisation} lesion {lesion}"
-        labelled.append(Labelled(image, name, patient, dx, sha256, drawn))
+    for image, organisation, lesion, patient, patients_name, dx, sha256, drawn in rows.iterator():
+        is_named = not patients_name.startswith(Patient.UNNAMED)
+        name, told = f"patient {patient}", Told.PATIENT if is_named else Told.NOBODY
+        if lesion and (organisation, lesion) not in numbering:
+            name, told = f"organisation {organisation} lesion {lesion}", Told.LESION
+        elif lesion:
+            name, told = f"patient {patient} lesion {lesion}", Told.LESION if is_named else Told.NOBODY
+        labelled.append(Labelled(image, name, patient, dx, sha256, drawn, told))
     return labelled
 
 
 def _names(row: Labelled) -> tuple[str, str, str]:
-    return str(row.image_id), _hashed(LESION_SALT, row.lesion), _hashed(PATIENT_SALT, str(row.patient_id))
+    """Of the image, its lesion and its patient, as `ml.data.snapshot` wants them."""
+    image, patient = str(row.image_id), _hashed(PATIENT_SALT, str(row.patient_id))
+    if row.told == Told.NOBODY:
+        return image, image, ""
+    return image, patient if row.told == Told.PATIENT else _hashed(LESION_SALT, row.lesion), patient
 
 
 def _hashed(salt: str, name: str) -> str:

@@ -9,6 +9,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from ml.classes import CLASSES
@@ -16,6 +17,16 @@ from webapp.registry.models import Split
 
 SHARES: Final[Mapping[str, float]] = {Split.TRAIN: 0.60, Split.VALIDATION: 0.15, Split.TEST: 0.25}
 STRICTNESS: Final[Mapping[str, int]] = {Split.TRAIN: 0, Split.VALIDATION: 1, Split.TEST: 2}
+
+
+class Told(Enum):
+    """What a clinic says of which lesion an image shows. NOBODY: neither the lesion nor the patient, so that the next
+    visit of the same lesion is another lesion of another patient here.
+    """
+
+    LESION = 1
+    PATIENT = 2
+    NOBODY = 3
 
 
 @dataclass(frozen=True)
@@ -30,13 +41,15 @@ class Labelled:
     dx: str
     sha256: str
     drawn: bool
+    told: Told
 
 
 def divide(rows: Sequence[Labelled], decided: Mapping[uuid.UUID, str]) -> dict[uuid.UUID, str]:
     """The split of every patient that `decided` does not have yet.
 
     Patients who share a lesion or a picture go together. A group that has a decided patient follows the strictest of
-    them (test, then validation); any other goes where its rarest class is furthest below its share.
+    them (test, then validation); one of which all images are NOBODY's goes to train, since it could not measure what
+    has learnt from another visit; any other goes where its rarest class is furthest below its share.
     """
     groups = _groups(rows)
     codes = defaultdict(set)
@@ -44,7 +57,8 @@ def divide(rows: Sequence[Labelled], decided: Mapping[uuid.UUID, str]) -> dict[u
         codes[groups[row.patient_id]].add(row.dx)
     rarity = Counter(row.dx for row in rows)
     rarest = {group: min(found, key=lambda code: (rarity[code], CLASSES.index(code))) for group, found in codes.items()}
-    side: dict[uuid.UUID, str] = {}
+    somebodys = {groups[row.patient_id] for row in rows if row.told != Told.NOBODY}
+    side: dict[uuid.UUID, str] = dict.fromkeys(codes.keys() - somebodys, Split.TRAIN)
     for patient, group in groups.items():
         if patient in decided:
             side[group] = _strictest([decided[patient], side.get(group, Split.TRAIN)])
@@ -60,6 +74,8 @@ def divide(rows: Sequence[Labelled], decided: Mapping[uuid.UUID, str]) -> dict[u
 def select(rows: Sequence[Labelled], splits: Mapping[uuid.UUID, str]) -> list[tuple[Labelled, str]]:
     """The rows to use, each with its split, by image id.
 
+    What is NOBODY's is used to train alone, whatever split its patient got before that was so.
+
     A lesion that turns up under patients of different splits is used on neither side: a release may have learnt from
     one photo of it, which its fingerprint does not tell of another. A picture that does stays on the strictest side
     only, since the fingerprint tells it; and it is used once, under its newest label, which is the last in `rows`.
@@ -68,7 +84,9 @@ def select(rows: Sequence[Labelled], splits: Mapping[uuid.UUID, str]) -> list[tu
     pictures = {
         row.sha256: (row, splits[row.patient_id])
         for row in rows
-        if len(sides[_lesion(row)]) == 1 and splits[row.patient_id] == _strictest(sides[_picture(row)])
+        if len(sides[_lesion(row)]) == 1
+        and splits[row.patient_id] == _strictest(sides[_picture(row)])
+        and (row.told != Told.NOBODY or splits[row.patient_id] == Split.TRAIN)
     }
     return sorted(pictures.values(), key=lambda kept: str(kept[0].image_id))
 

@@ -49,7 +49,7 @@ def start_run(*, actor: Actor, epochs: int | None = None) -> TrainingRun:
         raise Problem(
             "too_few_labels",
             f"There are {images[Split.TRAIN]} labelled images to train on and {images[Split.TEST]} to test with. "
-            "Both need at least one: label images of more patients.",
+            f"Both need at least one: label images of more patients.{_nobodys(content.of_nobody)}",
             images=images,
         )
     snapshot = store(content)
@@ -70,6 +70,12 @@ def start_run(*, actor: Actor, epochs: int | None = None) -> TrainingRun:
             raise
         raise _active_already() from None
     return run
+
+
+def _nobodys(images: int) -> str:
+    if not images:
+        return ""
+    return f" {images} of them are only to train on, since neither patient nor lesion is named: send `patient_id`."
 
 
 def _active_already() -> Problem:

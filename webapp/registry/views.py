@@ -44,6 +44,7 @@ def releases(request: HttpRequest) -> HttpResponse:
             "candidates": [release for release in everything if release.state == State.CANDIDATE],
             "earlier": [release for release in everything if release.state in (State.RETIRED, State.REJECTED)],
             "previous": previous_release(),
+            "held": selectors.held_by(active) if active else None,
         },
     )
 
@@ -127,7 +128,9 @@ def roll_back_release(request: HttpRequest, pk: int) -> HttpResponse:
         if request.headers.get("HX-Request"):
             return HttpResponseClientRedirect(reverse("models:releases"))
         return redirect("models:releases")
-    return render(request, "registry/roll_back.html", {"active": active_release(), "release": found})
+    active = active_release()
+    context = {"active": active, "release": found, "held": selectors.held_by(active) if active else None}
+    return render(request, "registry/roll_back.html", context)
 
 
 @for_roles(Role.OPERATOR)

@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from django.conf import settings
+
 from ml.classes import MALIGNANT, class_in_sentence
 from webapp.pages.words import STATES, StateWords
 from webapp.registry.models import ModelRelease
@@ -38,7 +40,11 @@ def metric_name(metric: str) -> str:
 
 
 def measured(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """The metrics of a manifest in the order of METRICS: name, value, and the ends of the 95 % interval."""
-    found = manifest.get("metrics", {}).get("metrics", {})
+    """The metrics of a manifest in the order of METRICS: name, value, the ends of the 95 % interval, and whether there
+    were `too_few` lesions, malignant or benign, to say: fewer than the gate decides by.
+    """
+    measure = manifest.get("metrics", {})
+    found, malignant = measure.get("metrics", {}), measure.get("malignant_lesions", 0)
+    too_few = min(malignant, measure.get("lesions", 0) - malignant) < settings.GATE_MIN_LESIONS
     names = [*(name for name in METRICS if name in found), *sorted(found.keys() - METRICS.keys())]
-    return [{"name": metric_name(name), **found[name]} for name in names]
+    return [{"name": metric_name(name), "too_few": too_few, **found[name]} for name in names]

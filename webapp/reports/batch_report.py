@@ -97,6 +97,8 @@ def _review(case: Case) -> str:
         return ""
     if case.raised_at:
         return "More urgent since"
+    if case.dissent and not case.released_at:
+        return "Dermatologists: more urgent"
     return "Reviewed" if case.reviewed_at else "Not yet"
 
 

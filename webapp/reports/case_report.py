@@ -15,7 +15,7 @@ from webapp.cases.models import Case, Image
 from webapp.cases.pictures import heatmap_of
 from webapp.inference.models import Answer
 from webapp.inference.selectors import image_answer
-from webapp.pages.words import ADVICE, NOTICE, STATES, class_name, percent, spread
+from webapp.pages.words import ADVICE, NOTICE, STATES, class_name, nature, percent, spread
 from webapp.patients.words import frequency
 from webapp.reports import wording
 from webapp.reports.typesetting import Document
@@ -75,7 +75,13 @@ def _answer(result: Answer) -> dict[str, Any]:
     return {
         "malignant": f"P(malignant) {percent(result.malignant)}{spread(result.malignant, result.uncertainty)}",
         "classes": [
-            {"name": class_name(code), "malignant": is_malignant(code), "value": value, "percent": percent(value)}
+            {
+                "name": class_name(code),
+                "nature": nature(code),
+                "malignant": is_malignant(code),
+                "value": value,
+                "percent": percent(value),
+            }
             for code, value in likeliest_first
         ],
         "frequency": told.sentence,

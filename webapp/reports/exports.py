@@ -49,6 +49,7 @@ COLUMNS = [
     "reviewed_at",
     "released_at",
     "raised_at",
+    "opinion",
     "case",
     "notice",
 ]
@@ -64,7 +65,7 @@ def _kind(column: str) -> dict[str, Any]:
         return {"type": "number", "nullable": True}
     if column.endswith("_at"):
         return {"type": "string", "format": "date-time", "nullable": True}
-    return {"type": "string", "nullable": column in OF_AN_ANSWER}
+    return {"type": "string", "nullable": column in (*OF_AN_ANSWER, "opinion")}
 
 
 ROW = {"type": "object", "required": COLUMNS, "properties": {column: _kind(column) for column in COLUMNS}}
@@ -116,7 +117,7 @@ def _row(case: Case, batch: Batch, thresholds: "_Thresholds") -> Iterator[Any]:
     yield "answered" if result else _without_answer(case, batch)
     yield from _answer(result, thresholds)
     yield "released" if case.released_at else ("waiting" if result else "no_result")  # as the API has it
-    yield from (case.reviewed_at, case.released_at, case.raised_at, str(case.pk), NOTICE)
+    yield from (case.reviewed_at, case.released_at, case.raised_at, case.dissent or None, str(case.pk), NOTICE)
 
 
 def _without_answer(case: Case, batch: Batch) -> str:

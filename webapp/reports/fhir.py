@@ -101,7 +101,7 @@ def _observation(case: Case, result: CaseResult, device: str) -> Resource:
         "issued": _instant(result.created_at),
         "valueCodeableConcept": _concept(CLASSES, result.top_class, DISPLAY_NAMES[result.top_class]),
         "interpretation": [_advice(result)],
-        "note": [{"text": text} for text in (*wording.warnings(case), NOTICE)],
+        "note": [{"text": text} for text in (*_opinion(case), *wording.warnings(case), NOTICE)],
         "device": {"reference": f"urn:uuid:{device}"},
         "component": [
             _component(P_MALIGNANT, result.malignant),
@@ -161,6 +161,11 @@ def _about(case: Case) -> Resource:
         "subject": {"type": "Patient", "identifier": patient},
         "effectiveDateTime": _instant(case.created_at),  # when the pictures were sent; when they were taken is unknown
     }
+
+
+def _opinion(case: Case) -> list[str]:
+    """A note and no Observation of its own, which would read as a diagnosis: nobody has examined the patient."""
+    return [f"{wording.opinion(case)} than this advice. It is an opinion of a picture."] if case.dissent else []
 
 
 def _narrative(case: Case, conclusion: str) -> str:

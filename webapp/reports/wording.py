@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from django.template.defaultfilters import capfirst
 from django.utils import timezone
 
 from ml.classes import BINARY
@@ -13,6 +14,7 @@ from webapp.pages.words import (
     ADVICE,
     ONE_IMAGE,
     STATES,
+    agreed_on,
     class_name,
     cut_range,
     holds_where,
@@ -74,15 +76,24 @@ def warnings(case: Case) -> list[str]:
     return found
 
 
+def opinion(case: Case) -> str:
+    """What dermatologists agree on, where it calls for more than the answer; empty where it does not."""
+    return f"{capfirst(agreed_on(case.dissent))}, which is more urgent" if case.dissent else ""
+
+
 def review(case: Case) -> str:
-    """Whether a clinician has seen the answer, whether the patient may, and whether a later one is more urgent."""
+    """Whether a clinician has seen the answer, whether the patient may, and whether a later one, or what dermatologists
+    agree on, is more urgent.
+    """
+    agreed = f". {opinion(case)}" if case.dissent else ""
     if case.released_at is None:
-        return NOT_REVIEWED
+        return f"{NOT_REVIEWED}{agreed}"
     if case.reviewed_at is None:
         said = f"{NOT_REVIEWED}: released automatically, {when(case.released_at)}"
     else:
         by = case.reviewed_by.email if case.reviewed_by else "the clinic's software"
         said = f"Reviewed and released by {by}, {when(case.released_at)}"
     if case.raised_at is None:
-        return said
-    return f"{said}. An answer of {when(case.raised_at)} is more urgent: decide whether to see the patient again"
+        return f"{said}{agreed}"
+    more = agreed or f". An answer of {when(case.raised_at)} is more urgent"
+    return f"{said}{more}: decide whether to see the patient again"

@@ -19,7 +19,7 @@ from webapp.webhooks.addresses import TargetRefusedError, parse
 from webapp.webhooks.delivery import LEASE_SECONDS, drop_pending, finish, send
 from webapp.webhooks.events import body_of
 from webapp.webhooks.models import TEST, Delivery, Endpoint, EventType
-from webapp.webhooks.signing import new_secret, seal
+from webapp.webhooks.signing import SecretLostError, new_secret, reseal, seal
 
 OVERLAP = timedelta(hours=24)  # in which the secret before the last rotation still signs
 MAX_ENDPOINTS = 20  # of one organisation
@@ -123,6 +123,27 @@ def rotate_secret(*, actor: Actor, endpoint: Endpoint) -> str:
     endpoint.save(update_fields=["sealed_secret", "sealed_previous_secret", "previous_secret_until"])
     _record(actor, "secret_rotated", endpoint)
     return secret
+
+
+@transaction.atomic
+def reseal_secrets() -> list[Endpoint]:
+    """Encrypt every secret under the present SECRET_KEY, so that an earlier one can go. Gives the endpoints whose own
+    no key reads any more, which it leaves as they are. A secret before the last rotation that none reads signs no more.
+    """
+    lost = []
+    for endpoint in Endpoint.objects.select_for_update(no_key=True).order_by("pk"):
+        try:
+            endpoint.sealed_secret = reseal(endpoint.sealed_secret)
+        except SecretLostError:
+            lost.append(endpoint)
+            continue
+        if previous := endpoint.sealed_previous_secret:
+            try:
+                endpoint.sealed_previous_secret = reseal(previous)
+            except SecretLostError:
+                endpoint.sealed_previous_secret, endpoint.previous_secret_until = "", None
+        endpoint.save(update_fields=["sealed_secret", "sealed_previous_secret", "previous_secret_until"])
+    return lost
 
 
 def send_test(*, actor: Actor, endpoint: Endpoint) -> Delivery:

@@ -41,6 +41,11 @@ def unseal(sealed: str) -> str:
         raise SecretLostError from error
 
 
+def reseal(sealed: str) -> str:
+    """The same secret, encrypted under the present SECRET_KEY alone. Raises SecretLostError."""
+    return seal(unseal(sealed))
+
+
 def signed_headers(*, webhook_id: str, body: bytes, at: datetime, keys: Sequence[str]) -> dict[str, str]:
     """The three headers of one attempt at `at`, with a signature by each of the secrets `keys`."""
     timestamp = str(int(at.timestamp()))

@@ -118,6 +118,20 @@ def test_sharper_copies_are_asked_about_beside_the_images_that_have_one(
     assert not run.assess(loaded, test, dataset.images, cache)[0].sharper
 
 
+def test_an_assessment_counts_what_is_turned_away_as_missed(
+    published: Path, strict: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for changes in ("DEGRADATIONS", "ARTEFACTS"):
+        monkeypatch.setattr(run, changes, {})
+    monkeypatch.setattr(not_lesions, "KINDS", {})
+    loaded, dataset = bundle.load(strict), divided(published)
+    test = examples.load(dataset.split("test"), dataset.images, loaded.frame)
+    assessment, _ = run.assess(loaded, test, dataset.images, cache)
+    assert assessment.lesions_flagged is not None
+    told = assessment.lesions_flagged, assessment.metrics["sensitivity"], assessment.metrics["specificity"]
+    assert [measured.value for measured in told] == [1, 0, 0]
+
+
 def test_the_report_says_what_the_table_says_and_leaves_out_what_was_seen(
     published: Path, tiny_bundle: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

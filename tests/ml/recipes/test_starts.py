@@ -22,6 +22,7 @@ from ml.recipes.recipe import Made, Part
 from ml.training import Settings
 from tests.ml.recipes.small import TINY, OneEpoch, Stopped, run_of
 
+pytestmark = pytest.mark.usefixtures("unpainted")
 GOES_ON = replace(
     TINY,
     members=(Part("tiny", Settings(epochs=1, samples=32), size=(192, 144), imagenet=False),),

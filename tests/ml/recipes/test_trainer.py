@@ -155,6 +155,7 @@ def test_imagenet_weights_are_looked_for_before_any_image_is_read(
             trainer.train(run, JsonProgress())
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_student_learns_malignancy_from_a_teacher_of_seven_classes(
     published: Path, tmp_path: Path, tiny_bundle: Path
 ) -> None:
@@ -174,6 +175,7 @@ def test_a_student_learns_malignancy_from_a_teacher_of_seven_classes(
     assert list((tmp_path / "work").rglob("*.teacher.npy"))
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_members_go_on_from_a_bundle(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     """With a step too small to matter, they are what they were."""
     still = Settings(epochs=1, samples=32, learning_rate=1e-12, weight_decay=0, ema=0, freeze_batch_norm=True)
@@ -185,6 +187,7 @@ def test_members_go_on_from_a_bundle(published: Path, tmp_path: Path, tiny_bundl
         np.testing.assert_allclose(before[name], after[name], atol=1e-3)
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_member_stays_as_it_was(published: Path, tmp_path: Path, tiny_bundle: Path) -> None:
     """Also one of another version's frames, which the card then tells, with what that one says of itself."""
     older = shutil.copytree(tiny_bundle, tmp_path / "older")

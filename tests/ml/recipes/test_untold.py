@@ -6,6 +6,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 import ml.data
@@ -19,6 +20,7 @@ from ml.synthetic import draw
 from ml.training import Settings
 from tests.ml.recipes.small import TINY, run_of
 
+pytestmark = pytest.mark.usefixtures("unpainted")
 QUICK = (Part("tiny", Settings(epochs=1, samples=32), size=(32, 24), imagenet=False),)
 
 

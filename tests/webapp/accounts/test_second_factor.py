@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.test import Client
@@ -15,6 +17,7 @@ from django.urls import reverse
 from tests.factories import PASSWORD, MembershipFactory, PatientFactory, UserFactory
 from tests.webapp.api.clinic import Clinic, good, problem
 from webapp.accounts.models import User
+from webapp.audit.models import Event
 
 pytestmark = pytest.mark.django_db
 ACTIVATE = reverse("mfa_activate_totp")
@@ -95,6 +98,51 @@ def test_unless_a_site_demands_it_nobody_is_asked(client: Client, settings: Any)
     settings.REQUIRE_SECOND_FACTOR = False
     client.force_login(staff("provider"))
     assert client.get("/batches/").status_code == 200
+
+
+def test_what_codes_are_made_of_is_read_neither_in_the_database_nor_by_an_administrator(client: Client) -> None:
+    member, secret = staff("provider"), generate_totp_secret()
+    factor = TOTP.activate(member, secret)
+    codes = RecoveryCodes.activate(member)
+    assert secret not in str(factor.instance.data)
+    assert factor.validate_code(format_hotp_value(hotp_value(secret, next(auth.yield_hotp_counters_from_time()))))
+    assert codes.validate_code(codes.get_unused_codes()[0])
+    administrator = staff("administrator")
+    TOTP.activate(administrator, generate_totp_secret())
+    client.force_login(administrator)
+    page = client.get(reverse("admin:mfa_authenticator_change", args=[factor.instance.pk])).content.decode()
+    assert member.email in page
+    assert "secret" not in page
+    assert client.get(reverse("admin:mfa_authenticator_add")).status_code == 403
+
+
+def test_one_from_before_they_were_encrypted_holds() -> None:
+    member, secret = staff("provider"), generate_totp_secret()
+    factor = TOTP.activate(member, secret)
+    factor.instance.data["secret"] = secret
+    factor.instance.save()
+    assert factor.validate_code(format_hotp_value(hotp_value(secret, next(auth.yield_hotp_counters_from_time()))))
+
+
+@pytest.mark.parametrize("how", ["delete", "selected"])
+def test_the_trail_of_the_clinic_says_who_took_a_factor_away(client: Client, how: str) -> None:
+    member, administrator = staff("provider"), staff("administrator")
+    factor = TOTP.activate(member, generate_totp_secret()).instance
+    TOTP.activate(administrator, generate_totp_secret())
+    client.force_login(administrator)
+    if how == "delete":
+        client.post(reverse("admin:mfa_authenticator_delete", args=[factor.pk]), {"post": "yes"})
+    else:
+        chosen = {"action": "delete_selected", "_selected_action": [factor.pk], "post": "yes"}
+        client.post(reverse("admin:mfa_authenticator_changelist"), chosen)
+    assert not Authenticator.objects.filter(user=member).exists()
+    event = Event.objects.get(action="membership.changed")
+    assert (event.user, event.object_id, event.organisation) == (
+        administrator,
+        str(member.pk),
+        member.membership.organisation,
+    )
+    assert event.detail == "second factor removed: totp"
 
 
 def test_a_setting_that_says_neither_stops_the_start() -> None:

@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
-from tests.factories import CaseFactory, CaseResultFactory
-from tests.webapp.api.clinic import Clinic, good
+from tests.factories import BatchFactory, CaseFactory, CaseResultFactory
+from tests.webapp.api.clinic import Clinic, good, problem
+from tests.webapp.api.document import answer_of
 from tests.webapp.reports.scenes import answered, reviewed
 from webapp.cases.models import Case
+from webapp.inference.selectors import with_answers
 from webapp.reports.batch_report import batch_report
+from webapp.reports.case_report import case_report
 
 pytestmark = pytest.mark.django_db
 SAID = "is more urgent: decide whether to see the patient again."
+AGREED = "Dermatologists who labelled a picture of this case agree on Melanoma, which is more urgent"
 
 
 @pytest.fixture
@@ -77,3 +81,30 @@ def test_what_people_read_says_so_too(clinic: Clinic, case: Case) -> None:
     assert report["status"] == "final"
     groups = batch_report(case.batch).data["groups"]
     assert [row[-1] for group in groups for row in group["rows"]] == ["More urgent since", ""]
+
+
+def test_software_learns_what_dermatologists_agree_on_and_says_that_it_was_read(clinic: Clinic) -> None:
+    batch = BatchFactory(organisation=clinic.organisation, completed=True)
+    case = answered(batch, advice="self_monitor", malignant=0.03)
+    Case.objects.filter(pk=case.pk).update(opinion="MEL")
+    assert good(clinic.get(f"/cases/{case.pk}"))["review"]["opinion"] == "MEL"
+    [row] = csv.DictReader(exported(clinic, case, "results.csv").splitlines())
+    assert row["opinion"] == "MEL"
+    table = json.loads(exported(clinic, case, "results.json"))
+    assert not list(answer_of("/api/v1/batches/{id}/results.json", "get", 200).iter_errors(table))
+    assert table["results"][0]["opinion"] == "MEL"
+
+    resources = [entry["resource"] for entry in json.loads(exported(clinic, case, "fhir"))["entry"]]
+    said = {resource["resourceType"]: resource for resource in resources}
+    assert AGREED in said["Observation"]["note"][0]["text"]
+    assert AGREED in said["DiagnosticReport"]["conclusion"]
+    assert AGREED in said["DiagnosticReport"]["text"]["div"]
+    case = with_answers(Case.objects.filter(pk=case.pk)).get()
+    assert AGREED in case_report(case).data["review"]["headline"]
+    [group] = batch_report(batch).data["groups"]
+    assert group["rows"][0][-1] == "Dermatologists: more urgent"
+
+    for read in ({}, {"opinion": "BCC"}):
+        assert problem(clinic.post(f"/cases/{case.pk}/release", read), 409)["code"] == "opinion_unread"
+    assert good(clinic.post(f"/cases/{case.pk}/release", {"opinion": "MEL"}))["review"]["state"] == "released"
+    assert good(clinic.get("/cases", raised="true"))["results"] == []

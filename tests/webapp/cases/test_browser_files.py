@@ -1,5 +1,6 @@
 """Files that a script of a page sends: by their own names, each once, by who is signed in."""
 
+import csv
 import json
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,8 @@ from django.urls import reverse
 
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
+from webapp.cases.browser_files import with_files_of
+from webapp.cases.manifest import error_table, from_csv
 from webapp.cases.models import Batch, Image
 from webapp.cases.services import cancel_batch
 
@@ -185,3 +188,9 @@ def test_what_no_page_would_announce_is_not_built(client: Client, clinic: Organi
     form = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "names": names}
     refused = client.post(NEW, form, headers=JSON)
     assert (refused.status_code, b"Left out" in refused.content) == (422, False)
+
+
+def test_a_mistake_that_begins_with_a_files_name_is_no_formula_in_the_table_of_mistakes() -> None:
+    manifest, _ = with_files_of(from_csv(b"case_id,images\nA-1,=cmd|x\n"), ["=cmd|x.jpg", "=cmd|x.png"])
+    [_, [*_, message]] = csv.reader(error_table(manifest.errors).splitlines())
+    assert message.startswith("'=cmd|x fits several")

@@ -61,10 +61,10 @@ def test_a_provider_reads_what_happened_and_insists(client: Client) -> None:
         assert "Not usable" in html
     assert "1 without a result" in batch_page
     assert "No picture of this case could be used" in case_page
-    assert batch_page.count("Use it all the same") == 1
+    assert batch_page.count("Insist on an answer") == 1
 
     again = client.post(reverse("cases:image_override", args=[first(case).pk]), follow=True).content.decode()
-    assert "is used all the same" in again
+    assert "You have insisted on an answer about picture-0.jpg" in again
     assert "In progress" in again
     answer_all(ReleaseFactory(active=True))
     case_page = page(client, "cases:case", case.pk)
@@ -105,7 +105,7 @@ def test_nobody_insists_on_an_image_of_a_cancelled_batch_whatever_the_door(clien
     client.force_login(MembershipFactory(organisation=case.organisation).user)
     cancelled = cancel_batch(actor=SYSTEM, batch=case.batch)
     image = first(case)
-    assert "Use it all the same" not in page(client, "cases:batch", case.batch_id)
+    assert "Insist on an answer" not in page(client, "cases:batch", case.batch_id)
 
     refusal = problem(clinic.post(f"/images/{image.pk}/override-quality"), 409)
     pressed = client.post(reverse("cases:image_override", args=[image.pk]), follow=True).content.decode()

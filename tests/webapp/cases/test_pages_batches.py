@@ -125,7 +125,8 @@ def test_a_refused_image_says_why_and_can_be_used_all_the_same(client: Client, c
     assert html.count("Use it all the same") == 1
     assert "No image of this batch can be used" in html
 
-    client.post(reverse("cases:image_override", args=[image.pk]))
+    taken = client.post(reverse("cases:image_override", args=[image.pk]), follow=True).content.decode()
+    assert "was taken all the same. The model may still find no lesion in it." in taken  # true when it has found none
     image.refresh_from_db()
     assert image.state == "ready"
     assert "1 of 2 images ready" in page(client, "cases:batch", batch.pk)
@@ -257,7 +258,7 @@ def test_a_provider_sends_what_failed_to_the_model_once_more(client: Client, cli
     assert "Re-run 1 failed" in page(client, "cases:batch", batch.pk)
 
     asked = client.post(reverse("cases:batch_rerun", args=[batch.pk]), follow=True).content.decode()
-    assert "1 image waits for the model." in asked
+    assert "1 image was sent to the model." in asked
     batch.refresh_from_db()
     assert (batch.state, batch.remaining, batch.failures) == ("submitted", 1, 0)
 

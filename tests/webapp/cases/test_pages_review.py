@@ -182,9 +182,9 @@ def test_the_list_is_read_from_its_index(clinic: Organisation) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     for rows in (
-        selectors.to_review(clinic).order_by(*selectors.MOST_URGENT_FIRST)[:51],
+        selectors.to_review(clinic).order_by(*selectors.IN_REVIEW)[:51],
         selectors.to_review(clinic).order_by()[:100],
     ):
         plan = rows.explain()
-        assert "case_review_order" in plan
+        assert "case_review_first" in plan
         assert "Sort" not in plan

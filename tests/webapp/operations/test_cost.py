@@ -43,6 +43,7 @@ def test_100_000_finished_and_5_000_queued_jobs_are_never_read_in_full() -> None
         cursor.execute("ANALYZE cases_image, inference_job, notify_message")
         for sql in (
             selectors.WAITING,
+            selectors.SWEPT,
             selectors.PRIORITIES,
             selectors.LATENCY,
             selectors.MINUTES,

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -39,22 +38,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 FINDINGS = {*CLASSES, *DISPLAY_NAMES.values(), *(advice.value for advice in Advice), "probabilities", "malignant"}
 
 
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """All that the service writes, in its own format, from INFO upwards."""
-    root = logging.getLogger()
-    [formatter] = {h.formatter for h in root.handlers if isinstance(h.formatter, structlog.stdlib.ProcessorFormatter)}
-    written = io.StringIO()
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(formatter)
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    yield written
-    root.removeHandler(handler)
-    root.setLevel(level)
-
-
 def test_a_row_that_the_database_refuses_is_not_in_the_traceback(log: io.StringIO) -> None:
     person = f"{'zebe'}{'dee'}"  # in parts, because a traceback shows this file's lines too
     UserFactory(email=f"{person}@home.example")
@@ -70,6 +53,24 @@ def test_a_row_that_the_database_refuses_is_not_in_the_traceback(log: io.StringI
     assert log.getvalue().count("IntegrityError") >= 3
     assert log.getvalue().count("DETAIL: (hidden)") >= 3
     assert "zebedee" not in log.getvalue().lower()
+
+
+@pytest.mark.parametrize(
+    ("address", "logger"),
+    [
+        ("/results/{}/", "django.security.csrf"),
+        ("/account/password/reset/key/1-{}/", "django.request"),
+        ("/uploads/{}", "webapp"),
+    ],
+)
+def test_no_record_of_an_address_has_its_token(log: io.StringIO, address: str, logger: str) -> None:
+    token = "cx7zq2-0123456789abcdef0123456789abcdef"
+    logging.getLogger(logger).warning("Forbidden (%s): %s", "no cookie", address.format(token))
+    structlog.get_logger(logger).warning("refused", path=address.format(token))
+    if "uploads" not in address:
+        Client(enforce_csrf_checks=True).post(address.format(token))
+    assert address.format(r"\u2026").replace("1-", "") in log.getvalue()
+    assert token not in log.getvalue()
 
 
 @pytest.fixture

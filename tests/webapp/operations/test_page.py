@@ -18,6 +18,7 @@ from tests.factories import (
 from webapp.inference.models import Job, Worker
 from webapp.notify.models import Message
 from webapp.operations.charts import bars
+from webapp.operations.models import Sweep
 from webapp.operations.selectors import Waiting, answered_by_minute, waiting
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +48,12 @@ def test_the_page_shows_what_waits_who_works_and_what_failed(client: Client, ope
     assert "desk@clinic.example" not in page
 
 
+def test_the_page_says_when_the_sweep_last_ran(client: Client, operator: None) -> None:
+    assert "The sweep has never run." in client.get(PAGE).content.decode()
+    Sweep.objects.create(pk=1, ran_at=timezone.now() - timedelta(hours=1))
+    assert "<strong>3,6" in client.get(PAGE).content.decode().partition("The sweep last ran ")[2]
+
+
 def test_a_letter_that_is_held_back_waits_once_it_is_due() -> None:
     def pending() -> Waiting:
         return next(row for row in waiting() if (row.kind, row.state) == ("message", "pending"))
@@ -70,7 +77,14 @@ def test_the_page_renews_its_figures_alone(client: Client, operator: None) -> No
 
 
 def test_without_workers_the_page_says_what_that_means(client: Client, operator: None) -> None:
+    assert "No release is active. Images wait" in client.get(PAGE).content.decode()
+    release = ReleaseFactory(active=True)
     assert "Images wait until one starts" in client.get(PAGE).content.decode()
+    release.manifest["preprocessing"] = {"version": "frame-4x3-v4"}
+    release.save()
+    page = client.get(PAGE).content.decode()
+    assert f"No worker can load {release.name}: it wants preprocessing frame-4x3-v4" in page
+    assert "until an operator promotes another" in page
 
 
 def test_a_worker_that_fell_silent_is_told_from_the_one_in_its_place(client: Client, operator: None) -> None:

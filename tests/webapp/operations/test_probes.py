@@ -1,7 +1,9 @@
 """Health, readiness and metrics, as a machine asks for them."""
 
 from datetime import timedelta
+from math import inf
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError
@@ -16,7 +18,9 @@ from webapp.inference.models import Worker
 from webapp.notify.delivery import ATTEMPTS, claim_message, put_off
 from webapp.notify.models import Message
 from webapp.operations import metrics, readiness, selectors
+from webapp.operations.models import Sweep
 from webapp.operations.readiness import CHECKS
+from webapp.operations.services import note_sweep
 from webapp.registry.models import ModelRelease
 
 
@@ -27,6 +31,7 @@ def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def worker(release: ModelRelease) -> Worker:
+    note_sweep()
     return Worker.objects.create(name="here:1", release=release, seen_at=timezone.now())
 
 
@@ -51,6 +56,33 @@ def broken(client: Client) -> dict[str, str]:
 def test_not_ready_without_a_worker(client: Client, worker: Worker) -> None:
     Worker.objects.update(seen_at=timezone.now() - timedelta(minutes=3))
     assert list(broken(client)) == ["model"]
+
+
+def test_what_this_version_cannot_answer_with_is_named(client: Client, worker: Worker) -> None:
+    assert found_usable(client) == {(worker.release.name,): 1}
+    Worker.objects.all().delete()
+    assert "worker" in broken(client)["model"]
+    ModelRelease.objects.update(manifest={**worker.release.manifest, "preprocessing": {"version": "frame-4x3-v4"}})
+    why = broken(client)["model"]
+    assert f"{worker.release.name} is active, and it wants preprocessing frame-4x3-v4" in why
+    assert "promote another on the page of models" in why
+    assert found_usable(client) == {(worker.release.name,): 0}
+    ModelRelease.objects.update(state="retired")
+    assert "No release is active" in broken(client)["model"]
+
+
+def found_usable(client: Client) -> dict[tuple[str, ...], float]:
+    return figures(client)["lesionlens_active_release_usable"]
+
+
+def test_not_ready_without_the_sweep(client: Client, worker: Worker) -> None:
+    Sweep.objects.update(ran_at=timezone.now() - timedelta(minutes=3, seconds=5))
+    why = broken(client)
+    assert list(why) == ["sweep"]
+    assert "has not run for 3 minutes" in why["sweep"]
+    assert "scheduler" in why["sweep"]
+    Sweep.objects.all().delete()
+    assert "has never run" in broken(client)["sweep"]
 
 
 def test_not_ready_without_storage(client: Client, worker: Worker, settings: Settings, tmp_path: Path) -> None:
@@ -108,13 +140,24 @@ def test_metrics_tell_what_waits_and_what_was_answered(client: Client, worker: W
     assert found["lesionlens_answers_per_second"][()] == pytest.approx(1 / 300)
     assert set(found["lesionlens_answer_seconds"]) == {("0.5",), ("0.95",), ("0.99",)}
     assert found["lesionlens_failed_last_hour"] == {("job", "model_error"): 1, ("message", ""): 0}
+    assert 0 <= found["lesionlens_sweep_seconds"][()] < 60
     assert found["lesionlens_workers"] == {(worker.release.name,): 1}
     assert list(found["lesionlens_active_release_info"].values()) == [1]
+
+
+def test_jobs_whose_worker_died_are_told_from_those_that_run(client: Client, worker: Worker) -> None:
+    for minutes in (-1, 10):
+        lease = {"lease_token": uuid4(), "lease_until": timezone.now() - timedelta(minutes=minutes)}
+        JobFactory(state="running", attempt=1, **lease)
+    found = figures(client)
+    assert (found["lesionlens_rows"]["job", "running"], found["lesionlens_rows"]["lost_job", "running"]) == (2, 1)
+    assert 600 <= found["lesionlens_oldest_seconds"]["lost_job", "running"] < 660
 
 
 def test_metrics_of_an_empty_service(client: Client, db: None) -> None:
     found = figures(client)
     assert set(found["lesionlens_oldest_seconds"].values()) == {0}
+    assert found["lesionlens_sweep_seconds"][()] == inf
     assert "lesionlens_active_release_info" not in found
 
 

@@ -33,6 +33,18 @@ def test_a_page_that_is_not_there_says_so_in_the_house_look(client: Client, db: 
     assert "what was here may have been deleted" in response.content.decode()
 
 
+def test_an_administrator_reads_how_to_get_the_role_that_a_page_belongs_to(client: Client, db: None) -> None:
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    refused = client.get("/models/")
+    assert refused.status_code == 403
+    assert reverse("admin:accounts_membership_add") in refused.content.decode()
+    assert "The models are an operator's" in refused.content.decode()
+    client.force_login(MembershipFactory(role="provider").user)
+    refused = client.get("/models/").content.decode()
+    assert "ask your administrator" in refused
+    assert "/admin/" not in refused
+
+
 def test_a_form_without_its_token_says_what_to_do() -> None:
     response = Client(enforce_csrf_checks=True).post("/account/logout/")
 

@@ -132,6 +132,49 @@ def test_a_number_that_many_patients_have_names_no_lesion() -> None:
     assert len({row["split"] for row in rows(snapshot)}) > 1
 
 
+def test_cases_of_one_patient_without_a_lesion_id_are_one_lesion() -> None:
+    """At most: the photos of two visits would else be two lesions that the gate counts."""
+    first = ConsensusFactory().image.case
+    again = CaseFactory(patient=first.patient, batch__organisation=first.organisation)
+    ConsensusFactory(image=ImageFactory(case=again, ready=True))
+    other = CaseFactory(patient=first.patient, batch__organisation=first.organisation, lesion_id="left arm")
+    ConsensusFactory(image=ImageFactory(case=other, ready=True))
+    snapshot = make_snapshot()
+    found = rows(snapshot)
+    assert (len(found), len({row["lesion_id"] for row in found})) == (3, 2)
+    assert sum(row["lesion_id"] == row["patient_id"] for row in found) == snapshot.by_patient == 2
+    assert snapshot.of_nobody == 0
+
+
+@pytest.mark.parametrize("lesion_id", ["", "1"])
+def test_what_nobody_says_anything_of_is_learnt_from_alone(lesion_id: str) -> None:
+    """Its next visit is another patient's, and may be learnt from while the first measures. A number that many patients
+    have says nothing either.
+    """
+    clinic = ConsensusFactory(image__case__lesion_id=lesion_id).image.organisation
+    for number in range(2 * NUMBERING):
+        named = "P" if number < NUMBERING else Patient.UNNAMED
+        patient = PatientFactory(organisation=clinic, external_id=f"{named}{number}")
+        case = CaseFactory(batch__organisation=clinic, patient=patient, lesion_id=lesion_id)
+        ConsensusFactory(image=ImageFactory(case=case, ready=True))
+    snapshot = make_snapshot()
+    nobodys = [row for row in rows(snapshot) if not row["patient_id"]]
+    assert len(nobodys) == snapshot.of_nobody == NUMBERING
+    assert {row["split"] for row in nobodys} == {Split.TRAIN}
+    assert len({row["lesion_id"] for row in nobodys}) == NUMBERING
+    assert {row["split"] for row in rows(snapshot)} > {Split.TRAIN}
+
+
+def test_a_lesion_that_is_named_measures_without_its_patients_name() -> None:
+    clinic = ConsensusFactory().image.organisation
+    patient = PatientFactory(organisation=clinic, external_id=f"{Patient.UNNAMED}1")
+    PatientSplit.objects.create(patient=patient, split=Split.TEST)
+    case = CaseFactory(batch__organisation=clinic, patient=patient, lesion_id="left arm")
+    ConsensusFactory(image=ImageFactory(case=case, ready=True))
+    [row] = [row for row in rows(make_snapshot()) if row["split"] == Split.TEST]
+    assert row["patient_id"]
+
+
 def test_it_is_said_how_many_labels_are_left_out_since_their_lesion_is_on_both_sides() -> None:
     image, other = ConsensusFactory().image, ConsensusFactory().image
     for of, split in ((image, Split.TRAIN), (other, Split.TEST)):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ml.classes import CLASSES
 from webapp.registry.models import Split
-from webapp.registry.splits import Labelled, divide, select
+from webapp.registry.splits import Labelled, Told, divide, select
 
 PATIENTS = [uuid.UUID(int=n) for n in range(12)]
 
@@ -44,6 +44,7 @@ def test_sides_never_share_a_patient_a_lesion_or_a_picture_and_test_stays_test(b
         for by_split in sides.values():
             assert sum(map(len, by_split.values())) == len(set().union(*by_split.values()))
         assert len({row.sha256 for row, _ in kept}) == len(kept)
+        assert {split for row, split in kept if row.told == Told.NOBODY} <= {Split.TRAIN}
         for name in ("patient_id", "lesion"):
             tested |= sides[name][Split.TEST]
             trained |= sides[name][Split.TRAIN]
@@ -58,9 +59,9 @@ def test_the_order_of_the_labels_decides_nothing_but_whose_label_is_newest(table
     assert select(unique, forwards) == select(unique[::-1], forwards)
 
 
-def labelled(patient: int, dx: str = "NV", lesion: str = "", sha256: str = "") -> Labelled:
+def labelled(patient: int, dx: str = "NV", lesion: str = "", sha256: str = "", *, told: Told = Told.LESION) -> Labelled:
     image = uuid.uuid4()
-    return Labelled(image, lesion or str(image), uuid.UUID(int=patient), dx, sha256 or str(image), drawn=False)
+    return Labelled(image, lesion or str(image), uuid.UUID(int=patient), dx, sha256 or str(image), False, told)
 
 
 def test_each_class_is_divided_in_its_shares() -> None:
@@ -69,6 +70,30 @@ def test_each_class_is_divided_in_its_shares() -> None:
     for code, total in (("MEL", 100), ("NV", 1000)):
         counts = Counter(splits[row.patient_id] for row in table if row.dx == code)
         assert counts == {Split.TRAIN: 0.6 * total, Split.VALIDATION: 0.15 * total, Split.TEST: 0.25 * total}
+
+
+def test_what_is_nobodys_is_learnt_from_alone_and_the_others_measure() -> None:
+    table = [labelled(n, told=Told.NOBODY if n < 60 else Told.PATIENT) for n in range(100)]
+    splits = divide(table, {})
+    assert Counter(splits[row.patient_id] for row in table) == {
+        Split.TRAIN: 60, Split.VALIDATION: 15, Split.TEST: 25
+    }  # fmt: skip
+    assert {splits[row.patient_id] for row in table[:60]} == {Split.TRAIN}
+    assert len(select(table, splits)) == 100
+
+
+def test_what_is_nobodys_and_was_to_measure_before_is_left_out() -> None:
+    table = [labelled(1, told=Told.NOBODY), labelled(2)]
+    decided = {uuid.UUID(int=1): Split.TEST, uuid.UUID(int=2): Split.TEST}
+    assert [row.patient_id for row, _ in select(table, decided)] == [uuid.UUID(int=2)]
+
+
+def test_a_picture_that_somebody_is_known_to_have_measures_as_theirs() -> None:
+    table = [labelled(1, sha256="same"), labelled(2, sha256="same", told=Told.NOBODY), labelled(3)]
+    splits: dict[uuid.UUID, str] = {uuid.UUID(int=1): Split.TEST}
+    splits |= divide(table, splits)
+    assert splits[uuid.UUID(int=2)] == Split.TEST
+    assert {row.patient_id for row, split in select(table, splits) if split == Split.TEST} == {uuid.UUID(int=1)}
 
 
 def test_two_patients_of_a_class_are_enough_to_train_and_to_test() -> None:

@@ -43,7 +43,7 @@ def test_it_sums_up_and_lists_the_most_urgent_first() -> None:
     words = text(response.content)
     in_order = [
         "Tuesday", "Urgent referral 2\n", "Routine referral 1\n", "Self-monitoring 1\n", "No result 1\n", "Not yet 3\n",
-        "Reviewed 1\n", "Ready 4\n", "Not usable 1\n", "Blurred 1\n",
+        "Reviewed 1\n", "Usable 4\n", "Not usable 1\n", "Blurred 1\n",
         "Urgent referral (2)", "worse", "97% (92–100)", "bad", "71% ± 5",
         "Routine referral (1)", "so-so", "Reviewed",
         "Self-monitoring (1)", "mild", "2% (0–7)", "No result (1)", "Not usable: blurred",

@@ -68,8 +68,13 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
     @action(detail=True, methods=["post"])
     def release(self, request: Request, pk: str) -> Response:
         said = ReleaseRequest.read(request.data)
-        read = said["result"]
-        release_case(actor=actor_of(request), case=self.get_object(), note=said["note"], answered_at=read)
+        release_case(
+            actor=actor_of(request),
+            case=self.get_object(),
+            note=said["note"],
+            answered_at=said["result"],
+            opinion=said["opinion"],
+        )
         case = self.get_object()
         self._viewed("case.viewed", case.pk)  # also where it was released before, which changes nothing
         reason = why_not_told(case=case)

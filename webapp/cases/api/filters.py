@@ -65,7 +65,7 @@ class CaseFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has 
     patient_id = IdFilter(field_name="patient__external_id", label="Your id of the patient")
     released = BooleanFilter(field_name="released_at", lookup_expr="isnull", exclude=True)
     raised = BooleanFilter(
-        field_name="raised_at", lookup_expr="isnull", exclude=True, label="A later answer is more urgent"
+        field_name="raised_at", lookup_expr="isnull", exclude=True, label="A later answer or opinion is more urgent"
     )
     advice = OneOfFilter(choices=ADVICE_CHOICES, help_text="Of the answer")
     top_class = OneOfFilter(choices=DX_CHOICES)

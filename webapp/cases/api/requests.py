@@ -148,3 +148,11 @@ class ReleaseRequest(Body):
         "`answered_at` in the exports: with it no other one is released, and where another holds by then the answer is "
         "the problem `answer_changed`",
     )
+    opinion = serializers.CharField(
+        max_length=10,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="The `review.opinion` that your clinician has read: without it, or with another, a result that "
+        "dermatologists find too low is not released, and the answer is the problem `opinion_unread`",
+    )

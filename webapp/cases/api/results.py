@@ -10,6 +10,7 @@ from rest_framework.reverse import reverse
 from ml.classes import DISPLAY_NAMES
 from webapp.cases.api.answers import REASON, DeletedAt, QualitySerializer
 from webapp.cases.models import Case, Image
+from webapp.cases.opinions import CALLS_FOR
 from webapp.inference.models import Answer, CaseResult, Result
 from webapp.inference.selectors import image_answer
 from webapp.pages.words import NOTICE
@@ -72,8 +73,14 @@ class ReviewSerializer(serializers.Serializer[Any]):
     released_at = serializers.DateTimeField(allow_null=True)
     raised_at = serializers.DateTimeField(
         allow_null=True,
-        help_text="When an answer came, among `other_results`, that is more urgent than what the patient was given; "
-        "null once a clinician has looked again",
+        help_text="When an answer came, among `other_results`, or an `opinion`, that is more urgent than what the "
+        "patient was given; null once a clinician has looked again",
+    )
+    opinion = serializers.ChoiceField(
+        list(CALLS_FOR),
+        allow_null=True,
+        help_text="The malignant class that dermatologists who labelled a picture of the case agree on, where that "
+        "calls for more than the advice of `result`; else null. It is no diagnosis",
     )
     note = serializers.CharField()
 
@@ -119,6 +126,7 @@ class CaseSerializer(serializers.ModelSerializer[Case]):
             "reviewed_at": case.reviewed_at,
             "released_at": case.released_at,
             "raised_at": case.raised_at,
+            "opinion": case.dissent or None,
             "note": case.review_note,
         }
 

@@ -16,9 +16,11 @@ from webapp.pages.words import ADVICE, STATES, AdviceWords, StateWords
 
 register = template.Library()
 for said in (
+    words.agreed_on,
     words.class_name,
     words.holds_where,
     words.malignant_classes,
+    words.nature,
     words.percent,
     words.percentage_points,
     words.spread,
