@@ -25,7 +25,7 @@ def looked_at(name: str, scored: Scored) -> np.ndarray | None:
     class. None for any other metric.
     """
     if name in SIDES:
-        return scored.is_malignant == (SIDES[name] == "malignant")
+        return np.asarray(scored.is_malignant == (SIDES[name] == "malignant"))
     place = places(scored.taxonomy).get(name)
     return None if place is None else np.asarray(scored.labels == place)
 

@@ -28,6 +28,8 @@ from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.urls import reverse
 
+from webapp.s3 import ask_for, named
+
 logger = structlog.get_logger(__name__)
 UPLOAD_SALT = "lesionlens.upload"
 UPLOADS = "uploads/"
@@ -59,7 +61,7 @@ def asked() -> Iterator[None]:
         raise
     except (OSError, BotoCoreError, ClientError) as error:
         kind = ObjectRefused if _is_refusal(error) and _works() else StorageAway
-        raise kind(type(error).__name__) from error
+        raise kind(named(error)) from error
 
 
 @contextmanager
@@ -215,7 +217,7 @@ def sizes(keys: Sequence[str]) -> dict[str, int | None]:
 def check() -> None:
     """Find out within seconds whether storage works, for probes. Raises what the storage raises when it does not."""
     if settings.STORAGE_BUCKET:
-        _s3(_options()["endpoint_url"], hurry=True).head_bucket(Bucket=settings.STORAGE_BUCKET)
+        ask_for(settings.STORAGE_BUCKET, _s3(_options()["endpoint_url"], hurry=True))
     else:
         key = f"health/{uuid.uuid4()}"
         write(key, b"")

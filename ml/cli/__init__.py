@@ -1,6 +1,7 @@
 """The command line of `python -m ml`: one file for each family of commands."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 
@@ -35,16 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _worded(error: Exception) -> str:
     """Its message, without the system's number where it is the system's own."""
-    if not (isinstance(error, OSError) and error.filename and error.strerror):
+    if not (isinstance(error, OSError) and error.strerror):
         return str(error)
+    if not error.filename:
+        return f"{error.strerror}."
     if isinstance(error, FileExistsError | NotADirectoryError):
         return f"{error.filename}: a file stands where a folder is wanted. Name another."
     return f"{error.filename}: {error.strerror}."
 
 
 def _code(name: str) -> str:
-    """`BundleError` as `bundle_error`: a stable code for an error that has none of its own."""
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+    """`BundleError` as `bundle_error`, and `OSError` as `os_error`: a stable code for one that has none of its own."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def _parser() -> argparse.ArgumentParser:

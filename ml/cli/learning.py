@@ -79,9 +79,12 @@ def add_commands(commands: "Commands[Any]") -> None:
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share between 0 and 1, such as 0.05")
+        raise argparse.ArgumentTypeError(f"{text!r} is no share between 0 and 1, such as 0.05")
     return value
 
 

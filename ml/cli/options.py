@@ -73,8 +73,14 @@ def json_file(parser: argparse.ArgumentParser) -> None:
 
 def require_writable(file: Path | None) -> None:
     """Raises UsageError for a file that cannot be written, before the work of hours whose end it is."""
-    if file and (file.is_dir() or not file.parent.is_dir()):
+    if not file:
+        return
+    if str(file) == "-":
+        raise UsageError("- cannot be written: name a file, or /dev/stdout.")
+    if file.is_dir() or not file.parent.is_dir():
         raise UsageError(f"{file} cannot be written: name a file in a folder that exists.")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise UsageError(f"{file} cannot be written: name a file where you may write.")
 
 
 def seed(parser: argparse.ArgumentParser, text: str = "default 0") -> None:

@@ -14,7 +14,7 @@ PREDICT: Final = """
 Folders are searched to any depth. An image's id is its file name without the extension; where two files share an id,
 the first by path is answered and the others are named on standard error. Files whose names do not end as an image's
 does are left out and counted there. A file that cannot be read is a row with an error, and the exit code stays 0; it
-is 2 where there is no image at all.
+is 2 where there is no image at all, and where what is to be written would replace what is to be read.
 
 Formats:
   csv       image, the calibrated probability of each class, malignant (P(malignant), the sum over the malignant ones),
@@ -61,8 +61,8 @@ def add_commands(commands: "Commands[Any]") -> None:
     """Adds the commands of this file."""
     predict = command(commands, "predict", _predict, "Predict every image of a folder or ZIP file.", PREDICT)
     shared.bundle(predict)
-    shared.path(predict, "--images", "folder or ZIP file")
-    shared.path(predict, "--output", "file to write")
+    shared.path(predict, "--images", "folder, ZIP or HDF5 file")
+    shared.path(predict, "--output", "file to write; among --images no name that an image could have")
     predict.add_argument("--format", choices=("csv", "isic2018", "json"), default="csv", help="default csv")
     text = "PNG or JPEG to draw too: the first 60 images, each with its P(malignant) and diagnosis"
     predict.add_argument("--picture", type=Path, help=text)
@@ -82,11 +82,13 @@ def add_commands(commands: "Commands[Any]") -> None:
 
 
 def _predict(options: argparse.Namespace) -> None:
+    from ml.cli.targets import require_targets
     from ml.data.images import ImageStore
     from ml.predict import predict
     from ml.predict.sources import image_ids, left_out, repeated
     from ml.runtime import Runtime
 
+    require_targets(options.images, options.output, options.picture)
     images = ImageStore(options.images)
     if others := left_out(options.images):
         sys.stderr.write(f"Files left out for the endings of their names: {shared.named(others)}\n")

@@ -119,4 +119,10 @@ def _in_hdf5(source: Path, lock: threading.Lock) -> dict[str, Callable[[], bytes
 
 
 def _not_a_source(source: Path) -> DataError:
-    return DataError("no_image_source", f"{source} is neither a folder nor a ZIP or HDF5 file.")
+    if not source.exists():
+        wrong = "does not exist"
+    elif source.suffix.lower() in SUFFIXES:
+        wrong = "is one image: put it into a folder, and name the folder"
+    else:
+        wrong = "is neither a folder nor a ZIP or HDF5 file"
+    return DataError("no_image_source", f"{source} {wrong}.")

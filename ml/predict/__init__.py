@@ -25,8 +25,6 @@ FORMATS: Final[dict[str, formats.Write]] = {
 PICTURED: Final = 60
 """Images on a picture of answers."""
 
-PICTURES: Final = (".png", ".jpg", ".jpeg")
-
 
 class PredictError(Exception):
     """Predictions that cannot be written; the message says why."""
@@ -55,15 +53,9 @@ def predict(
     are read and decoded while the model answers earlier ones, and no more than a few batches are held at once.
     `advance` is called once for each image. The file appears whole or not at all; an `output` that is no
     regular file, such as a pipe, is written into. `picture` is a PNG or JPEG to draw with the first PICTURED images and
-    their answers. Raises PredictError for an output or a picture that is no file in a folder that exists, for another
-    kind of picture, and for a bundle that does not answer in the classes of the format; NoImagesError where there is
-    no image.
+    their answers. Raises PredictError for a bundle that does not answer in the classes of the format; NoImagesError
+    where there is no image.
     """
-    if picture and picture.suffix.lower() not in PICTURES:
-        raise PredictError(f"{picture} cannot be drawn: give it one of the endings {', '.join(PICTURES)}.")
-    for wanted in (output, picture) if picture else (output,):
-        if wanted.is_dir() or not wanted.parent.is_dir():
-            raise PredictError(f"{wanted} cannot be written: name a file in a folder that exists.")
     if kind == "isic2018" and runtime.bundle.taxonomy.codes != CLASSES:
         raise PredictError(
             f"{runtime.name} answers in {', '.join(runtime.bundle.taxonomy.codes)}, and the format isic2018 is for "
@@ -86,7 +78,9 @@ def predict(
     with _written(output) as file:
         FORMATS[kind](file, runtime, answers())
     if picture:
-        sheet.of_answers(runtime, images, shown).save(picture)
+        drawn = sheet.of_answers(runtime, images, shown)
+        with _named(picture):
+            drawn.save(picture)
     return outcome
 
 
@@ -99,10 +93,20 @@ def _written(output: Path) -> Iterator[TextIO]:
     target = output.resolve() if replaceable else output
     arriving = target.with_name(f".{target.name}.part") if replaceable else output
     try:
-        with arriving.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        with _named(output), arriving.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             yield file
         if replaceable:
             os.replace(arriving, target)
     finally:
         if replaceable:
             arriving.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Names the file where the system does not: of a full disk it says that it is full, and not of what."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(file)
+        raise

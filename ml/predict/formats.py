@@ -29,7 +29,7 @@ def write_isic2018(file: TextIO, runtime: Runtime, answers: Answers) -> None:
     A refused image has the same value for every class, since the challenge's scorer takes no submission without a row
     for each image, and counts such a row as undecided, which is wrong for every class.
     """
-    table = csv.writer(file, lineterminator="\n")
+    table = csv.writer(_Lines(file))
     table.writerow(["image", *CLASSES])
     for image_id, answer in answers:
         if isinstance(answer, ImageRefused):
@@ -52,7 +52,7 @@ def write_csv(file: TextIO, runtime: Runtime, answers: Answers) -> None:
     codes = runtime.bundle.taxonomy.codes
     numbered = [*codes, "malignant", "uncertainty"]
     columns = ["image", *numbered, "diagnosis", "plausible", "recognised", "quality", "advice", "error"]
-    table = csv.DictWriter(file, columns, lineterminator="\n")
+    table = csv.DictWriter(_Lines(file), columns)
     table.writeheader()
     for image_id, answer in answers:
         if isinstance(answer, ImageRefused):
@@ -76,7 +76,7 @@ def write_csv(file: TextIO, runtime: Runtime, answers: Answers) -> None:
 def write_json(file: TextIO, runtime: Runtime, answers: Answers) -> None:
     """One object: the release's name, the bundle's hash, the preprocessing's version, the classes, and a list of
     images, each with everything of a Prediction and the codes of the quality check, or with the code and the sentence
-    of its refusal in `error`.
+    of its refusal in `error`. Bytes of a file's name that are no UTF-8 are \\udcXX, as in the other formats.
     """
     facts = {
         "release": runtime.name,
@@ -87,9 +87,23 @@ def write_json(file: TextIO, runtime: Runtime, answers: Answers) -> None:
     file.write(f'{json.dumps(facts)[:-1]}, "images": [')
     separator = "\n"
     for image_id, answer in answers:
-        file.write(separator + json.dumps({"image": image_id, **_plain(answer)}))
+        named = image_id.encode("utf-8", "backslashreplace").decode()
+        file.write(separator + json.dumps({"image": named, **_plain(answer)}))
         separator = ",\n"
     file.write("\n]}\n")
+
+
+class _Lines:
+    """Rows that end in a line feed alone. The writer thinks that they end in a carriage return too, since it quotes
+    one in a cell only then, and a reader would take it for the end of the row.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> None:
+        """Writes one whole row, as a `csv.writer` gives it."""
+        self._file.write(row.removesuffix("\r\n") + "\n")
 
 
 def _plain(answer: Judged | ImageRefused) -> dict[str, Any]:

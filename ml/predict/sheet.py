@@ -49,8 +49,15 @@ def draw(tiles: Sequence[Tile]) -> Image.Image:
         picture.thumbnail(TILE)
         sheet.paste(picture, (left, top))
         for line, text in enumerate((tile.title, tile.text)):
-            pen.text((left, top + TILE[1] + 2 + 19 * line), text, fill=ALARM if tile.alarm else INK, font=font)
+            pen.text(
+                (left, top + TILE[1] + 2 + 19 * line), _in_a_line(text), fill=ALARM if tile.alarm else INK, font=font
+            )
     return sheet
+
+
+def _in_a_line(text: str) -> str:
+    """With a sign for what no font draws in a line: Pillow writes over the next one, or raises."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 
 def of_answers(
@@ -67,7 +74,7 @@ def _tile(runtime: Runtime, images: ImageStore, image_id: str, answer: Judged | 
         return Tile(np.full((*TILE[::-1], 3), MISSING, dtype=np.uint8), image_id, answer.code, False)
     pixels = scaled(decode(images.read(image_id)).pixels, runtime.bundle.frame)
     if answer.diagnosis is None:
-        return Tile(pixels, image_id, " ".join(answer.quality) or "shows no lesion", False)
+        return Tile(pixels, image_id, " ".join(answer.quality) or "not recognised", False)
     referred = answer.advice != Advice.SELF_MONITOR
     text = f"P(malignant) {answer.prediction.malignant:.2f}: {answer.diagnosis.lower()}"
     return Tile(pixels, image_id, text, referred)

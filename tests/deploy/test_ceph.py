@@ -2,15 +2,19 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
+from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from deploy.docker import create_bucket
+from deploy.local.redis import free_port
 from tests.ceph import S3Server
 
 BUCKET = "test-ceph"
+CALL: Any = vars(BaseClient)["_make_api_call"]
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +69,51 @@ def test_the_bucket_of_a_site_is_made_once(s3_server: S3Server, monkeypatch: pyt
     create_bucket.main()
     create_bucket.main()
     assert s3_server.client().list_objects_v2(Bucket="made-by-migrate")["KeyCount"] == 0
+
+
+def may_not_create(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+    if operation == "CreateBucket":
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, operation)
+    return CALL(client, operation, parameters)
+
+
+def test_a_key_that_may_make_no_bucket_uses_the_one_that_is_there(
+    s3_server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BaseClient, "_make_api_call", may_not_create)
+    for name, value in s3_server.environment(bucket).items():
+        monkeypatch.setenv(name, value)
+    create_bucket.main()
+    monkeypatch.setenv("S3_BUCKET", "test-absent")
+    with pytest.raises(SystemExit, match=r"no bucket test-absent, .* make it \(AccessDenied\)"):
+        create_bucket.main()
+
+
+def test_wrong_settings_of_storage_are_told_in_a_sentence(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in s3_server.environment(BUCKET).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("S3_SECRET_KEY", "wrong")
+    with pytest.raises(SystemExit, match=r"\(SignatureDoesNotMatch\). Look at S3_BUCKET"):
+        create_bucket.main()
+    monkeypatch.setenv("S3_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(SystemExit, match=r"cannot be asked\. Look at S3_ENDPOINT_URL"):
+        create_bucket.main()
+
+
+def test_elsewhere_than_in_the_first_region_a_bucket_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[dict[str, Any]]()
+
+    def answer(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if operation == "CreateBucket":
+            return asked.append(parameters)
+        raise client.exceptions.NoSuchBucket({"Error": {"Code": "NoSuchBucket"}}, operation)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answer)
+    monkeypatch.setenv("S3_BUCKET", "pictures")
+    for region, place in (("us-east-1", {}), ("eu-central-1", {"LocationConstraint": "eu-central-1"})):
+        monkeypatch.setenv("S3_REGION", region)
+        create_bucket.main()
+        assert asked.pop() == {"Bucket": "pictures"} | ({"CreateBucketConfiguration": place} if place else {})
 
 
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="only parallel runs share the server")

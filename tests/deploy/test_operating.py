@@ -7,7 +7,7 @@ import yaml
 
 from tests.deploy.manifests import EXAMPLE, ROOT
 
-DOCUMENT = (ROOT / "docs" / "operating.md").read_text()
+DOCUMENT = "\n".join((ROOT / "docs" / f"{name}.md").read_text() for name in ("operating", "backup", "secrets"))
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 COMMANDS = [
     line.partition(" #")[0].strip()
@@ -20,7 +20,7 @@ SERVICES_AFTER = {
     "run": r"run --rm --no-deps (\S+)",
     "restart": r"restart (.+)",
     "logs": r"logs --since 1h (.+)",
-    "up": r"up --detach --wait ?([^-]*)",
+    "up": r"up --detach --wait((?: \w[\w-]*)*)",
 }
 
 

@@ -41,6 +41,13 @@ def test_a_seed_that_cannot_be_one_is_refused(command: str, seed: str, capsys: p
     assert f"{seed!r} is not a number from 0 to 2147483647" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("share", ["0", "1", "nan", "abc"])
+def test_a_margin_that_is_no_share_is_refused(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["retrain", "--margin", share])
+    assert f"{share!r} is no share between 0 and 1, such as 0.05" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("target", [".", "no/such/told.json"])
 @pytest.mark.parametrize("command", ["evaluate --bundle {tiny}", "compare {tiny} {tiny}", "bench --bundle {tiny}"])
 def test_numbers_that_cannot_be_written_are_refused_before_they_are_measured(
@@ -165,6 +172,9 @@ def test_whoever_stops_a_command_is_told_whether_it_goes_on(
         ("synthesize --count 1 --output {file}/drawn", "a file stands where a folder is wanted. Name another."),
         ("segment-evaluate --data {data} --segmenter {data}", "holds no manifest.json: it is not a segmenter."),
         ("segment-train --data x --backbones {data} --work {data} --output x", "No ImageNet weights: looked for"),
+        ("predict --images {file}.jpg --output x", "file.jpg is one image: put it into a folder, and name the folder."),
+        ("predict --images {data}/none --output x", "none does not exist. (no_image_source)"),
+        ("predict --images {file} --output x", "file is neither a folder nor a ZIP or HDF5 file."),
         ("retrain --snapshot x --images x --output x --bundle {folder}", "manifest.json: Is a directory."),
     ],
 )
@@ -172,6 +182,7 @@ def test_what_is_wrong_with_a_path_is_said_in_words(
     command: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "file.jpg").touch()
     (tmp_path / "folder" / "manifest.json").mkdir(parents=True)
     paths = {"file": tmp_path / "file", "folder": tmp_path / "folder", "data": tmp_path}
     assert main(command.format(**paths).split()) == 1

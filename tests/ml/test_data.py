@@ -238,6 +238,10 @@ def test_a_store_reads_folders_and_archives_and_the_first_wins(tmp_path: Path) -
     assert store.read("b") == b"only there"
     with pytest.raises(KeyError):
         store.read("c")
-    for source in (tmp_path / "nowhere", tmp_path / "one" / "notes.txt"):
-        with pytest.raises(DataError, match="neither a folder nor a ZIP or HDF5 file"):
-            ImageStore(source)
+    for name, wrong in (
+        ("nowhere", r"nowhere does not exist\."),
+        ("one/notes.txt", "is neither a folder nor a ZIP or HDF5 file"),
+        ("one/deep/a.jpg", "is one image: put it into a folder, and name the folder"),
+    ):
+        with pytest.raises(DataError, match=wrong):
+            ImageStore(tmp_path / name)

@@ -108,10 +108,10 @@ def test_from_labels_to_a_candidate_with_its_gate(
     # What the first retraining only validated with, the second validates with again. It has what chance chose alone.
     # Of one training image neither lesion nor patient is named, and of one test image the patient alone.
     drawn = tmp_path / "drawn.csv"
-    labels = pd.read_csv(snapshot, dtype=str, keep_default_na=False).assign(drawn="yes")
-    labels.loc[2, ["lesion_id", "patient_id"]] = labels.loc[2, "image_id"], ""
-    labels.loc[16, "lesion_id"] = labels.loc[16, "patient_id"]
-    labels.to_csv(drawn, index=False)
+    labels = pd.read_csv(snapshot, dtype=str, keep_default_na=False)
+    lesions, patients = list(labels["lesion_id"]), list(labels["patient_id"])
+    lesions[2], patients[2], lesions[16] = labels["image_id"][2], "", patients[16]
+    labels.assign(drawn="yes", lesion_id=lesions, patient_id=patients).to_csv(drawn, index=False)
     code, events = retrain(tmp_path / "bundle", drawn, tmp_path / "second", cache, images=str(snapshot.parent))
     assert code == 0, events
     second = bundle.load(tmp_path / "second" / "bundle")

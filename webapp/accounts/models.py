@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
@@ -23,6 +24,12 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: object) -> "User":
+        """Raises ValidationError where the address has an account: whoever made that would have the rights."""
+        if self.filter(email=in_one_form(email)).exists():
+            raise ValidationError(
+                "There is an account of this address already. Begin again with another; or let an administrator give "
+                "that account rights, on its page in the administration."
+            )
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 

@@ -1,11 +1,15 @@
 """What a second factor is made of, at rest."""
 
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from cryptography.fernet import InvalidToken
+from django.db import transaction
 
 from webapp.ciphers import cipher
 
 PURPOSE = b"lesionlens second factors"
+MADE_OF = ("secret", "seed")  # of an app, of recovery codes
+ENCRYPTED = "gAAAAA"  # how whatever is encrypted begins, and no secret or seed does
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
@@ -19,3 +23,19 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
             return cipher(PURPOSE).decrypt(encrypted_text.encode()).decode()
         except InvalidToken:  # it is from before they were encrypted
             return encrypted_text
+
+
+@transaction.atomic
+def reseal_second_factors() -> list[Authenticator]:
+    """Encrypt every factor under the present SECRET_KEY, so that an earlier one can go. Gives those that no key reads,
+    which it leaves as they are.
+    """
+    adapter, lost = SecondFactorAdapter(), []
+    for factor in Authenticator.objects.select_for_update().order_by("pk"):
+        plain = {name: adapter.decrypt(factor.data[name]) for name in MADE_OF if name in factor.data}
+        if any(text.startswith(ENCRYPTED) for text in plain.values()):
+            lost.append(factor)
+            continue
+        factor.data |= {name: adapter.encrypt(text) for name, text in plain.items()}
+        factor.save(update_fields=["data"])
+    return lost

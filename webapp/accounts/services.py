@@ -86,7 +86,7 @@ def account_for(*, email: str) -> User:
     Making one lets nobody in: its owner signs in with a code sent to the account's address, and so proves it.
     """
     of_address = User.objects.alias(small=Lower("email")).filter(small=in_one_form(email))  # by the index of the two
-    user = of_address.first()
+    user: User | None = of_address.first()
     if user is None:
         try:
             with transaction.atomic():

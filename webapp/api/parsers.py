@@ -1,7 +1,8 @@
 """Bodies of a bounded size: JSON, and tables as they come."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from typing import IO, Any
 
@@ -21,6 +22,19 @@ TURN = threading.Semaphore(1)  # to build one that is larger, in each process of
 TURN_SECONDS = 10.0
 
 
+@contextmanager
+def a_turn(size: int) -> Iterator[None]:
+    """Hold this process's turn to build the values of a body or table of so many bytes; a small one needs none.
+
+    It is read before, because its sender may be slow. Raises Problem `busy` where the turn does not come soon.
+    """
+    if size <= SMALL_BYTES:
+        yield
+        return
+    with a_place(TURN, seconds=TURN_SECONDS):
+        yield
+
+
 class BoundedJSON(JSONParser):
     """Refuses a body that is larger than the site takes, one of too many values, and one that is nested without end.
     An empty one says nothing, as none does.
@@ -31,10 +45,9 @@ class BoundedJSON(JSONParser):
     ) -> Any:
         _check_length(parser_context)
         body = stream.read()
-        if len(body) <= SMALL_BYTES:
-            return self._built(body, media_type, parser_context)
-        check_values(body)
-        with a_place(TURN, seconds=TURN_SECONDS):
+        if len(body) > SMALL_BYTES:
+            check_values(body)
+        with a_turn(len(body)):
             return self._built(body, media_type, parser_context)
 
     def _built(self, body: bytes, media_type: str | None, parser_context: Mapping[str, Any] | None) -> Any:

@@ -18,12 +18,12 @@ from django.views.decorators.http import require_POST
 
 from ml.imaging.archive import LONGEST_NAME
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
-from webapp.api.parsers import check_values
+from webapp.api.parsers import a_turn, check_values
 from webapp.cases.awaited import awaits_archive
 from webapp.cases.browser_files import one_case_each, take_archive, take_files, with_files_of
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
-from webapp.cases.manifest import MAX_CSV_BYTES, RowError, error_table, from_csv
+from webapp.cases.manifest import MAX_CSV_BYTES, Manifest, RowError, error_table, from_csv
 from webapp.cases.mistakes import sentences
 from webapp.cases.models import Batch
 from webapp.cases.quotas import usage
@@ -101,28 +101,26 @@ def batch_new(request: HttpRequest) -> HttpResponse:
         chosen = chosen_files(request)
         cases: list[CaseSpec] | None = None
         unlisted: list[str] = []
-        if problem := _problem_of(chosen, form.cleaned_data["grouping"]):
-            form.add_error(None, problem)
-        elif chosen.archive_sizes and not chosen.tables:
-            cases = []  # they are in the archive
-        elif form.cleaned_data["grouping"] == BatchForm.ONE:
-            case_form = CaseForm(request.POST)
-            spec = case_form.spec(chosen.names, capture=form.cleaned_data["capture"])
-            cases = [spec] if spec else None
-        elif chosen.tables:
-            manifest = from_csv(chosen.tables[0].read(MAX_CSV_BYTES + 1), capture=form.cleaned_data["capture"])
-            if not manifest.errors:
-                manifest, unlisted = with_files_of(manifest, chosen.names)
-            row_errors = manifest.errors
-            cases = None if row_errors else manifest.cases
-        else:
-            cases = one_case_each(chosen.names, capture=form.cleaned_data["capture"])
-        if cases is not None:
-            try:
+        try:
+            if problem := _problem_of(chosen, form.cleaned_data["grouping"]):
+                form.add_error(None, problem)
+            elif chosen.archive_sizes and not chosen.tables:
+                cases = []  # they are in the archive
+            elif form.cleaned_data["grouping"] == BatchForm.ONE:
+                case_form = CaseForm(request.POST)
+                spec = case_form.spec(chosen.names, capture=form.cleaned_data["capture"])
+                cases = [spec] if spec else None
+            elif chosen.tables:
+                manifest, unlisted = _of_table(chosen, form.cleaned_data["capture"])
+                row_errors = manifest.errors
+                cases = None if row_errors else manifest.cases
+            else:
+                cases = one_case_each(chosen.names, capture=form.cleaned_data["capture"])
+            if cases is not None:
                 return _made(request, form.cleaned_data, cases, chosen, unlisted)
-            except Problem as refused:
-                form.add_error(None, refused.message)
-                status, headers = refused.status, refused.headers
+        except Problem as refused:
+            form.add_error(None, refused.message)
+            status, headers = refused.status, refused.headers
     wrong = request.method == "POST"
     if wrong and asks_for_json(request):
         errors, fields = _told(form, case_form, row_errors)
@@ -141,6 +139,14 @@ def batch_new(request: HttpRequest) -> HttpResponse:
     }
     page = render_to_string("cases/batch_new.html", context, request)
     return HttpResponse(page, status=status if wrong else 200, headers=headers)
+
+
+def _of_table(chosen: Chosen, capture: str) -> tuple[Manifest, list[str]]:
+    """The cases of the table, and which of the files no row names. Raises Problem `busy`."""
+    table = chosen.tables[0].read(MAX_CSV_BYTES + 1)
+    with a_turn(len(table)):
+        manifest = from_csv(table, capture=capture)
+        return (manifest, []) if manifest.errors else with_files_of(manifest, chosen.names)
 
 
 def _problem_of(chosen: Chosen, grouping: str) -> str:

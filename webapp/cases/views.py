@@ -130,7 +130,7 @@ def _progress(found: Batch) -> dict[str, object]:
         "progress": state,
         "with_result": state.done - found.failures,
         "unanswered": found.cases.filter(answer=None, erased_at=None).count()
-        if found.state in selectors.COMPLETED
+        if found.state == Batch.State.COMPLETED_WITH_FAILURES
         else 0,
         "renewed": found.finished_at is None or state.at_model > 0,
         "checking": checking,

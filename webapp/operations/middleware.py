@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
@@ -24,6 +25,7 @@ SHARE = 0.9  # of the folder for temporary files, which others write to as well
 SENDERS = 3  # who find room at once, however much each of them sends
 WAITED_FOR = 256 * 1024  # a smaller body has come whole to the proxy before a thread is asked for it
 EACH = 4  # larger ones that one client may send at once: as many as our pages and the worked client do
+HELD = 200 * 1024**2  # bytes in memory of those that are not written to the folder: the process has a gigabyte
 IN_ALL = 16  # half of the threads: signing in, and everything else that is small, has the other half
 ASK_AGAIN_SECONDS = 15
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -58,7 +60,7 @@ class RoomForBodies:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
         self._lock = Lock()
-        self._arriving: dict[HttpRequest, tuple[object, int]] = {}  # from whom, and bytes for the folder
+        self._arriving: dict[HttpRequest, Arriving] = {}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         try:
@@ -72,20 +74,34 @@ class RoomForBodies:
         length = body_length(request)
         if length <= WAITED_FOR:
             return None
-        if length <= settings.FILE_UPLOAD_MAX_MEMORY_SIZE or not _is_written(request):
-            length = 0
-        folder = shutil.disk_usage(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
-        room = SHARE * folder.total
+        written = length > settings.FILE_UPLOAD_MAX_MEMORY_SIZE and _is_written(request)
+        if written:
+            folder = shutil.disk_usage(settings.FILE_UPLOAD_TEMP_DIR or tempfile.gettempdir())
+            room = SHARE * folder.total
+            share, room = room / SENDERS if request.user.is_authenticated else room, min(room, folder.free)
+        else:
+            share = room = HELD
+            length = min(length, settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0)  # a longer one is refused unread
         client = _client(request)
-        share = room / SENDERS if request.user.is_authenticated else room
         with self._lock:
-            theirs = [kept for one, kept in self._arriving.values() if client and one == client]
-            arriving = sum(kept for _, kept in self._arriving.values())  # nobody knows how much is written already
-            has_room = sum(theirs) + length <= share and arriving + length <= min(room, folder.free)
-            if (has_room or not length) and len(theirs) < EACH and len(self._arriving) < IN_ALL:
-                self._arriving[request] = client, length
+            beside = [one for one in self._arriving.values() if one.written == written]
+            theirs = [one for one in self._arriving.values() if client and one.client == client]
+            in_use = sum(one.length for one in beside)  # nobody knows how much has come of it
+            used_by_them = sum(one.length for one in beside if one in theirs)
+            has_room = used_by_them + length <= share and in_use + length <= room
+            if has_room and len(theirs) < EACH and len(self._arriving) < IN_ALL:
+                self._arriving[request] = Arriving(client, length, written)
                 return None
         return _refused(request, fits=length <= share)
+
+
+@dataclass(frozen=True)
+class Arriving:
+    """A large body: from whom, its bytes, and whether they go to the folder or stay in memory."""
+
+    client: object
+    length: int
+    written: bool
 
 
 def _client(request: HttpRequest) -> object:

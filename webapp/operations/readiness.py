@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 import structlog
+from botocore.exceptions import ClientError
 from django.conf import settings
 from django.db import connection, transaction
 from redis import Redis
@@ -14,6 +15,7 @@ from webapp import storage
 from webapp.inference.selectors import workers_alive
 from webapp.operations import selectors
 from webapp.registry.selectors import active_release
+from webapp.s3 import named
 
 logger = structlog.get_logger(__name__)
 FRESH_SECONDS = 2.0  # so that probing often costs nothing
@@ -95,6 +97,10 @@ def readiness() -> list[Check]:
 def _try(name: str, check: Callable[[], str]) -> Check:
     try:
         why = check()
+    except ClientError as error:
+        code = named(error)
+        logger.warning("not_ready", part=name, error=code)
+        return Check(name, False, f"It answers, and refuses what it is asked ({code}). Look at the settings of S3.")
     except Exception as error:  # whatever it is, this part does not work
         logger.warning("not_ready", part=name, error=type(error).__name__)
         # The error's own words may hold addresses and user names.

@@ -4,7 +4,11 @@ import threading
 import tracemalloc
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
 
+from tests.factories import MembershipFactory
 from tests.webapp.api.clinic import API, Clinic, case, good, problem
 from webapp.api import parsers
 from webapp.cases.manifest import MAX_CASES
@@ -53,6 +57,24 @@ def test_large_bodies_are_built_one_after_the_other_and_small_ones_at_once(monke
     monkeypatch.setattr(parsers, "TURN_SECONDS", 0.0)
     clinic = Clinic()
     clinic.create(case())
-    response = clinic.post("/batches", {"cases": [case()], "name": "x" * 100_000})
-    assert problem(response, 503)["code"] == "busy"
-    assert int(response.headers["Retry-After"]) > 0
+    large = clinic.post("/batches", {"cases": [case()], "name": "x" * 100_000})
+    small_table, table = (
+        clinic.http.post(f"{API}/batches", f"case_id,images,notes\na,a.jpg,{notes}", "text/csv")
+        for notes in ("", "x" * 100_000)
+    )
+    good(small_table, 201)
+    for response in (large, table):
+        assert problem(response, 503)["code"] == "busy"
+        assert int(response.headers["Retry-After"]) > 0
+
+
+def test_a_large_table_of_a_page_waits_for_its_turn_too(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsers, "TURN", threading.Semaphore(0))
+    monkeypatch.setattr(parsers, "TURN_SECONDS", 0.0)
+    client.force_login(MembershipFactory().user)
+    fields = {"grouping": "each", "capture": "dermoscopic", "key": "0b1d6c9e-9f0c-4f5c-8f7e-3f6f5f1e6a55"}
+    table = SimpleUploadedFile("t.csv", b"case_id,images,notes\na,a.jpg," + b"x" * 100_000)
+    page = client.post(reverse("cases:batch_new"), {**fields, "files": [table]})
+    assert page.status_code == 503
+    assert int(page.headers["Retry-After"]) > 0
+    assert "try again in a moment" in page.content.decode()

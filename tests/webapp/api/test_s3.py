@@ -18,6 +18,7 @@ from webapp import leases, multipart, storage
 from webapp.cases import unpacking
 from webapp.cases.models import Image, PartedUpload
 from webapp.cases.parts import forget_unknown_parts
+from webapp.operations import readiness
 from webapp.s3 import client_config
 from workers.intake import inspect_waiting
 
@@ -46,6 +47,28 @@ def _bucket(s3_server: S3Server, settings: Any) -> None:
             },
         },
     }
+
+
+def test_readiness_says_what_is_wrong_with_the_settings_of_storage(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def why() -> str:
+        return next(check.why for check in readiness.readiness() if check.name == "storage")
+
+    monkeypatch.setattr(readiness, "FRESH_SECONDS", -1.0)
+
+    assert why() == ""
+    name, settings.STORAGE_BUCKET = settings.STORAGE_BUCKET, "test-absent"
+    assert "(NoSuchBucket)" in why()
+    settings.STORAGE_BUCKET = name
+    settings.STORAGES["default"]["OPTIONS"]["secret_key"] = "wrong"
+    assert "(SignatureDoesNotMatch)" in why()
+
+
+def test_what_storage_refuses_is_told_by_its_code(settings: Any) -> None:
+    settings.STORAGES["default"]["OPTIONS"]["secret_key"] = "wrong"
+    with pytest.raises(storage.StorageAway, match=r"^SignatureDoesNotMatch$"):
+        storage.read("images/1.jpg")
 
 
 def put(target: dict[str, Any], data: bytes) -> int:

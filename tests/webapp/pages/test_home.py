@@ -40,9 +40,9 @@ def test_an_administrator_reads_how_to_get_the_role_that_a_page_belongs_to(clien
     assert reverse("admin:accounts_membership_add") in refused.content.decode()
     assert "The models are an operator's" in refused.content.decode()
     client.force_login(MembershipFactory(role="provider").user)
-    refused = client.get("/models/").content.decode()
-    assert "ask your administrator" in refused
-    assert "/admin/" not in refused
+    page = client.get("/models/").content.decode()
+    assert "ask your administrator" in page
+    assert "/admin/" not in page
 
 
 def test_a_form_without_its_token_says_what_to_do() -> None:

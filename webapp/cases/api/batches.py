@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from webapp import storage
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.pagination import AsSent
-from webapp.api.parsers import BoundedJSON, Table, is_table
+from webapp.api.parsers import BoundedJSON, Table, a_turn, is_table
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record, record_view
 from webapp.cases import archives, manifest, services
@@ -268,7 +268,9 @@ def _manifest(request: Request, *, capture: str, default: Any = None) -> manifes
     """The manifest in a request's body, a table or JSON."""
     body: Any = request.data
     if is_table(request):
-        return manifest.of_request(manifest.from_csv(body or b"", capture=capture))
+        table = body or b""
+        with a_turn(len(table)):
+            return manifest.of_request(manifest.from_csv(table, capture=capture))
     rows = body.get("cases", default) if isinstance(body, dict) else default
     return manifest.of_request(manifest.from_json(rows, capture=capture))
 
