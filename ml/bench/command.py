@@ -23,8 +23,9 @@ give it an idle machine. Rows:
   keras             Keras predict, which the others are compared with
   tensorflow        all members in one compiled TensorFlow function
   onnx              ONNX Runtime; needs tf2onnx and onnxruntime
-  openvino-f32      OpenVINO as it serves, in float32, in bfloat16 and in eight bits, which needs nncf, and --data
-                    for train images to take its ranges from
+  openvino-f32      OpenVINO as it serves, in float32
+  openvino-bf16     the same in bfloat16
+  openvino-int8     the same in eight bits; needs nncf, and --data for train images to take its ranges from
   runtime           what serves, with heatmaps and advice, from prepared pixels
   runtime-decoding  the same from encoded images, decoded while the model works
 MB is the resident memory of the row's process at its peak. Logits are compared with those of Keras. With --data the

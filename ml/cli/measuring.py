@@ -71,6 +71,7 @@ def add_commands(commands: "Commands[Any]") -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
+    from ml.data.errors import DataError
     from ml.evaluate import evaluate
 
     if options.masks and not options.report:
@@ -80,6 +81,9 @@ def _evaluate(options: argparse.Namespace) -> None:
         options.report.mkdir(parents=True, exist_ok=True)
     shared.require_writable(options.json)  # in the folder of the report, too
     dataset = _read(options.data, bundle, whole=options.split == "all")
+    if options.split == "test" and dataset.split("test").empty:
+        wrong = f"{options.data} holds too few lesions to have a test split"
+        raise DataError("no_test_images", f"{wrong}: measure on every image with --split all.")
     test = _examples(dataset, bundle.frame)
     evaluation = _assess(bundle, test, dataset, options) if options.report else evaluate(bundle, test, options.cache)
     told = {**_left_out(dataset), "refused": test.refused, **evaluation.as_dict()}
@@ -102,8 +106,14 @@ def _assess(bundle: Bundle, test: "Examples", dataset: "Dataset", options: argpa
     masks = ImageStore(options.masks) if options.masks else None
     kept, dropped = measurable(test, bundle.seen)
     with console.status("assessing") as status:
+
+        def stage(name: str) -> None:
+            status.update(name)
+            if not console.is_terminal:  # which alone shows a status
+                console.print(f"assessing: {name}", highlight=False, markup=False)
+
         assessment, scored = run.assess(
-            bundle, kept, dataset.images, options.cache, status.update, outlines=masks, details=dataset.details
+            bundle, kept, dataset.images, options.cache, stage, outlines=masks, details=dataset.details
         )
     report.write(assessment, scored, options.report)
     console.print(f"The whole assessment: {options.report / 'assessment.md'}", highlight=False, markup=False)

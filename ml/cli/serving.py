@@ -20,10 +20,11 @@ Formats:
   csv       image, the calibrated probability of each class, malignant (P(malignant), the sum over the malignant ones),
             uncertainty (standard deviation of the members' own P(malignant)), diagnosis (the class named when all
             classes count the same), plausible (classes of a set that holds the true one nine times in ten),
-            recognised (no: the picture is so unlike a lesion that it gets neither diagnosis nor advice), quality (why
-            the service would refuse the picture, such as blurred or not_skin: then, too, there is neither diagnosis
-            nor advice, and the numbers mean little; empty where it is good), advice, error. An id that begins with
-            = + - or @ stands behind an apostrophe, so that no spreadsheet takes it for a formula
+            recognised (no: the picture is so unlike those of lesions, as one under glare can be, too, that it gets
+            neither diagnosis nor advice; it does not say that there is no lesion), quality (why the service would
+            refuse the picture, such as blurred or not_skin: then, too, there is neither diagnosis nor advice, and the
+            numbers mean little; empty where it is good), advice, error. An id that begins with = + - or @ stands
+            behind an apostrophe, so that no spreadsheet takes it for a formula
   json      all of that with the release, the bundle's hash, heatmaps, and a sentence for each refusal
   isic2018  the submission of the ISIC 2018 challenge, task 3: image,MEL,NV,BCC,AKIEC,BKL,DF,VASC. The challenge counts
             all classes the same, and so do these values: the largest is the diagnosis of the format csv, and they are
@@ -108,9 +109,9 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from ml.export import export
-
     bundle = load(chosen(options))
+    from ml.export import export  # after what can be wrong with the bundle: it greets for TensorFlow
+
     with bar("exporting", len(bundle.members)) as advance:
         exported = export(bundle, options.to, options.output, options.cache, int8=options.int8, advance=advance)
     for member in exported:

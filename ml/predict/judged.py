@@ -22,7 +22,7 @@ class Judged:
 
     @property
     def diagnosis(self) -> str | None:
-        """The class named, by `Prediction.decision`; none for a picture that shows no lesion or is not good enough."""
+        """The class named, by `Prediction.decision`; none for a picture that is not recognised or not good enough."""
         decision = self.prediction.decision
         return max(decision, key=decision.__getitem__) if self._examined else None
 

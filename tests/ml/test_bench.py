@@ -7,6 +7,7 @@ import pytest
 import ml.data
 from ml.bench import Report, Row, Truth, bench, drawn, of_data
 from ml.bench.command import show
+from ml.bench.ways import LOGITS, WHOLE
 from ml.bundle import load
 from ml.classes import CLASSES
 from ml.cli import main
@@ -40,6 +41,13 @@ def test_ways_are_measured_against_keras(tiny_bundle: Path, cache: Path, runtime
     assert rows["runtime"].largest is None
     assert 50 < rows["runtime"].memory < rows["keras"].memory  # no TensorFlow in it
     assert report.overlap == pytest.approx(rows["runtime-decoding"].rate / rows["runtime"].rate)
+
+
+def test_the_help_names_every_row(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["bench", "--help"])
+    named = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")}
+    assert named >= {*LOGITS, *WHOLE}
 
 
 def test_a_way_whose_library_is_missing_names_the_package(

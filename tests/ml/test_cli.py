@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -144,6 +146,13 @@ def test_what_is_wrong_with_a_bundle_is_said_without_a_traceback(
     told = " ".join(capsys.readouterr().err.split())
     assert "it is not a bundle" in told
     assert "(bundle_error)" in told
+
+
+def test_a_bundle_that_is_not_there_is_told_without_a_greeting_by_tensorflow(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ml", "export", "--to", "onnx", "--output", "out", "--bundle", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == f"{tmp_path} holds no manifest.json: it is not a bundle. (bundle_error)\n"
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,16 @@ def test_classes_that_no_image_shows_are_told(
     assert "No image shows BCC, AKIEC, BKL, DF, VASC: every" in " ".join(capsys.readouterr().out.split())
 
 
+def test_data_too_few_to_be_divided_are_told_how_to_be_measured(
+    tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "photos" / "MEL").mkdir(parents=True)
+    draw("MEL", 0, (96, 72)).save(tmp_path / "photos" / "MEL" / "one.jpg")
+    assert main(["evaluate", "--bundle", str(tiny_bundle), "--data", str(tmp_path / "photos")]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "too few lesions to have a test split: measure on every image with --split all. (no_test_images)" in told
+
+
 def test_a_card_says_what_an_assessment_says() -> None:
     """Rounded to four digits on the way to three, 0.670545 would be 0.670 there."""
     measured = Measured(0.670545, 0.620545, 0.720545)

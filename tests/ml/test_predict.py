@@ -19,7 +19,6 @@ from ml.cli import main
 from ml.data.images import ImageStore
 from ml.imaging.refusal import SENTENCES
 from ml.predict import predict as write
-from ml.predict import sheet
 from ml.runtime import Runtime
 from ml.synthetic import draw
 from tests.ml.conftest import jpeg
@@ -181,13 +180,6 @@ def test_whatever_stands_in_a_name_is_one_cell_and_can_be_drawn(predict: Any, tm
             opened.load()
 
 
-def test_a_break_of_a_line_in_a_name_hides_nothing_of_the_answer() -> None:
-    grey = np.full((8, 8, 3), 128, dtype=np.uint8)
-    answers = [np.asarray(sheet.draw([sheet.Tile(grey, name, "", alarm=False)])) for name in ("a\nb", "a\rb", "a�b")]
-    assert (answers[0] == answers[2]).all()
-    assert (answers[1] == answers[2]).all()
-
-
 @pytest.mark.parametrize("more", [(), ("--format", "json")])
 def test_a_full_disk_is_told_with_the_file_that_it_had_no_room_for(
     more: tuple[str, ...], tiny_bundle: Path, cache: Path, photos: Path, capsys: pytest.CaptureFixture[str]
@@ -294,9 +286,3 @@ def test_a_bundle_of_other_classes_makes_no_submission(
     assert not output.exists()
     assert [path.name for path in tmp_path.glob(".*")] == []
     assert set(rows(predict(photos, "csv", other))[0]) >= {"BENIGN", "MALIGNANT", "diagnosis"}
-
-
-def test_the_picture_writes_names_with_accents() -> None:
-    grey = np.full((8, 8, 3), 128, dtype=np.uint8)
-    drawn = [sheet.draw([sheet.Tile(grey, name, "", alarm=False)]).tobytes() for name in ("café", "cafè", "cafж")]
-    assert len(set(drawn)) == 3

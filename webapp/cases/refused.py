@@ -13,7 +13,7 @@ FOR_CLINICS = {
     "too_bright": "The picture is too bright, or shows paper or a screen. Send one of the skin itself, taken in less "
     "light.",
     "low_contrast": "The picture is very pale or grey. Send one taken in even light, through clean glass.",
-    "no_lesion": "No lesion was found in the picture. Send one that shows it larger, and in the middle.",
+    "no_lesion": "No lesion could be made out in the picture. Send one that shows it larger, and in the middle.",
     "too_far": "The lesion is small in the picture. Send one in which it is about a third as wide as the picture.",
     "not_skin": "This does not look like a picture of skin. Send a close one of the lesion itself.",
     NOT_A_LESION: "The model saw no lesion in the picture clearly enough to answer. Send another: sharp, in even "

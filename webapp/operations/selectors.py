@@ -49,8 +49,8 @@ SELECT count(*), percentile_cont(ARRAY[0.5, 0.95, 0.99])
 FROM inference_job WHERE state = 'succeeded' AND finished_at > %s
 """
 MINUTES = """
-SELECT floor(extract(epoch FROM %s - finished_at) / 60)::int AS minutes_ago, count(*)
-FROM inference_job WHERE state = 'succeeded' AND finished_at > %s GROUP BY 1
+SELECT floor(extract(epoch FROM finished_at - %s) / 60)::int AS minute, count(*)
+FROM inference_job WHERE state = 'succeeded' AND finished_at >= %s GROUP BY 1
 """
 FAILED_JOBS = """
 SELECT reason, count(*), max(finished_at) FROM inference_job
@@ -60,6 +60,14 @@ WHERE state = 'failed' AND finished_at > %s GROUP BY reason ORDER BY count(*) DE
 FAILED_MESSAGES = """
 SELECT error, count(*), max(send_after) FROM notify_message
 WHERE state = 'failed' AND send_after > %s GROUP BY error ORDER BY count(*) DESC, error
+"""
+# Of each endpoint that is not given up: what its newest delivery that failed was answered, without any name after that.
+FAILING_WEBHOOKS = """
+SELECT newest.error, count(*), max(endpoint.tried_at) FROM webhooks_endpoint endpoint CROSS JOIN LATERAL (
+    SELECT split_part(error, ':', 1) AS error FROM webhooks_delivery WHERE endpoint_id = endpoint.id AND error <> ''
+    ORDER BY created_at DESC, id DESC LIMIT 1
+) newest
+WHERE endpoint.state = 'enabled' AND endpoint.failures > 0 GROUP BY newest.error ORDER BY count(*) DESC, newest.error
 """
 
 
@@ -129,10 +137,13 @@ def latency() -> Latency:
 
 
 def answered_by_minute(minutes: int = 60) -> list[int]:
-    """Images answered in each of the last minutes, oldest first."""
-    now = timezone.now()
-    counts = dict(_rows(MINUTES, [now, now - timedelta(minutes=minutes)]))
-    return [counts.get(ago, 0) for ago in reversed(range(minutes))]
+    """Images answered in each of the last minutes of the clock, oldest first; the last is not over yet.
+
+    Minutes that slid with the time of asking would give one peak another height each time.
+    """
+    first = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=minutes - 1)
+    counts = dict(_rows(MINUTES, [first, first]))
+    return [counts.get(minute, 0) for minute in range(minutes)]
 
 
 def failed_jobs(*, since: datetime) -> list[Failures]:
@@ -143,6 +154,11 @@ def failed_jobs(*, since: datetime) -> list[Failures]:
 def failed_messages(*, since: datetime) -> list[Failures]:
     """Why messages could not be sent, most frequent first."""
     return [Failures(*row) for row in _rows(FAILED_MESSAGES, [since])]
+
+
+def failing_webhooks() -> list[Failures]:
+    """What endpoints answer that take nothing now, most frequent first."""
+    return [Failures(*row) for row in _rows(FAILING_WEBHOOKS)]
 
 
 def _rows(sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

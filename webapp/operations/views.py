@@ -83,6 +83,7 @@ def queues(request: HttpRequest) -> HttpResponse:
         "release": active_release(),
         "failed_jobs": selectors.failed_jobs(since=day),
         "failed_messages": selectors.failed_messages(since=day),
+        "failing_webhooks": selectors.failing_webhooks(),
         "chart": bars(minutes),
         "answered": sum(minutes),
         "checks": readiness(),

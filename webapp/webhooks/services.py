@@ -19,7 +19,7 @@ from webapp.webhooks.addresses import TargetRefusedError, parse
 from webapp.webhooks.delivery import LEASE_SECONDS, drop_pending, finish, send
 from webapp.webhooks.events import body_of
 from webapp.webhooks.models import TEST, Delivery, Endpoint, EventType
-from webapp.webhooks.signing import SecretLostError, new_secret, reseal, seal
+from webapp.webhooks.signing import SecretLostError, is_lost, new_secret, reseal, seal
 
 OVERLAP = timedelta(hours=24)  # in which the secret before the last rotation still signs
 MAX_ENDPOINTS = 20  # of one organisation
@@ -115,11 +115,14 @@ def remove_endpoint(*, actor: Actor, endpoint: Endpoint) -> None:
 
 @transaction.atomic
 def rotate_secret(*, actor: Actor, endpoint: Endpoint) -> str:
-    """A new secret, which is never shown again. The one before it signs too for a day; an older one no more."""
+    """A new secret, which is never shown again. The one before it signs too for a day, if it can be read; an older one
+    no more.
+    """
     endpoint = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
-    secret = new_secret()
-    endpoint.sealed_previous_secret, endpoint.sealed_secret = endpoint.sealed_secret, seal(secret)
-    endpoint.previous_secret_until = timezone.now() + OVERLAP
+    secret, before = new_secret(), endpoint.sealed_secret
+    lost = is_lost(before)
+    endpoint.sealed_secret, endpoint.sealed_previous_secret = seal(secret), "" if lost else before
+    endpoint.previous_secret_until = None if lost else timezone.now() + OVERLAP
     endpoint.save(update_fields=["sealed_secret", "sealed_previous_secret", "previous_secret_until"])
     _record(actor, "secret_rotated", endpoint)
     return secret

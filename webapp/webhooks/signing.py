@@ -41,6 +41,15 @@ def unseal(sealed: str) -> str:
         raise SecretLostError from error
 
 
+def is_lost(sealed: str) -> bool:
+    """Whether no SECRET_KEY that there is reads the secret."""
+    try:
+        unseal(sealed)
+    except SecretLostError:
+        return True
+    return False
+
+
 def reseal(sealed: str) -> str:
     """The same secret, encrypted under the present SECRET_KEY alone. Raises SecretLostError."""
     return seal(unseal(sealed))

@@ -17,6 +17,7 @@ from webapp.webhooks import services
 from webapp.webhooks.forms import EndpointForm, ReplayForm
 from webapp.webhooks.models import Delivery, Endpoint
 from webapp.webhooks.selectors import deliveries_of, endpoints_of
+from webapp.webhooks.signing import is_lost
 
 
 @for_roles(Role.PROVIDER)
@@ -58,6 +59,7 @@ def endpoint(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
         "replay": ReplayForm(),
         "keep_days": settings.WEBHOOK_KEEP_DAYS,
         "two_secrets": found.signs_twice(timezone.now()),
+        "secret_is_lost": is_lost(found.sealed_secret),
     }
     return render(request, "webhooks/endpoint.html", context)
 

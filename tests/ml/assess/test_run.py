@@ -133,7 +133,13 @@ def test_an_assessment_counts_what_is_turned_away_as_missed(
 
 
 def test_the_report_says_what_the_table_says_and_leaves_out_what_was_seen(
-    published: Path, tiny_bundle: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    published: Path,
+    tiny_bundle: Path,
+    cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(not_lesions, "KINDS", {"white_noise": not_lesions.KINDS["white_noise"]})
     knowing = Path(shutil.copytree(tiny_bundle, tmp_path / "knowing"))
@@ -144,6 +150,8 @@ def test_the_report_says_what_the_table_says_and_leaves_out_what_was_seen(
     assert main(["evaluate", *arguments, "--json", str(tmp_path / "plain.json")]) == 0
     report = ["--report", str(tmp_path / "report"), "--json", str(tmp_path / "reported.json")]
     assert main(["evaluate", *arguments, *report]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert "assessing: white_noise" in told  # where nobody watches a terminal, too
     plain, reported = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("plain", "reported"))
     assert reported == plain
     assert reported["dropped_seen"] >= 1

@@ -1,12 +1,15 @@
 """What is said of a picture that cannot be used fits who reads it: a patient with a phone, or a clinic."""
 
+import re
+
 import pytest
 
 from ml.imaging.refusal import SENTENCES
 from tests.factories import BatchFactory, CaseFactory, ImageFactory
 from tests.webapp.api.clinic import Clinic, good
 from webapp.cases.intake import Found, claim_images, settle
-from webapp.cases.models import Batch, Image
+from webapp.cases.models import NOT_A_LESION, Batch, Image
+from webapp.cases.refused import FOR_CLINICS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,3 +47,9 @@ def test_a_patient_is_told_what_to_do_with_the_phone(code: str) -> None:
 
 def test_what_is_wrong_with_a_file_is_told_alike() -> None:
     assert refused(Clinic(), Batch.Source.API, "corrupt").advice == SENTENCES["corrupt"]
+
+
+@pytest.mark.parametrize("code", ["no_lesion", NOT_A_LESION])
+def test_of_a_lesion_that_was_not_seen_it_is_not_said_that_there_is_none(code: str) -> None:
+    """Glare hides a carcinoma from the check."""
+    assert re.search("could be made out|clearly enough", FOR_CLINICS[code])

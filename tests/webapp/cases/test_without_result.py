@@ -25,8 +25,12 @@ from webapp.cases.services import cancel_batch
 pytestmark = pytest.mark.django_db
 LIST = reverse("cases:to_review")
 SEEN_TO = reverse("cases:seen_to")
-ENDED = {"state": Batch.State.COMPLETED_WITH_FAILURES, "submitted_at": timezone.now(), "finished_at": timezone.now()}
-IMAGES = {
+ENDED: dict[str, Any] = {
+    "state": Batch.State.COMPLETED_WITH_FAILURES,
+    "submitted_at": timezone.now(),
+    "finished_at": timezone.now(),
+}
+IMAGES: dict[str, dict[str, Any]] = {
     "expired": {"state": "expired", "ended_at": timezone.now()},
     "rejected": {"state": "rejected", "reason": "blurred", "ended_at": timezone.now()},
     "no_result": {"ready": True},
@@ -170,12 +174,15 @@ def test_the_count_of_a_batch_leads_to_its_cases_without_a_result(client: Client
 
 
 def test_many_without_a_result_are_seen_to_at_once(client: Client, clinic: Organisation) -> None:
-    for number in range(3):
+    for number in range(4):
+        assert 'id="unanswered">' not in client.get(LIST).content.decode()
         without_result(clinic, "expired", name=f"C-{number}")
     html = client.get(LIST).content.decode()
-    assert "I have seen to all 3" in html
+    assert 'id="unanswered">' in html  # closed: many would hide urgent results below them
+    assert "Cases without a result (4)" in html
+    assert "I have seen to all 4" in html
     assert waiting(client, q="C-1") == []
     cases = [str(case.pk) for case in selectors.without_result(clinic)]
     told = client.post(SEEN_TO, {"case": cases}, follow=True).content.decode()
-    assert "3 cases without a result no longer wait here." in told
+    assert "4 cases without a result no longer wait here." in told
     assert waiting(client) == []

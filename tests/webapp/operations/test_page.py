@@ -1,6 +1,6 @@
 """The operator's page of queues."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -8,6 +8,8 @@ from django.utils import timezone
 
 from tests.factories import (
     BatchFactory,
+    DeliveryFactory,
+    EndpointFactory,
     JobFactory,
     MembershipFactory,
     MessageFactory,
@@ -113,11 +115,26 @@ def test_only_operators_enter(client: Client, role: str) -> None:
     assert client.get(PAGE).status_code == 403
 
 
-def test_answers_are_counted_by_the_minute() -> None:
-    for minutes in (0, 0, 3, 59, 61):
-        ResultFactory(job__finished_at=timezone.now() - timedelta(minutes=minutes, seconds=1))
-    counts = answered_by_minute()
-    assert (len(counts), counts[-1], counts[-4], counts[0], sum(counts)) == (60, 2, 1, 1, 4)
+def test_answers_are_counted_by_the_minute_of_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peak keeps its height, whenever within a minute it is asked for."""
+    noon = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    for seconds in (1, 59, -1, -179, 60 - 3600, 59 - 3600):
+        ResultFactory(job__finished_at=noon + timedelta(seconds=seconds))
+    for asked in (0, 30, 59.9):
+        monkeypatch.setattr("django.utils.timezone.now", lambda asked=asked: noon + timedelta(seconds=asked))
+        counts = answered_by_minute()
+        assert (len(counts), counts[-1], counts[-2], counts[-4], counts[0], sum(counts)) == (60, 2, 1, 1, 1, 5)
+
+
+def test_webhooks_that_fail_are_told_and_no_clinics_name(client: Client, operator: None) -> None:
+    failing = EndpointFactory(failures=2, failing_since=timezone.now(), tried_at=timezone.now())
+    DeliveryFactory(endpoint=failing, error="It answered 500. Look into the log of your software or its proxy.")
+    DeliveryFactory(endpoint=failing, error="The certificate is not valid: not for hooks.clinic.example.")
+    DeliveryFactory(endpoint=EndpointFactory(), error="It answered 404: it works again since.")
+    page = client.get(PAGE).content.decode()
+    assert "The certificate is not valid<" in page
+    for other in ("hooks.clinic.example", "It answered 500", "It answered 404"):
+        assert other not in page
 
 
 def test_the_highest_bar_fills_the_chart() -> None:

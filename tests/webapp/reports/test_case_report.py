@@ -42,7 +42,8 @@ def test_it_says_what_is_advised_first_and_where_the_answer_comes_from() -> None
         case.organisation.name, "Case A-1", case.patient.external_id, "Lower back", "Itches.",
         "Urgent referral", "P(malignant) 74% ± 5", "within two weeks", "holds where 20% of the pictures are malignant",
         "Not yet reviewed by a clinician",
-        "Melanoma (malignant)", "60%", "(pre-malignant)", "about 74 are skin", "Picture 1:", release.name, release.bundle_sha256,
+        "Melanoma (malignant)", "60%", "(pre-malignant)", "about 74 are skin", "Picture 1:",
+        release.name, release.bundle_sha256,
     ]  # fmt: skip
     places = [words.find(piece) for piece in in_order]
     assert -1 not in places, in_order[places.index(-1)]

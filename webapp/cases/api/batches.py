@@ -182,9 +182,9 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def submit(self, request: Request, pk: str) -> Response:
         options = SubmitRequest.read(request.data)
         batch = services.submit_batch(
-            actor=actor_of(request), batch=self._viewed(), allow_missing=options["allow_missing"]
+            actor=actor_of(request), batch=self.get_object(), allow_missing=options["allow_missing"]
         )
-        return Response(detail_of(batch))
+        return self._changed(batch)
 
     @extend_schema(
         summary="Stop a batch",
@@ -194,7 +194,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        return Response(detail_of(services.cancel_batch(actor=actor_of(request), batch=self._viewed())))
+        return self._changed(services.cancel_batch(actor=actor_of(request), batch=self.get_object()))
 
     @extend_schema(
         summary="Send the images that failed to the model once more",
@@ -205,7 +205,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"])
     def rerun(self, request: Request, pk: str) -> Response:
-        return Response(detail_of(again.rerun_failed(actor=actor_of(request), batch=self._viewed())))
+        return self._changed(again.rerun_failed(actor=actor_of(request), batch=self.get_object()))
 
     @extend_schema(
         summary="Send every answered image to the active release",
@@ -216,7 +216,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"])
     def rescore(self, request: Request, pk: str) -> Response:
-        return Response(detail_of(again.rescore(actor=actor_of(request), batch=self._viewed())))
+        return self._changed(again.rescore(actor=actor_of(request), batch=self.get_object()))
 
     @extend_schema(
         summary="Say that the archive has been uploaded",
@@ -254,9 +254,19 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def _viewed(self) -> Batch:
         """The batch of this address, whose findings are looked at: how many cases have each advice is one."""
         batch = self.get_object()
+        self._record_view(batch)
+        return batch
+
+    def _changed(self, batch: Batch) -> Response:
+        """How far a batch is that was changed, or was so before: a look at its findings where there are some."""
+        detail = detail_of(batch)
+        if any(detail["progress"]["advice"].values()):
+            self._record_view(batch)
+        return Response(detail)
+
+    def _record_view(self, batch: Batch) -> None:
         organisation = self.organisation
         record_view(actor=actor_of(self.request), action="batch.viewed", object_id=batch.pk, organisation=organisation)
-        return batch
 
 
 def _options(request: Request) -> Any:
@@ -268,9 +278,8 @@ def _manifest(request: Request, *, capture: str, default: Any = None) -> manifes
     """The manifest in a request's body, a table or JSON."""
     body: Any = request.data
     if is_table(request):
-        table = body or b""
-        with a_turn(len(table)):
-            return manifest.of_request(manifest.from_csv(table, capture=capture))
+        with a_turn(len(body)):
+            return manifest.of_request(manifest.from_csv(body or b"", capture=capture))
     rows = body.get("cases", default) if isinstance(body, dict) else default
     return manifest.of_request(manifest.from_json(rows, capture=capture))
 
