@@ -52,6 +52,11 @@ def noise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return rounded(np.asarray(image, dtype=np.float32) + np.stack([np.asarray(layer) for layer in layers], axis=2))
 
 
+def half_light(image: Image.Image, _: np.random.Generator) -> Image.Image:
+    """Half as bright as it was."""
+    return rounded(np.asarray(image, dtype=np.float32) / 2)
+
+
 def half_resolution(image: Image.Image, _: np.random.Generator) -> Image.Image:
     """Half the pixels in each direction, enlarged again."""
     small = image.resize((max(1, image.width // 2), max(1, image.height // 2)), Image.Resampling.BOX)
@@ -64,6 +69,7 @@ DEGRADATIONS: Final[dict[str, Change]] = {
     "colour_cast": colour_cast,
     "noise": noise,
     "half_resolution": half_resolution,
+    "half_light": half_light,
 }
 
 

@@ -34,7 +34,7 @@ the candidate may replace the active bundle. In the snapshot, `drawn` is yes whe
 something else did, such as a model's doubt.
 
 Example:
-  python -m ml retrain --bundle ml/bundles/20261122-release --snapshot labels.csv --images photos --output next
+  python -m ml retrain --bundle ml/bundles/20261122-release-2 --snapshot labels.csv --images photos --output next
 """
 
 SYNTHESIZE: Final = """

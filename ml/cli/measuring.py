@@ -47,7 +47,7 @@ what is compared is the same patients. An interval without 0 is a difference tha
 what the gate of a promotion would say of the second, by its default margin and number of lesions.
 
 Example:
-  python -m ml compare ml/bundles/20261122-release candidate/bundle --data HAM10000
+  python -m ml compare ml/bundles/20261122-release-2 candidate/bundle --data HAM10000
 """
 
 

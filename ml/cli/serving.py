@@ -54,7 +54,7 @@ The first load of new weights converts them, which takes seconds and needs Tenso
 than a second.
 
 Example:
-  python -m ml warm --bundle ml/bundles/20261122-release
+  python -m ml warm --bundle ml/bundles/20261122-release-2
 """
 
 

@@ -11,9 +11,8 @@ from ml.classes import SEVEN, Taxonomy
 from ml.data.details import draw, sharpen
 from ml.data.images import ImageStore
 from ml.imaging.decode import decode
-from ml.imaging.field import completed
 from ml.imaging.fingerprint import WORDS, fingerprint
-from ml.imaging.preprocess import Size, framed, scaled
+from ml.imaging.preprocess import Size, finished, framed, scaled
 from ml.imaging.refusal import ImageRefused
 
 
@@ -80,8 +79,8 @@ def load(
                 pixels = sharpen(pixels, decode(copies.read(image_id)).image)
         except ImageRefused as error:
             return error.code
-        # Completed last: a copy is as black around a field as its photo.
-        return framed(completed(pixels), size), fingerprint(image)
+        # Finished last: a copy is as black around a field, and as dim, as its photo.
+        return framed(finished(pixels), size), fingerprint(image)
 
     width, height = size
     pixels = np.empty((len(table), height, width, 3), dtype=np.uint8)

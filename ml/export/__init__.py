@@ -15,7 +15,7 @@ from ml.convert import keras_model
 from ml.ensemble import OUTPUTS
 from ml.export import backends, guide
 from ml.export.errors import ExportError
-from ml.imaging import field
+from ml.imaging import field, light
 from ml.imaging.preprocess import Size, preprocess
 from ml.prepare import prepare
 from ml.synthetic import draw
@@ -102,6 +102,7 @@ def export(
         exported.append(Exported(member, target.name, sha256(target), difference, tolerance))
         advance()
     shutil.copyfile(field.__file__, output / guide.FIELD)
+    shutil.copyfile(light.__file__, output / guide.LIGHT)
     (output / guide.TEXT).write_text(guide.text(bundle, to, [one.file for one in exported]))
     told.write_text(json.dumps(guide.numbers(bundle, to, [vars(one) for one in exported]), indent=1) + "\n")
     return exported
@@ -116,7 +117,8 @@ def _clear(told: Path) -> None:
     except (ValueError, KeyError, TypeError):
         raise ExportError(f"{told} is not of an export, and would be written over: say another --output.") from None
     weights = [network.with_suffix(backends.WEIGHTS) for network in networks]
-    for file in (*networks, *weights, *(told.with_name(name) for name in (guide.TEXT, guide.FIELD, guide.NUMBERS))):
+    beside = (guide.TEXT, guide.FIELD, guide.LIGHT, guide.NUMBERS)
+    for file in (*networks, *weights, *(told.with_name(name) for name in beside)):
         file.unlink(missing_ok=True)
 
 

@@ -11,6 +11,7 @@ from ml.version import code_version
 NUMBERS: Final = "export.json"
 TEXT: Final = "README.md"
 FIELD: Final = "field.py"
+LIGHT: Final = "light.py"
 
 PREPARED: Final = "   More is done to a frame: see `preparation` in `export.json`, and `ml.preparation`."
 
@@ -101,9 +102,10 @@ It supports a professional's decision and never replaces one: it is not a medica
    `{version}`: apply the EXIF orientation; resize the whole photo so that it just fits into {width} × {height}
    pixels, or {height} × {width} for a portrait one, by the mean over each new pixel's area where it becomes smaller and
    with bicubic interpolation where it becomes larger (OpenCV's `INTER_AREA` and `INTER_CUBIC`; others' bicubic filters
-   differ); complete the black around a dermatoscope's round field with `completed` of `{FIELD}`, which lies beside this
-   text and needs OpenCV and NumPy; turn a portrait photo a quarter anticlockwise; and complete what is missing at the
-   sides by the photo's mirror image. Scaling and views are inside the networks.
+   differ); complete the black around a dermatoscope's round field with `completed` of `{FIELD}` and make a dim photo
+   brighter with `brightened` of `{LIGHT}`, which lie beside this text and need OpenCV and NumPy; turn a portrait photo a
+   quarter anticlockwise; and complete what is missing at the sides by the photo's mirror image. Scaling and views are
+   inside the networks.
    `ml.imaging.preprocess` is the reference.
 {prepared}2. **Run every network** on the frames, input `frame`, uint8 (n, {height}, {width}, 3): {named}.
    Each gives `logits` (n, {count}); `maps` (n, rows, columns, {count}), class activation maps, whose softmax at a

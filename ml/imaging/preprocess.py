@@ -2,8 +2,8 @@
 
 The whole photo is kept and never squeezed: HAM10000 is 4:3 landscape, so a portrait photo is turned a quarter, and a
 photo of another shape, such as a square crop, is completed to 4:3 by its own mirror image, and so is the black around a
-dermatoscope's round field (see `ml.imaging.field`). Scaling to [-1, 1] happens
-inside the model, so that what travels is uint8.
+dermatoscope's round field (see `ml.imaging.field`); a dim one is made brighter (`ml.imaging.light`). Scaling to [-1, 1]
+happens inside the model, so that what travels is uint8.
 """
 
 from typing import Final
@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from ml.imaging.field import completed
+from ml.imaging.light import brightened
 
-VERSION: Final = "frame-4x3-v5"
+VERSION: Final = "frame-4x3-v6"
 """Stored with every bundle and every result; changes whenever the pixels that come out would."""
 
 Size = tuple[int, int]
@@ -30,17 +31,22 @@ border.
 
 
 def fit(image: Image.Image | np.ndarray, size: Size = FRAME) -> np.ndarray:
-    """The photo as large as it fits into the frame, in its own orientation and shape, without a black surround.
+    """The photo as large as it fits into the frame, in its own orientation and shape, without a black surround and lit.
 
     `image` is RGB with its EXIF orientation already applied, a picture or its pixels. Gives uint8 RGB (rows, columns,
     3): (height, width) of the frame for a 4:3 landscape photo, (width, height) for a 3:4 portrait one, and less in one
     direction for any other, so that the shape still tells how the photo was held and what of the frame it fills.
     """
-    return completed(scaled(image, size))
+    return finished(scaled(image, size))
+
+
+def finished(pixels: np.ndarray) -> np.ndarray:
+    """What `scaled` gave, as `fit` gives it."""
+    return brightened(completed(pixels))
 
 
 def scaled(image: Image.Image | np.ndarray, size: Size = FRAME) -> np.ndarray:
-    """As `fit`, with a surround: what a mask needs, whose black is no surround."""
+    """As `fit`, with its surround and in its own light: what a mask needs, whose black is no surround."""
     pixels = np.asarray(image.convert("RGB") if isinstance(image, Image.Image) else image)
     high, wide = pixels.shape[:2]
     width, height = size if wide >= high else size[::-1]

@@ -82,19 +82,24 @@ def test_the_readme_makes_calibrated_probabilities_of_logits(
 
 
 @pytest.mark.parametrize("shape", [(450, 600), (600, 450), (300, 300)])
-def test_the_folder_alone_makes_the_frame_of_a_round_field(export: Any, tmp_path: Path, shape: tuple[int, int]) -> None:
-    """By the README's first step, with `field.py` run where nothing else of this project is."""
-    photo = np.array(draw("NV", 0, shape[::-1]))
+def test_the_folder_alone_makes_the_frame_of_a_round_dim_field(
+    export: Any, tmp_path: Path, shape: tuple[int, int]
+) -> None:
+    """By the README's first step, with its two files run where nothing else of this project is."""
+    photo = np.array(draw("NV", 0, shape[::-1])) // 2 + 30
     y, x = np.mgrid[: shape[0], : shape[1]]
     photo[np.hypot(x - shape[1] / 2, y - shape[0] / 2) > 0.42 * max(shape)] = 6
     output = export("--to", "openvino")
     np.save(tmp_path / "photo.npy", scaled(photo))
-    code = "import sys, numpy, field; numpy.save(sys.argv[2], field.completed(numpy.load(sys.argv[1])))"
-    paths = [tmp_path / "photo.npy", tmp_path / "completed.npy"]
+    code = (
+        "import sys, numpy, field, light;"
+        "numpy.save(sys.argv[2], light.brightened(field.completed(numpy.load(sys.argv[1]))))"
+    )
+    paths = [tmp_path / "photo.npy", tmp_path / "finished.npy"]
     subprocess.run([sys.executable, "-c", code, *paths], cwd=output, env={}, check=True)
-    completed = np.load(tmp_path / "completed.npy")
-    assert not np.array_equal(completed, scaled(photo))
-    np.testing.assert_array_equal(framed(completed), preprocess(photo))
+    finished = np.load(tmp_path / "finished.npy")
+    assert finished.max() > scaled(photo).max()
+    np.testing.assert_array_equal(framed(finished), preprocess(photo))
 
 
 def test_an_older_export_leaves_no_file_beside_a_new_one(export: Any, tiny_bundle: Path) -> None:
@@ -103,7 +108,7 @@ def test_an_older_export_leaves_no_file_beside_a_new_one(export: Any, tiny_bundl
     (output / "tiny.onnx").touch()
     export("--to", "tflite")
     found = {path.name for path in output.iterdir()}
-    assert found == {"tiny.tflite", "export.json", "README.md", "field.py", "own.txt", "tiny.onnx"}
+    assert found == {"tiny.tflite", "export.json", "README.md", "field.py", "light.py", "own.txt", "tiny.onnx"}
 
 
 @pytest.mark.parametrize("told", ["", "{}", "[1]", '{"members": [1]}'])
@@ -127,9 +132,9 @@ def test_eight_bits_are_smaller_and_close(export: Any, tmp_path: Path) -> None:
 
 def test_representative_images_are_spread_over_all(tmp_path: Path) -> None:
     for level in range(5):
-        (tmp_path / f"{level}.jpg").write_bytes(jpeg(np.full((75, 100, 3), 40 * level, np.uint8)))
+        (tmp_path / f"{level}.jpg").write_bytes(jpeg(np.full((75, 100, 3), 180 + 15 * level, np.uint8)))
     frames = backends.representative(tmp_path, (64, 48), 3)
-    assert [round(frame.mean() / 40) for frame in frames] == [0, 2, 4]
+    assert [round((frame.mean() - 180) / 15) for frame in frames] == [0, 2, 4]
     assert len(backends.representative(tmp_path, (64, 48), 9)) == 5
 
 

@@ -113,7 +113,7 @@ def test_bundles_with_one_member_in_common_share_its_network(
     assert other.bundle.hash != runtime.bundle.hash
     assert set(cache.iterdir()) == networks
     assert other.name == "another name"
-    assert other.preprocessing_version == "frame-4x3-v5"
+    assert other.preprocessing_version == "frame-4x3-v6"
 
 
 def test_a_picture_unlike_any_lesion_is_not_recognised(
