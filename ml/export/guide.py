@@ -103,8 +103,8 @@ It supports a professional's decision and never replaces one: it is not a medica
    pixels, or {height} × {width} for a portrait one, by the mean over each new pixel's area where it becomes smaller and
    with bicubic interpolation where it becomes larger (OpenCV's `INTER_AREA` and `INTER_CUBIC`; others' bicubic filters
    differ); complete the black around a dermatoscope's round field with `completed` of `{FIELD}` and make a dim photo
-   brighter with `brightened` of `{LIGHT}`, which lie beside this text and need OpenCV and NumPy; turn a portrait photo a
-   quarter anticlockwise; and complete what is missing at the sides by the photo's mirror image. Scaling and views are
+   brighter with `brightened` of `{LIGHT}`, which lie beside this text and need OpenCV and NumPy; turn a portrait photo
+   a quarter anticlockwise; and complete what is missing at the sides by the photo's mirror image. Scaling and views are
    inside the networks.
    `ml.imaging.preprocess` is the reference.
 {prepared}2. **Run every network** on the frames, input `frame`, uint8 (n, {height}, {width}, 3): {named}.
