@@ -90,6 +90,14 @@ NOT_FOR_EMERGENCIES = "LesionLens is not for emergencies."
 HELP_NOW = (
     "Call 112 or 999, or the emergency number where you are, if you feel very ill or the spot bleeds and does not stop."
 )
+USE_OF_PHOTOS = (
+    "People who help your clinic may look at your photos and say what they show. "
+    "They see your age and where the spot is, but are not told who you are.",
+    "Your photos may be used to make the computer's answers better. Those may be kept for longer than others.",
+    "You can delete your photos. What the computer has learned from them by then stays.",
+)
+"""What is done with photos besides answering them, as docs/retention.md says it."""
+
 DAYS_TO_WAIT = 5  # for the clinic, before a patient asks
 ONE_ANSWER = (
     "There is one answer for your {photo}. "

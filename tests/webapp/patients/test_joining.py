@@ -12,11 +12,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 
 from tests.factories import MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
 from webapp.accounts.models import Patient, User
 from webapp.accounts.services import join_as_patient
 from webapp.cases.models import Case
+from webapp.patients.words import USE_OF_PHOTOS
 
 pytestmark = pytest.mark.django_db
 BORN = {"day": "27", "month": "3", "year": "1964"}
@@ -118,3 +120,15 @@ def test_whoever_has_a_new_address_finds_where_to_change_it(client: Client, staf
     client.force_login(MembershipFactory().user if staff else PatientFactory(user=UserFactory()).user)
     page = client.get("/", follow=True).content.decode()
     assert f'href="{reverse("account_email")}"' in page
+
+
+def test_people_are_told_before_they_agree_who_looks_at_their_photos_and_what_they_are_used_for(client: Client) -> None:
+    """Those who agreed before it was said read it where they send the next one."""
+    clinic = OrganisationFactory(slug="skin-clinic")
+    client.force_login(UserFactory())
+    before = client.get("/join/skin-clinic/").content.decode().partition('name="agree"')[0]
+    client.post("/join/skin-clinic/", {**BORN, "agree": "on"})
+    assert Patient.objects.get().organisation == clinic
+    for page in (before, client.get("/my/photo/").content.decode()):
+        for sentence in USE_OF_PHOTOS:
+            assert escape(sentence) in page

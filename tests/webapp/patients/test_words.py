@@ -20,6 +20,7 @@ from webapp.patients.words import (
     NO_SPOT,
     NOT_SEEN,
     SEEN_BY_CLINIC,
+    USE_OF_PHOTOS,
     explain,
     frequency,
 )
@@ -70,6 +71,11 @@ def test_so_does_what_is_said_of_a_picture_that_shows_no_lesion() -> None:
 
 def test_so_does_why_a_small_number_stands_beside_a_visit_to_the_doctor() -> None:
     assert grade(FOLLOWS_ONE_PHOTO) <= AGE_12
+
+
+def test_so_does_what_people_agree_to_before_they_send_a_photo() -> None:
+    assert grade(" ".join(USE_OF_PHOTOS)) <= AGE_12
+    assert all(len(part.split()) <= 25 for text in USE_OF_PHOTOS for part in re.split(r"(?<=[.!?])\s", text))
 
 
 @pytest.mark.parametrize("advice", Advice)
