@@ -114,9 +114,9 @@ def progress_of(case: Case) -> Progress:
     return replace(found, label=found.label.format(**said))
 
 
-def first_photo(case: Case) -> Image | None:
-    """The photo that a case is known by in a list; None where there is none to show, yet or any more."""
-    return next((image for image in case.images.all() if image.width and image.state != Image.State.PURGED), None)
+def photos_to_show(case: Case) -> list[Image]:
+    """The photos of a case that can be looked at: those that are checked, and not deleted."""
+    return [image for image in case.images.all() if image.width and image.state != Image.State.PURGED]
 
 
 def photos_to_delete(case: Case) -> int:

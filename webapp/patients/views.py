@@ -21,7 +21,15 @@ from webapp.patients import words
 from webapp.patients.forms import PhotoForm
 from webapp.patients.photos import BODY_SITES, MAX_PHOTOS, send_photos
 from webapp.patients.result_views import photo_of, result_page
-from webapp.patients.selectors import Stage, cases_of, first_photo, photos_to_delete, progress_of, sent_again, stage_of
+from webapp.patients.selectors import (
+    Stage,
+    cases_of,
+    photos_to_delete,
+    photos_to_show,
+    progress_of,
+    sent_again,
+    stage_of,
+)
 
 
 @for_roles("patient")
@@ -30,7 +38,8 @@ def home(request: HttpRequest) -> HttpResponse:
     """My photos and results."""
     user = _user(request)
     rows = [
-        (each, first_photo(each), BODY_SITES.get(each.anatom_site, ""), progress_of(each)) for each in cases_of(user)
+        (each, photos_to_show(each)[:1], BODY_SITES.get(each.anatom_site, ""), progress_of(each))
+        for each in cases_of(user)
     ]
     clinics = [patient.organisation for patient in user.patients.select_related("organisation")]
     return render(request, "patients/home.html", {"rows": rows, "clinics": clinics, "words": words})
@@ -101,6 +110,7 @@ def case(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         "stage": stage,
         "progress": progress_of(found),
         "images": found.images.all(),
+        "shown": photos_to_show(found),
         "words": words,
         "to_delete": photos_to_delete(found),
         "again": sent_again(found),

@@ -127,6 +127,24 @@ def test_a_new_photo_that_came_to_nothing_takes_no_ones_place(
     assert "You sent a new photo" not in asked
 
 
+def test_who_waits_sees_what_they_sent_and_by_what_name_the_clinic_knows_it(client: Client, patient: Patient) -> None:
+    case = CaseResultFactory(
+        case__patient=patient, case__batch__organisation=patient.organisation, case__batch__source=Batch.Source.PATIENT
+    ).case
+    image = ImageFactory(case=case, ready=True)
+    address = f"/my/cases/{case.pk}/"
+    thumbnail = f'src="{address}photos/{image.pk}/thumbnail/"'
+    page = client.get(address).content.decode()
+    assert "Waiting for your clinic" in page
+    assert page.count(thumbnail) == 1
+    assert case.external_id in page
+
+    delete_photos(actor=SYSTEM, case=case)
+    page = client.get(address).content.decode()
+    assert thumbnail not in page
+    assert case.external_id in page
+
+
 def test_pages_before_a_result_say_whom_to_call_in_an_emergency(client: Client, patient: Patient) -> None:
     clinic = OrganisationFactory()
     assert HELP_NOW in Client().get(f"/join/{clinic.slug}/").content.decode()
