@@ -32,6 +32,7 @@ def bring(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
+    atomic = False  # each row for itself: the last version's pods write these rows meanwhile
     dependencies = [
         ("account", "0009_emailaddress_unique_primary_email"),
         ("accounts", "0009_keys_expire"),
