@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import FilePayload, Page, Request, expect
+from playwright.sync_api import Dialog, FilePayload, Page, Request, expect
 
 from deploy.local.clinic import Photo
 from tests.e2e.conftest import PHONE, Site, assert_accessible, assert_sent_once, hold
@@ -115,3 +115,86 @@ def test_who_comes_back_to_the_form_finds_it_empty(
     page.go_back()
     expect(page.locator("#photo-count")).to_be_empty()
     assert page.eval_on_selector_all("input[type=file]", "fields => fields.map(field => field.files.length)") == [0, 0]
+
+
+def test_a_spot_that_was_sent_is_not_said_of_the_next_one(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    """Who goes back to the form after sending finds nothing of it; who had not sent it is told that it is theirs."""
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    page.fill("#id_notes", "It itches since May.")
+    page.select_option("#id_anatom_site", "posterior torso")
+    page.goto("/my/")
+    page.go_back()
+    expect(page.locator("#id_notes")).to_have_value("It itches since May.")
+    expect(page.locator("#kept")).to_be_visible()
+
+    page.set_input_files(CHOOSER, [named(photos[7], "back.jpg")])
+    page.click(SEND)
+    page.wait_for_url("**/my/cases/**")
+    page.go_back()
+    expect(page.locator("#id_notes")).to_have_value("")
+    expect(page.locator("#id_anatom_site")).to_have_value("")
+
+
+def test_a_photo_is_only_said_to_be_there_by_the_page_that_follows(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    page.set_input_files(CHOOSER, [named(photos[8], "spot.jpg")])
+    page.evaluate(
+        """sessionStorage.heard = "";
+        new MutationObserver(([{ target }]) => (sessionStorage.heard += `${target.textContent}|`))
+            .observe(document.getElementById("upload-words"), { childList: true })"""
+    )
+    page.click(SEND)
+    page.wait_for_url("**/my/cases/**")
+    heard = page.evaluate("sessionStorage.heard").strip("|").split("|")
+    assert heard == ["Sending your photo. Keep this page open.", "Almost there. Keep this page open."]
+
+
+def test_a_connection_that_stalls_is_told_and_the_photo_can_be_sent_again(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("patient"), PHONE)
+    page.clock.install()
+    page.goto("/my/photo/")
+    page.set_input_files(CHOOSER, [named(photos[9], "spot.jpg")])
+    held = hold(page, "**/my/photo/")
+    page.click(SEND)
+    expect(page.locator("#upload-words")).to_contain_text("Keep this page open")
+    page.click(SEND, force=True)
+    page.clock.fast_forward(31_000)
+    expect(page.locator("#upload-words")).to_contain_text("did not get on for 30 seconds")
+    assert len(held) == 1
+    assert_accessible(page)
+    page.click(SEND)
+    expect(page.locator("#upload-words")).to_contain_text("Keep this page open")
+    held[1].continue_()
+    page.wait_for_url("**/my/cases/**")
+
+
+def test_who_leaves_while_a_photo_is_sent_is_asked_first(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    page.set_input_files(CHOOSER, [named(photos[10], "spot.jpg")])
+    held = hold(page, "**/my/photo/")
+    page.click(SEND)
+    expect(page.locator("#upload")).to_be_visible()
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
+    page.click("a:has-text('My photos and results')")
+    expect(page.locator("#upload")).to_be_visible()
+    assert asked == ["beforeunload"]
+    held[0].continue_()
+    page.wait_for_url("**/my/cases/**")
+    assert asked == ["beforeunload"]

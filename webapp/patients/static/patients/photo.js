@@ -16,7 +16,10 @@
   const yours = () => (photos.length > 1 ? "photos" : "photo");
   const later = () => `Your ${yours()} did not arrive. Wait a minute and press “${button.textContent.trim()}” again. Everything that you chose is still here.`;
   let photos = inputs.flatMap((input) => [...input.files]); // those chosen before this script ran
-  let sending = false;
+  const QUIET = 30_000; // ms, after which a connection that does not get on is told
+  let underway = null; // the request
+  let stalled = false;
+  let timer = 0;
 
   const DRAFT = "photo-draft"; // in this tab alone, until it is sent or its writer signs out (sign_out.js)
   const written = [form.elements.anatom_site, form.elements.notes];
@@ -86,17 +89,42 @@
     }),
   );
 
+  const off = (isOff) => { // not by the property, which would take the focus away
+    button.classList.toggle("disabled", isOff);
+    button.setAttribute("aria-disabled", isOff);
+  };
+  const stay = (event) => event.preventDefault();
+
+  // Said at each sign that the photos get on. When there is none, they may be sent again: the form's key makes them one case.
+  const getsOn = (sentence) => {
+    const told = `${sentence}. Keep this page open.`;
+    if (words.textContent !== told) words.textContent = told; // or a screen reader says it again
+    stalled = false;
+    off(true);
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      stalled = true;
+      off(false);
+      words.textContent = `Your ${yours()} did not get on for 30 seconds. Check your connection. Then press “${button.textContent.trim()}” again, or wait.`;
+    }, QUIET);
+  };
+
+  const end = () => {
+    clearTimeout(timer);
+    removeEventListener("beforeunload", stay);
+  };
+
   const finish = (...told) => {
+    end();
     upload.hidden = true;
-    sending = false;
-    button.classList.remove("disabled");
-    button.removeAttribute("aria-disabled");
+    underway = null;
+    off(false);
     complain(...told);
   };
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (sending) return;
+    if (underway && !stalled) return;
     const empty = (field) => (field.type === "file" ? !photos.length : !field.value);
     const missing = [...form.querySelectorAll("[data-missing]")].filter(empty);
     if (missing.length) {
@@ -107,17 +135,19 @@
     data.delete("photos");
     data.delete("csrfmiddlewaretoken"); // who signed in again, in another tab, has another: the header has the one that holds
     photos.forEach((photo) => data.append("photos", photo));
-    const request = new XMLHttpRequest();
+    underway?.abort();
+    const request = underway = new XMLHttpRequest();
     request.open("POST", form.action);
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("X-CSRFToken", document.cookie.match(/(?:^|; )csrftoken=([^;]*)/)?.[1] ?? "");
     request.responseType = "json";
     request.upload.addEventListener("progress", (sent) => {
       if (sent.lengthComputable) bar.value = (100 * sent.loaded) / sent.total;
-      if (sent.loaded === sent.total) words.textContent = `Your ${yours()} ${photos.length > 1 ? "have" : "has"} been sent. One moment, please`;
+      getsOn(sent.loaded === sent.total ? "Almost there" : `Sending your ${yours()}`); // handed over, but not there yet
     });
     request.addEventListener("load", () => {
       if (request.response && request.response.next) {
+        end();
         try { sessionStorage.removeItem(DRAFT); } catch { /* nothing was kept */ }
         window.location.assign(request.response.next);
       } else if (request.status >= 500) finish([later()]);
@@ -127,12 +157,10 @@
     });
     request.addEventListener("error", () => finish([later()]));
     complain([]);
-    words.textContent = `Sending your ${yours()}`;
     bar.value = 0;
     upload.hidden = false;
-    sending = true;
-    button.classList.add("disabled"); // not the property, which would take the focus away
-    button.setAttribute("aria-disabled", "true");
+    getsOn(`Sending your ${yours()}`);
+    addEventListener("beforeunload", stay);
     request.send(data);
   });
 })();
