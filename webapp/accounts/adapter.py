@@ -49,7 +49,8 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         """
         super().pre_authenticate(request, **credentials)
         self._anywhere = ratelimit.consume(request, **self._tries_anywhere(credentials))
-        if not self._anywhere:
+        if not self._anywhere:  # this try was not looked at, so it uses up nothing of its network's part
+            super()._rollback_login_failed_rl_usage()
             raise self.validation_error("too_many_login_attempts")
 
     def _rollback_login_failed_rl_usage(self) -> None:

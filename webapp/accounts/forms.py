@@ -36,11 +36,13 @@ class CodeForm(RequestLoginCodeForm):  # type: ignore[misc]
         """Keeps to the limits of how often a code can be asked for: first of one network, which uses up a part."""
         key = f"{self.cleaned_data['email']}:{ratelimit.get_ip(context.request)}"
         asked = {"app": "allauth.account", "action": "request_login_code_in_network", "key": key}
-        if not ratelimit.consume(context.request, **asked):
+        in_network = ratelimit.consume(context.request, **asked)
+        if not in_network:
             raise get_adapter().validation_error("rate_limited")
         try:
             email: str = super().clean_email()
         except ValidationError as error:  # allauth speaks of a password, which may not be there
+            in_network.rollback()  # no code is sent
             raise get_adapter().validation_error("rate_limited") from error
         return email
 

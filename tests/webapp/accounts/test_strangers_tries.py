@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.core.internal import ratelimit
 from django.core import mail
 from django.core.cache import cache
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from tests.factories import PASSWORD, OrganisationFactory, UserFactory
@@ -35,6 +36,15 @@ def signed_in(email: str, password: str, network: str) -> bool:
     client = Client(REMOTE_ADDR=network)
     client.post(reverse("account_login"), {"login": email, "password": password})
     return "_auth_user_id" in client.session
+
+
+def strangers_tried(email: str, what: str, times: int) -> None:
+    """As often as this within the hour, from networks of their own: no try before counts for `what`."""
+    request = RequestFactory().post("/")
+    ratelimit.clear(request, app="allauth.account", action=what, key=email)
+    for network in range(times):
+        stranger = RequestFactory(REMOTE_ADDR=f"198.51.100.{network}").post("/")
+        assert ratelimit.consume(stranger, app="allauth.account", action=what, key=email)
 
 
 @pytest.mark.parametrize("door", ["account_request_login_code", "patient:join"])
@@ -73,3 +83,24 @@ def test_from_many_networks_nobody_guesses_for_long_and_a_right_password_is_no_t
         for _ in range(2):
             assert not signed_in(owner.email, "wrong", f"198.51.100.{network}")
     assert not signed_in(owner.email, PASSWORD, "198.51.100.99")
+
+
+def test_a_right_password_that_is_refused_for_strangers_tries_uses_up_nothing_in_its_network(owner: User) -> None:
+    strangers_tried(owner.email, "login_failed_anywhere", 30)
+    for _ in range(10):
+        assert not signed_in(owner.email, PASSWORD, OWNER)
+    strangers_tried(owner.email, "login_failed_anywhere", 0)
+    assert signed_in(owner.email, PASSWORD, OWNER)
+
+
+def test_a_code_that_is_refused_for_strangers_asking_uses_up_nothing_in_its_network(owner: User) -> None:
+    def ask() -> None:
+        Client(REMOTE_ADDR=OWNER).post(reverse("account_request_login_code"), {"email": owner.email})
+
+    strangers_tried(owner.email, "request_login_code", 30)
+    for _ in range(4):
+        ask()
+    assert not mail.outbox
+    strangers_tried(owner.email, "request_login_code", 0)
+    ask()
+    assert len(mail.outbox) == 1
