@@ -204,6 +204,7 @@ def override_quality(*, actor: Actor, image: Image) -> None:
         )
         batch.refresh_from_db()
         enqueue(batch=batch, images=[image])
+        Case.objects.filter(pk=image.case_id).update(no_result_seen_at=None)
     record(actor=actor, action="image.quality_overridden", object_id=image.id, organisation=image.organisation)
 
 

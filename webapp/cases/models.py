@@ -125,7 +125,7 @@ class Case(Said, Labelled):
             ),
             models.Index(fields=["batch"], condition=TO_REVIEW, name="case_to_review"),
             models.Index(fields=["organisation", "raised_at"], condition=~Q(raised_at=None), name="case_raised"),
-            models.Index(fields=["organisation", "created_at", "id"], condition=UNSEEN, name="case_unseen"),
+            models.Index(fields=["batch"], condition=UNSEEN, name="case_unseen"),
             models.Index(
                 *("organisation", REVIEW_TURN, "urgency", F("risk").desc(), "created_at", "id"),
                 condition=TO_REVIEW,

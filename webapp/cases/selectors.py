@@ -5,7 +5,8 @@ from typing import Any
 from unicodedata import normalize
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import BooleanField, Count, Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from ml.classes import DISPLAY_NAMES
@@ -87,6 +88,16 @@ def raised(organisation: Organisation) -> "QuerySet[Case]":
     return Case.objects.filter(organisation=organisation, raised_at__isnull=False).order_by("raised_at", "id")
 
 
+class _OneOf(Func):
+    """Whether a value is in an array: Postgres looks each of these up in an index, where a join reads all that has no
+    answer.
+    """
+
+    template = "%(expressions)s)"
+    arg_joiner = " = ANY("
+    output_field = BooleanField()
+
+
 def without_result(organisation: Organisation) -> "QuerySet[Case]":
     """An organisation's cases that ended without a result, until somebody has seen to them; what waits longest first.
 
@@ -99,7 +110,8 @@ def without_result(organisation: Organisation) -> "QuerySet[Case]":
         lesion_id=OuterRef("lesion_id"),
         created_at__gt=OuterRef("created_at"),
     )
-    ended = Case.objects.filter(UNSEEN, organisation=organisation, batch__state=Batch.State.COMPLETED_WITH_FAILURES)
+    failed = Batch.objects.filter(organisation=organisation, state=Batch.State.COMPLETED_WITH_FAILURES)
+    ended = Case.objects.filter(UNSEEN, _OneOf(F("batch"), ArraySubquery(failed.order_by().values("pk"))))
     sent_again = Q(batch__source=Batch.Source.PATIENT) & ~Q(lesion_id="") & Exists(newer)
     return ended.exclude(sent_again).order_by("created_at", "id")
 
@@ -140,9 +152,8 @@ def stage(case: Case) -> str:
     cancelled = case.batch.state == Batch.State.CANCELLED
     kept_waiting = {Image.State.READY, Image.State.EXPIRED} if cancelled else {Image.State.READY}
     if states and kept_waiting.isdisjoint(states):
-        return next(
-            state for state in (Image.State.REJECTED, Image.State.PURGED, Image.State.EXPIRED) if state in states
-        )
+        ended = (Image.State.REJECTED, Image.State.PURGED, Image.State.EXPIRED)
+        return next(state for state in (*Image.UNENDED, *ended) if state in states)
     if cancelled and not is_at_model(case):
         return "cancelled"
     return "no_result" if case.batch.state in COMPLETED else "waiting"

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
-from webapp.cases.models import NOT_A_LESION, Batch, Image
+from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.models import NEWEST, CaseResult, Job, Result
@@ -114,6 +114,7 @@ def _lock_sent(batch: Batch) -> Batch:
 def _queue(actor: Actor, batch: Batch, images: Sequence[Image], action: str) -> Batch:
     """The images are awaited again; one that has an older answer was no failure, so its end counts none off."""
     enqueue(batch=batch, images=images)
+    Case.objects.filter(images__in=images, no_result_seen_at__isnull=False).update(no_result_seen_at=None)
     answered = Result.objects.filter(image__in=images).values("image").distinct().count()
     batch.state, batch.finished_at = Batch.State.SUBMITTED, None
     batch.remaining += len(images)

@@ -1,10 +1,15 @@
 """A batch's page where it is cancelled while the model is at it, through HTTP."""
 
+from datetime import timedelta
+from uuid import uuid4
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from tests.factories import ImageFactory, ReleaseFactory
+from tests.webapp.api.clinic import Clinic
 from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
@@ -16,6 +21,7 @@ from webapp.registry.models import ModelRelease
 from webapp.registry.services import promote
 
 pytestmark = pytest.mark.django_db
+HELD = {"lease_token": uuid4(), "lease_until": timezone.now() + timedelta(hours=1)}
 RENEWED = 'hx-trigger="every 2s, renew"'
 
 
@@ -56,6 +62,16 @@ def test_a_cancelled_batch_says_what_is_still_answered_and_is_renewed_until_it_i
     assert "1 of 3 images done, 1 without a result; 1 cancelled." in part.content.decode()
     assert RENEWED not in client.get(reverse("cases:batch", args=[batch.pk])).content.decode()
     assert "at the model" not in client.get(reverse("cases:batches")).content.decode()
+
+
+def test_a_batch_is_cancelled_while_a_picture_is_checked(client: Client, clinic: Organisation) -> None:
+    image = ImageFactory(case__batch__organisation=clinic, stored=True, **HELD)
+
+    html = cancelled(client, image.batch)
+
+    assert "Being checked" in html
+    assert "Being checked" in client.get(reverse("cases:case", args=[image.case_id])).content.decode()
+    assert Clinic(clinic).get(f"/batches/{image.batch_id}/fhir").status_code == 200
 
 
 def test_a_cancelled_batch_that_nothing_works_at_is_not_renewed(client: Client, clinic: Organisation) -> None:

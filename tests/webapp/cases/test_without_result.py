@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -12,6 +13,7 @@ from tests.factories import (
     CaseFactory,
     CaseResultFactory,
     ImageFactory,
+    JobFactory,
     MembershipFactory,
     PatientFactory,
 )
@@ -19,8 +21,11 @@ from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases import selectors
+from webapp.cases.intake import override_quality
 from webapp.cases.models import Batch, Case
 from webapp.cases.services import cancel_batch
+from webapp.inference.again import rerun_failed
+from webapp.inference.models import Job
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("cases:to_review")
@@ -120,6 +125,55 @@ def test_a_case_without_a_result_waits_until_a_person_has_seen_to_it(client: Cli
     client.post(SEEN_TO, {"case": [str(never.pk), str(refused.pk)]})
     assert waiting(client) == []
     assert "Cases without a result" not in client.get(LIST).content.decode()
+
+
+def test_what_is_seen_to_and_tried_again_in_vain_waits_again(client: Client, clinic: Organisation) -> None:
+    case = without_result(clinic, "no_result")
+    JobFactory(image=case.images.get(), batch=case.batch, state="failed", reason="fault", finished_at=timezone.now())
+    Batch.objects.update(failures=1)
+    client.post(SEEN_TO, {"case": str(case.pk)})
+    assert waiting(client) == []
+
+    rerun_failed(actor=SYSTEM, batch=case.batch)
+    Job.objects.filter(image__case=case, state="queued").update(
+        state="failed", reason="fault", finished_at=timezone.now()
+    )
+    Batch.objects.update(**ENDED, remaining=0, failures=1)
+
+    assert waiting(client) == ["C-057"]
+
+
+def test_what_is_insisted_on_in_vain_waits_again(client: Client, clinic: Organisation) -> None:
+    case = without_result(clinic, "rejected")
+    case.images.update(
+        width=200,
+        height=150,
+        sha256="0" * 64,
+        stored_at=timezone.now(),
+        quality=[{"code": "blurred", "advice": "Hold still."}],
+    )
+    Batch.objects.update(failures=1)
+    client.post(SEEN_TO, {"case": str(case.pk)})
+    assert waiting(client) == []
+
+    override_quality(actor=SYSTEM, image=case.images.get())
+    Job.objects.filter(image__case=case).update(state="failed", reason="fault", finished_at=timezone.now())
+    Batch.objects.update(**ENDED, remaining=0, failures=1)
+
+    assert waiting(client) == ["C-057"]
+
+
+def test_those_without_a_result_are_looked_up_by_their_batches(client: Client, clinic: Organisation) -> None:
+    """Of a clinic with many cases that are under way, or were cancelled, none is read."""
+    without_result(clinic, "expired")
+    under_way = BatchFactory(organisation=clinic, submitted=True)
+    CaseFactory.create_batch(20, batch=under_way)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # which is cheap for so few
+    plan = selectors.without_result(clinic).order_by().explain(analyze=True)
+    found = plan[plan.index("case_unseen on cases_case") :]
+    assert "rows=1.00" in found.splitlines()[0], plan
+    assert "batch_id = ANY" in found.splitlines()[1], plan
 
 
 def test_what_is_open_under_way_cancelled_answered_or_another_clinics_does_not_wait(

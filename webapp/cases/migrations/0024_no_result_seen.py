@@ -18,6 +18,6 @@ class Migration(migrations.Migration):
         ),
         AddIndexConcurrently(
             model_name='case',
-            index=models.Index(condition=models.Q(('answer', None), ('erased_at', None), ('no_result_seen_at', None)), fields=['organisation', 'created_at', 'id'], name='case_unseen'),
+            index=models.Index(condition=models.Q(('answer', None), ('erased_at', None), ('no_result_seen_at', None)), fields=['batch'], name='case_unseen'),
         ),
     ]
