@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from webapp.accounts.models import User
+from webapp.audit.models import Event
 from webapp.cases.models import Batch, Case, Image
 
 USUAL = timedelta(minutes=30)  # for a check; after it patients are told that theirs takes longer
@@ -57,6 +59,7 @@ PROGRESS = {
     Stage.WITH_CLINIC: Progress("Waiting for your clinic", "clock", "blue", 60),
     Stage.READY: Progress("You can read your result", "circle-check", "green"),
 }
+OPENED = Progress("You have opened this result", "circle-check", "secondary")  # signed in, or by the link
 
 
 def cases_of(user: User) -> QuerySet[Case]:
@@ -68,7 +71,8 @@ def cases_of(user: User) -> QuerySet[Case]:
     sent = sent.filter(Q(answer__isnull=False) | ~Q(batch__state=Batch.State.CANCELLED) & of_use)
     later = sent.filter(lesion_id=OuterRef("lesion_id"), created_at__gt=OuterRef("created_at"))
     shown = mine.filter(Q(batch__source=Batch.Source.PATIENT) | Q(released_at__isnull=False))
-    shown = shown.annotate(later=Subquery(later.values("pk")[:1]))
+    opened = Event.objects.filter(object_id=Cast(OuterRef("pk"), CharField()), action="result.viewed")
+    shown = shown.annotate(later=Subquery(later.values("pk")[:1]), opened=Exists(opened))
     shown = shown.select_related("batch", "organisation", "patient", "answer__release")
     return shown.prefetch_related("images").order_by("-created_at")
 
@@ -109,7 +113,9 @@ def _stage(case: Case) -> Stage:
 
 def progress_of(case: Case) -> Progress:
     """The same as the patient reads it, of as many photos as there are."""
-    found = PROGRESS[stage_of(case)]
+    stage = stage_of(case)
+    opened: bool = case.opened  # type: ignore[attr-defined]
+    found = OPENED if stage == Stage.READY and opened else PROGRESS[stage]
     said = {"photos": "photos", "were": "were"} if len(case.images.all()) > 1 else {"photos": "photo", "were": "was"}
     return replace(found, label=found.label.format(**said))
 

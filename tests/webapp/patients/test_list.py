@@ -8,11 +8,13 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image as Pillow
 
-from tests.factories import CaseFactory, ImageFactory, PatientFactory, UserFactory
+from tests.factories import CaseFactory, CaseResultFactory, ImageFactory, PatientFactory, UserFactory
 from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.accounts.models import Patient
+from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch, Case, Image
+from webapp.cases.review import release_case
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage_folder")]
 
@@ -59,6 +61,17 @@ def test_a_thumbnail_is_small_and_for_its_patient_alone(client: Client, patient:
     client.force_login(other.user)
     assert client.get(address).status_code == 404
     assert client.get(f"/my/cases/{sent_by(other).pk}/photos/{image.pk}/thumbnail/").status_code == 404
+
+
+def test_a_result_that_was_opened_is_told_from_one_that_waits_to_be_read(client: Client, patient: Patient) -> None:
+    opened, other = (CaseResultFactory(case=sent_by(patient)).case for _ in range(2))
+    for case in (opened, other):
+        release_case(actor=SYSTEM, case=case)
+    assert client.get("/my/").content.decode().count("You can read your result") == 2
+    client.get(f"/my/cases/{opened.pk}/")
+    page = client.get("/my/").content.decode()
+    assert page.count("You can read your result") == 1
+    assert page.count("You have opened this result") == 1
 
 
 def test_a_long_list_takes_no_more_queries(
