@@ -40,7 +40,8 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         "incorrect_code": "That code is not right. Look in the newest e-mail.",
         "incorrect_password": "That password is not right.",
         "rate_limited": "That was too often. Please wait some minutes, then try again.",
-        "too_many_login_attempts": "The password was wrong too many times. Please wait some minutes, then try again.",
+        "too_many_login_attempts": "There were too many wrong tries. Wait up to an hour, then try again. In place of a "
+        "password, you can sign in with a code by e-mail at once.",
     }
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:

@@ -53,7 +53,7 @@ def test_codes_that_a_stranger_asks_for_are_not_the_owners(owner: User, door: st
     for _ in range(4):
         page = Client(REMOTE_ADDR=STRANGER).post(address, {"email": owner.email})
     assert "That was too often" in page.content.decode()
-    assert "password was wrong" not in page.content.decode()
+    assert "wrong tries" not in page.content.decode()
     assert len(mail.outbox) == 3
 
     Client(REMOTE_ADDR=OWNER).post(address, {"email": owner.email})
@@ -73,6 +73,10 @@ def test_a_strangers_wrong_passwords_do_not_refuse_the_owners_right_one(owner: U
     for _ in range(6):
         assert not signed_in(owner.email, "wrong", STRANGER)
     assert not signed_in(owner.email, PASSWORD, STRANGER)
+    tried = {"login": owner.email, "password": PASSWORD}
+    told = Client(REMOTE_ADDR=STRANGER).post(reverse("account_login"), tried).content.decode()
+    assert "Wait up to an hour" in told
+    assert "sign in with a code by e-mail at once" in told
     assert signed_in(owner.email, PASSWORD, OWNER)
 
 
