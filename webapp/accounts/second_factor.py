@@ -1,12 +1,15 @@
 """What a second factor is made of, at rest."""
 
+import structlog
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from cryptography.fernet import InvalidToken
+from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from webapp.ciphers import cipher
 
+logger = structlog.get_logger(__name__)
 PURPOSE = b"lesionlens second factors"
 MADE_OF = ("secret", "seed")  # of an app, of recovery codes
 ENCRYPTED = "gAAAAA"  # how whatever is encrypted begins, and no secret or seed does
@@ -15,14 +18,22 @@ ENCRYPTED = "gAAAAA"  # how whatever is encrypted begins, and no secret or seed 
 class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     """allauth's own, which encrypts what codes are made of: whoever reads the database, or a backup, has no factor."""
 
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "unreadable": "Your second factor cannot be read any more. Ask an administrator of this site to take it away, "
+        "then add it again."
+    }
+
     def encrypt(self, text: str) -> str:
         return cipher(PURPOSE).encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
         try:
             return cipher(PURPOSE).decrypt(encrypted_text.encode()).decode()
-        except InvalidToken:  # it is from before they were encrypted
-            return encrypted_text
+        except InvalidToken:
+            if encrypted_text.startswith(ENCRYPTED):  # as a seed, it would make codes that a backup's reader knows
+                logger.error("second_factor_unreadable", hint="Add its SECRET_KEY to SECRET_KEY_FALLBACKS.")
+                raise self.validation_error("unreadable") from None
+            return encrypted_text  # it is from before they were encrypted
 
 
 @transaction.atomic
@@ -32,8 +43,9 @@ def reseal_second_factors() -> list[Authenticator]:
     """
     adapter, lost = SecondFactorAdapter(), []
     for factor in Authenticator.objects.select_for_update().order_by("pk"):
-        plain = {name: adapter.decrypt(factor.data[name]) for name in MADE_OF if name in factor.data}
-        if any(text.startswith(ENCRYPTED) for text in plain.values()):
+        try:
+            plain = {name: adapter.decrypt(factor.data[name]) for name in MADE_OF if name in factor.data}
+        except ValidationError:
             lost.append(factor)
             continue
         factor.data |= {name: adapter.encrypt(text) for name, text in plain.items()}

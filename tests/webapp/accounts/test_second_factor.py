@@ -124,6 +124,25 @@ def test_one_from_before_they_were_encrypted_holds() -> None:
     assert factor.validate_code(format_hotp_value(hotp_value(secret, next(auth.yield_hotp_counters_from_time()))))
 
 
+@pytest.mark.parametrize("app_made_under", ["gone", "present"])
+def test_where_no_key_reads_one_no_code_is_right_and_its_owner_is_told(
+    client: Client, settings: Any, app_made_under: str
+) -> None:
+    member, ours = staff("provider"), settings.MFA_ADAPTER
+    settings.SECRET_KEY = app_made_under
+    TOTP.activate(member, generate_totp_secret())
+    settings.SECRET_KEY = "gone"
+    codes = RecoveryCodes.activate(member)
+    settings.MFA_ADAPTER = "allauth.mfa.adapter.DefaultMFAAdapter"  # which takes what stands in a backup for the seed
+    of_a_backup = codes.generate_codes()[0]
+    settings.SECRET_KEY, settings.MFA_ADAPTER = "present", ours
+    client.post(reverse("account_login"), {"login": member.email, "password": PASSWORD})
+    answer = client.post(reverse("mfa_authenticate"), {"code": of_a_backup})
+    assert answer.status_code == 200
+    assert "cannot be read any more. Ask an administrator" in answer.content.decode()
+    assert "_auth_user_id" not in client.session
+
+
 @pytest.mark.parametrize("how", ["delete", "selected"])
 def test_the_trail_of_the_clinic_says_who_took_a_factor_away(client: Client, how: str) -> None:
     member, administrator = staff("provider"), staff("administrator")
