@@ -51,7 +51,8 @@ def batch_bundle(batch: Batch) -> Iterator[str]:
     cases = batch.cases.select_related("patient", "reviewed_by", "answer__release").defer("answer__release__manifest")
     doubtful = Result.objects.filter(case__top_class__in=BINARY.codes).order_by(*NEWEST).defer("heatmap")
     images = Prefetch("images", Image.objects.order_by("created_at", "id"))
-    cases = cases.prefetch_related(images, Prefetch("images__results", doubtful), *for_stage(batch))
+    later = Prefetch("results", CaseResult.objects.only("case", "created_at"))
+    cases = cases.prefetch_related(images, Prefetch("images__results", doubtful), later, *for_stage(batch))
     return _bundle(batch.pk, cases.iterator(chunk_size=CHUNK))
 
 

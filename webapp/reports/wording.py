@@ -83,7 +83,7 @@ def opinion(case: Case) -> str:
 
 def review(case: Case) -> str:
     """Whether a clinician has seen the answer, whether the patient may, and whether a later one, or what dermatologists
-    agree on, is more urgent.
+    agree on, is more urgent: both where both are. It asks for the results of a case that waits to be looked at again.
     """
     agreed = f". {opinion(case)}" if case.dissent else ""
     if case.released_at is None:
@@ -95,5 +95,6 @@ def review(case: Case) -> str:
         said = f"Reviewed and released by {by}, {when(case.released_at)}"
     if case.raised_at is None:
         return f"{said}{agreed}"
-    more = agreed or f". An answer of {when(case.raised_at)} is more urgent"
-    return f"{said}{more}: decide whether to see the patient again"
+    answered = not agreed or any(result.created_at == case.raised_at for result in case.results.all())
+    later = f". An answer of {when(case.raised_at)} is more urgent" if answered else ""
+    return f"{said}{agreed}{later}: decide whether to see the patient again"

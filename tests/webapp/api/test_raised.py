@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from tests.factories import BatchFactory, CaseFactory, CaseResultFactory
 from tests.webapp.api.clinic import Clinic, good, problem
@@ -15,6 +16,7 @@ from webapp.cases.models import Case
 from webapp.inference.selectors import with_answers
 from webapp.reports.batch_report import batch_report
 from webapp.reports.case_report import case_report
+from webapp.reports.wording import when
 
 pytestmark = pytest.mark.django_db
 SAID = "is more urgent: decide whether to see the patient again."
@@ -81,6 +83,21 @@ def test_what_people_read_says_so_too(clinic: Clinic, case: Case) -> None:
     assert report["status"] == "final"
     groups = batch_report(case.batch).data["groups"]
     assert [row[-1] for group in groups for row in group["rows"]] == ["More urgent since", ""]
+
+
+def test_reports_name_both_a_later_answer_and_the_dermatologists(clinic: Clinic, case: Case, since: datetime) -> None:
+    by_opinion, now = answered(case.batch, advice="self_monitor", malignant=0.03), timezone.now()
+    Case.objects.filter(pk=by_opinion.pk).update(released_at=now, raised_at=now)
+    Case.objects.filter(pk__in=[case.pk, by_opinion.pk]).update(opinion="BCC")
+    agreed = "agree on Basal cell carcinoma, which is more urgent"
+    both = f"{agreed}. An answer of {when(since)} {SAID.rstrip('.')}"
+
+    of_batch = json.loads(exported(clinic, case, "fhir"))["entry"]
+    concluded = {found["resource"]["id"]: found["resource"].get("conclusion") for found in of_batch}
+    for raised, words in ((case, both), (by_opinion, f"{agreed}: decide whether to see the patient again")):
+        found = with_answers(Case.objects.filter(pk=raised.pk)).get()
+        assert case_report(found).data["review"]["headline"].endswith(words)
+        assert f"{words}." in concluded[str(raised.pk)]
 
 
 def test_software_learns_what_dermatologists_agree_on_and_says_that_it_was_read(clinic: Clinic) -> None:
