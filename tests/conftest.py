@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.test import TransactionTestCase, override_settings
+from django.test import override_settings
 from hypothesis import settings as drawing
 from pytest_django.fixtures import Settings
 
-from tests.database import empty
 from tests.webapp.webhooks.receiver import Receiver, receiving
 
 # A busy machine takes its time over an example; pytest ends a test that hangs.
@@ -23,14 +22,6 @@ def uncollected_static_files() -> Iterator[None]:
 
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}):
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quickly_emptied_tables() -> Iterator[None]:
-    """Between two tests that commit, Django would write all permissions anew, which takes longer than most tests."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: empty())
         yield
 
 

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from pytest_django.fixtures import Settings
 
-from tests.database import empty
 from tests.factories import ConsensusFactory, MembershipFactory, ReleaseFactory, RunFactory, UserFactory
 from tests.webapp.registry.gates import gate
 from webapp.audit.services import SYSTEM, Actor
@@ -215,7 +214,8 @@ class RunMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        empty()
+        with connection.cursor() as cursor:
+            cursor.execute("TRUNCATE registry_modelrelease, cases_image, accounts_patient CASCADE")
         ReleaseFactory(active=True)
         labels()
         self.ended: dict[uuid.UUID, str] = {}
