@@ -141,7 +141,9 @@ def test_a_name_that_several_files_may_mean_takes_none_of_them(client: Client, c
     form = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "names": json.dumps(["a.jpg", "a.png"])}
     table = SimpleUploadedFile("cases.csv", b"case_id,images\nL1,a\n")
     refused = client.post(NEW, {**form, "files": table}, headers=JSON)
-    told = "Row 2, images: a fits several of the files: a.jpg, a.png. Name it as its file is named, with its ending."
+    told = (
+        "Column images, row 2: a fits several of the files: a.jpg, a.png. Name it as its file is named, with its ending."
+    )
     assert (refused.status_code, refused.json()["errors"]) == (422, [told])
     assert not Batch.objects.exists()
 

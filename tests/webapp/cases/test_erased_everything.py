@@ -99,7 +99,7 @@ def test_everything_is_erased_once(account: bool) -> None:
 
 @pytest.mark.parametrize("account_first", [False, True])
 def test_a_person_who_is_forgotten_is_in_no_row(client: Browser, account_first: bool) -> None:
-    user = UserFactory(email=f"{MARK}@home.example")
+    user = UserFactory(email=f"{MARK.lower()}@home.example")
     image = telling(user=user)
     administrator = UserFactory(is_superuser=True, is_staff=True)
     client.force_login(administrator)
@@ -113,7 +113,7 @@ def test_a_person_who_is_forgotten_is_in_no_row(client: Browser, account_first: 
         step()
 
     assert not User.objects.filter(pk=user.pk).exists()
-    assert [row for row in everything() if MARK in row or "datetime.date(1951" in row] == []
+    assert [row for row in everything() if MARK.lower() in row.lower() or "datetime.date(1951" in row] == []
     logged = list(LogEntry.objects.values_list("object_repr", flat=True))
     assert logged == [f"person {user.pk}"] * 2
 
