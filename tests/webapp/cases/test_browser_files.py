@@ -142,7 +142,8 @@ def test_a_name_that_several_files_may_mean_takes_none_of_them(client: Client, c
     table = SimpleUploadedFile("cases.csv", b"case_id,images\nL1,a\n")
     refused = client.post(NEW, {**form, "files": table}, headers=JSON)
     told = (
-        "Column images, row 2: a fits several of the files: a.jpg, a.png. Name it as its file is named, with its ending."
+        "Column images, row 2: a fits several of the files: a.jpg, a.png. "
+        "Name it as its file is named, with its ending."
     )
     assert (refused.status_code, refused.json()["errors"]) == (422, [told])
     assert not Batch.objects.exists()
