@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -161,19 +160,6 @@ def test_what_is_insisted_on_in_vain_waits_again(client: Client, clinic: Organis
     Batch.objects.update(**ENDED, remaining=0, failures=1)
 
     assert waiting(client) == ["C-057"]
-
-
-def test_those_without_a_result_are_looked_up_by_their_batches(client: Client, clinic: Organisation) -> None:
-    """Of a clinic with many cases that are under way, or were cancelled, none is read."""
-    without_result(clinic, "expired")
-    under_way = BatchFactory(organisation=clinic, submitted=True)
-    CaseFactory.create_batch(20, batch=under_way)
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")  # which is cheap for so few
-    plan = selectors.without_result(clinic).order_by().explain(analyze=True)
-    found = plan[plan.index("case_unseen on cases_case") :]
-    assert "rows=1.00" in found.splitlines()[0], plan
-    assert "batch_id = ANY" in found.splitlines()[1], plan
 
 
 def test_what_is_open_under_way_cancelled_answered_or_another_clinics_does_not_wait(
