@@ -3,11 +3,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 from ml.assess import not_lesions, novelty
 from ml.bundle import NOVELTY
 from ml.classes import CLASSES, MALIGNANT
+from ml.data.examples import load
+from ml.data.images import ImageStore
 from ml.ensemble import Answers, KerasNetwork, heat
 from ml.imaging.preprocess import fit, framed
 from ml.imaging.refusal import ImageRefused
@@ -15,11 +19,27 @@ from ml.runtime import Runtime
 from ml.stack import softmax
 from ml.synthetic import draw
 from tests.ml.conftest import jpeg
+from tests.ml.imaging.golden import PICTURES
 from tests.ml.tiny_bundle import THRESHOLDS, make_tiny_bundle
 
 
 def photo(rng: np.random.Generator, rows: int = 300, columns: int = 400) -> np.ndarray:
     return rng.integers(0, 256, (rows, columns, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("turned", [1, 6])
+def test_training_and_serving_see_the_very_same_frames(runtime: Runtime, tmp_path: Path, turned: int) -> None:
+    """Of the same files, also of photos that say how they were held."""
+    told = Image.Exif()
+    told[0x0112] = turned
+    for name, picture in PICTURES.items():
+        Image.fromarray(picture()).save(tmp_path / f"{name}.jpg", quality=90, exif=told)
+    store = ImageStore(tmp_path)
+    table = pd.DataFrame({"image_id": list(PICTURES), "lesion_id": list(PICTURES), "dx": "MEL"})
+    learnt = load(table, store, runtime.bundle.frame)
+    assert learnt.refused == {}
+    for name, pixels in zip(PICTURES, learnt.pixels, strict=True):
+        np.testing.assert_array_equal(pixels, framed(runtime.prepare(store.read(name)), runtime.bundle.frame))
 
 
 def test_it_answers_as_keras_does(runtime: Runtime, rng: np.random.Generator) -> None:
