@@ -85,6 +85,30 @@ def test_a_second_gpu_has_a_worker_of_its_own(tmp_path: Path) -> None:
     assert len({str(worker["command"]) for worker in workers.values()}) == 1
 
 
+def test_the_file_of_settings_says_that_there_are_gpus(tmp_path: Path) -> None:
+    """So each command of the documents is the same with them and without."""
+    (tmp_path / "deploy" / "docker").mkdir(parents=True)
+    for name in ("docker-compose.yml", "deploy/docker/second-gpu.yml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    on_cpus = filled_in(EXAMPLE)
+    on_gpu = on_cpus.replace("\nINFERENCE_WORKERS=1\n", "\nINFERENCE_WORKERS=0\n").replace("\n#COMPOSE", "\nCOMPOSE")
+    [second] = re.findall(r"COMPOSE_FILE=\S+", (ROOT / "deploy" / "docker" / "second-gpu.yml").read_text())
+    found = []
+    for told in (on_cpus, on_gpu, f"{on_gpu}{second}\n"):
+        (tmp_path / ".env").write_text(told)
+        argv = [str(DOCKER_COMPOSE), "config"]
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        resolved = subprocess.run(argv, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+        services = yaml.safe_load(resolved.stdout)["services"]
+        workers = {name: service["deploy"] for name, service in services.items() if "inference" in name}
+        found.append({name: deployed.get("replicas", 1) for name, deployed in workers.items()})
+    assert found == [
+        {"worker-inference": 1},
+        {"worker-inference": 0, "worker-inference-gpu": 1},
+        {"worker-inference": 0, "worker-inference-gpu": 1, "worker-inference-gpu-1": 1},
+    ]
+
+
 def test_each_image_is_built_once_and_never_looked_for_elsewhere(tmp_path: Path) -> None:
     """Compose builds all at once, and two that export one name meet as "already exists" on a machine without it."""
     services = with_a_second_gpu(tmp_path)
