@@ -86,8 +86,8 @@ def retrain(run: Run, progress: Progress) -> gate.Gate:
 
     Fine-tunes `run.members` on the train split alone and keeps the other members. A test split of which the model has
     seen every image measures nothing: the gate is inconclusive then. Raises BundleError, and DataError with the codes
-    of `ml.data.snapshot.read` and of `refitted`, `output_holds_the_bundle`, `unknown_member`, `no_train_images` and
-    `no_test_images`.
+    of `ml.data.snapshot.read` and of `refitted`, `output_holds_the_bundle`, `other_classes`, `unknown_member`,
+    `no_train_images` and `no_test_images`.
     """
     folder = run.output / "bundle"
     if run.bundle.resolve().is_relative_to(folder.resolve()):  # what is there already is removed below
@@ -96,6 +96,12 @@ def retrain(run: Run, progress: Progress) -> gate.Gate:
         )
     progress.stage("reading")
     active = bundles.load(run.bundle)
+    if active.taxonomy != SEVEN:
+        raise DataError(
+            "other_classes",
+            f"Labels name seven classes and {active.name} tells {len(active.taxonomy.codes)} apart, so they cannot "
+            "train it further. Say a bundle of the seven classes.",
+        )
     names = [member.name for member in active.members]
     if unknown := sorted(set(run.members) - set(names)):
         raise DataError("unknown_member", f"{active.name} has no {', '.join(unknown)}, only {', '.join(names)}.")

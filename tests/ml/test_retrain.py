@@ -13,14 +13,17 @@ import pytest
 from PIL import Image
 
 from ml import bundle
-from ml.classes import CLASSES, HAM10000_DX
+from ml.calibration import Calibration
+from ml.classes import BINARY, CLASSES, HAM10000_DX
 from ml.data.errors import DataError
 from ml.data.examples import Examples, load
 from ml.data.snapshot import COLUMNS, read
 from ml.imaging.fingerprint import matches
 from ml.model_card import LABELLED_HERE
 from ml.retrain import refitted, supports_stack, to_measure
+from ml.stack import average
 from ml.synthetic import synthesize
+from tests.ml.tiny_bundle import THRESHOLDS, everything, unbiased
 
 ROOT = Path(__file__).parents[2]
 
@@ -214,6 +217,32 @@ def test_the_bundle_to_go_on_from_is_not_written_over(
     code, events = retrain(active, snapshot, tmp_path, cache)
     assert (code, events[-1]["code"]) == (1, "output_holds_the_bundle")
     assert bundle.load(active).hash == bundle.load(tiny_bundle).hash
+
+
+def test_a_bundle_of_other_classes_than_the_labels_is_refused_before_anything_is_read(
+    tiny_bundle: Path, cache: Path, tmp_path: Path
+) -> None:
+    active = bundle.load(tiny_bundle)
+    folder = Path(shutil.copytree(tiny_bundle, tmp_path / "binary"))
+    binary = bundle.save(
+        folder,
+        name="binary",
+        members=active.members,
+        calibration=Calibration(average(1, 2), unbiased(2), THRESHOLDS, [0.9] * 2, 0.2),
+        novelty=everything(16),
+        seen=active.seen,
+        facts={"data_hash": "0" * 64, "code_version": "test"},
+        metrics={},
+        card="# binary\n",
+        taxonomy=BINARY,
+    )
+    earlier = tmp_path / "bundle" / "model_card.md"
+    earlier.parent.mkdir()
+    earlier.touch()
+    code, events = retrain(binary.path, Path("/nowhere/snapshot.csv"), tmp_path, cache)
+    assert (code, events[-1]["code"]) == (1, "other_classes")
+    assert "binary tells 2 apart" in events[-1]["message"]
+    assert earlier.exists()
 
 
 @pytest.mark.parametrize(
