@@ -133,6 +133,8 @@ def fit(
     `metadata` are vectors of the train and of the validation images, float32 (n, width), for a network with inputs of
     the names `image` and `metadata`.
     """
+    if work is not None and not work.exists():  # no interrupted run to go on from
+        _history_path(work).unlink(missing_ok=True)
     keras.utils.set_random_seed(settings.seed)
     with all_devices(model) as devices:
         height, width = model.inputs[0].shape[1:3]

@@ -149,6 +149,14 @@ def test_it_learns_and_goes_on_after_an_interruption(coloured: Examples, tmp_pat
     assert told[-1]["val_accuracy"] > 0.3
 
 
+def test_a_training_that_begins_anew_forgets_the_epochs_of_an_earlier_one(coloured: Examples, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    for epochs in (3, 1):
+        settings = Settings(epochs=epochs, samples=32)
+        training.fit(members.build("tiny", SIZE), coloured, None, settings, Recorder(), work=work)
+    assert [epoch["epoch"] for epoch in training.history(work)] == [1]
+
+
 def test_plain_adam_with_focal_loss_learns_too(coloured: Examples) -> None:
     settings = Settings(
         epochs=3, samples=640, learning_rate=5e-3, weight_decay=0, label_smoothing=0, ema=0, cosine=False,
