@@ -23,6 +23,7 @@ from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, Us
 from webapp.addresses import in_one_form
 from webapp.audit.services import Actor
 from webapp.cases.models import Case
+from webapp.pages.forms import ChangeForm
 
 # It must be proved with a code that is sent there, or the site would write of patients to somebody else.
 WHO_CHANGES_AN_ADDRESS = (
@@ -66,6 +67,7 @@ class MembershipInline(admin.TabularInline):
     """The people of an organisation, in its page."""
 
     model = Membership
+    form = ChangeForm
     autocomplete_fields = ["user"]
     extra = 1
 
@@ -74,6 +76,7 @@ class MembershipInline(admin.TabularInline):
 class OrganisationAdmin(admin.ModelAdmin):
     """Clinics."""
 
+    form = ChangeForm
     list_display = ["name", "slug", "release_policy", "weight", "images_a_day", "images_queued", "requests_a_minute"]
     search_fields = ["name", "slug"]
     prepopulated_fields = {"slug": ["name"]}
@@ -119,6 +122,7 @@ class MembershipAdmin(admin.ModelAdmin):
 class UserAdmin(admin.ModelAdmin):
     """People. They sign up themselves, so that nobody else ever knows their password."""
 
+    form = ChangeForm
     list_display = ["email", "is_active", "is_staff", "last_sign_in"]
     search_fields = ["email"]
     fieldsets = [
@@ -192,7 +196,7 @@ class SecondFactorAdmin(admin.ModelAdmin):
             self.delete_model(request, factor)
 
 
-class PatientForm(forms.ModelForm):
+class PatientForm(ChangeForm):
     """What is known of a patient."""
 
     def clean_email(self) -> str:
@@ -230,5 +234,5 @@ class PatientAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: Patient, form: forms.ModelForm, change: bool) -> None:
-        services.correct_patient(actor=_actor(request), patient=obj, email=obj.email, date_of_birth=obj.date_of_birth)
+    def save_model(self, request: HttpRequest, obj: Patient, form: PatientForm, change: bool) -> None:
+        services.correct_patient(actor=_actor(request), patient=obj, **form.changes)

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 
 from webapp.accounts.models import ApiKey, Organisation
 from webapp.addresses import in_one_form
+from webapp.pages.forms import ChangeForm
 
 
 class AddressField(fields.EmailField):  # type: ignore[misc]
@@ -90,7 +91,7 @@ class ApiKeyForm(forms.ModelForm):
         help_texts = {"name": "The name of the software or of the person who looks after it."}
 
 
-class OrganisationForm(forms.ModelForm):
+class OrganisationForm(ChangeForm):
     """How a clinic releases results, how it is reached, and how long it keeps photos."""
 
     class Meta:

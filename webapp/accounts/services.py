@@ -5,6 +5,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import TypedDict, Unpack
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -27,8 +28,25 @@ from webapp.notify.links import close_links
 from webapp.notify.services import follow_patients, recall_letters
 
 KEY_PREFIX = "llk"
+SAID_IN_THE_TRAIL = {"release_policy", "retention_days"}
 MAX_WRONG_DATES = 5  # of birth, said by accounts of one address, as one link lets somebody try
 LAST_USED_RESOLUTION = timedelta(minutes=1)  # one write a minute, not one a request
+
+
+class Settings(TypedDict, total=False):
+    """What an organisation's staff say of it. What is not said stays: a colleague may be changing it."""
+
+    release_policy: str
+    help_phone: str
+    contact_email: str
+    retention_days: int | None
+
+
+class Known(TypedDict, total=False):
+    """What an administrator corrects of a patient. What is not said stays, as a patient chose the address, say."""
+
+    email: str
+    date_of_birth: date | None
 
 
 @transaction.atomic
@@ -133,36 +151,27 @@ def _known(user: User, organisation: Organisation, date_of_birth: date) -> Patie
 
 
 @transaction.atomic
-def change_settings(
-    *,
-    actor: Actor,
-    organisation: Organisation,
-    release_policy: str,
-    help_phone: str,
-    contact_email: str,
-    retention_days: int | None,
-) -> None:
-    """How an organisation releases results to its patients, how it is reached, and how long it keeps photos."""
-    Organisation.objects.filter(pk=organisation.pk).update(
-        release_policy=release_policy,
-        help_phone=help_phone,
-        contact_email=contact_email,
-        retention_days=retention_days,
-    )
+def change_settings(*, actor: Actor, organisation: Organisation, **changes: Unpack[Settings]) -> None:
+    """How an organisation releases results to its patients, how it is reached, and how long it keeps photos. The trail
+    names what has changed, and says the policy and the period.
+    """
+    Organisation.objects.filter(pk=organisation.pk).update(**changes)
+    said = [f"{name}={value}" if name in SAID_IN_THE_TRAIL else name for name, value in changes.items()]
     record(
         actor=actor,
         action="organisation.changed",
         object_id=organisation.pk,
         organisation=organisation,
-        detail=f"release_policy={release_policy}, retention_days={retention_days}",
+        detail=", ".join(said),
     )
 
 
 @transaction.atomic
 def save_organisation(*, actor: Actor, organisation: Organisation, changed: Sequence[str]) -> None:
-    """Write down an organisation, new or with these fields `changed`; its trail names the fields."""
-    action = "organisation.added" if organisation.pk is None else "organisation.changed"
-    organisation.save()
+    """Write down an organisation that is new, or these fields of it, which have `changed`; its trail names them."""
+    is_new = organisation.pk is None
+    action = "organisation.added" if is_new else "organisation.changed"
+    organisation.save(update_fields=None if is_new else changed)
     record(actor=actor, action=action, object_id=organisation.pk, organisation=organisation, detail=", ".join(changed))
 
 
@@ -197,8 +206,8 @@ def remove_second_factor(*, actor: Actor, factor: Authenticator) -> None:
 
 @transaction.atomic
 def save_user(*, actor: Actor, user: User, changed: Sequence[str]) -> None:
-    """Write down a person with these fields `changed`: whether they may sign in, say. A member's is in the trail."""
-    user.save()
+    """Write down what has `changed` of a person: whether they may sign in, say. A member's is in the trail."""
+    user.save(update_fields=changed)
     if (membership := Membership.objects.filter(user=user).first()) and changed:
         _note_member(actor, "membership.changed", membership, detail=", ".join(changed))
 
@@ -244,16 +253,15 @@ def _note_member(actor: Actor, action: str, membership: Membership, *, detail: s
 
 
 @transaction.atomic
-def correct_patient(*, actor: Actor, patient: Patient, email: str, date_of_birth: date | None) -> None:
+def correct_patient(*, actor: Actor, patient: Patient, **now: Unpack[Known]) -> None:
     """Change what is known of a patient. The letters about their cases follow, as `follow_patients` says.
 
     Another address says that the one before was somebody else's: what went there is taken back and sent anew. The
     trail names the fields that have changed.
     """
     before = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
-    now = {"email": email, "date_of_birth": date_of_birth}
     Patient.objects.filter(pk=patient.pk).update(**now, wrong_dates=0)
-    if email.lower() != before.email.lower():
+    if now.get("email", before.email).lower() != before.email.lower():
         Patient.objects.filter(pk=patient.pk).update(clinics_email="")
         recall_letters(patients=[patient.pk])
     follow_patients(patients=[patient.pk])

@@ -45,7 +45,8 @@ def organisation(request: HttpRequest) -> HttpResponse:
     clinic = organisation_of(request)
     form = OrganisationForm(request.POST or None, instance=clinic)
     if request.method == "POST" and form.is_valid():
-        change_settings(actor=actor_of(request), organisation=clinic, **form.cleaned_data)
+        if form.has_changed():
+            change_settings(actor=actor_of(request), organisation=clinic, **form.changes)
         messages.success(request, "The settings were saved.")
         return redirect("accounts:organisation")
     join_url = request.build_absolute_uri(reverse("patient:join", args=[clinic.slug]))

@@ -5,16 +5,14 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
-from django.utils.safestring import SafeString, mark_safe
 
+from webapp.pages.forms import ChangeForm
 from webapp.webhooks.addresses import MAX_URL, TargetRefusedError, parse
 from webapp.webhooks.models import Endpoint, EventType
 
 
-class EndpointForm(forms.ModelForm):
-    """Where to, and what. A field has changed if it differs from what the page said of it: a colleague may have changed
-    another since.
-    """
+class EndpointForm(ChangeForm):
+    """Where to, and what."""
 
     url = forms.CharField(
         label="Address", max_length=MAX_URL, help_text="Of your software, such as https://clinic.example/lesionlens",
@@ -36,12 +34,6 @@ class EndpointForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance._state.adding:
             self.initial.setdefault("event_types", EventType.values)
-        for field in self.fields.values():
-            field.show_hidden_initial = True
-
-    def as_the_page_said(self) -> SafeString:
-        """Each field as it was when the page was made, hidden."""
-        return mark_safe("".join(field.as_hidden(only_initial=True) for field in self))  # noqa: S308 - of widgets
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]

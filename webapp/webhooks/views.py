@@ -70,10 +70,9 @@ def edit(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     found = _endpoint(request, endpoint_id)
     form = EndpointForm(request.POST or None, instance=found)
     if request.method == "POST" and form.is_valid():
-        changed = {name: form.cleaned_data[name] for name in form.changed_data}
         try:
-            if changed:
-                services.change_endpoint(actor=actor_of(request), endpoint=found, **changed)
+            if form.has_changed():
+                services.change_endpoint(actor=actor_of(request), endpoint=found, **form.changes)
         except Problem as problem:
             form.add_error(None, problem.message)
         else:

@@ -9,6 +9,7 @@ from django.urls import reverse
 from rest_framework.views import APIView
 
 from tests.factories import PASSWORD, MembershipFactory, UserFactory, api_key
+from tests.webapp.forms import as_shown
 from webapp.accounts.models import ApiKey, Membership, Organisation
 from webapp.accounts.services import find_api_key
 from webapp.api.throttling import PerClient
@@ -73,7 +74,8 @@ def test_a_clinic_says_how_long_it_keeps_photos(
 ) -> None:
     Organisation.objects.update(retention_days=7)
 
-    client.post(reverse("accounts:organisation"), {"release_policy": "manual", "retention_days": days})
+    said = as_shown(client.get(reverse("accounts:organisation")).content.decode())
+    client.post(reverse("accounts:organisation"), {**said, "retention_days": days})
 
     assert Organisation.objects.get().retention_days == kept
     assert Event.objects.get(action="organisation.changed").detail.endswith(f"retention_days={kept}")
