@@ -1,8 +1,9 @@
 """What is said of the files and rows of an archive that were left out, so that whoever made it can put it right."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ml.imaging.archive import LONGEST_NAME
+from webapp.cases.rows import RowError
 
 MISSING_NAMED = 20  # of the files that a table names and the archive lacks: a published table names thousands
 FITTING_NAMED = 5  # of the files that a name fits
@@ -40,6 +41,11 @@ def missing(names: Sequence[str]) -> str:
 def line(name: str, code: str, message: str) -> dict[str, str]:
     """A line about a file, or a row; about the whole where it has no name."""
     return {"name": name, "code": code, "message": message}
+
+
+def of_rows(errors: Iterable[RowError]) -> Report:
+    """A line about each mistake in rows of the table."""
+    return [line(f"row {error.row}", error.code, f"{error.field}: {error.message}") for error in errors]
 
 
 def _some(names: Sequence[str], most: int) -> str:

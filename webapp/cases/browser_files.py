@@ -15,10 +15,11 @@ from webapp.cases.arrivals import receive
 from webapp.cases.awaited import awaits_archive
 from webapp.cases.fields import IMAGES
 from webapp.cases.locks import require_open
-from webapp.cases.manifest import Manifest, RowError
+from webapp.cases.manifest import Manifest
 from webapp.cases.matching import Files, folded
 from webapp.cases.models import Batch, Image
 from webapp.cases.naming import case_ids
+from webapp.cases.rows import RowError
 from webapp.cases.selectors import awaited_images
 from webapp.cases.services import MISSING
 from webapp.cases.spec import CaseSpec
@@ -40,8 +41,8 @@ def with_files_of(table: Manifest, names: Sequence[str]) -> tuple[Manifest, list
     Also gives the names of the files that no case of the table has.
     """
     known, files = set(names), Files(zip(names, names, strict=True))
-    found = Manifest(rows=table.rows)
-    for row, spec in zip(table.rows, table.cases, strict=True):
+    found = Manifest()
+    for spec in table.cases:
         here: dict[str, None] = {}
         for wanted in spec.filenames:
             match [wanted] if wanted in known else files.meant(wanted):
@@ -49,7 +50,7 @@ def with_files_of(table: Manifest, names: Sequence[str]) -> tuple[Manifest, list
                     message = (
                         f"{wanted} fits several of the files: {', '.join(several)}. Name it as its file is named, "
                     )
-                    found.errors.append(RowError(row, IMAGES, "image_ambiguous", f"{message}with its ending."))
+                    found.errors.append(RowError(spec.rows[0], IMAGES, "image_ambiguous", f"{message}with its ending."))
                 case fitting:
                     here[fitting[0] if fitting else wanted] = None
         found.cases.append(replace(spec, filenames=list(here)))

@@ -15,11 +15,11 @@ from operator import attrgetter
 from typing import Any
 
 from webapp.cases.columns import ALIASES, COLUMNS, UNREAD, unknown
-from webapp.cases.fields import IMAGES, READERS, FieldError, for_spreadsheet, read_images
+from webapp.cases.fields import IMAGES, READERS, FieldError, read_images
 from webapp.cases.fields import MAX_IMAGES as MAX_IMAGES_OF_CASE
 from webapp.cases.naming import case_ids
+from webapp.cases.rows import MAX_LISTED, RowError, RowsRefused
 from webapp.cases.spec import CaseSpec
-from webapp.errors import Problem
 from webapp.pages.words import counted
 
 MAX_CASES = 10_000  # in one request
@@ -27,40 +27,26 @@ MAX_IMAGES = 20_000  # in one request, whose answer says where each goes
 MAX_ROWS = 50_000  # in one table, which may describe more images than are sent with it
 MAX_CSV_BYTES = 32 * 1024**2
 MAX_COLUMNS = 200
-MAX_LISTED = 1000  # of the errors; the rest are counted
 MAX_UNKNOWN = 20  # of the fields of one case that have no meaning here
 
 TOO_MANY_CASES = f"Send at most {MAX_CASES} cases in a request, and add the rest to the batch with another."
 
 
 @dataclass(frozen=True)
-class RowError:
-    """One mistake, and what to do about it. Rows count from 1; of a CSV, row 1 is the header."""
-
-    row: int
-    field: str
-    code: str
-    message: str
-
-
-@dataclass(frozen=True)
 class Manifest:
-    """The cases that are sound, the rows where those of a table begin, and every mistake in the others."""
+    """The cases that are sound, and every mistake in the others."""
 
     cases: list[CaseSpec] = field(default_factory=list)
-    rows: list[int] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
 
     def checked(self) -> list[CaseSpec]:
-        """The cases. Raises Problem `manifest_invalid` with the mistakes, if there is one."""
+        """The cases. Raises RowsRefused `manifest_invalid` with the mistakes, if there is one."""
         if self.errors:
-            raise Problem(
+            raise RowsRefused(
                 "manifest_invalid",
                 "Nothing was stored. Correct the rows in `errors` and send the manifest again. "
                 f"With `Accept: text/csv` this answer lists every mistake, not only the first {MAX_LISTED}.",
-                status=422,
-                error_count=len(self.errors),
-                errors=[vars(error) for error in self.errors[:MAX_LISTED]],
+                self.errors,
             )
         return self.cases
 
@@ -71,16 +57,6 @@ class UnreadableRowError(Exception):
     def __init__(self, row: int, line: int) -> None:
         super().__init__(f"The row that begins in line {line}")
         self.row = row
-
-
-def error_table(errors: Sequence[RowError]) -> str:
-    """Every mistake as a row of CSV, the header first."""
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(["row", "field", "code", "message"])
-    for error in errors:
-        writer.writerow([error.row, for_spreadsheet(error.field), error.code, for_spreadsheet(error.message)])
-    return table.getvalue()
 
 
 def from_json(rows: object, *, capture: str = "") -> Manifest:
@@ -176,13 +152,12 @@ def _from_table(data: bytes, capture: str) -> Manifest:
             continue
         rows.append((number, _complete(dict(zip(columns, cells, strict=True)), capture)))
     _name_cases([row for _, row in rows])
-    merged: dict[str, tuple[int, CaseSpec]] = {}
+    merged: dict[str, CaseSpec] = {}
     for number, row in rows:
         if case := _read(number, row, manifest.errors):
             _merge(merged, number, case, manifest.errors)
     manifest.errors.sort(key=attrgetter("row"))
-    manifest.rows.extend(row for row, _ in merged.values())
-    manifest.cases.extend(case for _, case in merged.values())
+    manifest.cases.extend(merged.values())
     if not manifest.cases and not manifest.errors:
         return _refused("", "rows_missing", "The table has a header and no row below it. Add a row for each image.")
     return manifest
@@ -248,16 +223,16 @@ def _read(number: int, row: Mapping[str, Any], errors: list[RowError]) -> CaseSp
         errors.append(RowError(number, str(name)[:100], "unknown_field", unknown(name)))
     if len(errors) > before:
         return None
-    return CaseSpec(external_id=values.pop("case_id"), filenames=filenames, **values)
+    return CaseSpec(external_id=values.pop("case_id"), filenames=filenames, rows=[number], **values)
 
 
-def _merge(merged: dict[str, tuple[int, CaseSpec]], number: int, case: CaseSpec, errors: list[RowError]) -> None:
+def _merge(merged: dict[str, CaseSpec], number: int, case: CaseSpec, errors: list[RowError]) -> None:
     """Add a table's row to the case that it names, or begin that case."""
-    first, known = merged.setdefault(case.external_id, (number, case))
-    if first == number:
+    known = merged.setdefault(case.external_id, case)
+    if known is case:
         return
     if replace(known, filenames=()) != replace(case, filenames=()):
-        message = f"Row {first} says something else of this case. Give another case its own case_id."
+        message = f"Row {known.rows[0]} says something else of this case. Give another case its own case_id."
         errors.append(RowError(number, "case_id", "case_id_conflict", message))
         return
     try:
@@ -265,7 +240,7 @@ def _merge(merged: dict[str, tuple[int, CaseSpec]], number: int, case: CaseSpec,
     except FieldError as error:
         errors.append(RowError(number, IMAGES, error.code, error.message))
         return
-    merged[case.external_id] = (first, replace(known, filenames=filenames))
+    merged[case.external_id] = replace(known, filenames=filenames, rows=[*known.rows, number])
 
 
 def _refused(name: str, code: str, message: str, *, row: int = 1) -> Manifest:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from webapp.cases.manifest import RowError
+from webapp.cases.rows import RowError
 
 SHOWN_ROWS = 5
 

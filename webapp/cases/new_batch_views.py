@@ -3,6 +3,7 @@
 import hashlib
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -23,10 +24,11 @@ from webapp.cases.awaited import awaits_archive
 from webapp.cases.browser_files import one_case_each, take_archive, take_files, with_files_of
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
-from webapp.cases.manifest import MAX_CSV_BYTES, Manifest, RowError, error_table, from_csv
+from webapp.cases.manifest import MAX_CSV_BYTES, Manifest, from_csv
 from webapp.cases.mistakes import sentences
 from webapp.cases.models import Batch
 from webapp.cases.quotas import usage
+from webapp.cases.rows import RowError, RowsRefused, error_table
 from webapp.cases.services import Submission, create_batch
 from webapp.cases.spec import CaseSpec
 from webapp.cases.unpacking import MAX_LISTED
@@ -95,7 +97,7 @@ def _as_filename(said: object) -> str:
 def batch_new(request: HttpRequest) -> HttpResponse:
     """Choose files, with a table or the details of one case, and upload them."""
     form, case_form = BatchForm(request.POST or None), CaseForm()
-    row_errors: list[RowError] = []
+    row_errors: Sequence[RowError] = []
     status, headers = 422, dict[str, str]()
     if request.method == "POST" and form.is_valid():
         chosen = chosen_files(request)
@@ -119,7 +121,10 @@ def batch_new(request: HttpRequest) -> HttpResponse:
             if cases is not None:
                 return _made(request, form.cleaned_data, cases, chosen, unlisted)
         except Problem as refused:
-            form.add_error(None, refused.message)
+            if isinstance(refused, RowsRefused) and chosen.tables:
+                row_errors = refused.errors
+            else:
+                form.add_error(None, refused.message)
             status, headers = refused.status, refused.headers
     wrong = request.method == "POST"
     if wrong and asks_for_json(request):
@@ -250,7 +255,7 @@ def _showable(name: str) -> str:
     return name.encode(errors="replace").decode().replace("\0", "?")
 
 
-def _told(form: BatchForm, case_form: CaseForm, row_errors: list[RowError]) -> tuple[list[str], list[str]]:
+def _told(form: BatchForm, case_form: CaseForm, row_errors: Sequence[RowError]) -> tuple[list[str], list[str]]:
     """Every mistake as a sentence that says where it is, and of each the id of its field, if it has one."""
     told = [
         (f"{source.fields[name].label or name.replace('_', ' ').capitalize()}: {error}", source[name].auto_id)
@@ -264,6 +269,6 @@ def _told(form: BatchForm, case_form: CaseForm, row_errors: list[RowError]) -> t
     return [sentence for sentence, _ in told], [field for _, field in told]
 
 
-def _as_link(row_errors: list[RowError]) -> str:
+def _as_link(row_errors: Sequence[RowError]) -> str:
     """The mistakes as a CSV file inside a link, since nothing was stored that could be asked for them later."""
     return f"data:text/csv;charset=utf-8,{quote(error_table(row_errors))}" if row_errors else ""

@@ -7,13 +7,17 @@ from datetime import date
 from typing import Any
 
 from webapp.accounts.models import Organisation, Patient
+from webapp.cases.rows import RowError, RowsRefused
 from webapp.cases.spec import CaseSpec
-from webapp.errors import Problem
 from webapp.notify.services import follow_patients
 
 AT_ONCE = 1000
 MAX_LISTED = 100
-MAX_NAMED = 10  # of the cases, in the sentence: pages and the report of an archive show nothing else
+MAX_NAMED = 10  # of the cases, in the sentence
+ADVICE = (
+    "Give another person a `patient_id` of their own. If it is the same person, correct the field or leave it out; to "
+    "change what is known, ask your administrator."
+)
 
 
 def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> list[uuid.UUID]:
@@ -22,7 +26,7 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
     A `patient_id` names one person for good: whom nobody has named before is made, and a known one gains what was
     missing, which their letters follow. Cases without one are of new patients, one for each case or for each lesion of
     one person.
-    Raises Problem `patient_conflict` where a case says another e-mail address or date of birth than is known.
+    Raises RowsRefused `patient_conflict` where a case says another e-mail address or date of birth than is known.
     """
     names = _names(cases)
     emails: dict[str, str] = {}
@@ -41,7 +45,7 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
         if (emails[name], born[name]) != (email, day):
             changed.append(Patient(pk=pk, email=emails[name], date_of_birth=born[name]))
     conflicts = [
-        {"case_id": spec.external_id, "field": field}
+        (spec, field)
         for name, spec in zip(names, cases, strict=True)
         for field in _differing(spec, (emails[name], former[name]), born[name])
     ]
@@ -99,17 +103,16 @@ def _differing(spec: CaseSpec, emails: tuple[str, str], born: date | None) -> li
     return [field for field, it_does in differs.items() if it_does]
 
 
-def _conflict(conflicts: Sequence[dict[str, str]]) -> Problem:
+def _conflict(conflicts: Sequence[tuple[CaseSpec, str]]) -> RowsRefused:
     """What to do; never what is known, which the sender may not be meant to read."""
-    some = ", ".join(f"{conflict['case_id']} ({conflict['field']})" for conflict in conflicts[:MAX_NAMED])
+    some = ", ".join(f"{spec.external_id} ({field})" for spec, field in conflicts[:MAX_NAMED])
     more = f" and {len(conflicts) - MAX_NAMED} more" if len(conflicts) > MAX_NAMED else ""
-    return Problem(
+    message = f"Something else of the patient than is known, or than another of their cases says. {ADVICE}"
+    return RowsRefused(
         "patient_conflict",
         "Nothing was stored, because a result could reach the wrong person. These cases say something else of their "
-        f"patient than is known, or than another of them: {some}{more}. Give another person a `patient_id` of their "
-        "own. If it is the same person, correct the field or leave it out; to change what is known, ask your "
-        "administrator.",
-        status=422,
+        f"patient than is known, or than another of them: {some}{more}. {ADVICE}",
+        [RowError(row, field, "patient_conflict", message) for spec, field in conflicts for row in spec.rows],
         conflict_count=len(conflicts),
-        conflicts=conflicts[:MAX_LISTED],
+        conflicts=[{"case_id": spec.external_id, "field": field} for spec, field in conflicts[:MAX_LISTED]],
     )

@@ -19,6 +19,7 @@ from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
 from webapp.cases.patients import is_of, patients_of
 from webapp.cases.quotas import require_room
+from webapp.cases.rows import RowError, RowsRefused
 from webapp.cases.said import SAID
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
@@ -131,12 +132,14 @@ def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[
         require_room(organisation=batch.organisation, images=sum(len(spec.filenames) for spec in cases))
     counts = Counter(spec.external_id for spec in cases)
     if repeated := known | {name for name, count in counts.items() if count > 1}:
-        raise Problem(
-            "case_id_repeated",
-            "Give every case of a batch an id of its own.",
-            status=422,
-            case_ids=sorted(repeated)[:100],
-        )
+        told = "Give every case of a batch an id of its own."
+        errors = [
+            RowError(row, "case_id", "case_id_repeated", f"This id is taken in the batch. {told}")
+            for spec in cases
+            if spec.external_id in repeated
+            for row in spec.rows
+        ]
+        raise RowsRefused("case_id_repeated", told, errors, case_ids=sorted(repeated)[:100])
     patients = patients_of(organisation=batch.organisation, cases=cases)
     rows = [
         Case(

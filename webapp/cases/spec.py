@@ -1,7 +1,7 @@
 """What a client says of a case, however it was sent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from webapp.cases.models import Case
@@ -22,3 +22,4 @@ class CaseSpec:
     notes: str = ""
     patient_email: str = ""
     patient_date_of_birth: date | None = None
+    rows: Sequence[int] = field(default=(), compare=False, repr=False)  # of the manifest, where it stands

@@ -20,7 +20,7 @@ from ml.imaging.archive import LONGEST_NAME, Entry, Limits
 from ml.imaging.archive import Archive as ZipArchive
 from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
-from webapp.cases.archive_report import NO_PICTURE, UNSAFE_NAME, Report, fits, line, missing, showable
+from webapp.cases.archive_report import NO_PICTURE, UNSAFE_NAME, Report, fits, line, missing, of_rows, showable
 from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
 from webapp.cases.awaited import given_up_before
@@ -30,6 +30,7 @@ from webapp.cases.matching import Files
 from webapp.cases.models import Archive, Batch, Case, Image
 from webapp.cases.naming import case_ids, is_no_picture
 from webapp.cases.quotas import NoRoomYet
+from webapp.cases.rows import RowsRefused
 from webapp.cases.services import INSERT_SIZE, add_cases
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
@@ -87,7 +88,8 @@ def expand(token: uuid.UUID, archive: Archive, *, stopping: Callable[[], bool] =
         if isinstance(problem, NoRoomYet) and _waits_for_room(token, archive, problem):
             return False
         reason = problem.code
-        report.insert(0, line("", problem.code, problem.message))
+        errors = problem.errors if isinstance(problem, RowsRefused) else []
+        report[:0] = [line("", problem.code, problem.message), *of_rows(errors)]
     left_out = attempt.left_out[:MAX_LISTED]
     return finish(archive=archive, token=token, report=report[:MAX_LISTED], left_out=left_out, reason=reason)
 
@@ -190,14 +192,14 @@ class _Unpacking:
 
     def _listed(self, manifest: Manifest, files: Files) -> list[CaseSpec]:
         """The table's cases, with those of their files that are here. Raises Problem without a sound row."""
-        self.report += [line(f"row {e.row}", e.code, f"{e.field}: {e.message}") for e in manifest.errors]
+        self.report += of_rows(manifest.errors)
         if manifest.errors and not manifest.cases:
             raise Problem(
                 "manifest_invalid", "The table in the archive names no case. Correct it; it goes into a new batch."
             )
         found = []
         absent: list[str] = []
-        for row, spec in zip(manifest.rows, manifest.cases, strict=True):
+        for spec in manifest.cases:
             here: dict[str, None] = {}
             for wanted in spec.filenames:
                 match files.meant(wanted):
@@ -206,7 +208,7 @@ class _Unpacking:
                     case []:
                         absent.append(wanted)
                     case several:
-                        self.report.append(line(f"row {row}", "image_ambiguous", fits(wanted, several)))
+                        self.report.append(line(f"row {spec.rows[0]}", "image_ambiguous", fits(wanted, several)))
             if here:
                 found.append(replace(spec, filenames=list(here)))
         if absent:

@@ -13,8 +13,9 @@ from django.urls import reverse
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.browser_files import with_files_of
-from webapp.cases.manifest import error_table, from_csv
+from webapp.cases.manifest import from_csv
 from webapp.cases.models import Batch, Image
+from webapp.cases.rows import error_table
 from webapp.cases.services import cancel_batch
 
 pytestmark = pytest.mark.django_db

@@ -15,10 +15,10 @@ from rest_framework.response import Response
 from webapp import storage
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.pagination import AsSent
-from webapp.api.parsers import BoundedJSON, Table, a_turn, is_table
+from webapp.api.parsers import BoundedJSON, Table, is_table
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record, record_view
-from webapp.cases import archives, manifest, services
+from webapp.cases import archives, services
 from webapp.cases.api.answers import (
     ArchiveSerializer,
     AwaitedImageSerializer,
@@ -34,6 +34,7 @@ from webapp.cases.api.answers import (
     parts_of,
 )
 from webapp.cases.api.filters import BatchFilter, ImageFilter
+from webapp.cases.api.manifests import as_asked, idempotency_key, manifest_of, options_of
 from webapp.cases.api.requests import (
     ArchiveRequest,
     BatchOptions,
@@ -48,6 +49,7 @@ from webapp.cases.arrivals import complete_uploads
 from webapp.cases.awaited import awaits_archive, check_size
 from webapp.cases.models import Batch
 from webapp.cases.parts import give_up_parts
+from webapp.cases.rows import RowsRefused
 from webapp.errors import Problem
 from webapp.inference import again
 
@@ -86,31 +88,30 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         summary="Make a batch",
         description="The answer names every image and where its file goes. 201 for a new batch, 200 for a repeat, with "
         "fresh URLs for what is still awaited. The cases come as JSON, or as a CSV table with a header: then `name`, "
-        "`archive` and `capture` stand in the address. Every row is checked before anything is stored; with "
-        "`Accept: text/csv` the mistakes come as a table too.",
+        "`archive` and `capture` stand in the address. Every row is checked before anything is stored, also against "
+        "what is known of its patient (`patient_conflict`); with `Accept: text/csv` the mistakes come as a table too.",
         parameters=[IDEMPOTENCY_KEY, *TABLE_OPTIONS],
         request={"application/json": BatchRequest, "text/csv": OpenApiTypes.STR},
         responses={201: CreatedBatchSerializer, 200: CreatedBatchSerializer, (422, "text/csv"): OpenApiTypes.STR},
     )
     def create(self, request: Request) -> Response | HttpResponse:
         body = request.body  # before it is parsed
-        options = BatchOptions.read(_options(request))
+        options = BatchOptions.read(options_of(request))
         if size := options.pop("archive_size", None):
             check_size(storage.ARCHIVES, size)
-        found = _manifest(request, capture=options["capture"], default=[] if options["archive"] else None)
-        if refusal := _refusal(request, found):
-            return refusal
-        batch, is_new = services.create_batch(
-            actor=actor_of(request),
-            organisation=self.organisation,
-            submission=services.Submission(
-                source=Batch.Source.API,
-                **options,
-                idempotency_key=_idempotency_key(request),
-                manifest=request.META["QUERY_STRING"].encode() + b"\n" + body if is_table(request) else body,
-            ),
-            cases=found.checked(),
+        found = manifest_of(request, capture=options["capture"], default=[] if options["archive"] else None)
+        submission = services.Submission(
+            source=Batch.Source.API,
+            **options,
+            idempotency_key=idempotency_key(request),
+            manifest=request.META["QUERY_STRING"].encode() + b"\n" + body if is_table(request) else body,
         )
+        try:
+            batch, is_new = services.create_batch(
+                actor=actor_of(request), organisation=self.organisation, submission=submission, cases=found.checked()
+            )
+        except RowsRefused as refused:
+            return as_asked(request, refused)
         awaited = options["archive"] and awaits_archive(batch)
         upload = asdict(storage.upload_target(archives.key_of(batch), size=size)) if awaited else None
         answer = {**BatchSerializer(batch).data, "images": listed_images(batch), "archive_upload": upload}
@@ -148,11 +149,14 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     @action(detail=True, methods=["post"], pagination_class=None, filterset_class=None)
     def cases(self, request: Request, pk: str) -> Response | HttpResponse:
         batch = self.get_object()
-        found = _manifest(request, capture=CasesOptions.read(_options(request))["capture"])
-        if refusal := _refusal(request, found):
-            return refusal
-        specs, actor = found.checked(), actor_of(request)
-        if is_new := services.add_cases(batch=batch, cases=specs):
+        found = manifest_of(request, capture=CasesOptions.read(options_of(request))["capture"])
+        actor = actor_of(request)
+        try:
+            specs = found.checked()
+            is_new = services.add_cases(batch=batch, cases=specs)
+        except RowsRefused as refused:
+            return as_asked(request, refused)
+        if is_new:
             record(actor=actor, action="batch.cases_added", object_id=batch.pk, organisation=batch.organisation)
         return Response(
             listed_images(batch, case__external_id__in=[spec.external_id for spec in specs]),
@@ -267,34 +271,3 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def _record_view(self, batch: Batch) -> None:
         organisation = self.organisation
         record_view(actor=actor_of(self.request), action="batch.viewed", object_id=batch.pk, organisation=organisation)
-
-
-def _options(request: Request) -> Any:
-    """What is said beside the cases: in the body, or in the address where that is a table."""
-    return request.query_params.dict() if is_table(request) else request.data
-
-
-def _manifest(request: Request, *, capture: str, default: Any = None) -> manifest.Manifest:
-    """The manifest in a request's body, a table or JSON."""
-    body: Any = request.data
-    if is_table(request):
-        with a_turn(len(body)):
-            return manifest.of_request(manifest.from_csv(body or b"", capture=capture))
-    rows = body.get("cases", default) if isinstance(body, dict) else default
-    return manifest.of_request(manifest.from_json(rows, capture=capture))
-
-
-def _refusal(request: Request, found: manifest.Manifest) -> HttpResponse | None:
-    """The mistakes as a table, where there are some and the client asks for a table; None otherwise."""
-    if not found.errors or request.headers.get("Accept", "").partition(";")[0] != Table.media_type:
-        return None
-    return HttpResponse(manifest.error_table(found.errors), status=422, content_type="text/csv; charset=utf-8")
-
-
-def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= 200 and key.isprintable()):
-        raise Problem(
-            "idempotency_key_invalid", "Send an Idempotency-Key of 1 to 200 printable characters.", status=400
-        )
-    return key
