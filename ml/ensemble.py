@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ml.bundle import Member
-from ml.convert import keras_model, network_path
+from ml.convert import keras_model, network_path, warm_elsewhere
 from ml.cores import cores
 from ml.imaging.preprocess import Size
 
@@ -48,7 +48,8 @@ Backend = Callable[[np.ndarray], list[Said]]
 
 
 class Ensemble:
-    """The members of a bundle, loaded. Their networks must be in `cache`: see `ml.convert.warm`.
+    """The members of a bundle, loaded. On a CPU, networks that `cache` lacks are converted first, in a process of its
+    own; raises ConversionFailed where that fails.
 
     `precision` is that of the convolutions on a CPU, of which it takes every core: `native_precision` unless it is
     given; a GPU computes in float32. One thread may use it at a time.
@@ -113,6 +114,7 @@ class OpenVinoMembers:
     def __init__(self, members: Sequence[Member], frame: Size, cache: Path, precision: Precision | None = None) -> None:
         import openvino
 
+        warm_elsewhere(members, frame, cache)
         paths = [network_path(member, frame, cache) for member in members]
         threads = cores()
         streams = min(threads, BATCH // CHUNK)

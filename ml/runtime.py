@@ -11,7 +11,6 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from ml import bundle as bundles
 from ml.advice import Advice, advise
 from ml.assess import conformal
-from ml.convert import warm_elsewhere
 from ml.ensemble import Answers, Ensemble, heat
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import VERSION, fit, framed, unframed
@@ -45,9 +44,9 @@ class Prediction:
 class Runtime:
     """A bundle, loaded and ready.
 
-    `cache` keeps converted networks: the first load of new weights converts them in a process of its own (seconds,
-    needs TensorFlow); later loads take well under a second and never import it. Raises BundleError for an unusable
-    bundle and ConversionFailed when conversion fails.
+    `cache` keeps converted networks: the first load of new weights on a CPU converts them in a process of its own
+    (seconds, needs TensorFlow); later loads take well under a second and never import it. Raises BundleError for an
+    unusable bundle and ConversionFailed when conversion fails.
 
     `prepare` may run in several threads at once; `predict` belongs to one thread. Neither keeps anything between
     calls.
@@ -62,11 +61,9 @@ class Runtime:
         self._novelty = self.bundle.novelty
         self._taxonomy = self.bundle.taxonomy
         self._frame = self.bundle.frame
-        cache = Path(cache)
-        warm_elsewhere(self.bundle.members, self._frame, cache)
         # Threads of NumPy's that wait for the next small product would take the cores from the networks.
         self._blas = ThreadpoolController()
-        self._ensemble = Ensemble(self.bundle.members, self._frame, cache)
+        self._ensemble = Ensemble(self.bundle.members, self._frame, Path(cache))
 
     def prepare(self, data: bytes) -> np.ndarray:
         """Decodes one image file to the size of the frame, in its own shape: uint8 RGB (rows, columns, 3); see

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from ml import ensemble
 from ml.assess import not_lesions, novelty
 from ml.bundle import NOVELTY
 from ml.classes import CLASSES, MALIGNANT
@@ -134,6 +135,18 @@ def test_bundles_with_one_member_in_common_share_its_network(
     assert set(cache.iterdir()) == networks
     assert other.name == "another name"
     assert other.preprocessing_version == "frame-4x3-v6"
+
+
+def test_a_gpu_needs_no_network_converted(
+    tiny_bundle: Path, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keras, which serves there, is run on this machine's CPU."""
+    monkeypatch.setattr(
+        ensemble, "_on_gpu", lambda members, frame: lambda frames: [KerasNetwork(members[0], frame)(frames)]
+    )
+    runtime = Runtime(tiny_bundle, tmp_path)
+    assert len(runtime.predict([runtime.prepare(jpeg(photo(rng)))])) == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_picture_unlike_any_lesion_is_not_recognised(
