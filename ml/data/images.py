@@ -15,6 +15,8 @@ from ml.imaging.refusal import ImageRefused
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".dcm"})
 HDF5_SUFFIXES: Final = frozenset({".hdf5", ".h5"})
+MASKS: Final = ("mask", "segmentation")
+"""A file or folder with one of these in its name holds masks."""
 
 
 class ImageStore:
@@ -60,7 +62,12 @@ def sources_in(folder: Path) -> list[Path]:
     masks are left out.
     """
     archives = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in {".zip", *HDF5_SUFFIXES}]
-    return [folder, *(path for path in archives if "mask" not in path.name.lower())]
+    return [folder, *(path for path in archives if not holds_masks(path))]
+
+
+def holds_masks(path: Path) -> bool:
+    """Whether the name says so; see MASKS."""
+    return any(word in path.name.lower() for word in MASKS)
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -16,14 +16,11 @@ from PIL import Image
 
 from ml.data import examples, ham10000, splits
 from ml.data.errors import DataError
-from ml.data.images import ImageStore
+from ml.data.images import ImageStore, holds_masks
 from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME
 
 SUFFIX: Final = "_segmentation"
-WORDS: Final = ("mask", "segmentation")
-
-
 SPLIT_SEED: Final = 0
 
 
@@ -79,8 +76,8 @@ def find(folder: Path) -> ImageStore:
 
     Raises DataError `no_masks`.
     """
-    sources = [path for path in sorted(folder.iterdir()) if any(word in path.name.lower() for word in WORDS)]
-    sources = [path for path in sources if path.is_dir() or path.suffix.lower() == ".zip"]
+    sources = [path for path in sorted(folder.iterdir()) if path.is_dir() or path.suffix.lower() == ".zip"]
+    sources = [path for path in sources if holds_masks(path)]
     store = ImageStore(*sources)
     if not any(name.endswith(SUFFIX) for name in store.ids()):
         raise DataError("no_masks", f"{folder} holds no folder or ZIP file of <image_id>{SUFFIX}.png.")

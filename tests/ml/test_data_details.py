@@ -69,6 +69,16 @@ def test_squares_alone_are_told_as_such(published: Path) -> None:
     assert ml.data.read(published).problems["missing_file"] == 2
 
 
+def test_masks_as_they_are_published_are_no_frames(published: Path) -> None:
+    """Beside squares alone, what lacks is said, and not that no row can be used."""
+    for frame in published.glob("*.jpg"):
+        frame.unlink()
+    with zipfile.ZipFile(published / "HAM10000_segmentations_lesion_tschandl.zip", "w") as archive:
+        archive.writestr("I0_segmentation.png", plain(GREY, 200, 150))
+    with pytest.raises(DataError, match=r"holds no whole frames: a_squares\.zip has square images"):
+        ml.data.read(published)
+
+
 def test_a_copy_replaces_the_middle_square_of_the_frame(published: Path) -> None:
     dataset = ml.data.read(published)
     whole = examples.load(dataset.table, dataset.images, FRAME)
