@@ -184,7 +184,7 @@ def explain(case: Case, result: CaseResult) -> Explanation:
         one_photo=FOLLOWS_ONE_PHOTO if result.follows_one_image and not insisted else "",
         sureness=NO_NUMBER if insisted else _sureness(result.uncertainty),
         camera="" if case.capture == Case.Capture.DERMOSCOPIC else NO_SKIN_CAMERA,
-        seen=SEEN_BY_CLINIC if case.reviewed_by_id else NOT_SEEN,
+        seen=SEEN_BY_CLINIC if case.reviewed_at else NOT_SEEN,
     )
 
 

@@ -107,7 +107,7 @@ def _picture(case: Case, image: Image, number: int) -> dict[str, Any]:
 def _notes(image: Image, answer: Answer | None) -> Iterator[str]:
     """What there is to say of a picture, and its own answer where that is not the case's."""
     if image.state == Image.State.READY:
-        if image.quality and image.quality_overridden_by_id:
+        if image.quality:  # a flagged one is ready only where somebody has insisted
             yield "Used against the advice of the quality check:"
         yield from (flag["advice"] for flag in image.quality)
     elif image.deleted_at:

@@ -6,9 +6,10 @@ from django.utils import timezone
 
 from ml.advice import Advice
 from tests.factories import CaseFactory, CaseResultFactory, ImageFactory
+from tests.webapp.api.clinic import Clinic, good
 from webapp.accounts.models import Patient
 from webapp.cases.models import NOT_A_LESION, Case, Image
-from webapp.patients.words import AGREED, FOLLOWS_ONE_PHOTO, NO_NUMBER, NO_SPOT
+from webapp.patients.words import AGREED, FOLLOWS_ONE_PHOTO, NO_NUMBER, NO_SPOT, NOT_SEEN, SEEN_BY_CLINIC
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage_folder")]
 
@@ -74,3 +75,17 @@ def test_a_small_number_beside_a_visit_to_the_doctor_is_explained(
 ) -> None:
     case = released(patient, malignant=malignant, advice=Advice.ROUTINE_REFERRAL.value, images=3)
     assert (FOLLOWS_ONE_PHOTO in read(client, case)) == said
+
+
+@pytest.mark.parametrize("through", ["software", "policy"])
+def test_what_the_clinics_software_releases_was_looked_at_and_what_its_policy_does_was_not(
+    client: Client, patient: Patient, through: str
+) -> None:
+    """The call says that a clinician has read it, though not who."""
+    if through == "policy":
+        case = released(patient)
+    else:
+        case = CaseResultFactory(case__patient=patient, case__batch__organisation=patient.organisation).case
+        good(Clinic(case.organisation).post(f"/cases/{case.pk}/release"))
+    page = read(client, case)
+    assert (SEEN_BY_CLINIC in page, NOT_SEEN in page) == (through == "software", through == "policy")

@@ -8,13 +8,13 @@ from django.test import Client as Browser
 from django.utils import timezone
 
 from tests.factories import BatchFactory, JobFactory, MembershipFactory, ReleaseFactory, ResultFactory, UserFactory
-from tests.webapp.api.clinic import Clinic, problem
+from tests.webapp.api.clinic import Clinic, good, problem
 from tests.webapp.reports.pdf import accessible, text
 from tests.webapp.reports.scenes import answered, refused, reviewed
 from webapp import storage
 from webapp.accounts.models import Membership, Patient
 from webapp.audit.models import Event
-from webapp.cases.models import Batch, Case
+from webapp.cases.models import Batch, Case, Image
 
 pytestmark = pytest.mark.django_db
 
@@ -107,6 +107,19 @@ def test_doubts_are_said_beside_the_answer() -> None:
     assert "Used against the advice of the quality check: We see no lesion in this picture." in words
     assert words.count("On its own: Melanoma") == 2
     assert words.count(f"{case.external_id}, patient {case.patient.external_id}, ") == 2  # a page that goes astray
+
+
+def test_what_software_insists_on_is_used_against_advice_too(client: Browser, provider: Membership) -> None:
+    """Which person insisted is not known then."""
+    case = answered(BatchFactory(completed=True, organisation=provider.organisation))
+    said = "The picture is blurred. Send a sharper one."
+    flags = [{"code": "blurred", "advice": said, "value": 1}]
+    case.images.update(state=Image.State.REJECTED, reason="blurred", advice=said, quality=flags)
+    good(Clinic(case.organisation).post(f"/images/{case.images.get().pk}/override-quality"))
+    page = client.get(f"/cases/{case.pk}/").content.decode()
+    assert "Used against the advice of the quality check</div>" in page
+    words = " ".join(text(report(case).content).split())
+    assert f"Used against the advice of the quality check: {said}" in words
 
 
 def test_an_id_that_this_site_made_up_is_no_patients(client: Browser, provider: Membership) -> None:
