@@ -28,7 +28,7 @@ from django.core.files.base import File
 from django.core.files.storage import default_storage
 from django.urls import reverse
 
-from webapp.s3 import ask_for, named
+from webapp.s3 import ask_for, named, presigner
 
 logger = structlog.get_logger(__name__)
 UPLOAD_SALT = "lesionlens.upload"
@@ -232,10 +232,9 @@ def upload_target(key: str, *, size: int | None = None) -> UploadTarget:
     seconds = settings.UPLOAD_URL_SECONDS
     headers = {} if size is None else {"Content-Length": str(size)}
     if settings.STORAGE_BUCKET:
-        length = {} if size is None else {"ContentLength": size}
-        url = public_s3().generate_presigned_url(
-            "put_object", Params={"Bucket": settings.STORAGE_BUCKET, "Key": key, **length}, ExpiresIn=seconds
-        )
+        options = _options()
+        signer = presigner(public_s3(), settings.STORAGE_BUCKET, options["access_key"], options["secret_key"])
+        url = signer.put(key, size=size, seconds=seconds)
     else:
         url = settings.SITE_URL + _door() + signing.dumps([key, size], salt=UPLOAD_SALT)
     return UploadTarget("PUT", url, headers, seconds)

@@ -3,10 +3,12 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from threading import Thread
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from botocore.config import Config
@@ -141,3 +143,23 @@ def test_what_is_not_there_is_no_storage_that_is_away() -> None:
         storage.read("images/none")
     with pytest.raises(storage.ObjectRefused, match="IsADirectoryError"):
         storage.read("images/folder")
+
+
+@pytest.mark.parametrize("addressing", ["path", "virtual"])
+@pytest.mark.parametrize("size", [None, 5])
+def test_an_address_for_an_upload_is_the_one_that_the_library_signs(
+    settings: Settings, addressing: str, size: int | None
+) -> None:
+    use(settings, 9000)
+    settings.STORAGES["default"]["OPTIONS"]["client_config"] = client_config(addressing=addressing)
+    key = "uploads/a b~c/+é.jpg"
+    length = {} if size is None else {"ContentLength": size}
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    with patch("botocore.auth.get_current_datetime", return_value=now):
+        ours = storage.upload_target(key, size=size).url
+        theirs = storage.public_s3().generate_presigned_url(
+            "put_object",
+            Params={"Bucket": "bucket", "Key": key, **length},
+            ExpiresIn=settings.UPLOAD_URL_SECONDS,
+        )
+    assert ours == theirs
