@@ -2,7 +2,9 @@
 
 A manifest of 10,000 cases through the API, each with one image and the answer with a presigned URL for each; URLs
 alone, as a client asks for them page by page; and a ZIP of 1,000 images, from the first byte sent until every image is
-checked and waits for the model. No inference worker runs, so the figures are of the intake alone.
+checked and waits for the model. All of it twice: with a folder for storage, and with an S3 server on the same machine
+(Ceph's, which `make system-packages` installs), for which each URL is signed in S3's way. No inference worker runs, so
+the figures are of the intake alone.
 """
 
 import io
@@ -10,8 +12,9 @@ import sys
 import time
 import uuid
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -20,35 +23,69 @@ from deploy.local.commands import COMMANDS
 from tests.bench.figures import Figure
 from tests.bench.report import alone
 from tests.bench.service import INFERENCE, Service, photos, running_service, wait_for
+from tests.ceph import ceph_s3, missing_programs
 
 CASES = 10_000
 IMAGES = 1000
 MANIFEST_SECONDS = 10
+BUCKET = "intake"
 PAGE = 500
 """URLs in one page, the most that the API gives."""
 
 
+@dataclass(frozen=True)
+class Times:
+    """Seconds, but `urls`, which are URLs a second."""
+
+    first: float
+    repeat: float
+    urls: float
+    sent: float
+    unpacked: float
+    queued: float
+
+
 def measure(scale: float) -> Sequence[Figure]:
-    """Seconds for the manifest, URLs a second, and seconds for the ZIP."""
+    """Seconds for the manifest, URLs a second, and seconds for the ZIP, with each storage. Raises RuntimeError without an S3 server."""
+    if programs := missing_programs():
+        raise RuntimeError(f"an S3 server needs {', '.join(programs)}: make system-packages")
     cases, images = max(PAGE, round(CASES * scale)), max(10, round(IMAGES * scale))
     pictures = photos(images)
+    found = figures("a folder", take_in(cases, pictures), cases, images)
+    with ceph_s3() as server:
+        server.client().create_bucket(Bucket=BUCKET)
+        return [*found, *figures("S3", take_in(cases, pictures, server.environment(BUCKET)), cases, images)]
+
+
+def take_in(cases: int, pictures: Sequence[Photo], environment: Mapping[str, str] | None = None) -> Times:
+    """How long a service with this storage takes."""
     others = [name for name in COMMANDS if name != INFERENCE]
-    with running_service(services=others) as service:
+    with running_service(services=others, environment=environment) as service:
         clinic = service.clinic("intake")
         first, repeat, batch = send_manifest(clinic, cases)
         urls = ask_for_urls(clinic, batch, cases)
-        sent, unpacked, queued = send_archive(service, clinic, pictures)
+        times = Times(first, repeat, urls, *send_archive(service, clinic, pictures))
         clinic.close()
-    met = first <= MANIFEST_SECONDS if cases >= CASES else None
-    return [
-        Figure("manifest accepted", first, "s", f"≤ {MANIFEST_SECONDS}", met, f"{cases} cases, each with a URL"),
-        Figure("the same manifest again", repeat, "s", note="the same Idempotency-Key: fresh URLs, nothing made"),
-        Figure("presigned URLs", urls, "URLs/s", note=f"in pages of {PAGE}, one after the other"),
-        Figure("ZIP sent", sent, "s", note=f"{images} images of 600 × 450 in parts, {UPLOADS_AT_ONCE} at once"),
-        Figure("ZIP unpacked", unpacked, "s", note="from the first byte sent"),
-        Figure("ZIP checked and queued", queued, "s", note="from the first byte sent until all wait for the model"),
-        Figure("images checked", images / (queued - sent), "images/s", note="unpacked, decoded, judged, stored again"),
+    return times
+
+
+def figures(storage: str, times: Times, cases: int, images: int) -> Sequence[Figure]:
+    """The rows of one storage."""
+    met = times.first <= MANIFEST_SECONDS if cases >= CASES else None
+    zipped = f"{images} images of 600 × 450 in parts, {UPLOADS_AT_ONCE} at once"
+    checked = images / (times.queued - times.sent)
+    rows = [
+        Figure("manifest accepted", times.first, "s", f"≤ {MANIFEST_SECONDS}", met, f"{cases} cases, each with a URL"),
+        Figure("the same manifest again", times.repeat, "s", note="the same Idempotency-Key: fresh URLs, nothing made"),
+        Figure("presigned URLs", times.urls, "URLs/s", note=f"in pages of {PAGE}, one after the other"),
+        Figure("ZIP sent", times.sent, "s", note=zipped),
+        Figure("ZIP unpacked", times.unpacked, "s", note="from the first byte sent"),
+        Figure(
+            "ZIP checked and queued", times.queued, "s", note="from the first byte sent until all wait for the model"
+        ),
+        Figure("images checked", checked, "images/s", note="unpacked, decoded, judged, stored again"),
     ]
+    return [replace(row, name=f"{storage}: {row.name}") for row in rows]
 
 
 def send_manifest(clinic: Clinic, cases: int) -> tuple[float, float, str]:
