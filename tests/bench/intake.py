@@ -46,7 +46,10 @@ class Times:
 
 
 def measure(scale: float) -> Sequence[Figure]:
-    """Seconds for the manifest, URLs a second, and seconds for the ZIP, with each storage. Raises RuntimeError without an S3 server."""
+    """Seconds for the manifest, URLs a second, and seconds for the ZIP, with each storage.
+
+    Raises RuntimeError where this machine has no S3 server.
+    """
     if programs := missing_programs():
         raise RuntimeError(f"an S3 server needs {', '.join(programs)}: make system-packages")
     cases, images = max(PAGE, round(CASES * scale)), max(10, round(IMAGES * scale))
