@@ -73,12 +73,12 @@ class Bundle:
         """The name of the release, for people."""
         return str(self.manifest["name"])
 
-    @property
+    @cached_property
     def taxonomy(self) -> Taxonomy:
         """The classes that it answers with."""
         return taxonomy(self.manifest["classes"])
 
-    @property
+    @cached_property
     def members(self) -> list[Member]:
         """The networks, in the order of the stack's features."""
         return [
@@ -110,7 +110,7 @@ class Bundle:
             self.manifest.get("malignant_share"),
         )
 
-    @property
+    @cached_property
     def novelty(self) -> Novelty:
         """What tells a picture that is no lesion, from the features of the last member."""
         return Novelty.load(self.path / NOVELTY)

@@ -13,7 +13,7 @@ from ml.advice import Advice, advise
 from ml.assess import conformal
 from ml.ensemble import Answers, Ensemble, heat
 from ml.imaging.decode import decode
-from ml.imaging.preprocess import VERSION, fit, framed, unframed
+from ml.imaging.preprocess import fit, framed, unframed
 from ml.prepare import prepare
 from ml.stack import malignant, softmax
 
@@ -54,22 +54,19 @@ class Runtime:
 
     def __init__(self, bundle: Path, cache: Path) -> None:
         self.bundle = bundles.load(Path(bundle))
-        self.name = self.bundle.name
-        self.preprocessing_version = VERSION
+        # Read now: a bundle that lacks something fails here, and its folder may be gone when the first image comes.
         self._calibration = self.bundle.calibration
         self._preparation = self.bundle.preparation
         self._novelty = self.bundle.novelty
-        self._taxonomy = self.bundle.taxonomy
-        self._frame = self.bundle.frame
         # Threads of NumPy's that wait for the next small product would take the cores from the networks.
         self._blas = ThreadpoolController()
-        self._ensemble = Ensemble(self.bundle.members, self._frame, Path(cache))
+        self._ensemble = Ensemble(self.bundle.members, self.bundle.frame, Path(cache))
 
     def prepare(self, data: bytes) -> np.ndarray:
         """Decodes one image file to the size of the frame, in its own shape: uint8 RGB (rows, columns, 3); see
         `ml.imaging.preprocess.fit`. Raises ImageRefused.
         """
-        return fit(decode(data).pixels, self._frame)
+        return fit(decode(data).pixels, self.bundle.frame)
 
     def predict(self, batch: Sequence[np.ndarray]) -> list[Prediction]:
         """Predictions in the order of what `prepare` gave.
@@ -79,31 +76,32 @@ class Runtime:
         """
         if not batch:
             return []
-        frames = np.stack([framed(pixels, self._frame) for pixels in batch])
+        frames = np.stack([framed(pixels, self.bundle.frame) for pixels in batch])
         with self._blas.limit(limits=1, user_api="blas"):
             return self._predictions(batch, self._ensemble(prepare(frames, self._preparation)))
 
     def _predictions(self, batch: Sequence[np.ndarray], answers: Answers) -> list[Prediction]:
+        taxonomy = self.bundle.taxonomy
         probabilities = self._calibration.stack.probabilities(answers.logits)
         decided = self._calibration.decision.probabilities(probabilities)
         plausible = conformal.sets(probabilities, self._calibration.conformal)
         novel = self._novelty.is_novel(answers.features)
-        p_malignant = malignant(probabilities, self._taxonomy)
+        p_malignant = malignant(probabilities, taxonomy)
         hot = heat(answers.maps, probabilities.argmax(axis=1))
-        uncertainty = malignant(softmax(answers.logits), self._taxonomy).std(axis=1)
+        uncertainty = malignant(softmax(answers.logits), taxonomy).std(axis=1)
         return [
             Prediction(
                 probabilities=self._by_class(probabilities[index]),
                 decision=self._by_class(decided[index]),
                 malignant=float(p_malignant[index]),
-                plausible=tuple(compress(self._taxonomy.codes, plausible[index])),
+                plausible=tuple(compress(taxonomy.codes, plausible[index])),
                 recognised=not novel[index],
                 uncertainty=float(uncertainty[index]) if len(self.bundle.members) > 1 else None,
                 advice=advise(float(p_malignant[index]), self._calibration.thresholds),
-                heatmap=unframed(hot[index], pixels.shape, self._frame),
+                heatmap=unframed(hot[index], pixels.shape, self.bundle.frame),
             )
             for index, pixels in enumerate(batch)
         ]
 
     def _by_class(self, values: np.ndarray) -> dict[str, float]:
-        return {code: float(value) for code, value in zip(self._taxonomy.codes, values, strict=True)}
+        return {code: float(value) for code, value in zip(self.bundle.taxonomy.codes, values, strict=True)}

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import close_old_connections, connections
 
 from ml.imaging.overlay import pack
+from ml.imaging.preprocess import VERSION
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Prediction, Runtime
 from webapp import storage
@@ -217,7 +218,7 @@ def _end_of(job: Job, batch: Batch, image: Prepared, prediction: Prediction | No
         malignant=prediction.malignant,
         uncertainty=prediction.uncertainty,
         advice=prediction.advice,
-        preprocessing=batch.runtime.preprocessing_version,
+        preprocessing=VERSION,
         input_sha256=image.sha256,
         heatmap=pack(prediction.heatmap),
     )

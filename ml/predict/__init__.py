@@ -56,9 +56,10 @@ def predict(
     their answers. Raises PredictError for a bundle that does not answer in the classes of the format; NoImagesError
     where there is no image.
     """
-    if kind == "isic2018" and runtime.bundle.taxonomy.codes != CLASSES:
+    bundle = runtime.bundle
+    if kind == "isic2018" and bundle.taxonomy.codes != CLASSES:
         raise PredictError(
-            f"{runtime.name} answers in {', '.join(runtime.bundle.taxonomy.codes)}, and the format isic2018 is for "
+            f"{bundle.name} answers in {', '.join(bundle.taxonomy.codes)}, and the format isic2018 is for "
             f"{', '.join(CLASSES)}: choose csv or json, or another bundle."
         )
     ids, outcome = image_ids(images), Outcome()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, TextIO
 
 from ml.classes import CLASSES
+from ml.imaging.preprocess import VERSION
 from ml.imaging.refusal import ImageRefused
 from ml.predict.judged import Judged
 from ml.runtime import Runtime
@@ -79,9 +80,9 @@ def write_json(file: TextIO, runtime: Runtime, answers: Answers) -> None:
     of its refusal in `error`. Bytes of a file's name that are no UTF-8 are \\udcXX, as in the other formats.
     """
     facts = {
-        "release": runtime.name,
+        "release": runtime.bundle.name,
         "bundle": runtime.bundle.hash,
-        "preprocessing": runtime.preprocessing_version,
+        "preprocessing": VERSION,
         "classes": runtime.bundle.taxonomy.codes,
     }
     file.write(f'{json.dumps(facts)[:-1]}, "images": [')

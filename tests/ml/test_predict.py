@@ -17,6 +17,7 @@ from ml import bundle
 from ml.classes import BINARY, CLASSES, MALIGNANT
 from ml.cli import main
 from ml.data.images import ImageStore
+from ml.imaging.preprocess import VERSION
 from ml.imaging.refusal import SENTENCES
 from ml.predict import predict as write
 from ml.runtime import Runtime
@@ -92,9 +93,9 @@ def test_csv_has_a_row_for_each_image_and_an_error_for_a_broken_one(predict: Any
 
 def test_json_says_everything_and_where_it_came_from(predict: Any, photos: Path, runtime: Runtime) -> None:
     told = json.loads(predict(photos, "json").read_text())
-    assert told["release"] == runtime.name
+    assert told["release"] == runtime.bundle.name
     assert told["bundle"] == runtime.bundle.hash
-    assert told["preprocessing"] == runtime.preprocessing_version
+    assert told["preprocessing"] == VERSION
     images = {image.pop("image"): image for image in told["images"]}
     assert list(images) == ["a", "b", "broken", "c"]
     code = images["broken"]["error"]["code"]
