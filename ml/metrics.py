@@ -217,11 +217,9 @@ def class_metrics(place: int) -> dict[str, Metric]:
     }
 
 
-def measure(
-    scored: Scored, draws: int = DRAWS, seed: int = 0, metrics: Mapping[str, Metric] = METRICS
-) -> dict[str, Measured]:
+def measure(scored: Scored, draws: int = DRAWS, metrics: Mapping[str, Metric] = METRICS) -> dict[str, Measured]:
     """Every one of `metrics` with its interval."""
-    weights = list(lesion_weights(scored.lesions, draws, seed))
+    weights = list(lesion_weights(scored.lesions, draws))
     result = {}
     for name, metric in metrics.items():
         value, drawn = metric(scored, np.ones(len(scored.labels))), [metric(scored, weight) for weight in weights]
@@ -237,13 +235,13 @@ def _looked_at(metric: Metric, scored: Scored) -> int:
     return sum(not np.isnan(metric(scored, weight)) for weight in alone)
 
 
-def measure_mean(values: np.ndarray, lesions: np.ndarray, draws: int = DRAWS, seed: int = 0) -> Measured:
+def measure_mean(values: np.ndarray, lesions: np.ndarray, draws: int = DRAWS) -> Measured:
     """The mean of values (n,) of images of `lesions` (n,), with its interval; bool for a share. Values that are NaN are
     left out.
     """
     known = ~np.isnan(values)
     values, lesions = values[known], lesions[known]
-    drawn = np.array([_share(values, weight) for weight in lesion_weights(lesions, draws, seed)])
+    drawn = np.array([_share(values, weight) for weight in lesion_weights(lesions, draws)])
     value = _share(values, np.ones(len(values)))
     return around(value, drawn, lambda: len(set(lesions)) if values.dtype == bool else 0)
 
@@ -263,7 +261,7 @@ def confusion(scored: Scored) -> np.ndarray:
     return np.asarray(counts.reshape(classes, classes))
 
 
-def lesion_weights(lesions: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
+def lesion_weights(lesions: np.ndarray, draws: int, seed: int = 0) -> Iterator[np.ndarray]:
     """For each bootstrap draw, how often each image counts: float64 (n,). No draw without a lesion."""
     if not len(lesions):
         return

@@ -18,7 +18,7 @@ from ml.metrics import DRAWS, Scored
 ERRORS: Final = ("ece", "malignant_ece")
 
 
-def calibration_errors(scored: Scored, draws: int = DRAWS, seed: int = 0) -> dict[str, Measured]:
+def calibration_errors(scored: Scored, draws: int = DRAWS) -> dict[str, Measured]:
     """Each of ERRORS as it would be if the probabilities were right: the mean over draws of labels from them, and the
     2.5th and 97.5th percentile. Images of one lesion are drawn together, so that they agree as far as their
     probabilities do.
@@ -26,7 +26,7 @@ def calibration_errors(scored: Scored, draws: int = DRAWS, seed: int = 0) -> dic
     _, lesion = np.unique(scored.lesions, return_inverse=True)
     rising = scored.probabilities.cumsum(axis=1)
     rising /= rising[:, -1:]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     once = np.ones(len(lesion))
     found: dict[str, list[float]] = {name: [] for name in ERRORS}
     for _ in range(draws):

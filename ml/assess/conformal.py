@@ -61,7 +61,7 @@ class Coverage:
     set_size: Measured
 
 
-def coverage(scored: Scored, held: np.ndarray, draws: int = DRAWS, seed: int = 0) -> list[Coverage]:
+def coverage(scored: Scored, held: np.ndarray, draws: int = DRAWS) -> list[Coverage]:
     """How often the sets `held`, bool (n, k), hold the right class: over all images, then in each class, with
     intervals by lesion.
     """
@@ -72,8 +72,8 @@ def coverage(scored: Scored, held: np.ndarray, draws: int = DRAWS, seed: int = 0
     rows = []
     for group, inside in groups.items():
         lesions = scored.lesions[inside]
-        covered = measure_mean(right[inside], lesions, draws, seed)
-        size = measure_mean(held[inside].sum(axis=1).astype(float), lesions, draws, seed)
+        covered = measure_mean(right[inside], lesions, draws)
+        size = measure_mean(held[inside].sum(axis=1).astype(float), lesions, draws)
         rows.append(Coverage(group, len(lesions), len(set(lesions)), covered, size))
     return rows
 

@@ -82,7 +82,6 @@ def assess(
     lesions_flagged: np.ndarray | None = None,
     heat: Mapping[str, np.ndarray] | None = None,
     draws: int = DRAWS,
-    seed: int = 0,
 ) -> Assessment:
     """Measures all that is given, on n test images that nothing was fitted to.
 
@@ -95,12 +94,12 @@ def assess(
     """
 
     def mean(values: np.ndarray) -> Measured:
-        return measure_mean(values, scored.lesions, draws, seed)
+        return measure_mean(values, scored.lesions, draws)
 
     coverage: list[Coverage] = []
     if len(quantiles):
         held = conformal.sets(scored.probabilities, quantiles)
-        coverage = conformal.coverage(scored, held, draws, seed)
+        coverage = conformal.coverage(scored, held, draws)
     return Assessment(
         name=name,
         codes=list(scored.taxonomy.codes),
@@ -109,18 +108,18 @@ def assess(
         images=len(scored.labels),
         lesions=len(set(scored.lesions)),
         malignant_lesions=len(set(scored.lesions[scored.is_malignant])),
-        metrics=measure(scored, draws, seed, ALL_METRICS),
-        by_chance=chance.calibration_errors(scored, draws, seed),
-        classes=_classes(scored, draws, seed),
+        metrics=measure(scored, draws, ALL_METRICS),
+        by_chance=chance.calibration_errors(scored, draws),
+        classes=_classes(scored, draws),
         confusion=confusion(scored).tolist(),
         quantiles=[float(quantile) for quantile in quantiles],
         coverage=coverage,
-        degradations=robustness.costs(scored, degraded or {}, draws, seed),
-        artefacts=robustness.costs(scored, artefacts or {}, draws, seed),
-        sharper=robustness.costs(sharper[0], {SHARPER: sharper[1]}, draws, seed) if sharper else [],
+        degradations=robustness.costs(scored, degraded or {}, draws),
+        artefacts=robustness.costs(scored, artefacts or {}, draws),
+        sharper=robustness.costs(sharper[0], {SHARPER: sharper[1]}, draws) if sharper else [],
         not_lesions=not_lesions.rates(flags or {}),
         lesions_flagged=None if lesions_flagged is None else mean(lesions_flagged),
-        subgroups=[] if table is None else subgroups.rows(scored, table, draws, seed),
+        subgroups=[] if table is None else subgroups.rows(scored, table, draws),
         heat={whose: mean(shares) for whose, shares in (heat or {}).items()},
     )
 
@@ -154,10 +153,10 @@ def write(
     (folder / "assessment.json").write_text(json.dumps(assessment.as_dict(), indent=2, allow_nan=False) + "\n")
 
 
-def _classes(scored: Scored, draws: int, seed: int) -> list[ClassRow]:
+def _classes(scored: Scored, draws: int) -> list[ClassRow]:
     rows = []
     for place, code in enumerate(scored.taxonomy.codes):
         inside = scored.labels == place
-        measured = measure(scored, draws, seed, class_metrics(place))
+        measured = measure(scored, draws, class_metrics(place))
         rows.append(ClassRow(code, int(inside.sum()), len(set(scored.lesions[inside])), measured))
     return rows

@@ -27,13 +27,13 @@ class Cost:
     switched: Measured
 
 
-def costs(clean: Scored, changed: Mapping[str, Scored], draws: int = DRAWS, seed: int = 0) -> list[Cost]:
+def costs(clean: Scored, changed: Mapping[str, Scored], draws: int = DRAWS) -> list[Cost]:
     """The cost of each change of the photos, by its name: `changed` are the answers after it.
 
     A draw of the bootstrap takes the same lesions before and after. Raises ValueError where the images or their order
     differ.
     """
-    weights = list(lesion_weights(clean.lesions, draws, seed))
+    weights = list(lesion_weights(clean.lesions, draws))
     before = {name: values(METRICS[name], clean, weights) for name in COMPARED}
     rows = []
     for change, answers in changed.items():
@@ -41,7 +41,7 @@ def costs(clean: Scored, changed: Mapping[str, Scored], draws: int = DRAWS, seed
             raise ValueError(f"The answers after {change} are not to the same images in the same order.")
         after = {name: values(METRICS[name], answers, weights) for name in COMPARED}
         lost = {name: difference(name, clean, answers, before[name], after[name]) for name in COMPARED}
-        moved = measure_mean(np.abs(answers.p_malignant - clean.p_malignant), clean.lesions, draws, seed)
-        switched = measure_mean(answers.referred != clean.referred, clean.lesions, draws, seed)
+        moved = measure_mean(np.abs(answers.p_malignant - clean.p_malignant), clean.lesions, draws)
+        switched = measure_mean(answers.referred != clean.referred, clean.lesions, draws)
         rows.append(Cost(change, {name: float(of[0]) for name, of in after.items()}, lost, moved, switched))
     return rows

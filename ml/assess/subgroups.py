@@ -38,7 +38,7 @@ class Subgroup:
     metrics: dict[str, Measured]
 
 
-def rows(scored: Scored, frame: pd.DataFrame, draws: int = DRAWS, seed: int = 0) -> list[Subgroup]:
+def rows(scored: Scored, frame: pd.DataFrame, draws: int = DRAWS) -> list[Subgroup]:
     """Every group of each attribute, from answers and the table's rows of the same images in the same order, with the
     columns `age` (years), `sex`, `site` and `dx_type` of `ml.data.table`.
 
@@ -51,7 +51,7 @@ def rows(scored: Scored, frame: pd.DataFrame, draws: int = DRAWS, seed: int = 0)
     for attribute in ("sex", "age", "site", "dx_type"):
         values = age_bands(frame["age"]) if attribute == "age" else _named(frame[attribute])
         for value in _ordered(values, attribute):
-            found.append(_subgroup(attribute, value, scored.take(values == value), draws, seed))
+            found.append(_subgroup(attribute, value, scored.take(values == value), draws))
     return found
 
 
@@ -73,7 +73,7 @@ def _ordered(values: np.ndarray, attribute: str) -> list[str]:
     return sorted(place, key=lambda name: (name == UNKNOWN, place[name], name))
 
 
-def _subgroup(attribute: str, value: str, inside: Scored, draws: int, seed: int) -> Subgroup:
+def _subgroup(attribute: str, value: str, inside: Scored, draws: int) -> Subgroup:
     melanoma = inside.labels == inside.taxonomy.index.get("MEL", -1)
     sides = {
         "malignant": inside.is_malignant,
@@ -83,7 +83,7 @@ def _subgroup(attribute: str, value: str, inside: Scored, draws: int, seed: int)
     }
     lesions = {side: len(set(inside.lesions[images])) for side, images in sides.items()}
     told = {name: METRICS[name] for name, needs in NEEDS.items() if min(lesions[side] for side in needs) >= MIN_LESIONS}
-    measured = measure(inside, draws, seed, told)
+    measured = measure(inside, draws, told)
     unknown = Measured(np.nan, np.nan, np.nan)
     metrics = {name: measured.get(name, unknown) for name in NEEDS}
     return Subgroup(attribute, value, len(inside.labels), len(set(inside.lesions)), lesions["malignant"], metrics)

@@ -28,13 +28,13 @@ def jaccards(grids: np.ndarray, truths: Sequence[np.ndarray]) -> np.ndarray:
     )
 
 
-def measure(values: np.ndarray, lesions: np.ndarray, draws: int = DRAWS, seed: int = 0) -> dict[str, Measured]:
+def measure(values: np.ndarray, lesions: np.ndarray, draws: int = DRAWS) -> dict[str, Measured]:
     """`mean_jaccard`, `failed_share` (below 0.65) and `threshold_jaccard` (the mean with failed ones counted as 0)
     of the values of `jaccards`, float64 (n,), each with its interval; `lesions` are ids (n,).
     """
     failed = values < FAILED
     columns = {"mean_jaccard": values, "failed_share": failed, "threshold_jaccard": np.where(failed, 0, values)}
-    return {name: measure_mean(column, lesions, draws, seed) for name, column in columns.items()}
+    return {name: measure_mean(column, lesions, draws) for name, column in columns.items()}
 
 
 def evaluate(segmenter: Segmenter, outlined: Outlined) -> dict[str, Any]:
