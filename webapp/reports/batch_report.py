@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q
 from django.utils import timezone
 
-from webapp.cases.models import Batch, Case, Image
+from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.cases.selectors import MOST_URGENT_FIRST, for_stage
 from webapp.inference.models import Job
 from webapp.pages.words import ADVICE, NOTICE, STATES, class_name, percent, spread
@@ -22,18 +22,20 @@ def batch_report(batch: Batch) -> Document:
     """The report of a batch of any size, in a constant number of queries."""
     groups: dict[str, list[list[str]]] = {advice: [] for advice in (*ADVICE, "")}
     reviewed: Counter[str] = Counter()
-    why = Prefetch("images", Image.objects.filter(case__answer=None))  # asked of no others
-    cases = batch.cases.order_by(*MOST_URGENT_FIRST).select_related("patient").prefetch_related(why, *for_stage(batch))
+    # Asked of no others: why there is no result, and what makes one doubtful.
+    told = Q(case__answer=None) | Q(quality__contains=[{"code": NOT_A_LESION}])
+    fetched = (Prefetch("images", Image.objects.filter(told)), *for_stage(batch))
+    cases = batch.cases.order_by(*MOST_URGENT_FIRST).select_related("patient").prefetch_related(*fetched)
     for case in cases.iterator(chunk_size=CHUNK):
         groups[case.advice].append(_row(case))
         if case.advice:
             reviewed[_review(case)] += 1
-    images = dict(batch.images.order_by().values_list("state").annotate(Count("pk")))
+    pictures = dict(batch.images.order_by().values_list("state").annotate(Count("pk")))
     title = batch.name or f"Batch of {wording.when(batch.created_at)}"
     summaries = {
         "Cases by advice": {_advice(advice): len(rows) for advice, rows in groups.items()},
         "Cases by review": reviewed,
-        "Pictures": {STATES[state].word: count for state, count in images.items()},
+        "Pictures": {STATES[state].word: count for state, count in pictures.items()},
         "Pictures without a result": dict(_failures(batch)),
     }
     data = {
@@ -80,10 +82,14 @@ def _row(case: Case) -> list[str]:
         case.external_id,
         case.patient.external_id if case.patient.is_named else "",
         ", ".join(part for part in person if part),
-        class_name(case.top_class) if case.advice else _why(case),
+        f"{class_name(case.top_class)}{_doubt(case)}" if case.advice else _why(case),
         f"{percent(case.risk)}{spread(case.risk, case.uncertainty)}" if case.advice else "",
         _review(case),
     ]
+
+
+def _doubt(case: Case) -> str:
+    return " (no lesion seen in a picture)" if any(map(wording.is_insisted_on, case.images.all())) else ""
 
 
 def _why(case: Case) -> str:

@@ -16,6 +16,7 @@ from webapp.cases.selectors import for_stage, is_at_model
 from webapp.inference.models import CaseResult
 from webapp.pages.words import NOTICE
 from webapp.registry.models import ModelRelease
+from webapp.reports.wording import is_insisted_on
 
 CHUNK = 2000
 REFUSED = (Image.State.REJECTED, Image.State.EXPIRED)
@@ -35,6 +36,7 @@ COLUMNS = [
     "images",
     "images_used",
     "images_refused",
+    "images_unrecognised",
     "status",
     "advice",
     "top_class",
@@ -59,7 +61,7 @@ NUMBERS = ("p_", "threshold_", "uncertainty")
 
 def _kind(column: str) -> dict[str, Any]:
     """What the OpenAPI document says of a column's value."""
-    if column in ("age", "images", "images_used"):
+    if column in ("age", "images", "images_used", "images_unrecognised"):
         return {"type": "integer", "nullable": column == "age"}
     if column.startswith(NUMBERS):
         return {"type": "number", "nullable": True}
@@ -99,7 +101,7 @@ def as_json(batch: Batch) -> Iterator[str]:
 def _rows(batch: Batch) -> Iterator[dict[str, Any]]:
     thresholds = _Thresholds()
     cases = batch.cases.select_related("patient", "answer__release").defer("answer__release__manifest")
-    images = Prefetch("images", Image.objects.only("case", "state", "reason").order_by("created_at", "id"))
+    images = Prefetch("images", Image.objects.only("case", "state", "reason", "quality").order_by("created_at", "id"))
     cases = cases.prefetch_related(images, *for_stage(batch))
     for case in cases.iterator(chunk_size=CHUNK):
         yield dict(zip(COLUMNS, _row(case, batch, thresholds), strict=True))
@@ -114,6 +116,7 @@ def _row(case: Case, batch: Batch, thresholds: "_Thresholds") -> Iterator[Any]:
     yield from (case.anatom_site, case.capture, len(images))
     yield result.images if result else 0
     yield " ".join(refused)
+    yield sum(map(is_insisted_on, images)) if result else 0
     yield "answered" if result else _without_answer(case, batch)
     yield from _answer(result, thresholds)
     yield "released" if case.released_at else ("waiting" if result else "no_result")  # as the API has it

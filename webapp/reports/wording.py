@@ -6,7 +6,7 @@ from django.template.defaultfilters import capfirst
 from django.utils import timezone
 
 from ml.classes import BINARY
-from webapp.cases.models import Case
+from webapp.cases.models import Case, Image
 from webapp.cases.selectors import stage
 from webapp.inference.models import CaseResult
 from webapp.inference.selectors import image_answer
@@ -65,7 +65,7 @@ def warnings(case: Case) -> list[str]:
         return []
     found = [] if case.capture == Case.Capture.DERMOSCOPIC else [f"{case.get_capture_display()}: {LEARNT}"]
     for number, image in enumerate(case.images.all(), 1):
-        if image.was_unrecognised and not image.reason:
+        if is_insisted_on(image):
             found.append(
                 f"The model saw no lesion in picture {number} and answered only because a provider insisted: "
                 "do not rely on its numbers."
@@ -74,6 +74,11 @@ def warnings(case: Case) -> list[str]:
         if result and result.probabilities.keys() != case.answer.probabilities.keys():
             found.append(f"Picture {number} was answered in other classes: only malignant and benign are combined.")
     return found
+
+
+def is_insisted_on(image: Image) -> bool:
+    """Whether the model saw no lesion in it and answered only because a provider insisted."""
+    return image.was_unrecognised and not image.reason
 
 
 def opinion(case: Case) -> str:

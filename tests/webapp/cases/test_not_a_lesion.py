@@ -92,7 +92,7 @@ def test_software_is_given_the_reason_and_may_insist() -> None:
     exported = b"".join(clinic.get(f"{url}/results.csv").streaming_content).decode()
     [line] = csv.DictReader(io.StringIO(exported))
     assert (line["status"], line["images"], line["images_used"]) == ("answered", "2", "1")
-    assert line["images_refused"] == "not_a_lesion"
+    assert (line["images_refused"], line["images_unrecognised"]) == ("not_a_lesion", "0")
 
     again = good(clinic.post(f"/images/{row['id']}/override-quality"))
     assert (again["state"], again["reason"]) == ("ready", "")

@@ -4,15 +4,16 @@ import pypdfium2
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from tests.factories import BatchFactory
+from tests.factories import BatchFactory, ImageFactory
 from tests.webapp.api.clinic import Clinic
 from tests.webapp.inference.scenes import submitted_batch
 from tests.webapp.reports.pdf import accessible, text
 from tests.webapp.reports.scenes import answered, refused, reviewed
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
-from webapp.cases.models import Batch
+from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.cases.services import cancel_batch
 from webapp.inference.again import rerun_failed
 from webapp.inference.claim import claim_jobs
@@ -58,6 +59,18 @@ def test_it_sums_up_and_lists_the_most_urgent_first() -> None:
     assert document.get_metadata_dict()["Title"] == "Tuesday"
     event = Event.objects.get(action="batch.results_exported")
     assert (event.object_id, event.detail) == (str(batch.pk), "PDF")
+
+
+def test_a_class_says_that_the_model_saw_no_lesion() -> None:
+    batch = BatchFactory(completed=True)
+    flags = [{"code": NOT_A_LESION, "advice": "We see no lesion in this picture.", "value": 1}]
+    insisted, other = answered(batch, malignant=0.9), answered(batch, malignant=0.8)
+    insisted.images.update(quality=flags)
+    rejected = {"state": Image.State.REJECTED, "reason": NOT_A_LESION, "ended_at": timezone.now()}
+    ImageFactory(case=other, quality=flags, **rejected)
+    words = " ".join(text(as_pdf(batch_report(batch))).split())
+    assert words.count("no lesion seen in a picture") == 1
+    assert words.index(insisted.external_id) < words.index("no lesion seen") < words.index(other.external_id)
 
 
 def test_a_picture_that_failed_twice_is_counted_once_under_its_last_reason() -> None:

@@ -8,12 +8,12 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, JobFactory, PatientFactory
+from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, ImageFactory, JobFactory, PatientFactory
 from tests.webapp.api.clinic import Clinic, good
 from tests.webapp.api.document import answer_of
 from webapp.audit.services import SYSTEM
 from webapp.cases.fields import FORMULA
-from webapp.cases.models import Case
+from webapp.cases.models import NOT_A_LESION, Case, Image
 from webapp.cases.services import cancel_batch
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
@@ -69,6 +69,24 @@ def test_of_a_cancelled_batch_what_is_at_the_model_is_said_to_be_in_progress(
     said = {row["case"]: row["status"] for row in rows}
     assert said.pop(str(running.pk)) == "in_progress"
     assert said == {str(case.pk): "cancelled" for case in (queued, *others)}
+
+
+def test_a_row_says_how_many_of_its_pictures_were_answered_though_the_model_saw_no_lesion() -> None:
+    batch = BatchFactory(completed=True)
+    flags = [{"code": NOT_A_LESION, "advice": "We see no lesion in this picture.", "value": 1}]
+    insisted, seen, refused = (CaseFactory(batch=batch, external_id=name) for name in ("insisted", "seen", "refused"))
+    for case in (insisted, seen, refused):
+        CaseResultFactory(case=case)
+        ImageFactory(case=case, ready=True)
+    ImageFactory(case=insisted, ready=True, quality=flags)
+    rejected = {"state": Image.State.REJECTED, "reason": NOT_A_LESION, "ended_at": timezone.now()}
+    ImageFactory(case=refused, quality=flags, **rejected)
+
+    text = "".join(exports.as_json(batch))
+
+    assert_documented(text)
+    said = {row["case_id"]: row["images_unrecognised"] for row in json.loads(text)["results"]}
+    assert said == {"insisted": 1, "seen": 0, "refused": 0}
 
 
 @pytest.mark.parametrize("start", list(FORMULA))
