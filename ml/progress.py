@@ -2,15 +2,23 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Any, Final, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from ml.measured import LABELS, label, words
+
+EVERY: Final = 30.0
+"""Seconds between two lines on how far something is, where nobody watches a bar: a service keeps each of them."""
+
+Advance = Callable[..., object]
+"""Called with the number of steps that were done, one unless it is given."""
 
 
 class Progress(Protocol):
@@ -19,10 +27,16 @@ class Progress(Protocol):
     def stage(self, name: str) -> None:
         """A new part of the work begins."""
 
+    def steps(self, name: str, of: int) -> AbstractContextManager[Advance]:
+        """Something of so many steps begins, such as images to read; what it gives is called as they are done."""
+
     def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
         """One epoch of a member ended; losses are cross-entropies in nats, the second None without a validation
         split.
         """
+
+    def warning(self, message: str, **facts: Any) -> None:
+        """Something is not as it should be, and the run goes on; the facts are the message's, for a program."""
 
     def done(self, **facts: Any) -> None:
         """The run ended well."""
@@ -37,8 +51,14 @@ class JsonProgress:
     def stage(self, name: str) -> None:
         self._write("stage", name=name)
 
+    def steps(self, name: str, of: int) -> AbstractContextManager[Advance]:
+        return _now_and_then(lambda done: self._write("steps", name=name, done=done, of=of))
+
     def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
         self._write("epoch", member=member, epoch=epoch, of=of, loss=loss, validation_loss=validation_loss)
+
+    def warning(self, message: str, **facts: Any) -> None:
+        self._write("warning", message=message, **facts)
 
     def done(self, **facts: Any) -> None:
         self._write("done", **facts)
@@ -52,7 +72,7 @@ class JsonProgress:
 
 
 class TextProgress:
-    """Lines for a person on standard error."""
+    """Lines for a person on standard error, and on a terminal bars."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -60,9 +80,17 @@ class TextProgress:
     def stage(self, name: str) -> None:
         self._print(name, style="bold")
 
+    def steps(self, name: str, of: int) -> AbstractContextManager[Advance]:
+        if self._console.is_terminal:
+            return bar(f"  {name}", of, self._console)
+        return _now_and_then(lambda done: self._print(f"  {name}: {done} of {of}"))
+
     def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
         validation = "" if validation_loss is None else f", validation loss {validation_loss:.3f}"
         self._print(f"  {member} epoch {epoch}/{of}: loss {loss:.3f}{validation}")
+
+    def warning(self, message: str, **facts: Any) -> None:
+        self._print(f"Warning: {message}", style="yellow")
 
     def done(self, **facts: Any) -> None:
         for line in _lines(facts):
@@ -95,9 +123,23 @@ def progress_for(kind: str) -> Progress:
 
 
 @contextmanager
-def bar(text: str, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error; call what it gives once for each thing done."""
+def bar(text: str, total: int, console: Console | None = None) -> Iterator[Advance]:
+    """A progress bar on a console, standard error unless one is given; call what it gives for each thing done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True)) as shown:
-        task = shown.add_task(text, total=total)
-        yield lambda: shown.advance(task)
+    with Bar(*columns, console=console or Console(stderr=True)) as shown:
+        yield partial(shown.advance, shown.add_task(text, total=total))
+
+
+@contextmanager
+def _now_and_then(tell: Callable[[int], None]) -> Iterator[Advance]:
+    """Tells how many steps are done, no more often than EVERY seconds."""
+    done, told = 0, time.monotonic()
+
+    def advance(by: int = 1) -> None:
+        nonlocal done, told
+        done += by
+        if time.monotonic() - told >= EVERY:
+            told = time.monotonic()
+            tell(done)
+
+    yield advance

@@ -13,7 +13,7 @@ from ml.augment import augment
 from ml.data.examples import Examples
 from ml.devices import all_devices
 from ml.imaging.preprocess import Size, whole
-from ml.progress import Progress
+from ml.progress import Advance, Progress
 
 TRACE_STEPS: Final = 12
 """A run of fewer steps trains eagerly: tracing MobileNetV2 costs about ten seconds on two cores, a step about one."""
@@ -161,14 +161,16 @@ def fit(
             metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
             run_eagerly=steps < TRACE_STEPS,
         )
-        trainee.fit(
-            batches,
-            epochs=settings.epochs,
-            validation_data=_held_out(validation, one_hot, size, validation_metadata, devices),
-            validation_batch_size=_shared(64, devices),
-            callbacks=_callbacks(batches, settings, progress, model.name, work),
-            verbose=0,
-        )
+        held_out = _held_out(validation, one_hot, size, validation_metadata, devices)
+        with progress.steps(f"{model.name}, batches of {settings.epochs} epochs", steps) as advance:
+            trainee.fit(
+                batches,
+                epochs=settings.epochs,
+                validation_data=held_out,
+                validation_batch_size=_shared(64, devices),
+                callbacks=[*_callbacks(batches, settings, progress, model.name, work), _Steps(advance)],
+                verbose=0,
+            )
 
 
 def history(work: Path) -> list[dict[str, float]]:
@@ -250,6 +252,20 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
             with _history_path(self._work).open("a") as file:
                 file.write(json.dumps({"epoch": epoch + 1, **known}) + "\n")
         self._progress.epoch(self._name, epoch + 1, self._epochs, known["loss"], known.get("val_loss"))
+
+
+class _Steps(keras.callbacks.Callback):  # type: ignore[misc]
+    """Behind those that go on from an earlier run, whose batches count as done."""
+
+    def __init__(self, advance: Advance) -> None:
+        super().__init__()
+        self._advance = advance
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._advance(int(self.model.optimizer.iterations))
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._advance()
 
 
 class Resume(keras.callbacks.Callback):  # type: ignore[misc]

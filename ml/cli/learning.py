@@ -14,6 +14,7 @@ where others have published figures, also as they divided the data. docs/recipes
 again to go on after an interruption: finished members are kept, an unfinished one goes on from its checkpoint.
 
 Examples:
+  python -m ml train lesionlens --data HAM10000
   python -m ml train release --data HAM10000 --backbones imagenet --work runs --output ml/bundles/20270101-release
   python -m ml train ham-cnn --data ISIC2019 --work runs --output ham-cnn --epochs 5 --samples 2000
 """

@@ -144,7 +144,7 @@ def _read(folder: Path, bundle: Bundle, whole: bool = False) -> "Dataset":
     classes are not those of the bundle.
     """
     from ml import data
-    from ml.data import splits
+    from ml.data import left_out, splits
     from ml.data.errors import DataError
 
     dataset = data.read(folder)
@@ -156,17 +156,10 @@ def _read(folder: Path, bundle: Bundle, whole: bool = False) -> "Dataset":
             "Name data with the bundle's classes: a folder for each, named as they are, will do.",
         )
     if dataset.problems:
-        sys.stderr.write(f"{folder}: {_counts(dataset.problems)}\n")
-    if dataset.unknown:
-        sys.stderr.write(
-            f"Warning: no class has the label of these images, which are left out: {_counts(dataset.unknown)}. "
-            f"The classes are {', '.join(dataset.taxonomy.codes)}. Correct a label that is misspelt.\n"
-        )
+        sys.stderr.write(f"{folder}: {left_out.counts(dataset.problems)}\n")
+    if misnamed := left_out.misnamed(dataset):
+        sys.stderr.write(f"Warning: {misnamed}\n")
     return replace(dataset, table=dataset.table.assign(split="test") if whole else splits.assign(dataset.table))
-
-
-def _counts(things: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in sorted(things.items()))
 
 
 def _left_out(dataset: "Dataset") -> dict[str, Any]:
@@ -176,18 +169,14 @@ def _left_out(dataset: "Dataset") -> dict[str, Any]:
 
 def _examples(dataset: "Dataset", frame: "Size") -> "Examples":
     """The test split, read; images that cannot be are named on standard error."""
-    from ml.data import examples
+    from ml.data import examples, left_out
 
     test = dataset.split("test")
     with bar("reading", len(test)) as advance:
         read = examples.load(test, dataset.images, frame, advance, taxonomy=dataset.taxonomy)
-    if read.refused:
-        sys.stderr.write(f"Images left out since they cannot be read: {shared.named(_told(read.refused))}\n")
+    if unreadable := left_out.unreadable(read.refused):
+        sys.stderr.write(f"{unreadable}\n")
     return read
-
-
-def _told(refused: Mapping[str, str]) -> list[str]:
-    return [f"{image_id} ({code})" for image_id, code in refused.items()]
 
 
 def _counted(told: Mapping[str, Any], who: str) -> str:

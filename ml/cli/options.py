@@ -2,16 +2,13 @@
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from ml.bundle import shipped
 
 DEFAULT_CACHE: Final = Path(os.environ.get("RUNTIME_CACHE") or Path.home() / ".cache" / "lesionlens")
-
-NAMED: Final = 5
-"""Of files and images that are left out, how many are named."""
 
 LARGEST_SEED: Final = 2**31 - 1
 """That NumPy and Keras take."""
@@ -86,11 +83,6 @@ def require_writable(file: Path | None) -> None:
 def seed(parser: argparse.ArgumentParser, text: str = "default 0") -> None:
     """`--seed`."""
     parser.add_argument("--seed", type=_seed, default=0, help=text)
-
-
-def named(things: Sequence[str]) -> str:
-    """How many there are, and the first of them by name."""
-    return f"{len(things)} ({', '.join(things[:NAMED])}{', …' if len(things) > NAMED else ''})"
 
 
 def one_or_more(text: str) -> int:

@@ -85,6 +85,7 @@ def add_commands(commands: "Commands[Any]") -> None:
 def _predict(options: argparse.Namespace) -> None:
     from ml.cli.targets import require_targets
     from ml.data.images import ImageStore
+    from ml.data.left_out import named
     from ml.predict import predict
     from ml.predict.sources import image_ids, left_out, repeated
     from ml.runtime import Runtime
@@ -92,7 +93,7 @@ def _predict(options: argparse.Namespace) -> None:
     require_targets(options.images, options.output, options.picture)
     images = ImageStore(options.images)
     if others := left_out(options.images):
-        sys.stderr.write(f"Files left out for the endings of their names: {shared.named(others)}\n")
+        sys.stderr.write(f"Files left out for the endings of their names: {named(others)}\n")
     count = len(image_ids(images))
     runtime = Runtime(chosen(options), options.cache)
     with bar("predicting", count) as advance:

@@ -2,19 +2,26 @@
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from ml.cli import options as shared
 from ml.progress import progress_for
 from ml.recipes import NAMES
+
+WORK: Final = Path(".local/training")
+OUTPUTS: Final = Path(".local/trained")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `run`."""
     parser.add_argument("recipe", choices=NAMES, help="what to train")
     shared.path(parser, "--data", "folder with labelled images in a published layout")
-    shared.path(parser, "--work", "folder for what an interrupted run goes on from")
-    shared.path(parser, "--output", "the bundle to make; its last part is its name")
-    parser.add_argument("--backbones", type=Path, help="folder with <network>_imagenet_notop.weights.h5 or .keras")
+    text = f"folder for what an interrupted run goes on from (default {WORK})"
+    parser.add_argument("--work", type=Path, default=WORK, help=text)
+    text = f"the bundle to make; its last part is its name (default {OUTPUTS}/<recipe>)"
+    parser.add_argument("--output", type=Path, help=text)
+    text = "folder with <network>_imagenet_notop.weights.h5 or .keras (default .local/backbones, if it is there)"
+    parser.add_argument("--backbones", type=Path, help=text)
     parser.add_argument("--teacher", type=Path, help="a bundle whose answers are learnt beside the labels")
     parser.add_argument("--start", type=Path, help="a bundle whose members go on learning")
     parser.add_argument("--keep", help="comma-separated members of --start that stay as they are (default: none)")
@@ -32,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
     """
     from ml import bundle
     from ml.data.errors import DataError
-    from ml.recipes import named, trainer
+    from ml.recipes import imagenet, named, trainer
     from ml.recipes.given import Run
 
     chosen = named(options.recipe)
@@ -54,8 +61,8 @@ def run(options: argparse.Namespace) -> None:
             recipe=recipe,
             data=options.data,
             work=options.work,
-            output=options.output,
-            backbones=options.backbones,
+            output=options.output or OUTPUTS / recipe.name,
+            backbones=options.backbones or imagenet.found(),
             teacher=options.teacher,
             start=options.start,
             as_authors=not options.only_by_lesion,

@@ -18,6 +18,7 @@ from ml.data.errors import DataError
 from ml.data.examples import Examples
 from ml.ensemble import Ensemble
 from ml.metrics import Scored
+from ml.recipes import imagenet
 from ml.recipes.recipe import Lesson, Part
 from ml.stack import average
 from ml.training import Settings
@@ -115,15 +116,8 @@ def begin(model: keras.Model, part: Part, lesson: Lesson) -> bool:
     if part.name in known:
         weights.load(model, known[part.name].weights)
     elif part.imagenet:
-        members.load_imagenet(model, imagenet_file(part, lesson.backbones))
+        members.load_imagenet(model, imagenet.file(part.name, lesson.backbones))
     return part.name in known
-
-
-def imagenet_file(part: Part, backbones: Path | None) -> Path:
-    """The file with the ImageNet weights that a member starts from. Raises FileNotFoundError where there is none."""
-    if backbones is None:
-        raise FileNotFoundError(f"{part.name} starts from ImageNet weights: say with --backbones where they lie.")
-    return members.imagenet_file(part.name, backbones)
 
 
 def _checkpoint(work: Path, name: str) -> Path:

@@ -10,11 +10,13 @@ import pandas as pd
 import ml.data
 from ml import bundle as bundles
 from ml.bundle import Bundle
+from ml.data import left_out
 from ml.data.errors import DataError
 from ml.data.table import Dataset
 from ml.imaging.fingerprint import WORDS
 from ml.metrics import DRAWS
 from ml.preparation import Preparation
+from ml.progress import Progress
 from ml.recipes import distillation, sides
 from ml.recipes.recipe import Recipe, Teach
 
@@ -68,12 +70,16 @@ class Given:
         return np.concatenate([NO_IMAGES, *(bundle.trained for bundle in self.before if bundle.tells_trained)])
 
 
-def read(run: Run) -> Given:
-    """Reads what the run names. Raises DataError for data that cannot be used, and `output_holds_the_bundle` where a
-    bundle that is learnt from would be written over; BundleError for a teacher or start that is none, FileNotFoundError
-    for a missing segmenter.
+def read(run: Run, progress: Progress) -> Given:
+    """Reads what the run names, and warns of what is wrong with the table. Raises DataError for data that cannot be
+    used, and `output_holds_the_bundle` where a bundle that is learnt from would be written over; BundleError for a
+    teacher or start that is none, FileNotFoundError for a missing segmenter.
     """
     published = ml.data.read(run.data)
+    if published.problems:
+        progress.warning(f"{run.data}: {left_out.counts(published.problems)}", problems=published.problems)
+    if misnamed := left_out.misnamed(published):
+        progress.warning(misnamed, unknown_classes=published.unknown)
     # Divided before it is relabelled, so that every recipe has the test side that the project has.
     by_lesion = sides.by_lesion(published.table).set_axis(published.table["image_id"])
     segmenter, seen = _segmenter() if run.recipe.mask else ("", NO_IMAGES)

@@ -11,11 +11,13 @@ from ml.data import examples as data
 from ml.data import splits
 from ml.data.errors import DataError
 from ml.data.examples import Examples
+from ml.data.images import ImageStore
 from ml.data.table import SPLITS, Dataset
 from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME
-from ml.preparation import Preparation
+from ml.preparation import NOTHING, Preparation
 from ml.prepare import prepare
+from ml.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class ByImage:
     test: float
     validation: float
 
+
+PREPARED_AT_ONCE: Final = 256
+"""Frames, a multiple of the segmenter's batch."""
 
 LEARNT: Final = "learnt"
 """Stands for the side of images that would be of validation, but members have learnt from them: it is none."""
@@ -105,10 +110,19 @@ def without_learnt(side: pd.Series, examples: Examples, learnt: np.ndarray) -> p
     return side.mask(side.index.isin(known), LEARNT)
 
 
-def load(dataset: Dataset, preparation: Preparation) -> Examples:
-    """Every image of the data set, as the recipe prepares it."""
-    read = data.load(dataset.table, dataset.images, FRAME, taxonomy=dataset.taxonomy)
-    return replace(read, pixels=prepare(read.pixels, preparation))
+def load(
+    dataset: Dataset, preparation: Preparation, progress: Progress, *, details: ImageStore | None = None
+) -> Examples:
+    """Every image of the data set, as the recipe prepares it, with the sharper copies of `details` in some of them."""
+    with progress.steps("reading", len(dataset.table)) as advance:
+        read = data.load(dataset.table, dataset.images, FRAME, advance, taxonomy=dataset.taxonomy, details=details)
+    if preparation != NOTHING:
+        with progress.steps("preparing frames", len(read)) as advance:
+            for start in range(0, len(read), PREPARED_AT_ONCE):
+                some = read.pixels[start : start + PREPARED_AT_ONCE]
+                some[:] = prepare(some, preparation)
+                advance(len(some))
+    return read
 
 
 def divide(examples: Examples, side: pd.Series) -> Sides:
@@ -121,12 +135,11 @@ def divide(examples: Examples, side: pd.Series) -> Sides:
     return Sides(train, validation, test, int((place == LEARNT).sum()))
 
 
-def sharpened(sides: Sides, dataset: Dataset, preparation: Preparation) -> Sides:
+def sharpened(sides: Sides, dataset: Dataset, preparation: Preparation, progress: Progress) -> Sides:
     """The same sides, with the sharper copies of the data set in some train frames, if it has any. A train image whose
     copy cannot be read is left out, and named in `train.refused`.
     """
     if dataset.details is None:
         return sides
-    table, taxonomy = sides.train.rows, dataset.taxonomy
-    read = data.load(table, dataset.images, FRAME, taxonomy=taxonomy, details=dataset.details)
-    return replace(sides, train=replace(read, pixels=prepare(read.pixels, preparation)))
+    train = replace(dataset, table=sides.train.rows)
+    return replace(sides, train=load(train, preparation, progress, details=dataset.details))

@@ -13,11 +13,12 @@ import pandas as pd
 from ml import evaluate, stack, work_folder
 from ml.bundle import CARD, Bundle
 from ml.classes import Taxonomy
+from ml.data import left_out
 from ml.data.examples import Examples
 from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import VERSION
 from ml.progress import Progress
-from ml.recipes import fitting, given, sides, writing
+from ml.recipes import fitting, given, imagenet, sides, writing
 from ml.recipes.comparison import AsAuthors, as_authors
 from ml.recipes.fitting import Fitted
 from ml.recipes.given import Given, Run
@@ -37,13 +38,14 @@ def train(run: Run, progress: Progress) -> Bundle:
     if run.recipe.needs:
         run.recipe.needs()
     progress.stage("reading")
-    read = given.read(run)
+    read = given.read(run, progress)
     by_lesion_work, by_image_work = (run.work / run.recipe.name / name for name in ("by-lesion", "by-image"))
     authors_split = run.recipe.authors_split if run.as_authors else None
     _require_backbones(run, read, [by_lesion_work, *([by_image_work] if authors_split else [])])
     run.output.mkdir(parents=True, exist_ok=True)
     TemporaryFile(dir=run.output).close()  # hours before it is needed: can it be written at all?
-    examples = sides.load(read.dataset, read.preparation)
+    examples = sides.load(read.dataset, read.preparation, progress)
+    _warn_of(examples, progress)
     by_lesion = sides.without_learnt(read.by_lesion, examples, read.learnt)
     _require_lesions(examples, by_lesion, read.dataset.taxonomy)
     _require_unseen(examples, by_lesion, read.seen)
@@ -80,11 +82,20 @@ def train(run: Run, progress: Progress) -> Bundle:
 
 def _require_backbones(run: Run, read: Given, works: Sequence[Path]) -> None:
     """Raises FileNotFoundError where a member that is not finished would find no ImageNet weights to start from."""
-    going_on = {member.name for member in read.start.members} if read.start else set()
-    for part in run.recipe.members:
-        finished = all((work / f"{part.name}.npz").exists() for work in works)
-        if part.imagenet and part.name not in going_on and not finished:
-            fitting.imagenet_file(part, run.backbones)
+    known = {member.name for member in read.start.members} if read.start else set()
+    unfinished = [
+        part
+        for part in run.recipe.members
+        if part.name not in known and not all((work / f"{part.name}.npz").exists() for work in works)
+    ]
+    wanted = [part.name for part in unfinished if part.imagenet]
+    imagenet.require(wanted, [part.name for part in run.recipe.members], run.backbones)
+
+
+def _warn_of(read: Examples, progress: Progress) -> None:
+    """Of images that could not be read."""
+    if unreadable := left_out.unreadable(read.refused):
+        progress.warning(unreadable, refused=read.refused)
 
 
 def _require_lesions(examples: Examples, side: pd.Series, taxonomy: Taxonomy) -> None:
@@ -118,7 +129,8 @@ def _follow(run: Run, read: Given, divided: Sides, work: Path, progress: Progres
         [bundle.hash if bundle else None for bundle in (read.start, read.teacher)],
     )
     if run.recipe.sharp_copies:
-        divided = sides.sharpened(divided, read.dataset, read.preparation)
+        divided = sides.sharpened(divided, read.dataset, read.preparation, progress)
+        _warn_of(divided.train, progress)
     lesson = Lesson(run.recipe, divided, read.dataset.taxonomy, work, run.backbones, read.start, progress)
     soft_labels = read.teach(replace(lesson, work=work / "teacher")) if read.teach else None
     return divided, fitting.fit(lesson, soft_labels)

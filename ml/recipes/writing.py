@@ -1,6 +1,7 @@
 """From fitted members to a bundle's folder: calibration, what tells no lesion, measurements, figures and the card."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -16,13 +17,13 @@ from ml.assess import novelty, report
 from ml.assess.novelty import Novelty
 from ml.augment import augment
 from ml.bundle import Bundle
-from ml.data import ham10000, reading
+from ml.data import ham10000, left_out, reading
 from ml.data.table import Dataset
 from ml.imaging import preprocess
 from ml.imaging.fingerprint import matches
 from ml.preparation import Preparation
 from ml.progress import Progress
-from ml.recipes import comparison, distillation, fitting, measures
+from ml.recipes import comparison, distillation, fitting, imagenet, measures
 from ml.recipes.comparison import AsAuthors
 from ml.recipes.fitting import Fitted
 from ml.recipes.given import Given, Run
@@ -93,6 +94,9 @@ def write(
             "origin": origin,
             "ancestors": ancestors,
             "licence": licence,
+            "problems": given.dataset.problems,
+            "unknown_classes": given.dataset.unknown,
+            "refused": {**refused, **sides.train.refused},
             "comparison": comparison.facts(recipe.reported, compared, honest),
         },
         metrics=metrics,
@@ -170,6 +174,7 @@ def _origin(run: Run, given: Given, sides: Sides, refused: Mapping[str, str], wo
         "The stack and the thresholds are fitted to the validation side. Nothing was chosen on the test side.",
         *_learnt(given, sides),
         "Problems in the data: " + (", ".join(f"{name} {count}" for name, count in problems.items()) or "none") + ".",
+        *([f"No class has the labels {left_out.counts(unknown)}."] if (unknown := given.dataset.unknown) else []),
     ]
 
 
@@ -193,11 +198,11 @@ def _member(part: Part, begun: Bundle | None, work: Path, images: int) -> str:
 def _backbones(run: Run, begun: Bundle | None) -> list[str]:
     """Which files the ImageNet weights were, since several are published for one network."""
     started = {member.name for member in begun.members} if begun else set()
-    files = {
-        part.name: fitting.imagenet_file(part, run.backbones)
-        for part in run.recipe.members
-        if part.imagenet and part.name not in started and run.backbones  # a finished member needs them no more
-    }
+    files = {}
+    for part in run.recipe.members:
+        if part.imagenet and part.name not in started:
+            with suppress(FileNotFoundError):  # a finished member needs them no more
+                files[part.name] = imagenet.file(part.name, run.backbones)
     return [f"The ImageNet weights of {name} have the SHA-256 {bundles.sha256(file)}." for name, file in files.items()]
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,18 +10,23 @@ import pytest
 from ml import members, training
 from ml.augment import augment
 from ml.data.examples import Examples
-from ml.progress import JsonProgress
+from ml.progress import Advance, JsonProgress
 from ml.training import Batches, Settings
 
 SIZE = (64, 48)
 
 
 class Recorder(JsonProgress):
-    """Keeps epochs, and can interrupt after one."""
+    """Keeps epochs and the share of the steps done, and can interrupt after an epoch."""
 
     def __init__(self, stop_after: int = 0) -> None:
         self.epochs: list[tuple[int, float, float | None]] = []
+        self.done: list[float] = [0.0]
         self._stop_after = stop_after
+
+    @contextmanager
+    def steps(self, name: str, of: int) -> Iterator[Advance]:
+        yield lambda by=1: self.done.append(self.done[-1] + by / of)
 
     def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
         assert member == "tiny"
@@ -140,6 +147,9 @@ def test_it_learns_and_goes_on_after_an_interruption(coloured: Examples, tmp_pat
     model, recorder = members.build("tiny", SIZE), Recorder()
     training.fit(model, coloured, coloured, settings, recorder, work=work)
     assert [epoch for epoch, _, _ in recorder.epochs] == [3, 4]
+    assert recorder.done[1] == pytest.approx(0.5)  # what was done before
+    assert recorder.done[-1] == pytest.approx(1)
+    assert len(recorder.done) == 2 + 2 * 20
     last = recorder.epochs[-1][2]
     assert last is not None
     assert last < np.log(7) - 0.2

@@ -1,16 +1,18 @@
-"""What data leave untold, or cannot show, is told in the card."""
+"""What data leave untold, or cannot show, is told at once, and in the card."""
 
+import json
 import shutil
 import zipfile
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 import ml.data
-from ml.classes import CLASSES
+from ml.classes import BINARY, CLASSES
 from ml.data import splits
 from ml.progress import JsonProgress
 from ml.recipes import trainer
@@ -59,3 +61,32 @@ def test_a_sharper_copy_that_cannot_be_read_is_counted(published: Path, tmp_path
     card = (made.path / "model_card.md").read_text()
     assert f"refused_sharper_copy {damaged}" in card
     assert f"{len(train) - damaged} images for train" in card
+
+
+def test_what_is_wrong_with_data_is_told_before_the_training(
+    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the labels as they are written: one that is misspelt leaves out a whole class."""
+    folder = shutil.copytree(published, tmp_path / "data")
+    table = pd.read_csv(folder / "small_metadata.csv", keep_default_na=False)
+    melanomas = table.index[table["dx"] == "mel"]
+    table.loc[melanomas[:2], "dx"] = "mell"
+    table.to_csv(folder / "small_metadata.csv", index=False)
+    gone, damaged = table["image_id"][melanomas[[2, 4]]]
+    (folder / f"{gone}.jpg").unlink()
+    (folder / f"{damaged}.jpg").write_bytes(b"no picture")
+    recipe = replace(TINY, members=QUICK, authors_split=None, extras=(), taxonomy=BINARY)
+    made = trainer.train(run_of(recipe, folder, tmp_path), JsonProgress())
+
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    before = events[: [event.get("name") for event in events].index("the split by lesion")]
+    problems, labels, unreadable = (event for event in before if event["event"] == "warning")
+    assert problems["problems"] == made.manifest["problems"]
+    assert {**problems["problems"], "missing_file": 1, "unknown_class": 2} == problems["problems"]
+    assert labels["unknown_classes"] == made.manifest["unknown_classes"] == {"mell": 2}
+    assert "which are left out: 2 mell. The classes are MEL, NV, BCC," in labels["message"]
+    assert unreadable["refused"] == made.manifest["refused"] == {damaged: "unknown_type"}
+    assert f"cannot be read: 1 ({damaged} (unknown_type))" in unreadable["message"]
+    card = (made.path / "model_card.md").read_text()
+    assert "No class has the labels 2 mell." in card
+    assert "refused 1." in card
