@@ -75,10 +75,10 @@ def words(measured: Mapping[str, float | None], digits: int = 3, sign: str = "")
     return f"{value:{form}}" + ("" if np.isnan(low) else f" ({low:{form}} to {high:{form}})")
 
 
-def ends(measured: Mapping[str, float | None], digits: int = 3) -> str:
+def ends(measured: Mapping[str, float | None]) -> str:
     """The interval alone, as `0.871 to 0.950`."""
     low, high = measured["low"], measured["high"]
-    return UNDETERMINED if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
+    return UNDETERMINED if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def unmeasured(images_of_class: Mapping[str, int]) -> str:

@@ -288,11 +288,11 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _wait_for(what: str, look: Callable[[], list[Path]], seconds: float = 30) -> list[Path]:
+def _wait_for(what: str, look: Callable[[], list[Path]]) -> list[Path]:
     """What `look` finds, once it finds anything. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if found := look():
             return found
         time.sleep(0.2)
-    raise TimeoutError(f"{what} did not come within {seconds:.0f} s")
+    raise TimeoutError(f"{what} did not come within 30 s")

@@ -132,9 +132,9 @@ class Process:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
 
-    def log_tail(self, lines: int = 25) -> str:
+    def log_tail(self) -> str:
         """The last lines of its output, for a person, with the path of the rest."""
-        tail = "\n".join(f"  {line}" for line in self.output().splitlines()[-lines:])
+        tail = "\n".join(f"  {line}" for line in self.output().splitlines()[-25:])
         return f"The end of {self.log}:\n{tail or '  (it wrote nothing)'}"
 
     def __enter__(self) -> Self:

@@ -32,7 +32,7 @@ class Supervisor:
             raise KeyError(f"there is no process {name!r}, only {', '.join(self.names)}")
         return self._processes[name]
 
-    def start(self, *names: str, timeout: float = 60.0) -> None:
+    def start(self, *names: str) -> None:
         """Start these (all, if none is named) side by side, and wait until each is ready.
 
         Raises ProcessDied, with the end of its log, if any process dies meanwhile, and TimeoutError.
@@ -41,7 +41,7 @@ class Supervisor:
         for process in processes:
             process.start()
         for process in processes:
-            process.wait_until(partial(self._is_ready, process), timeout=timeout)
+            process.wait_until(partial(self._is_ready, process), timeout=60)
 
     def stop(self, *names: str) -> None:
         """Stop these (all, if none is named) side by side, killing what does not stop in time."""

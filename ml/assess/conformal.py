@@ -19,19 +19,19 @@ from ml.metrics import DRAWS, Scored, measure_mean
 COVERAGE: Final = 0.9
 
 
-def fit(probabilities: np.ndarray, labels: np.ndarray, coverage: float = COVERAGE) -> list[float]:
+def fit(probabilities: np.ndarray, labels: np.ndarray) -> list[float]:
     """For each class the largest `1 - P(class)` at which it still enters a set, from probabilities (n, k) and labels
     int (n,) of images that neither members nor stack were fitted to.
 
-    With n calibration images of a class it is the ceil((n + 1) * coverage)-th smallest `1 - P(class)` among them. For
+    With n calibration images of a class it is the ceil((n + 1) * COVERAGE)-th smallest `1 - P(class)` among them. For
     a new image of that class that is exchangeable with them, the chance that its set holds it is then at least
-    `coverage`, whatever the model. That chance is an average over draws of calibration images, and the fewer there
+    COVERAGE, whatever the model. That chance is an average over draws of calibration images, and the fewer there
     are, the further the coverage of one draw lies from it: at 90 % it is Beta-distributed with a standard deviation of
     0.08 for n = 10 and of 0.03 for n = 100. With n = 9 the quantile is the worst calibration image itself; with n < 9
     (also n = 0) no image can witness 90 %, the quantile is 1, and the class is in every set: true, and useless.
     Images of one lesion are not independent and count for less than their number.
     """
-    return [_quantile(1 - probabilities[labels == place, place], coverage) for place in range(probabilities.shape[1])]
+    return [_quantile(1 - probabilities[labels == place, place]) for place in range(probabilities.shape[1])]
 
 
 def sets(probabilities: np.ndarray, quantiles: Sequence[float]) -> np.ndarray:
@@ -78,7 +78,7 @@ def coverage(scored: Scored, held: np.ndarray, draws: int = DRAWS) -> list[Cover
     return rows
 
 
-def _quantile(scores: np.ndarray, coverage: float) -> float:
+def _quantile(scores: np.ndarray) -> float:
     # In fractions: (19 + 1) * 0.9 must not round up to 19.
-    rank = -int(-(len(scores) + 1) * Fraction(str(coverage)) // 1)
+    rank = -int(-(len(scores) + 1) * Fraction(str(COVERAGE)) // 1)
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else 1.0

@@ -155,14 +155,14 @@ def reliability(scored: Scored, path: Path) -> None:
             lower.set(xlim=(-0.02, 1.02))
 
 
-def conformal_coverage(rows: Sequence[Coverage], path: Path, promised: float = COVERAGE) -> None:
+def conformal_coverage(rows: Sequence[Coverage], path: Path) -> None:
     """The share of sets that hold the true class, and how many classes they hold, over all images and in each class."""
     with _drawn(path, 8.4, 1.2 + 0.34 * len(rows), columns=2) as (left, right):
         names = [f"{row.group} ({row.images})" for row in rows]
-        left.axvline(promised, color=COLOURS[3], lw=1.2, ls="--")
+        left.axvline(COVERAGE, color=COLOURS[3], lw=1.2, ls="--")
         _dots(left, names, [row.coverage for row in rows])
         _dots(right, [""] * len(rows), [row.set_size for row in rows])
-        _label(left, "share of sets that hold the true class", "", f"Coverage (dashed: {promised:.0%} promised)")
+        _label(left, "share of sets that hold the true class", "", f"Coverage (dashed: {COVERAGE:.0%} promised)")
         _label(right, "classes in a set, mean", "", "Size of the sets")
         left.set_xlim(right=1.02)
         right.set_xlim(left=0)

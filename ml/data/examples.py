@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from ml.imaging.decode import decode
 from ml.imaging.fingerprint import WORDS, fingerprint
 from ml.imaging.preprocess import Size, finished, framed, scaled
 from ml.imaging.refusal import ImageRefused
+
+DECODERS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -52,24 +55,21 @@ def load(
     images: ImageStore,
     size: Size,
     advance: Callable[[], object] = lambda: None,
-    threads: int = 2,
     *,
     taxonomy: Taxonomy = SEVEN,
     details: ImageStore | None = None,
-    seed: int = 0,
 ) -> Examples:
     """Reads, decodes and preprocesses the rows of a table in `ml.data.table`'s schema; `advance` is called once for
     each. Labels index the codes of `taxonomy`, that of the data set.
 
-    `details` are the data set's sharper copies, for a train split or to see what they change: in some images, drawn by
-    `seed` at one rate in every class, one replaces the middle of the frame. Fingerprints are those of the photos
-    themselves.
+    `details` are the data set's sharper copies, for a train split or to see what they change: in some images, drawn at
+    one rate in every class, one replaces the middle of the frame. Fingerprints are those of the photos themselves.
 
     An image that cannot be read, or whose copy cannot, is named in `refused`, never an end. Raises KeyError for an id
     that the store does not have, or a class that the taxonomy does not have.
     """
     labels = np.array([taxonomy.index[dx] for dx in table["dx"]], dtype=np.int64)
-    use_copy = np.zeros(len(table), dtype=bool) if details is None else draw(table, details, seed)
+    use_copy = np.zeros(len(table), dtype=bool) if details is None else draw(table, details)
 
     def one(image_id: str, copies: ImageStore | None) -> tuple[np.ndarray, np.ndarray] | str:
         try:
@@ -88,7 +88,7 @@ def load(
     kept: list[int] = []
     refused: dict[str, str] = {}
     copies = [details if use else None for use in use_copy]
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(DECODERS) as pool:
         for row, answer in enumerate(pool.map(one, table["image_id"], copies)):
             advance()
             if isinstance(answer, str):

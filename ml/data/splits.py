@@ -28,9 +28,9 @@ def groups(table: pd.DataFrame) -> pd.Series:
     return pd.Series([root(f"lesion {lesion}") for lesion in table["lesion_id"]], index=table.index)
 
 
-def assign(table: pd.DataFrame, seed: int = 0, fractions: Mapping[str, float] = FRACTIONS) -> pd.DataFrame:
-    """A copy of the table with `split` filled: each class is divided by `fractions`, whole groups at a time, in an
-    order fixed by `seed`.
+def assign(table: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """A copy of the table with `split` filled: each class is divided by FRACTIONS, whole groups at a time, in an order
+    fixed by `seed`.
 
     A group with several classes counts as the rarest of them, so that rare classes reach every split.
     """
@@ -43,7 +43,7 @@ def assign(table: pd.DataFrame, seed: int = 0, fractions: Mapping[str, float] = 
     for code in sorted(set(rarest)):
         names = order[rarest.index[rarest == code]].sort_values().index.tolist()
         start = 0
-        for split, fraction in fractions.items():
+        for split, fraction in FRACTIONS.items():
             count = round(len(names) * fraction)
             side.update(dict.fromkeys(names[start : start + count], split))
             start += count

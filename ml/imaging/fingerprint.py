@@ -27,13 +27,13 @@ def fingerprint(image: Image.Image) -> np.ndarray:
     return np.frombuffer(bits.tobytes(), dtype="<u8").astype(np.uint64)
 
 
-def matches(hashes: np.ndarray, seen: np.ndarray, max_distance: int = MAX_DISTANCE) -> np.ndarray:
-    """Which of `hashes` (uint64, shape (n, 4)) lie within `max_distance` bits of any of `seen` (shape (m, 4)): bool,
+def matches(hashes: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Which of `hashes` (uint64, shape (n, 4)) lie within MAX_DISTANCE bits of any of `seen` (shape (m, 4)): bool,
     shape (n,).
     """
     found = np.zeros(len(hashes), dtype=bool)
     if len(seen) == 0:
         return found
     for index, one in enumerate(hashes):
-        found[index] = np.bitwise_count(seen ^ one).sum(axis=1, dtype=np.int64).min() <= max_distance
+        found[index] = np.bitwise_count(seen ^ one).sum(axis=1, dtype=np.int64).min() <= MAX_DISTANCE
     return found

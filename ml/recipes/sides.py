@@ -71,22 +71,22 @@ def relabelled(dataset: Dataset, wanted: Taxonomy) -> Dataset:
     return replace(dataset, table=dataset.table.assign(dx=np.where(sick, "MALIGNANT", "BENIGN")), taxonomy=BINARY)
 
 
-def thinned(dataset: Dataset, most: int, seed: int = 0) -> Dataset:
-    """The data set without the benign images, drawn by `seed`, that exceed `most` for each malignant one; `problems`
+def thinned(dataset: Dataset, most: int) -> Dataset:
+    """The data set without the benign images, drawn by chance, that exceed `most` for each malignant one; `problems`
     counts them as `benign_left_out`. All sides keep the same share, so ranks are measured as on all of them.
     """
     benign = np.flatnonzero(~dataset.table["dx"].isin(dataset.taxonomy.malignant))
     surplus = len(benign) - most * (len(dataset.table) - len(benign))
     if surplus <= 0:
         return dataset
-    left_out = np.random.default_rng(seed).choice(benign, surplus, replace=False)
+    left_out = np.random.default_rng(0).choice(benign, surplus, replace=False)
     table = dataset.table.drop(index=dataset.table.index[left_out]).reset_index(drop=True)
     return replace(dataset, table=table, problems={**dataset.problems, "benign_left_out": surplus})
 
 
-def by_image(table: pd.DataFrame, shares: ByImage, seed: int = 0) -> pd.Series:
-    """The side of each row, stratified by `dx`, in an order drawn by `seed`."""
-    place = pd.Series(np.random.default_rng(seed).random(len(table)), index=table.index)
+def by_image(table: pd.DataFrame, shares: ByImage) -> pd.Series:
+    """The side of each row, stratified by `dx`, in an order drawn by chance, always the same."""
+    place = pd.Series(np.random.default_rng(0).random(len(table)), index=table.index)
     rank = place.groupby(table["dx"]).rank(pct=True)
     side = np.select([rank <= shares.test, rank <= shares.test + shares.validation], ["test", "validation"], "train")
     return pd.Series(side, index=table.index)
