@@ -30,6 +30,7 @@ from webapp.leases import UNLEASED
 from webapp.registry.selectors import active_release
 
 CLINICS: Final = 10
+ASKED: Final = 0.6  # of what is added belongs to the clinic that is asked: of a million, 54 of the largest batches
 LARGEST: Final = 10_000  # cases of a batch
 SMALL: Final = 60  # batches of the clinic from the beginning: more than a page of its list shows
 QUEUED: Final = 300
@@ -114,9 +115,10 @@ class Rows:
         self._queue()
 
     def grow(self, size: int) -> None:
-        """Add as many cases to every clinic as it takes to have finished `size` images."""
-        share = (size - self._finished) // CLINICS
+        """Add as many cases to the clinics as it takes to have finished `size` images."""
+        added = size - self._finished
         for number in range(CLINICS):
+            share = round(added * (ASKED if number == 0 else (1 - ASKED) / (CLINICS - 1)))
             for begun in range(0, share, LARGEST):
                 batch = self._add(number, min(LARGEST, share - begun))
                 if number == 0 and share >= LARGEST:
@@ -155,7 +157,7 @@ class Rows:
 
     def _add(self, number: int, cases: int) -> Batch:
         clinic = self._clinics[number]
-        batch: Batch = BatchFactory(organisation=clinic, completed=True, name=f"{cases} cases")
+        batch: Batch = BatchFactory(organisation=clinic, completed=True, name=f"{cases} cases", case_count=cases)
         values = {
             "batch": str(batch.pk),
             "clinic": clinic.pk,

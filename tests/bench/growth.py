@@ -2,7 +2,8 @@
 
 A Postgres of its own is filled by SQL with the finished images, cases and answers of ten clinics, in batches of up to
 10,000 cases, to 10 thousand, 100 thousand and 1 million. At each size the same questions are asked of a clinic that
-grows with the others: claims as a worker makes them, pages and API through the site's whole middleware.
+grows faster than the others, so that a page of its list is 50 of the largest batches: claims as a worker makes them,
+pages and API through the site's whole middleware.
 """
 
 import statistics

@@ -55,6 +55,7 @@ class Batch(models.Model):
     manifest_sha256 = models.CharField(max_length=64, blank=True)
     remaining = models.PositiveIntegerField(default=0)
     failures = models.PositiveIntegerField(default=0, help_text="Images that ended without a result")
+    case_count = models.PositiveIntegerField(null=True, blank=True, help_text="Once it is closed, and takes no more")
     left_out = models.JSONField(default=list, db_default=[], help_text="Files that were left out: name, code, sentence")
     created_at = models.DateTimeField(auto_now_add=True)
     submitted_at = models.DateTimeField(null=True, blank=True)
@@ -77,6 +78,7 @@ class Batch(models.Model):
                 )
                 | Q(state="cancelled", finished_at__isnull=False, remaining=0),
             ),
+            models.CheckConstraint(condition=Q(case_count=None) | ~Q(state="open"), name="batch_counted_is_closed"),
         ]
 
     def __str__(self) -> str:

@@ -27,14 +27,15 @@ COMPLETED = (Batch.State.COMPLETED, Batch.State.COMPLETED_WITH_FAILURES)
 
 
 def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QuerySet[Batch]":
-    """An organisation's batches with their counts of cases, and of images `at_model` where they are cancelled, by
-    `state`, `source` and a search `q`.
+    """An organisation's batches with their number of `cases_there`, of cases `to_review` (as many as `bounded` tells
+    apart), and of images `at_model` where they are cancelled, by `state`, `source` and a search `q`.
     """
-    cases = Case.objects.filter(batch=OuterRef("pk")).order_by().values("batch")
-    jobs = Job.objects.filter(batch=OuterRef("pk")).order_by().values("batch")
+    jobs = Job.objects.filter(batch=OuterRef("pk"))
+    waiting = Case.objects.filter(TO_REVIEW, batch=OuterRef("pk")).order_by().values("batch")
+    first_to_review = ArraySubquery(waiting[: REVIEW_COUNTED + 1])
     batches = Batch.objects.filter(organisation=organisation).annotate(
-        case_count=_counted(cases),
-        to_review=_counted(cases.filter(TO_REVIEW)),
+        cases_there=Coalesce("case_count", cases_there()),  # Postgres counts only where none is kept
+        to_review=Func(first_to_review, function="CARDINALITY", output_field=IntegerField()),
         at_model=_counted(jobs.filter(state__in=Job.LIVE, batch__state=Batch.State.CANCELLED)),
     )
     if (state := wanted.get("state")) in Batch.State.values:
@@ -47,8 +48,14 @@ def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QueryS
     return batches
 
 
+def cases_there() -> Coalesce:
+    """The number of a batch's cases, for a query of batches."""
+    return _counted(Case.objects.filter(batch=OuterRef("pk")))
+
+
 def _counted(of_batch: QuerySet[Any, Any]) -> Coalesce:
-    return Coalesce(Subquery(of_batch.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), 0)
+    count = of_batch.order_by().values("batch").annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(count, output_field=IntegerField()), 0)
 
 
 def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
@@ -131,7 +138,12 @@ def review_count(organisation: Organisation) -> str:
         for cases in (to_review, raised, without_result)
     )
     found = new.union(*others, all=True).count()
-    return f"{REVIEW_COUNTED}+" if found > REVIEW_COUNTED else str(found or "")
+    return bounded(found) if found else ""
+
+
+def bounded(found: int) -> str:
+    """How many cases are to be reviewed, as lists and the navigation say it: many as more than 99."""
+    return f"{REVIEW_COUNTED}+" if found > REVIEW_COUNTED else str(found)
 
 
 def classes_named(batch: Batch) -> dict[str, str]:

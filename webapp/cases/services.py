@@ -21,6 +21,7 @@ from webapp.cases.patients import is_of, patients_of
 from webapp.cases.quotas import require_room
 from webapp.cases.rows import RowError, RowsRefused
 from webapp.cases.said import SAID
+from webapp.cases.selectors import cases_there
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.inference.again import stop_repeats
@@ -207,7 +208,8 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
     if not counts:
         raise Problem("batch_empty", "This batch has no images. Add at least one case with an image.", status=422)
     batch.state, batch.submitted_at, batch.remaining = Batch.State.SUBMITTED, now, sum(counts.values())
-    batch.save(update_fields=["state", "submitted_at", "remaining"])
+    batch.case_count = cases_there()
+    batch.save(update_fields=["state", "submitted_at", "remaining", "case_count"])
     images = list(batch.images.filter(state__in=[Image.State.READY, *UNUSABLE]))
     enqueue(batch=batch, images=[image for image in images if image.state == Image.State.READY])
     if unusable := [image for image in images if image.state != Image.State.READY]:
@@ -241,8 +243,9 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
         return batch
     if batch.state == Batch.State.OPEN:
         batch.failures = batch.images.filter(state__in=UNUSABLE).count()
+        batch.case_count = cases_there()
     batch.state, batch.finished_at, batch.remaining = Batch.State.CANCELLED, timezone.now(), 0
-    batch.save(update_fields=["state", "finished_at", "remaining", "failures"])
+    batch.save(update_fields=["state", "finished_at", "remaining", "failures", "case_count"])
     _drop_images(batch)
     kept = Archive.objects.filter(batch=batch, state=Archive.State.STORED).exclude(report=[])
     kept.update(lease_until=Now())  # until a quota has room: the sweep has it ended now
