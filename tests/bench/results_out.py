@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from django.test import Client
 
 CASES: Final = 10_000
-FORMS: Final = {"CSV": "results.csv", "FHIR Bundle": "fhir", "PDF report": "report.pdf"}
+FORMS: Final = {"CSV": "results.csv", "JSON": "results.json", "FHIR Bundle": "fhir", "PDF report": "report.pdf"}
 FEW: Final = 5.0  # seconds
 SMALL: Final = 500.0  # MB
 
