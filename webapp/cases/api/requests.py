@@ -61,7 +61,7 @@ class CasesOptions(Body):
 class CasesRequest(CasesOptions):
     """Further cases of an open batch."""
 
-    cases = CaseRequest(many=True, help_text="Up to 10,000, of 20,000 images, in a request")
+    cases = CaseRequest(many=True, help_text="Up to 10,000 cases with 20,000 images in all")
 
 
 class BatchOptions(CasesOptions):
@@ -89,7 +89,7 @@ class BatchOptions(CasesOptions):
 class BatchRequest(BatchOptions):
     """A batch and its cases."""
 
-    cases = CaseRequest(many=True, required=False, help_text="Up to 10,000, of 20,000 images, in a request")
+    cases = CaseRequest(many=True, required=False, help_text="Up to 10,000 cases with 20,000 images in all")
 
 
 class SubmitRequest(Body):
