@@ -126,7 +126,7 @@ def _compare(options: argparse.Namespace) -> None:
     shared.require_writable(options.json)
     first, second = load(options.first), load(options.second)
     dataset = _read(options.data, first)
-    told = compare(first, second, lambda frame: _examples(dataset, frame), options.cache).as_dict()
+    told = compare(first, second, lambda frame: _examples(dataset, frame), options.cache)
     _show(
         f"{first.name} and {second.name}: {_counted(told, 'either')}",
         ("metric", "first", "second", "difference", "95 % interval"),
