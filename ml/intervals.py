@@ -18,9 +18,17 @@ Z: Final = 1.959964
 """The 97.5th percentile of the normal distribution."""
 
 
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share of which `hits` of `count` (at least one) were seen."""
+    share, wide = hits / count, 1 + Z**2 / count
+    middle = (share + Z**2 / (2 * count)) / wide
+    half = Z / wide * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
 def of_none(lesions: int) -> float:
-    """The largest share that is compatible with none of so many lesions (at least one): Wilson's upper end."""
-    return Z**2 / (lesions + Z**2)
+    """The largest share that is compatible with none of so many lesions (at least one)."""
+    return wilson(0, lesions)[1]
 
 
 def interval(values: np.ndarray) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from ml.assess.degradations import rounded
 from ml.imaging.preprocess import Size
+from ml.intervals import wilson
 from ml.synthetic import SIZE, SKINS
 
 LETTERS: Final = "aaabcddeeeefghiiklmnnnooprrsstttuuvwy"
@@ -39,18 +40,9 @@ class Rate:
 
 
 def rates(flags: Mapping[str, np.ndarray]) -> list[Rate]:
-    """One row for each kind of picture from its flags, bool (n,), with n at least 1.
-
-    Source of the interval: Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 1927.
-    """
-    rows = []
-    for kind, flag in flags.items():
-        count, hits = len(flag), int(flag.sum())
-        share, z = hits / count, 1.959964
-        middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-        half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-        rows.append(Rate(kind, count, hits, share, float(max(0.0, middle - half)), float(min(1.0, middle + half))))
-    return rows
+    """One row for each kind of picture from its flags, bool (n,), with n at least 1."""
+    counts = {kind: (int(flag.sum()), len(flag)) for kind, flag in flags.items()}
+    return [Rate(kind, count, hits, hits / count, *wilson(hits, count)) for kind, (hits, count) in counts.items()]
 
 
 def _text(rng: np.random.Generator, size: Size) -> Image.Image:
