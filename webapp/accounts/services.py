@@ -25,7 +25,7 @@ from webapp.cases.locks import all_locked
 from webapp.cases.models import Batch
 from webapp.errors import Problem
 from webapp.notify.links import close_links
-from webapp.notify.services import follow_patients, recall_letters
+from webapp.notify.services import follow_patients, forget_sender, recall_letters
 
 KEY_PREFIX = "llk"
 SAID_IN_THE_TRAIL = {"release_policy", "retention_days"}
@@ -221,6 +221,7 @@ def remove_user(*, actor: Actor, user: User) -> None:
         remove_member(actor=actor, membership=membership)
     # They forget who sent them. Locked before patients, as whoever erases a case of one does it.
     all_locked(list(Batch.objects.filter(created_by=user).values_list("pk", flat=True)))
+    forget_sender(user=user)
     for patient in Patient.objects.select_for_update().filter(user=user):
         if not patient.cases.exists():
             forget_patient(patient=patient)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Max, OuterRef, Subquery
 from django.utils import timezone
 
-from webapp.accounts.models import Organisation, Patient
+from webapp.accounts.models import Organisation, Patient, User
 from webapp.cases.models import TO_REVIEW, Batch, Case, Image
 from webapp.errors import Problem
 from webapp.leases import UNLEASED
@@ -108,6 +108,11 @@ def forget_letters(*, case: Case) -> None:
     """Forget every letter about a case, sent or not, with its address. The links in them open nothing any more."""
     Message.objects.filter(case=case).delete()
     ResultLink.objects.filter(case=case).delete()  # after the letters: one that is being written has its link by now
+
+
+def forget_sender(*, user: User) -> None:
+    """Forget the letters that told this person of batches that they had sent, with the address."""
+    Message.objects.filter(kind=Message.Kind.BATCH_COMPLETED, batch__created_by=user).delete()
 
 
 def tell_patient_to_retake(*, case: Case) -> None:

@@ -5,7 +5,15 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client as Browser
 from django.urls import reverse
 
-from tests.factories import ArchiveFactory, CaseFactory, PatientFactory, UserFactory
+from tests.factories import (
+    ArchiveFactory,
+    BatchFactory,
+    CaseFactory,
+    MembershipFactory,
+    MessageFactory,
+    PatientFactory,
+    UserFactory,
+)
 from tests.webapp.cases.telling import MARK, everything, telling
 from webapp.accounts.models import Membership, Patient, User
 from webapp.accounts.services import remove_user
@@ -14,6 +22,8 @@ from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import erasure
 from webapp.cases.erasure import erase_case, erase_patient
 from webapp.cases.models import Case
+from webapp.notify.models import Message
+from webapp.notify.services import tell_provider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -116,6 +126,26 @@ def test_a_person_who_is_forgotten_is_in_no_row(client: Browser, account_first: 
     assert [row for row in everything() if MARK.lower() in row.lower() or "datetime.date(1951" in row] == []
     logged = list(LogEntry.objects.values_list("object_repr", flat=True))
     assert logged == [f"person {user.pk}"] * 2
+
+
+def test_a_provider_who_is_forgotten_is_in_no_letter(client: Browser) -> None:
+    """What became of the letters is told where they cannot be sent, with the address."""
+    user = MembershipFactory(user__email=f"{MARK.lower()}@clinic.example").user
+    sent, failed = BatchFactory.create_batch(
+        2, completed=True, organisation=user.membership.organisation, created_by=user
+    )
+    other = BatchFactory(completed=True, organisation=user.membership.organisation)
+    for batch in (sent, failed, other):
+        tell_provider(batch=batch)
+    Message.objects.filter(batch=failed).update(state="failed", error="no such address")
+    patients = MessageFactory(case__batch=sent)
+    client.force_login(UserFactory(is_superuser=True, is_staff=True))
+
+    client.post(reverse("admin:accounts_user_delete", args=[user.pk]), {"post": "yes"})
+
+    assert not User.objects.filter(pk=user.pk).exists()
+    assert [row for row in everything() if MARK.lower() in row.lower()] == []
+    assert set(Message.objects.values_list("batch", "case")) == {(other.pk, None), (sent.pk, patients.case_id)}
 
 
 def test_a_person_who_is_forgotten_stays_a_patient_of_the_cases_that_are_there() -> None:
