@@ -123,6 +123,7 @@ def join_as_patient(*, user: User, organisation: Organisation, date_of_birth: da
     there. An account is asked once only, and a few accounts of one address may be wrong: nobody can try one date after
     another.
     """
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # one press after another
     patient = Patient.objects.filter(organisation=organisation, user=user).first()
     if patient is not None:
         return patient

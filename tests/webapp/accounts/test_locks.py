@@ -42,6 +42,22 @@ def test_who_signs_up_waits_for_a_batch_that_names_all_patients_of_the_address()
         assert joined.result().external_id == "b"  # whom the clinic has known longest
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_who_agrees_twice_at_once_is_one_patient(known: bool) -> None:
+    clinic, born = OrganisationFactory(), date(1964, 3, 27)
+    user = UserFactory(email="me@home.example")
+    if known:
+        PatientFactory(organisation=clinic, email=user.email, date_of_birth=born)
+    join = partial(join_as_patient, user=user, organisation=clinic, date_of_birth=born)
+    with ThreadPoolExecutor(1) as thread:
+        with transaction.atomic():
+            first = join()
+            second = thread.submit(elsewhere, join)
+            wait_for(somebody_waits)
+        assert second.result() == first
+    assert Patient.objects.get() == first
+
+
 def test_who_deletes_an_account_waits_for_the_erasure_of_a_case_that_it_sent() -> None:
     user = UserFactory()
     patient = PatientFactory(user=user)
