@@ -119,7 +119,7 @@ def class_name(code: str) -> str:
 
 def agreed_on(code: str) -> str:
     """Whose opinion a class is that dermatologists settled a picture on: people's, of a picture; no diagnosis."""
-    return f"dermatologists who labelled a picture of this case agree on {class_name(code)}"
+    return f"dermatologists who labelled a picture of this case settled on {class_name(code)}"
 
 
 def nature(code: str) -> str:

@@ -82,7 +82,7 @@ def is_insisted_on(image: Image) -> bool:
 
 
 def opinion(case: Case) -> str:
-    """What dermatologists agree on, where it calls for more than the answer; empty where it does not."""
+    """What dermatologists settled on, where it calls for more than the answer; empty where it does not."""
     return f"{capfirst(agreed_on(case.dissent))}, which is more urgent" if case.dissent else ""
 
 

@@ -20,7 +20,7 @@ from webapp.reports.wording import when
 
 pytestmark = pytest.mark.django_db
 SAID = "is more urgent: decide whether to see the patient again."
-AGREED = "Dermatologists who labelled a picture of this case agree on Melanoma, which is more urgent"
+AGREED = "Dermatologists who labelled a picture of this case settled on Melanoma, which is more urgent"
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_reports_name_both_a_later_answer_and_the_dermatologists(clinic: Clinic,
     by_opinion, now = answered(case.batch, advice="self_monitor", malignant=0.03), timezone.now()
     Case.objects.filter(pk=by_opinion.pk).update(released_at=now, raised_at=now)
     Case.objects.filter(pk__in=[case.pk, by_opinion.pk]).update(opinion="BCC")
-    agreed = "agree on Basal cell carcinoma, which is more urgent"
+    agreed = "settled on Basal cell carcinoma, which is more urgent"
     both = f"{agreed}. An answer of {when(since)} {SAID.rstrip('.')}"
 
     of_batch = json.loads(exported(clinic, case, "fhir"))["entry"]

@@ -33,7 +33,7 @@ from webapp.labels.services import settle_disagreement, submit_label
 pytestmark = pytest.mark.django_db
 LIST = reverse("cases:to_review")
 ROW = "Dermatologists: Melanoma"
-SAYS = "agree on Melanoma"
+SAYS = "settled on Melanoma"
 
 
 def answered(clinic: Organisation, advice: str, name: str = "A-1", **fields: Any) -> Case:
@@ -109,7 +109,7 @@ def test_a_lower_result_is_released_only_by_who_has_read_it(client: Client, clin
     sent = {"result": case.answer.created_at.isoformat(), "note": "Come in."} if case.answer else {}
     agree(case, "MEL")
     html = client.post(f"/cases/{case.pk}/release/", sent).content.decode()
-    assert "Nothing was released: dermatologists who labelled a picture of this case agree on Melanoma" in html
+    assert "Nothing was released: dermatologists who labelled a picture of this case settled on Melanoma" in html
     assert 'name="opinion" value="MEL" required' in html
     assert ">Come in.</textarea>" in html
     case.refresh_from_db()

@@ -79,7 +79,7 @@ class ReviewSerializer(serializers.Serializer[Any]):
     opinion = serializers.ChoiceField(
         list(CALLS_FOR),
         allow_null=True,
-        help_text="The malignant class that dermatologists who labelled a picture of the case agree on, where that "
+        help_text="The malignant class that dermatologists who labelled a picture of the case settled on, where that "
         "calls for more than the advice of `result`; else null. It is no diagnosis",
     )
     note = serializers.CharField()
