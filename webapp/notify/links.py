@@ -94,7 +94,8 @@ def renew_link(*, case: Case) -> None:
     ):
         raise Problem(
             "link_not_renewed",
-            "We sent you an e-mail a short time ago. Please look in your inbox and spam folder, or call your clinic.",
+            "We cannot send another link now: one is on its way or was sent a short time ago, or too many were asked "
+            "for. Please look in your inbox and spam folder, or call your clinic.",
         )
     _note(case, "result_link.renewed")
     ring(Task.DELIVER)

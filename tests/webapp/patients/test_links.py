@@ -229,7 +229,9 @@ def test_an_expired_link_offers_a_new_one_to_the_same_address_and_not_too_often(
     assert "on its way" in client.post(renewal).content.decode()
     message.refresh_from_db()
     assert (message.state, message.renewals, message.recipient) == ("pending", 1, case.patient.email)
-    assert "a short time ago" in client.post(renewal, follow=True).content.decode()
+    waiting = client.post(renewal, follow=True).content.decode()
+    assert "one is on its way or was sent a short time ago" in waiting
+    assert "We sent you" not in waiting  # the mail server may be away
 
 
 @pytest.mark.parametrize("token", ["x", "A" * 43, "open-sesame", "%00", "' OR 1=1 --"])
