@@ -73,7 +73,9 @@ def cases_of(user: User) -> QuerySet[Case]:
     shown = mine.filter(Q(batch__source=Batch.Source.PATIENT) | Q(released_at__isnull=False))
     opened = Event.objects.filter(object_id=Cast(OuterRef("pk"), CharField()), action="result.viewed")
     shown = shown.annotate(later=Subquery(later.values("pk")[:1]), opened=Exists(opened))
-    shown = shown.select_related("batch", "organisation", "patient", "answer__release")
+    shown = shown.select_related("batch", "organisation", "patient", "answer__release").defer(
+        "answer__release__manifest"
+    )
     return shown.prefetch_related("images").order_by("-created_at")
 
 

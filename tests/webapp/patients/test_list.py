@@ -4,7 +4,9 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from PIL import Image as Pillow
 
@@ -81,6 +83,24 @@ def test_a_long_list_takes_no_more_queries(
         ImageFactory(case=sent_by(patient), ready=True)
     with django_assert_max_num_queries(8):
         client.get("/my/")
+
+
+def test_a_list_fetches_no_manifest(client: Client, patient: Patient) -> None:
+    case = CaseResultFactory(case=sent_by(patient)).case
+    for address in ("/my/", f"/my/cases/{case.pk}/"):
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(address).status_code == 200
+        assert not [query["sql"] for query in queries if 'release"."manifest"' in query["sql"]]
+
+
+def test_a_list_of_two_clinics_takes_no_more_queries_for_more_cases(
+    client: Client, patient: Patient, django_assert_max_num_queries: Any
+) -> None:
+    PatientFactory(user=patient.user)
+    for _ in range(8):
+        ImageFactory(case=sent_by(patient), ready=True)
+    with django_assert_max_num_queries(8):
+        assert patient.organisation.name in client.get("/my/").content.decode()
 
 
 def test_the_words_count_the_photos(client: Client, patient: Patient) -> None:
