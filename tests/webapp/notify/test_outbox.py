@@ -76,6 +76,12 @@ def test_pauses_grow_and_differ() -> None:
     assert len({pause_after(5) for _ in range(20)}) > 1
 
 
+def test_a_letter_is_tried_for_about_six_hours_while_the_mail_server_is_away() -> None:
+    tried = [sum((pause_after(n) for n in range(1, ATTEMPTS)), timedelta(0)) for _ in range(50)]
+    assert all(timedelta(hours=4) <= one <= timedelta(hours=8.1) for one in tried)
+    assert timedelta(hours=5.5) <= sum(tried, timedelta(0)) / len(tried) <= timedelta(hours=6.5)
+
+
 @pytest.mark.django_db
 def test_a_clinic_sees_its_own_failed_messages_and_sends_one_again(client: Client) -> None:
     member = MembershipFactory()
