@@ -24,8 +24,9 @@ def batch_report(batch: Batch) -> Document:
     reviewed: Counter[str] = Counter()
     # Asked of no others: why there is no result, and what makes one doubtful.
     told = Q(case__answer=None) | Q(quality__contains=[{"code": NOT_A_LESION}])
-    fetched = (Prefetch("images", Image.objects.filter(told)), *for_stage(batch))
-    cases = batch.cases.order_by(*MOST_URGENT_FIRST).select_related("patient").prefetch_related(*fetched)
+    images = Prefetch("images", Image.objects.filter(told))
+    cases = batch.cases.order_by(*MOST_URGENT_FIRST).select_related("patient")
+    cases = cases.prefetch_related(images, *for_stage(batch))
     for case in cases.iterator(chunk_size=CHUNK):
         groups[case.advice].append(_row(case))
         if case.advice:
