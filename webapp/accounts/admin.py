@@ -23,6 +23,7 @@ from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, Us
 from webapp.addresses import in_one_form
 from webapp.audit.services import Actor
 from webapp.cases.models import Case
+from webapp.labels.models import Consensus, Label
 from webapp.pages.forms import ChangeForm
 
 # It must be proved with a code that is sent there, or the site would write of patients to somebody else.
@@ -31,8 +32,8 @@ WHO_CHANGES_AN_ADDRESS = (
     "one any more signs up with the new one: make that account a member, and this one inactive."
 )
 WHO_STAYS = (
-    "Who has reviewed a case cannot be deleted, because patients and reports say that a person has: make this one "
-    "inactive."
+    "Who has reviewed a case, or labelled a picture, cannot be deleted, because patients and reports say that a person "
+    "has, and models learn from labels: make this one inactive."
 )
 admin.site.unregister(EmailAddress)  # its page would call an address proved that nobody has proved
 admin.site.unregister(Authenticator)  # its page would show what codes are made of
@@ -157,8 +158,12 @@ class UserAdmin(admin.ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        reviewed = obj is not None and Case.objects.filter(reviewed_by=obj).exists()
-        return super().has_delete_permission(request, obj) and not reviewed
+        stays = obj is not None and (
+            Case.objects.filter(reviewed_by=obj).exists()
+            or Label.objects.filter(annotator=obj).exists()
+            or Consensus.objects.filter(settled_by=obj).exists()
+        )
+        return super().has_delete_permission(request, obj) and not stays
 
     def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool) -> None:
         with _warning_of_keys(request, Q(pk=obj.pk)):

@@ -10,7 +10,16 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.factories import CaseFactory, MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
+from tests.factories import (
+    CaseFactory,
+    ConsensusFactory,
+    JobFactory,
+    LabelFactory,
+    MembershipFactory,
+    OrganisationFactory,
+    PatientFactory,
+    UserFactory,
+)
 from tests.webapp.forms import as_shown
 from webapp.accounts.models import Membership, Organisation, User
 from webapp.audit.models import Event
@@ -169,13 +178,40 @@ def test_who_has_reviewed_a_case_is_not_deleted(client: Client, administrator: U
     CaseFactory(released_at=timezone.now(), reviewed_at=timezone.now(), reviewed_by=user)
     assert "cannot be deleted" in client.get(page("user_change", user.pk)).content.decode()
 
-    if how == "delete":
-        refused = client.post(page("user_delete", user.pk), {"post": "yes"})
-    else:
-        chosen = {"action": "delete_selected", "_selected_action": [user.pk], "post": "yes"}
-        refused = client.post(page("user_changelist"), chosen)
+    assert deleted(client, user, how) == 403
+    assert User.objects.filter(pk=user.pk).exists()
 
-    assert refused.status_code == 403
+
+def deleted(client: Client, user: User, how: str) -> int:
+    if how == "delete":
+        return client.post(page("user_delete", user.pk), {"post": "yes"}).status_code
+    chosen = {"action": "delete_selected", "_selected_action": [user.pk], "post": "yes"}
+    return client.post(page("user_changelist"), chosen).status_code
+
+
+@pytest.mark.parametrize("how", ["delete", "selected"])
+def test_an_annotator_is_deleted_who_has_looked_and_said_nothing(client: Client, administrator: User, how: str) -> None:
+    member = MembershipFactory(role="annotator")
+    JobFactory(image__case__batch__organisation=member.organisation, succeeded=True)
+    client.force_login(member.user)
+    assert client.get("/labels/").context["image"] is not None
+    client.force_login(administrator)
+
+    assert deleted(client, member.user, how) == 302
+    assert not User.objects.filter(pk=member.user_id).exists()
+
+
+@pytest.mark.parametrize("how", ["delete", "selected"])
+@pytest.mark.parametrize("did", ["labelled", "settled"])
+def test_whose_labels_models_learn_from_is_not_deleted(client: Client, administrator: User, did: str, how: str) -> None:
+    user = MembershipFactory(role="annotator").user
+    if did == "labelled":
+        LabelFactory(annotator=user)
+    else:
+        ConsensusFactory(settled_by=user)
+    assert "or labelled a picture" in client.get(page("user_change", user.pk)).content.decode()
+
+    assert deleted(client, user, how) == (403 if how == "delete" else 200)  # a page that says which labels
     assert User.objects.filter(pk=user.pk).exists()
 
 

@@ -163,5 +163,12 @@ def test_the_site_of_administrators_lists_no_finding(client: Client) -> None:
         for app in client.get(reverse("admin:index")).context["app_list"]
         for model in app["models"]
     }
-    assert "labels.Assignment" in listed
-    assert not listed & {"labels.Label", "labels.Consensus", "inference.Result", "inference.CaseResult", "cases.Case"}
+    assert "registry.ModelRelease" in listed
+    assert not listed & {
+        "labels.Assignment",
+        "labels.Label",
+        "labels.Consensus",
+        "inference.Result",
+        "inference.CaseResult",
+        "cases.Case",
+    }
