@@ -52,9 +52,9 @@ def augment(frame: np.ndarray, size: Size, rng: np.random.Generator, strength: s
     how = STRENGTHS[strength]
     if how.light and rng.random() < FAULT:
         frame = _without_sides(frame)
-    view = _geometry(frame, size, how, rng)
+    view = geometry(frame, size, how, rng)
     if how.light:
-        view = _colour(view, rng)
+        view = colour(view, rng, light=0.15, tint=0.08)
         if rng.random() < HAIRY:
             view = _hairy(view, rng)
         for fault in (_coarse, _blurred, _noisy, _compressed):
@@ -71,7 +71,10 @@ def _without_sides(frame: np.ndarray) -> np.ndarray:
     return cv2.copyMakeBorder(middle, 0, 0, margin, margin, cv2.BORDER_REFLECT_101)
 
 
-def _geometry(frame: np.ndarray, size: Size, how: Strength, rng: np.random.Generator) -> np.ndarray:
+def geometry(frame: np.ndarray, size: Size, how: Strength, rng: np.random.Generator) -> np.ndarray:
+    """A random view of a frame, uint8 (rows, columns, channels), of `size`: flipped, turned, zoomed, stretched, sheared
+    and shifted, and nothing else.
+    """
     height, width = frame.shape[:2]
     angle = rng.uniform(-how.turn, how.turn)
     zoom = np.exp(rng.uniform(*np.log(how.zoom)))
@@ -86,13 +89,14 @@ def _geometry(frame: np.ndarray, size: Size, how: Strength, rng: np.random.Gener
     return cv2.warpAffine(frame, affine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def _colour(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One lookup table for each channel: a gain for the light, a little tint for the camera, and contrast about
-    mid-grey.
+def colour(pixels: np.ndarray, rng: np.random.Generator, *, light: float, tint: float) -> np.ndarray:
+    """RGB pixels of any size in another light. One lookup table for each channel: a gain for the light, a little tint
+    for the camera, and contrast about mid-grey; `light` is the most of gain and contrast, as a share, and `tint` of
+    tint.
     """
     level = np.arange(256, dtype=np.float32)[:, None]
-    gain = rng.uniform(0.85, 1.15) * rng.uniform(0.92, 1.08, 3)
-    contrast = rng.uniform(0.85, 1.15)
+    gain = rng.uniform(1 - light, 1 + light) * rng.uniform(1 - tint, 1 + tint, 3)
+    contrast = rng.uniform(1 - light, 1 + light)
     table = ((level - 128) * contrast + 128) * gain
     return cv2.LUT(pixels, np.clip(table, 0, 255).astype(np.uint8)[None])
 
