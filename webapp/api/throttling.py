@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from webapp.accounts.models import ApiKey
+from webapp.accounts.models import ApiKey, Membership, Organisation
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which itself imports the throttles of the settings
@@ -46,12 +46,11 @@ class PerClient(BaseThrottle):
     def _allowances(self, request: Request) -> list[tuple[str, int, int]]:
         """Under which name the request is counted, and how many there may be in how many seconds."""
         if isinstance(request.auth, ApiKey):
-            organisation = request.auth.organisation
-            limit = organisation.requests_a_minute
-            together = [] if limit is None else [(f"throttle:organisation:{organisation.pk}", limit, A_MINUTE)]
-            return [(f"throttle:key:{request.auth.pk}", *self.RATES["client"]), *together]
-        if request.user.is_authenticated:
-            return [(f"throttle:user:{request.user.pk}", *self.RATES["client"])]
+            return [(f"throttle:key:{request.auth.pk}", *self.RATES["client"]), *_together(request.auth.organisation)]
+        if request.user.is_authenticated:  # the scripts of pages ask with their session
+            own = (f"throttle:user:{request.user.pk}", *self.RATES["client"])
+            membership: Membership | None = getattr(request.user, "membership", None)
+            return [own, *_together(membership.organisation)] if membership else [own]
         return [(f"throttle:address:{self.get_ident(request)}", *self.RATES["anonymous"])]
 
     def _allows(self, name: str, limit: int, seconds: int) -> bool:
@@ -67,6 +66,12 @@ class PerClient(BaseThrottle):
             return True
         self._wait = max(self._wait, left / 1000, 1)
         return False
+
+
+def _together(organisation: Organisation) -> list[tuple[str, int, int]]:
+    """The allowance that an organisation's software and people share, where it has a limit."""
+    limit = organisation.requests_a_minute
+    return [] if limit is None else [(f"throttle:organisation:{organisation.pk}", limit, A_MINUTE)]
 
 
 @lru_cache(maxsize=1)

@@ -156,3 +156,15 @@ def test_all_clients_of_an_organisation_share_its_requests() -> None:
     good(other.get("/batches"))
     cache.delete(f"throttle:organisation:{clinic.organisation.pk}")
     good(clinic.get("/batches"))
+
+
+def test_people_who_are_signed_in_share_the_requests_of_their_organisation(client: Browser) -> None:
+    clinic = Clinic()
+    limited(clinic, requests_a_minute=2)
+    client.force_login(MembershipFactory(organisation=clinic.organisation).user)
+    for asking in (clinic.http, client):
+        good(asking.get("/api/v1/batches"))
+    for asking in (clinic.http, client):
+        assert problem(asking.get("/api/v1/batches"), 429)["code"] == "throttled"
+    client.force_login(MembershipFactory().user)
+    good(client.get("/api/v1/batches"))
