@@ -121,10 +121,12 @@ def _counts(rows: QuerySet[Image] | QuerySet[Job] | QuerySet[Case], field: str) 
 
 
 def _per_minute(batch: Batch) -> float | None:
-    """Images answered a minute, by the last one; None where none was, or nothing is awaited."""
+    """Images that ended at the model a minute, answered or not, by the last one; None where none did, or nothing is
+    awaited.
+    """
     if batch.state != Batch.State.SUBMITTED or batch.submitted_at is None:
         return None
     now = timezone.now()
     since = max(now - PACE, batch.submitted_at)
-    answered = batch.jobs.filter(state=Job.State.SUCCEEDED, finished_at__gt=since).count()
-    return 60 * answered / max((now - since).total_seconds(), 1) or None
+    ended = batch.jobs.filter(state__in=[Job.State.SUCCEEDED, Job.State.FAILED], finished_at__gt=since).count()
+    return 60 * ended / max((now - since).total_seconds(), 1) or None

@@ -4,10 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from tests.factories import BatchFactory, CaseResultFactory, ImageFactory, JobFactory
-from webapp.cases.models import Batch
+from webapp.accounts.models import Organisation
+from webapp.cases.models import NOT_A_LESION, Batch
 from webapp.inference.models import Job
 from webapp.inference.selectors import progress
 
@@ -40,6 +43,16 @@ def test_the_pace_is_that_of_the_last_minute() -> None:
     assert (state.total, state.done, state.per_minute, state.seconds_left) == (23, 11, 6, 120)
 
 
+def test_what_the_model_refuses_or_fails_at_is_part_of_the_pace() -> None:
+    batch = running_batch(minutes=60, waiting=12)
+    answer(batch, 3, seconds_ago=10)
+    for reason in (NOT_A_LESION, NOT_A_LESION, "model_error"):
+        image = ImageFactory(case__batch=batch, ready=True)
+        JobFactory(image=image, state=Job.State.FAILED, reason=reason, finished_at=timezone.now())
+    state = progress(batch)
+    assert (state.per_minute, state.seconds_left) == (6, 120)
+
+
 def test_a_batch_that_has_just_begun_is_judged_by_its_own_time() -> None:
     batch = running_batch(minutes=0.25, waiting=8)
     answer(batch, 4, seconds_ago=1)
@@ -56,3 +69,16 @@ def test_asking_takes_four_queries_for_any_number_of_cases(django_assert_num_que
 
     with django_assert_num_queries(4):
         assert progress(batch).advice["urgent_referral"] == 5
+
+
+def test_progress_says_how_fast_the_model_is_and_how_long_it_takes(client: Client, clinic: Organisation) -> None:
+    begun = timezone.now() - timedelta(minutes=10)
+    batch = BatchFactory(organisation=clinic, submitted=True, submitted_at=begun, remaining=2400)
+    address = reverse("cases:batch_progress", args=[batch.pk])
+    JobFactory(image=ImageFactory(case__batch=batch, ready=True))
+    assert "Waiting for the model." in client.get(address).content.decode()
+
+    ended = {"reason": "model_error", "finished_at": timezone.now()}
+    for _ in range(4):
+        JobFactory(image=ImageFactory(case__batch=batch, ready=True), state="failed", **ended)
+    assert "About 10 hours left. 4 images a minute now." in " ".join(client.get(address).content.decode().split())

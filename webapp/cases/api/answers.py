@@ -214,7 +214,7 @@ class ProgressSerializer(serializers.Serializer[Any]):
     remaining = serializers.IntegerField()
     cancelled = serializers.IntegerField(help_text="Left without an answer when the batch was cancelled: not in `done`")
     percent = serializers.IntegerField(help_text="Of the images that are done; 100 is not reached by a cancelled batch")
-    per_minute = serializers.IntegerField(allow_null=True, help_text="Images answered a minute, by the last minute")
+    per_minute = serializers.IntegerField(allow_null=True, help_text="Images that end a minute, by the last minute")
     seconds_left = serializers.IntegerField(allow_null=True, help_text="An estimate by that pace")
 
 
