@@ -1,8 +1,9 @@
 """The inference worker: claims what is queued, reads and decodes ahead, and answers with the model that is warm.
 
-One process for each device, `--pool threads --concurrency 1`. While the model works, threads read and decode what it
-takes next, claim what comes after, and write what it has answered: the device waits neither for storage nor for
-Postgres.
+One process for each device, `--pool threads --concurrency 1`. While the model works on bulk, threads read and decode
+what it takes next, claim what comes after, and write what it has answered: the device waits for none of that where the
+model is slower. Between two of its batches it waits while Postgres says whether somebody came in person, or renews old
+leases; and who came is claimed, read, answered and written before it goes on.
 """
 
 import time
