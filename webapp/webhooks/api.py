@@ -170,7 +170,9 @@ class WebhookViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderV
 
     @extend_schema(
         summary="Make a new secret",
-        description="For 24 hours events carry two signatures, by the secret before and by this one.",
+        description="For 24 hours events carry a signature by the secret before too. Where the answer was lost, ask "
+        "again: each secret from before signs on until its own 24 hours are over, so what your software has still "
+        f"verifies. While {services.MAX_SECRETS} sign, a further one is refused with 409 `too_many_secrets`.",
         request=None,
         responses=SecretSerializer,
     )

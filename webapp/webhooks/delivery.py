@@ -86,9 +86,8 @@ def send(delivery: Delivery, *, seconds: float | None = None) -> Answer:
     """
     endpoint, now = delivery.endpoint, timezone.now()
     try:
-        keys = [unseal(endpoint.sealed_secret)]
-        if endpoint.signs_twice(now):
-            keys.append(unseal(endpoint.sealed_previous_secret))
+        before = [sealed for sealed, _ in endpoint.secrets_before(now)]
+        keys = [unseal(sealed) for sealed in (endpoint.sealed_secret, *before)]
     except SecretLostError:
         return Answer(None, 0.0, "The signing secret cannot be read any more. Rotate it.")
     body = delivery.body.encode()

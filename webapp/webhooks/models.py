@@ -43,6 +43,9 @@ class Endpoint(models.Model):
     sealed_secret = models.TextField()
     sealed_previous_secret = models.TextField(blank=True, help_text="Signs too until `previous_secret_until`")
     previous_secret_until = models.DateTimeField(null=True, blank=True)
+    sealed_earlier_secrets = models.JSONField(
+        default=list, db_default=[], help_text="Those before the previous one, the newest first: secret, until when"
+    )
     failures = models.PositiveIntegerField(default=0, help_text="Attempts that failed since one last succeeded")
     failing_since = models.DateTimeField(null=True, blank=True)
     quiet_until = models.DateTimeField(null=True, blank=True, help_text="Nothing is sent before")
@@ -66,9 +69,12 @@ class Endpoint(models.Model):
     def __str__(self) -> str:
         return f"webhook {self.pk}"
 
-    def signs_twice(self, at: datetime) -> bool:
-        """Whether the secret before the last rotation signs too."""
-        return self.previous_secret_until is not None and at < self.previous_secret_until
+    def secrets_before(self, at: datetime) -> list[tuple[str, datetime]]:
+        """The secrets from before the last rotations that sign too, sealed, and until when; the newest first."""
+        earlier = [(sealed, datetime.fromisoformat(until)) for sealed, until in self.sealed_earlier_secrets]
+        if self.previous_secret_until is not None:
+            earlier.insert(0, (self.sealed_previous_secret, self.previous_secret_until))
+        return [(sealed, until) for sealed, until in earlier if at < until]
 
 
 @dataclass(frozen=True)

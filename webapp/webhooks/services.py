@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -19,9 +19,10 @@ from webapp.webhooks.addresses import TargetRefusedError, parse
 from webapp.webhooks.delivery import LEASE_SECONDS, drop_pending, finish, send
 from webapp.webhooks.events import body_of
 from webapp.webhooks.models import TEST, Delivery, Endpoint, EventType
-from webapp.webhooks.signing import SecretLostError, is_lost, new_secret, reseal, seal
+from webapp.webhooks.signing import is_lost, new_secret, reseal, seal
 
-OVERLAP = timedelta(hours=24)  # in which the secret before the last rotation still signs
+OVERLAP = timedelta(hours=24)  # in which a secret signs on after its rotation
+MAX_SECRETS = 10  # of an endpoint that sign at once
 MAX_ENDPOINTS = 20  # of one organisation
 TEST_SECONDS = 5.0  # a person waits for a test, and so does a thread of the site
 TESTS = threading.Semaphore(4)  # at once in each process of the site
@@ -115,15 +116,18 @@ def remove_endpoint(*, actor: Actor, endpoint: Endpoint) -> None:
 
 @transaction.atomic
 def rotate_secret(*, actor: Actor, endpoint: Endpoint) -> str:
-    """A new secret, which is never shown again. The one before it signs too for a day, if it can be read; an older one
-    no more.
+    """A new secret, which is never shown again. The one before it signs too for a day, and so does each of before for
+    the rest of its own: where the answer to a rotation was lost, its receiver has one of those. What no SECRET_KEY
+    reads signs no more. Raises Problem `too_many_secrets`.
     """
     endpoint = Endpoint.objects.select_for_update().get(pk=endpoint.pk)
-    secret, before = new_secret(), endpoint.sealed_secret
-    lost = is_lost(before)
-    endpoint.sealed_secret, endpoint.sealed_previous_secret = seal(secret), "" if lost else before
-    endpoint.previous_secret_until = None if lost else timezone.now() + OVERLAP
-    endpoint.save(update_fields=["sealed_secret", "sealed_previous_secret", "previous_secret_until"])
+    secret, now = new_secret(), timezone.now()
+    before = [(endpoint.sealed_secret, now + OVERLAP), *endpoint.secrets_before(now)]
+    readable = [(sealed, until) for sealed, until in before if not is_lost(sealed)]
+    if len(readable) >= MAX_SECRETS:
+        told = f"{MAX_SECRETS} secrets of this webhook sign already. Wait until one ends, a day after its rotation."
+        raise Problem("too_many_secrets", told)
+    _keep(endpoint, seal(secret), readable)
     _record(actor, "secret_rotated", endpoint)
     return secret
 
@@ -131,22 +135,27 @@ def rotate_secret(*, actor: Actor, endpoint: Endpoint) -> str:
 @transaction.atomic
 def reseal_secrets() -> list[Endpoint]:
     """Encrypt every secret under the present SECRET_KEY, so that an earlier one can go. Gives the endpoints whose own
-    no key reads any more, which it leaves as they are. A secret before the last rotation that none reads signs no more.
+    no key reads any more, which it leaves as they are. A secret before a rotation that none reads signs no more.
     """
-    lost = []
+    lost, now = [], timezone.now()
     for endpoint in Endpoint.objects.select_for_update(no_key=True).order_by("pk"):
-        try:
-            endpoint.sealed_secret = reseal(endpoint.sealed_secret)
-        except SecretLostError:
+        if is_lost(endpoint.sealed_secret):
             lost.append(endpoint)
             continue
-        if previous := endpoint.sealed_previous_secret:
-            try:
-                endpoint.sealed_previous_secret = reseal(previous)
-            except SecretLostError:
-                endpoint.sealed_previous_secret, endpoint.previous_secret_until = "", None
-        endpoint.save(update_fields=["sealed_secret", "sealed_previous_secret", "previous_secret_until"])
+        before = [(reseal(sealed), until) for sealed, until in endpoint.secrets_before(now) if not is_lost(sealed)]
+        _keep(endpoint, reseal(endpoint.sealed_secret), before)
     return lost
+
+
+def _keep(endpoint: Endpoint, sealed: str, before: Sequence[tuple[str, datetime]]) -> None:
+    """Write down an endpoint's secret and those from `before`, the newest first. That has columns of its own, from
+    which versions sign that know no earlier ones.
+    """
+    endpoint.sealed_secret = sealed
+    endpoint.sealed_previous_secret, endpoint.previous_secret_until = before[0] if before else ("", None)
+    endpoint.sealed_earlier_secrets = [(each, until.isoformat()) for each, until in before[1:]]
+    fields = ["sealed_secret", "sealed_previous_secret", "previous_secret_until", "sealed_earlier_secrets"]
+    endpoint.save(update_fields=fields)
 
 
 def send_test(*, actor: Actor, endpoint: Endpoint) -> Delivery:

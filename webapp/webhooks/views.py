@@ -58,7 +58,7 @@ def endpoint(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
         "states": Delivery.State.values,
         "replay": ReplayForm(),
         "keep_days": settings.WEBHOOK_KEEP_DAYS,
-        "two_secrets": found.signs_twice(timezone.now()),
+        "before": [until for _, until in found.secrets_before(timezone.now())],
         "secret_is_lost": is_lost(found.sealed_secret),
     }
     return render(request, "webhooks/endpoint.html", context)
@@ -87,7 +87,11 @@ def edit(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
 def rotate(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     """Make a new secret and show it, this once."""
     found = _endpoint(request, endpoint_id)
-    secret = services.rotate_secret(actor=actor_of(request), endpoint=found)
+    try:
+        secret = services.rotate_secret(actor=actor_of(request), endpoint=found)
+    except Problem as problem:
+        messages.error(request, problem.message)
+        return _back(found)
     return render(request, "webhooks/secret.html", {"endpoint": found, "secret": secret, "rotated": True})
 
 

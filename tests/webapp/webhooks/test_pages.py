@@ -13,7 +13,7 @@ from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
 from webapp.webhooks import services
 from webapp.webhooks.models import Delivery, Endpoint, EventType
-from webapp.webhooks.services import MAX_ENDPOINTS
+from webapp.webhooks.services import MAX_ENDPOINTS, MAX_SECRETS
 
 pytestmark = pytest.mark.django_db
 State = Delivery.State
@@ -43,9 +43,16 @@ def test_a_webhook_is_added_and_its_secret_shown_this_once(client: Client, clini
         assert "clinic.example" in shown
         assert "whsec_" not in shown
     assert "whsec_" in press(client, endpoint, "rotate")
-    assert "signs too until" in page(client, f"/webhooks/{endpoint.pk}/")
+    shown = page(client, f"/webhooks/{endpoint.pk}/")
+    assert "signs too until" in shown
+    assert "from an earlier change" not in re.sub('data-confirm="[^"]*"', "", shown)
+    press(client, endpoint, "rotate")
+    assert ", one from an earlier change until" in page(client, f"/webhooks/{endpoint.pk}/")
+    for _ in range(MAX_SECRETS - 1):
+        shown = press(client, endpoint, "rotate")
+    assert "Wait until one ends" in shown
     actions = Event.objects.filter(organisation=clinic, object_id=endpoint.pk).values_list("action", flat=True)
-    assert list(actions.order_by("at")) == ["webhook.created", "webhook.secret_rotated"]
+    assert list(actions.order_by("at")) == ["webhook.created", *["webhook.secret_rotated"] * (MAX_SECRETS - 1)]
 
 
 def test_no_two_enabled_webhooks_send_to_one_address(client: Client, clinic: Organisation) -> None:
