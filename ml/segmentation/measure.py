@@ -55,7 +55,8 @@ def evaluate(segmenter: Segmenter, outlined: Outlined) -> dict[str, Any]:
         "lesions": len(set(kept.lesions)),
         "dropped_seen": dropped,
         "refused": outlined.refused,
-        "metrics": plain({name: vars(measured) for name, measured in measure(values, kept.lesions).items()}),
+        # six digits: a card rounds them to three, and of four that would be a second rounding
+        "metrics": plain({name: vars(measured) for name, measured in measure(values, kept.lesions).items()}, 6),
     }
 
 

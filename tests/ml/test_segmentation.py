@@ -155,7 +155,10 @@ def test_images_that_cannot_be_read_are_named(published: Path, tmp_path: Path) -
     outlined = masks.read(damaged, ("test",))["test"]
     assert outlined.refused == outlined.unseen(np.zeros((0, 4), np.uint64)).refused == {test[0]: "empty"}
     segmenter = Segmenter(shipped())
-    assert measure.evaluate(segmenter, outlined)["refused"] == {test[0]: "empty"}
+    told = measure.evaluate(segmenter, outlined)
+    assert told["refused"] == {test[0]: "empty"}
+    values = measure.jaccards(segmenter.logits(outlined.pixels), outlined.masks)
+    assert told["metrics"]["mean_jaccard"]["value"] == pytest.approx(values.mean(), abs=1e-6)
     for image_id in test:
         (damaged / f"{image_id}.png").write_bytes(b"")
     with pytest.raises(DataError, match="none could be read"):
