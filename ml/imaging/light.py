@@ -1,7 +1,7 @@
 """A photo that was taken in too little light, made as bright as the dimmest that the models learnt from.
 
 To a network a dim cancer looks harmless: with half the light the release called 21 of 100 malignant images of the
-validation split harmless; after this it is 5, and 4 of the photos as they are (docs/recipes.md).
+validation split harmless; after this it is 5, and 4 of the photos as they are (docs/release.md).
 """
 
 from typing import Final

@@ -17,7 +17,7 @@ of its good dermoscopic images. What they do, by `python -m tests.bench.quality_
 
 At half the exposure, where light skin is as dark as brown skin is, 2.5 % got a flag.
 
-A spot that is small in the frame gets an answer that means little (docs/recipes.md), so it is told as such. Its edge is
+A spot that is small in the frame gets an answer that means little (docs/release.md), so it is told as such. Its edge is
 taken to be where a quarter of the greatest difference is left: that encloses a lesion of 3 % and half as much again
 where the skin is even, and more where it is not, which errs towards taking the photo. On the train and validation
 images of HAM10000 as they are, too_far falls on 0.33 % (0.23 to 0.47 %, 28 of 8,522), each of a lesion that fills less
