@@ -25,11 +25,6 @@ class Databases:
         servers: dict[str, Server | None] = {"postgres": self.postgres, "redis": self.redis}
         return {name: server for name, server in servers.items() if server is not None}
 
-    def check(self) -> None:
-        """Raise ProcessDied if an embedded server has ended by itself."""
-        for server in self.embedded.values():
-            server.check()
-
 
 @contextmanager
 def databases(folder: Path, *, isolated: bool = False, durable: bool = True) -> Iterator[Databases]:

@@ -71,11 +71,6 @@ class Stack(Supervisor):
             raise RuntimeError("this Redis is not ours to flush: REDIS_URL names it")
         self._databases.redis.flush()
 
-    def check(self) -> None:
-        """Raise ProcessDied if any process or embedded server has ended by itself."""
-        super().check()
-        self._databases.check()
-
     def servers(self) -> Mapping[str, Server]:
         """The processes and the embedded servers, by name."""
         return {**self._databases.embedded, **super().servers()}

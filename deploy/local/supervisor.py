@@ -61,9 +61,9 @@ class Supervisor:
         self.start(name)
 
     def check(self) -> None:
-        """Raise ProcessDied if any process has ended by itself."""
-        for process in self._processes.values():
-            process.check()
+        """Raise ProcessDied if any of `servers` has ended by itself."""
+        for server in self.servers().values():
+            server.check()
 
     def servers(self) -> Mapping[str, Server]:
         """What `watch` keeps running, by name."""
