@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from ml.classes import BINARY
-from ml.recipes.recipe import Part, Recipe
+from ml.recipes.recipe import OWN_FRAMES, Part, Recipe
 from ml.recipes.sides import ByImage
 from ml.training import Settings
 
@@ -31,5 +31,8 @@ RECIPE: Final = Recipe(
         "Classes are balanced by drawing them equally often, each time in another random view, instead of writing "
         "augmented copies.",
         "The authors' shares of train, validation and test are not known; these are 70, 10 and 20 %.",
+        "Hair is removed and the skin blanked because the authors do so: that this helps was not measured here.",
+        "The authors also report human experts: accuracy 0.840, recall 0.855, AUC 0.710.",
+        OWN_FRAMES,
     ),
 )

@@ -4,7 +4,7 @@ from typing import Final
 
 from ml.classes import BINARY
 from ml.recipes.contact_sheet import of_test_images
-from ml.recipes.recipe import Part, Recipe
+from ml.recipes.recipe import OWN_FRAMES, Part, Recipe
 from ml.recipes.sides import ByImage
 from ml.training import Settings
 
@@ -35,6 +35,9 @@ RECIPE: Final = Recipe(
         "The network sees the image alone, as the authors' does; a missing age, sex or site is counted instead of "
         "replaced by the median or the word unknown.",
         "Two logits in place of one sigmoid: the sigmoid of their difference is the same function.",
+        "Adam's gradients are clipped to norm 1, and the network sees 192 x 144 pixels, the frame's own shape.",
+        "The frozen backbone is the file with the SHA-256 above: other ImageNet weights give other figures.",
+        OWN_FRAMES,
     ),
     extras=(of_test_images,),
 )

@@ -3,7 +3,7 @@
 from typing import Final
 
 from ml.recipes.eight_bits import in_eight_bits, require
-from ml.recipes.recipe import Part, Recipe
+from ml.recipes.recipe import OWN_FRAMES, Part, Recipe
 from ml.recipes.sides import ByImage
 from ml.training import Settings
 
@@ -17,6 +17,8 @@ RECIPE: Final = Recipe(
         "The authors report no figure, but that the network over-fits and is weak in the rare classes; against that "
         "stand strong augmentation, decoupled weight decay and averaged weights.",
         "The authors' shares of train, validation and test are not known; these are 70, 10 and 20 %.",
+        "The skin is blanked because the authors focus on the lesion: that this helps was not measured here.",
+        OWN_FRAMES,
     ),
     extras=(in_eight_bits,),
     needs=require,

@@ -20,6 +20,11 @@ from ml.training import Settings
 WIDE: Final[Size] = (192, 144)
 """The frame's own shape, so that no lesion is squeezed."""
 
+OWN_FRAMES: Final = (
+    "The black around a round field is completed and a dim picture is brightened, as in every bundle of this project."
+)
+"""For `differs`: no author does so."""
+
 FIGURES: Final = "figures"
 """The folder for plots in a bundle; a bundle's hash leaves folders out."""
 

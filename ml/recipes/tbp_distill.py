@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from ml.recipes import distillation
-from ml.recipes.recipe import Lesson, Part, Recipe
+from ml.recipes.recipe import OWN_FRAMES, Lesson, Part, Recipe
 from ml.recipes.tbp import benefit
 from ml.recipes.tbp.teacher import Teacher
 from ml.stack import softmax
@@ -38,6 +38,10 @@ RECIPE: Final = Recipe(
     teach=teach,
     extras=(benefit.sentences,),
     differs=(
+        "The authors' split and figures are not known: it is fitted once, by lesion and patient, and stands beside "
+        "its own image-alone twin.",
+        "It is made for phone-quality images in so far as augmentation adds the faults of such photos; what these cost "
+        "it is not measured here.",
         f"The soft labels are the teacher's probabilities at temperature {TEMPERATURE:g}, weight {distillation.TRUST:g}"
         f", and the label, weight {1 - distillation.TRUST:.1f}, in one cross-entropy; the student itself answers at "
         "temperature 1, and calibration undoes what this softens.",
@@ -46,5 +50,6 @@ RECIPE: Final = Recipe(
         "Where there are more than 50 benign images for each malignant one, the others are left out by chance on every "
         "side and counted as benign_left_out: ranks (AUC, pAUC) are measured as on all images, but probabilities hold "
         "for that share of malignant ones and are too high where they are rarer.",
+        OWN_FRAMES,
     ),
 )

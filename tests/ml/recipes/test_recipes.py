@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from ml import members, recipes
-from ml.augment import STRENGTHS
+from ml.augment import STRENGTHS, Strength
 from ml.bundle import MANIFEST
-from ml.classes import BINARY, EIGHT, SEVEN
+from ml.classes import BINARY, EIGHT, SEVEN, Taxonomy
 from ml.data.errors import DataError
 from ml.metrics import Scored
-from ml.recipes import command, distillation, measures, sides
+from ml.recipes import command, distillation, measures, sides, tbp_distill
 from ml.recipes.sides import ByImage
 from ml.training import LOSSES, SAMPLING
 
@@ -31,6 +31,79 @@ def test_a_recipe_asks_for_nothing_that_is_not_there(name: str) -> None:
         assert part.settings.loss in LOSSES
         assert part.settings.sampling in SAMPLING
         assert part.settings.augmentation in STRENGTHS
+
+
+WRITTEN = """
+release|mobilenet_v2|192 144 imagenet|8 None 32|cross_entropy sqrt strong|0.0005 0.02 0.05 0.99 0.3
+release|efficientnet_lite0|192 144 imagenet|8 None 32|cross_entropy sqrt strong|0.0005 0.02 0.05 0.99 0.3
+release|efficientnet_lite2|224 168 imagenet|8 None 32|cross_entropy sqrt strong|0.0005 0.02 0.05 0.99 0.3
+release|mobilenet|192 144 imagenet|6 None 32|cross_entropy sqrt strong|0.0005 0.02 0.05 0.99 0.3
+lesionlens|mobilenet|192 144 imagenet|40 None 32|cross_entropy balanced strong|0.0007 0.02 0.05 0.99 0.0
+lesionlens|densenet121|192 144 random|80 None 32|cross_entropy balanced strong|0.001 0.02 0.05 0.99 0.0
+lesionlens|densenet169|192 144 random|80 None 32|cross_entropy balanced strong|0.001 0.02 0.05 0.99 0.0
+lesionlens|nasnet_mobile|192 144 random|80 None 32|cross_entropy balanced strong|0.001 0.02 0.05 0.99 0.0
+ham-cnn|plain|128 128 random|40 None 32|cross_entropy balanced geometric|0.001 0.0 0.0 0.0 0.0
+mobilenetv2-binary|mobilenet_v2_dense64|192 144 imagenet|10 None 32|cross_entropy none slight|0.001 0.0 0.0 0.0 0.0
+mobilenetv2-edge|mobilenet_v2|192 144 imagenet|20 None 32|focal balanced strong|0.0007 0.02 0.0 0.99 0.0
+tbp-distill|mobilenet_v2|128 96 imagenet|16 8192 32|cross_entropy sqrt strong|0.0007 0.02 0.0 0.99 0.0
+"""
+"""Recipe, member; width, height, start; epochs, samples, batch; loss, sampling, augmentation; learning rate, weight
+decay, label smoothing, moving average, mixup.
+"""
+
+
+@pytest.mark.parametrize("name", recipes.NAMES)
+def test_a_recipe_trains_as_it_is_written(name: str) -> None:
+    """As its authors did where they say it: a constant that changes by accident changes what the figures are of."""
+    told = []
+    for part in recipes.named(name).members:
+        used, start = part.settings, "imagenet" if part.imagenet else "random"
+        cells = (
+            (name,), (part.name,), (*part.size, start), (used.epochs, used.samples, used.batch),
+            (used.loss, used.sampling, used.augmentation),
+            (used.learning_rate, used.weight_decay, used.label_smoothing, used.ema, used.mixup),
+        )  # fmt: skip
+        told.append([" ".join(map(str, cell)) for cell in cells])
+    rows = [[cell.strip() for cell in line.split("|")] for line in WRITTEN.strip().splitlines()]
+    assert told == [row for row in rows if row[0] == name]
+    frozen, constant = (name == "mobilenetv2-binary"), name in ("ham-cnn", "mobilenetv2-binary")
+    for part in recipes.named(name).members:
+        assert (part.settings.freeze_backbone, part.settings.cosine) == (frozen, not constant)
+
+
+SEVENTY = ByImage(test=0.2, validation=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "taxonomy", "frames"),
+    [
+        ("release", None, None, "sharp"),
+        ("lesionlens", SEVENTY, BINARY, "hairless masked"),
+        ("ham-cnn", SEVENTY, None, ""),
+        ("mobilenetv2-binary", ByImage(test=0.2, validation=0.08), BINARY, ""),
+        ("mobilenetv2-edge", SEVENTY, None, "masked"),
+        ("tbp-distill", None, None, ""),
+    ],
+)
+def test_a_recipe_divides_and_prepares_as_it_is_written(
+    name: str, split: ByImage | None, taxonomy: Taxonomy | None, frames: str
+) -> None:
+    recipe = recipes.named(name)
+    assert (recipe.authors_split, recipe.taxonomy) == (split, taxonomy)
+    done = {"hairless": recipe.remove_hair, "masked": recipe.mask, "sharp": recipe.sharp_copies}
+    assert " ".join(what for what, is_done in done.items() if is_done) == frames
+    assert recipe.benign_per_malignant == (50 if name == "tbp-distill" else None)
+    assert bool(recipe.differs) == (name != "release")
+
+
+def test_networks_and_views_are_as_recipes_write_them() -> None:
+    """Dense 64, a dropout of 0.3 and pixels in [0, 1]; a rotation by 20 degrees and a zoom by a fifth."""
+    assert members.ARCHITECTURES["mobilenet_v2_dense64"].hidden == 64
+    assert members.ARCHITECTURES["plain"].unit_range
+    assert members.build("plain", (128, 128)).get_layer("dropout").rate == 0.3
+    assert STRENGTHS["slight"] == Strength(np.deg2rad(20), (0.8, 1.2))
+    assert STRENGTHS["geometric"] == Strength(np.pi, (0.8, 1.2))
+    assert (tbp_distill.TEMPERATURE, distillation.TRUST) == (2.0, 0.7)
 
 
 def test_a_recipe_is_reduced_for_a_small_machine() -> None:
