@@ -159,6 +159,22 @@ def test_an_endpoint_that_is_away_is_tried_for_a_day_and_disabled_after_three() 
     assert not Delivery.objects.exclude(state=State.FAILED).exists()
 
 
+def test_days_in_which_nothing_was_tried_are_no_failures() -> None:
+    """Its receiver was away for a day and a half, and long well when it misses the one attempt of the next event."""
+    endpoint = EndpointFactory()  # at a port where nobody listens
+    delivery = DeliveryFactory(endpoint=endpoint)
+    send_webhooks()
+    long_ago = {"failing_since": timezone.now() - 3 * DISABLED_AFTER, "tried_at": timezone.now() - 2 * DISABLED_AFTER}
+    Endpoint.objects.update(**long_ago)
+    later()
+    send_webhooks()
+    endpoint.refresh_from_db()
+    delivery.refresh_from_db()
+    assert (endpoint.state, delivery.state) == (Endpoint.State.ENABLED, State.PENDING)
+    assert endpoint.failing_since is not None
+    assert timezone.now() - endpoint.failing_since < timedelta(minutes=1)
+
+
 @pytest.mark.parametrize("reply", [Reply(seconds=30), Reply(drip=0.05)], ids=["silent", "a header at a time"])
 def test_a_slow_endpoint_holds_up_nobody(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, reply: Reply) -> None:
     monkeypatch.setattr(post, "TOTAL_SECONDS", 3.0)

@@ -22,7 +22,7 @@ from webapp.audit.services import SYSTEM, record
 from webapp.leases import UNLEASED, claim, expired
 from webapp.queue import Task, ring_now
 from webapp.webhooks.models import TEST, Delivery, Endpoint
-from webapp.webhooks.post import Answer, post
+from webapp.webhooks.post import LONGEST_WAIT, Answer, post
 from webapp.webhooks.signing import SecretLostError, signed_headers, unseal
 
 # After each attempt that failed: the schedule of the specification, 27 hours and a half in all.
@@ -34,6 +34,7 @@ AT_ONCE = 2  # deliveries to one endpoint
 RESTS_FROM = 3  # failures in a row
 FIRST_REST, LONGEST_REST = timedelta(seconds=5), timedelta(minutes=5)
 DISABLED_AFTER = timedelta(days=3)  # of failures alone
+UNTRIED = LONGEST_WAIT + timedelta(hours=1)  # between two attempts: longer than any pause, so nothing was to be sent
 ATTEMPTS_KEPT = 30  # of one delivery, which people may replay without end
 PRUNED_AT_ONCE = 1000
 USER_AGENT = "LesionLens-Webhooks/1"
@@ -134,12 +135,13 @@ def pause_after(attempt: int) -> timedelta:
 
 def _note(endpoint: Endpoint, answer: Answer, now: datetime) -> None:
     """What an attempt says of its endpoint, whose row the caller has locked."""
-    endpoint.tried_at = now
+    tried_before, endpoint.tried_at = endpoint.tried_at, now
     if answer.taken:
         endpoint.failures, endpoint.failing_since, endpoint.quiet_until = 0, None, None
     else:
         endpoint.failures += 1
-        endpoint.failing_since = endpoint.failing_since or now
+        if endpoint.failing_since is None or tried_before is None or now - tried_before > UNTRIED:
+            endpoint.failing_since = now
         quiet = max(rest_after(endpoint.failures), answer.wait or timedelta(0))
         endpoint.quiet_until = now + quiet if quiet else endpoint.quiet_until
         if endpoint.state == Endpoint.State.ENABLED and answer.status == 410:
