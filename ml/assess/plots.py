@@ -45,27 +45,26 @@ STYLE: Final = {
     "svg.fonttype": "none",
     "svg.hashsalt": "assessment",  # the same numbers give the same file
 }
-VALIDATION: Final = ("val_", "validation_")
+VALIDATION: Final = "val_"
 
 
 def training_curves(epochs: Sequence[Mapping[str, float]], path: Path, title: str = "") -> None:
-    """How a member was fitted: one dict for each epoch. Keys with `loss` go to one panel, other metrics to a second;
-    with the prefix `val_` or `validation_` a line is dashed. `epoch` and `learning_rate` are not drawn.
+    """How a member was fitted: one dict for each epoch, as `ml.training.history` gives them. Keys with `loss` go to one
+    panel, other metrics to a second; with the prefix VALIDATION a line is dashed.
     """
-    names = [name for name in epochs[0] if name not in ("epoch", "learning_rate")]
+    names = [name for name in epochs[0] if name != "epoch"]
     panels = [[name for name in names if "loss" in name], [name for name in names if "loss" not in name]]
     panels = [panel for panel in panels if panel]
     with _drawn(path, 4.4 * len(panels), 3.2, columns=len(panels)) as axes:
         number = np.arange(1, len(epochs) + 1)
         for axis, panel in zip(axes, panels, strict=True):
-            plain = [_without_prefix(name) for name in panel]
+            plain = [name.removeprefix(VALIDATION) for name in panel]
             order = list(dict.fromkeys(plain))
             for name, base in zip(panel, plain, strict=True):
                 held_out = name.startswith(VALIDATION)
                 label = f"{base.replace('_', ' ')}, {'validation' if held_out else 'train'}"
                 colour = COLOURS[order.index(base) % len(COLOURS)]
-                values = [float(epoch.get(name, np.nan)) for epoch in epochs]
-                line = "--" if held_out else "-"
+                values, line = [epoch[name] for epoch in epochs], "--" if held_out else "-"
                 axis.plot(number, values, line, color=colour, marker="o", ms=3, label=label)
             axis.set_xlabel("epoch")
             axis.set_ylabel("loss (nats)" if "loss" in panel[0] else "metric")
@@ -217,9 +216,3 @@ def _dots(axis: Any, names: Sequence[str], measured: Sequence[Measured]) -> None
         axis.plot(one.value, place, "o", color=INK, ms=5)
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)
-
-
-def _without_prefix(name: str) -> str:
-    for prefix in VALIDATION:
-        name = name.removeprefix(prefix)
-    return name

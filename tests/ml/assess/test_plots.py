@@ -56,12 +56,11 @@ def test_reliability_carries_both_errors(tmp_path: Path) -> None:
     assert f"Malignant: expected calibration error {metrics.malignant_ece(case, ones):.3f}" in drawn
 
 
-def test_training_curves_name_both_sides_and_leave_the_rate_out(tmp_path: Path) -> None:
-    epochs = [{"epoch": n, "loss": 1 / n, "val_loss": 2 / n, "accuracy": 0.5, "learning_rate": 0.1} for n in (1, 2, 3)]
+def test_training_curves_name_both_sides(tmp_path: Path) -> None:
+    epochs = [{"epoch": n, "loss": 1 / n, "val_loss": 2 / n, "accuracy": 0.5} for n in (1, 2, 3)]
     plots.training_curves(epochs, tmp_path / "training.svg", "mobilenet")
     drawn = words(tmp_path / "training.svg")
     assert all(f">{label}<" in drawn for label in ("loss, train", "loss, validation", "accuracy, train", "mobilenet"))
-    assert "rate" not in drawn
     plots.training_curves([{"loss": 1.0}], tmp_path / "one.svg")
     assert "loss, train" in words(tmp_path / "one.svg")
 
