@@ -43,9 +43,6 @@ class ImageStore:
         """Every image id, sorted."""
         return sorted(self._readers)
 
-    def __contains__(self, image_id: object) -> bool:
-        return image_id in self._readers
-
     def read(self, image_id: str) -> bytes:
         """The encoded bytes of one image; safe to call from several threads. Raises KeyError for an unknown id, and
         ImageRefused for a file or an entry of an archive that cannot be read.

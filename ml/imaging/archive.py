@@ -26,7 +26,7 @@ _CHUNK = 64 * 1024
 _ENCRYPTED = 0x1
 _UTF8_NAME = 0x800
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}  # the others allow dictionaries of gigabytes
-_LITTER = {"__macosx", ".ds_store", "thumbs.db", "desktop.ini"}
+_LITTER = {".ds_store", "thumbs.db", "desktop.ini"}
 _NESTED = (
     b"PK\3\4",
     b"PK\5\6",

@@ -15,9 +15,7 @@ def of_test_images(made: Made) -> list[str]:
     """Writes `figures/predictions.png`: test images drawn evenly from low to high P(malignant), with their labels."""
     order = np.argsort(made.scored.p_malignant, kind="stable")
     rows = order[np.linspace(0, len(order) - 1, min(SHOWN, len(order))).round().astype(int)]
-    folder = made.folder / FIGURES
-    folder.mkdir(parents=True, exist_ok=True)
-    draw([_tile(made, row) for row in rows]).quantize(128).save(folder / NAME, optimize=True)
+    draw([_tile(made, row) for row in rows]).quantize(128).save(made.folder / FIGURES / NAME, optimize=True)
     return [f"[Answers to {len(rows)} test images]({FIGURES}/{NAME}), from the least to the most suspicious."]
 
 
