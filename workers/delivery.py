@@ -18,10 +18,9 @@ from webapp.notify.delivery import UNKNOWN, claim_message, give_up, mark_sent, p
 from webapp.notify.letters import UndeliverableError, compose
 from webapp.notify.models import Message
 from webapp.queue import Task, ring_now
-from workers.task import task
+from workers.task import RUN_SECONDS, task
 
 logger = structlog.get_logger(__name__)
-RUN_SECONDS = 5  # then another wake-up goes on, so that other work gets its turn
 
 
 @task(Task.DELIVER, soft_limit=300, hard_limit=330, alone=True)

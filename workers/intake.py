@@ -24,11 +24,10 @@ from webapp.cases.models import Archive, Image, Priority
 from webapp.cases.unpacking import expand
 from webapp.leases import UNLEASED, excuse
 from webapp.queue import Task, ring_now
-from workers.task import stopping, task
+from workers.task import RUN_SECONDS, stopping, task
 
 logger = structlog.get_logger(__name__)
 CLAIM_SIZE = 16
-RUN_SECONDS = 5  # then another wake-up goes on, so that the sweep and the messages get their turn
 LOOK_SECONDS = 0.03  # bulk work looks for people as often, and not before each image: it costs a query
 # Two fewer than a worker has processes: a photo waits neither for an archive nor for what is sent.
 ARCHIVES_AT_ONCE = 2

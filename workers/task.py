@@ -18,6 +18,7 @@ from django.db import close_old_connections, connection
 from webapp.queue import Task, answered, app
 
 logger = structlog.get_logger(__name__)
+RUN_SECONDS = 5  # of a task that finds ever more to do: then another wake-up goes on, so that others get their turn
 # Postgres lets the lock go when its process dies, and finds within minutes, not hours, that its machine has vanished.
 TRY_LOCK = """
 SELECT pg_try_advisory_lock(hashtext(%s)),

@@ -19,10 +19,9 @@ from webapp.operations.services import note_sweep
 from webapp.queue import Task, ring_now
 from webapp.registry.training import sweep_training
 from webapp.webhooks.delivery import sweep_webhooks
-from workers.task import task
+from workers.task import RUN_SECONDS, task
 
 logger = structlog.get_logger(__name__)
-RUN_SECONDS = 5  # then another wake-up goes on, so that people's photos get their turn
 SWEEPS = {
     "images": sweep_images,
     "jobs": sweep_jobs,

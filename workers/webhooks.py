@@ -10,11 +10,10 @@ from webapp.queue import Task, ring_now
 from webapp.webhooks.delivery import claim_deliveries, finish, send
 from webapp.webhooks.models import Delivery
 from webapp.webhooks.post import Answer
-from workers.task import task
+from workers.task import RUN_SECONDS, task
 
 logger = structlog.get_logger(__name__)
 SENDERS = 16
-RUN_SECONDS = 5  # then another wake-up goes on, so that other work gets its turn
 LOOK_SECONDS = 0.5  # how soon what comes in the meantime is seen, while all that is under way is slow
 
 UnderWay = dict[Future[Answer], tuple[uuid.UUID, Delivery]]
