@@ -58,7 +58,7 @@ class LeaseLost(Exception):
     """Another worker has the run now, or will have it."""
 
 
-class Stopping(Exception):
+class WorkerStops(Exception):
     """This worker is about to end."""
 
 
@@ -84,7 +84,7 @@ def train() -> None:
         fail_run(run=run, token=token, error=str(failure))
     except LeaseLost:
         logger.warning("training_lease_lost", run=str(run.pk))
-    except Stopping:
+    except WorkerStops:
         give_back_run(run=run, token=token)
     except storage.ObjectRefused as error:  # the lease, one as short as others', runs out, while there are attempts
         logger.error("object_refused", run=str(run.pk), attempt=run.attempt, error=str(error))
@@ -143,7 +143,7 @@ class Attempt:
         self._ends_at = time.monotonic() + settings.TRAINING_SECONDS
 
     def work(self) -> None:
-        """Collect, train, store the candidate, end the run. Raises LeaseLost, Stopping, RunFailed or StorageAway."""
+        """Collect, train, store the candidate, end the run. Raises LeaseLost, WorkerStops, RunFailed or StorageAway."""
         self._report({"event": "stage", "name": "collecting images"})
         parent = self._fetch_parent()
         self._collect_images()
@@ -220,17 +220,17 @@ class Attempt:
             logger.warning("progress_not_reported", run=str(self._run.pk), error=type(error).__name__)
 
     def _look(self) -> None:
-        """Whether to go on. Raises LeaseLost, Stopping or RunFailed."""
+        """Whether to go on. Raises LeaseLost, WorkerStops or RunFailed."""
         if self._lost.is_set():
             raise LeaseLost
         if stopping.is_set():
-            raise Stopping
+            raise WorkerStops
         if time.monotonic() > self._ends_at:
             raise RunFailed("training_too_slow", f"It was stopped after {settings.TRAINING_SECONDS // 60} minutes.")
 
     def _register(self) -> None:
         """Store the candidate and end the run. Hours of training hang on it, so it is tried until storage and the
-        database are there. Raises LeaseLost, Stopping or RunFailed, and in the end what they raise.
+        database are there. Raises LeaseLost, WorkerStops or RunFailed, and in the end what they raise.
         """
         give_up_at = time.monotonic() + REGISTERED_WITHIN
         while True:
@@ -254,7 +254,7 @@ class Attempt:
             if self._lost.wait(PAUSE):
                 raise LeaseLost
             if stopping.is_set():
-                raise Stopping
+                raise WorkerStops
 
     def _candidate(self) -> tuple[Bundle, dict[str, Any]]:
         """Store what the trainer made, and give it with its gate."""

@@ -83,7 +83,7 @@ def assess(
     stage("answering")
     unmoved = subject.answers(test.pixels)
     clean, flagged = subject.scored(unmoved)
-    heat = _heat(subject, unmoved, outlines, stage) if outlines else {}
+    shares = _heat(subject, unmoved, outlines, stage) if outlines else {}
     degraded = {name: _changed(subject, change, name, stage) for name, change in DEGRADATIONS.items()}
     spoilt = {name: _changed(subject, change, name, stage) for name, change in ARTEFACTS.items()}
     assessment = report.assess(
@@ -99,7 +99,7 @@ def assess(
             **{f"lesion, {name}": flags for name, (_, flags) in (degraded | spoilt).items()},
         },
         lesions_flagged=flagged,
-        heat=heat,
+        heat=shares,
     )
     return assessment, clean
 
