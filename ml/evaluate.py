@@ -18,7 +18,7 @@ from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME, Size
 from ml.measured import Measured, plain
 from ml.metrics import Scored, measure
-from ml.prepare import prepare
+from ml.prepare import prepared
 
 
 class SeenError(Exception):
@@ -101,7 +101,7 @@ def evaluate(bundle: Bundle, examples: Examples, cache: Path) -> Evaluation:
 def answer(bundle: Bundle, examples: Examples, cache: Path) -> Scored:
     """What a bundle says of images, with those that it turns away as no lesion told as such."""
     ensemble = ready(bundle.members, cache, bundle.frame)
-    answers = ensemble.in_batches(prepare(examples.pixels, bundle.preparation))
+    answers = ensemble.in_batches(prepared(examples.pixels, bundle.preparation))
     answered = ~bundle.novelty.is_novel(answers.features)
     return score(answers.logits, examples, bundle.calibration, bundle.taxonomy, answered)
 

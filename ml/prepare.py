@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ml.segmentation.segmenter import Segmenter
 
 
-def prepare(frames: np.ndarray, preparation: Preparation) -> np.ndarray:
+def prepared(frames: np.ndarray, preparation: Preparation) -> np.ndarray:
     """The frames, uint8 RGB (n, rows, columns, 3), as the model wants them: the same shape.
 
     Raises FileNotFoundError for a segmenter that is not there.

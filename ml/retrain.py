@@ -22,7 +22,7 @@ from ml.data import snapshot
 from ml.data.errors import DataError
 from ml.data.examples import Examples
 from ml.ensemble import Ensemble
-from ml.prepare import prepare
+from ml.prepare import prepared
 from ml.progress import Progress
 from ml.version import code_version
 
@@ -164,7 +164,7 @@ def refitted(logits: np.ndarray, validation: Examples, seed: int) -> Calibration
 def _read(run: Run, active: Bundle) -> Splits:
     dataset = snapshot.read(run.snapshot, run.images)
     sides = (data.load(dataset.split(name), dataset.images, active.frame) for name in ("train", "validation", "test"))
-    train, validation, test = (replace(side, pixels=prepare(side.pixels, active.preparation)) for side in sides)
+    train, validation, test = (replace(side, pixels=prepared(side.pixels, active.preparation)) for side in sides)
     refused = {**train.refused, **validation.refused, **test.refused}
     for name, examples in (("train", train), ("test", test)):
         if len(examples) == 0:

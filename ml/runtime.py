@@ -14,7 +14,7 @@ from ml.assess import conformal
 from ml.ensemble import Answers, Ensemble, heat
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import fit, framed, unframed
-from ml.prepare import prepare
+from ml.prepare import prepared
 from ml.stack import malignant, softmax
 
 
@@ -78,7 +78,7 @@ class Runtime:
             return []
         frames = np.stack([framed(pixels, self.bundle.frame) for pixels in batch])
         with self._blas.limit(limits=1, user_api="blas"):
-            return self._predictions(batch, self._ensemble(prepare(frames, self._preparation)))
+            return self._predictions(batch, self._ensemble(prepared(frames, self._preparation)))
 
     def _predictions(self, batch: Sequence[np.ndarray], answers: Answers) -> list[Prediction]:
         taxonomy = self.bundle.taxonomy

@@ -22,7 +22,7 @@ from ml.ensemble import Answers, Ensemble, heat
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import framed, preprocess, scaled
 from ml.metrics import Scored
-from ml.prepare import prepare
+from ml.prepare import prepared
 from ml.segmentation import masks
 from ml.segmentation.focus import heat_inside
 
@@ -52,7 +52,7 @@ class _Subject:
 
     def answers(self, frames: np.ndarray) -> Answers:
         """What the members say about frames, of these images or others."""
-        return self.ensemble.in_batches(prepare(frames, self.bundle.preparation))
+        return self.ensemble.in_batches(prepared(frames, self.bundle.preparation))
 
     def scored(self, answers: Answers) -> tuple[Scored, np.ndarray]:
         """The answers to frames of the same images, and which of them are told as no lesion, bool (n,)."""

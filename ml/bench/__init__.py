@@ -20,7 +20,7 @@ from ml.bundle import Bundle
 from ml.gate import compare
 from ml.measured import plain
 from ml.metrics import Scored
-from ml.prepare import prepare
+from ml.prepare import prepared
 
 if TYPE_CHECKING:
     from ml.data.images import ImageStore
@@ -200,7 +200,7 @@ def _frames(bundle: Bundle, images: Images) -> np.ndarray:
     from ml.imaging.decode import decode
     from ml.imaging.preprocess import preprocess
 
-    return prepare(np.stack([preprocess(decode(data).image, bundle.frame) for data in images]), bundle.preparation)
+    return prepared(np.stack([preprocess(decode(data).image, bundle.frame) for data in images]), bundle.preparation)
 
 
 def _measured(way: str, folder: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ml.export import backends, guide
 from ml.export.errors import ExportError
 from ml.imaging import field, light
 from ml.imaging.preprocess import Size, preprocess
-from ml.prepare import prepare
+from ml.prepare import prepared
 from ml.synthetic import draw
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def export(
     tolerance = FLOAT_TOLERANCE if int8 is None else INT8_TOLERANCE
     representative = None
     if int8 is not None:
-        representative = prepare(backends.representative(int8, bundle.frame, REPRESENTATIVE), bundle.preparation)
+        representative = prepared(backends.representative(int8, bundle.frame, REPRESENTATIVE), bundle.preparation)
     output.mkdir(parents=True, exist_ok=True)
     told = output / guide.NUMBERS
     _clear(told)

@@ -13,7 +13,7 @@ from ml.classes import BINARY, Taxonomy
 from ml.data import examples as data
 from ml.data.errors import DataError
 from ml.data.table import Dataset
-from ml.prepare import prepare
+from ml.prepare import prepared
 from ml.recipes.recipe import Lesson, Teach
 from ml.stack import malignant
 
@@ -57,7 +57,7 @@ def _answers(teacher: Bundle, dataset: Dataset, lesson: Lesson) -> np.ndarray:
             "See to the disk or share that holds them, and run this again.",
         )
     ensemble = evaluate.ready(teacher.members, lesson.work / "networks", teacher.frame)
-    logits = ensemble.in_batches(prepare(asked.pixels, teacher.preparation)).logits
+    logits = ensemble.in_batches(prepared(asked.pixels, teacher.preparation)).logits
     probabilities = teacher.calibration.stack.probabilities(logits)
     return in_taxonomy(probabilities, teacher.taxonomy, lesson.taxonomy)
 

@@ -16,7 +16,7 @@ from ml.data.table import SPLITS, Dataset
 from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME
 from ml.preparation import NOTHING, Preparation
-from ml.prepare import prepare
+from ml.prepare import prepared
 from ml.progress import Progress
 
 
@@ -120,7 +120,7 @@ def load(
         with progress.steps("preparing frames", len(read)) as advance:
             for start in range(0, len(read), PREPARED_AT_ONCE):
                 some = read.pixels[start : start + PREPARED_AT_ONCE]
-                some[:] = prepare(some, preparation)
+                some[:] = prepared(some, preparation)
                 advance(len(some))
     return read
 

@@ -26,7 +26,7 @@ from ml.imaging.preprocess import preprocess
 from ml.measured import words
 from ml.metrics import Scored
 from ml.preparation import Preparation
-from ml.prepare import prepare
+from ml.prepare import prepared
 from ml.segmentation.segmenter import shipped
 
 WAYS: Final = {
@@ -58,7 +58,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|")
     photos = {"as they are": held_out.pixels, "with drawn hair": _hairy(dataset, held_out, model.frame)}
     for photo, frames in photos.items():
-        changed = {way: scored(prepare(frames, preparation)) for way, preparation in WAYS.items()}
+        changed = {way: scored(prepared(frames, preparation)) for way, preparation in WAYS.items()}
         for cost in robustness.costs(scored(frames), changed):
             names = ("malignant_auc", "sensitivity", "specificity", "balanced_accuracy")
             differences = (words(vars(cost.difference[name]), sign="+") for name in names)

@@ -12,7 +12,7 @@ from ml import bundle, evaluate
 from ml.data import examples, splits
 from ml.data.errors import DataError
 from ml.preparation import Preparation
-from ml.prepare import prepare
+from ml.prepare import prepared
 from ml.progress import JsonProgress
 from ml.recipes import trainer
 from tests.ml.recipes.small import TINY, Stopped, run_of
@@ -36,7 +36,7 @@ def test_a_teacher_sees_frames_as_its_own_bundle_wants_them(
         return teacher.calibration.stack.probabilities(ensemble.in_batches(pixels).logits)
 
     np.testing.assert_allclose(np.load(kept), answers(frames), atol=1e-5)
-    assert np.abs(answers(prepare(frames, Preparation(remove_hair=True))) - answers(frames)).max() > 1e-3
+    assert np.abs(answers(prepared(frames, Preparation(remove_hair=True))) - answers(frames)).max() > 1e-3
 
 
 class Loses(JsonProgress):
