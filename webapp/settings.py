@@ -1,4 +1,4 @@
-"""Settings, from the environment, with defaults that work on one machine. The README has the table."""
+"""Settings, from the environment, with defaults that work on one machine. docs/settings.md has them all."""
 
 from pathlib import Path
 
