@@ -34,6 +34,7 @@ from webapp.notify.delivery import (
     send_again,
     sweep_messages,
 )
+from webapp.notify.letters import compose
 from webapp.notify.models import Message
 from webapp.notify.services import tell_patient, tell_patient_to_retake, tell_provider
 
@@ -80,6 +81,18 @@ def test_a_letter_is_tried_for_about_six_hours_while_the_mail_server_is_away() -
     tried = [sum((pause_after(n) for n in range(1, ATTEMPTS)), timedelta(0)) for _ in range(50)]
     assert all(timedelta(hours=4) <= one <= timedelta(hours=8.1) for one in tried)
     assert timedelta(hours=5.5) <= sum(tried, timedelta(0)) / len(tried) <= timedelta(hours=6.5)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [(kind, kind not in (Message.Kind.BATCH_COMPLETED, Message.Kind.REVIEW_WAITING)) for kind in Message.Kind],
+)
+def test_both_forms_of_a_letter_give_patients_the_clinics_telephone_and_staff_none(kind: str, told: bool) -> None:
+    letter = MessageFactory(kind=kind, case__batch__organisation__help_phone="0123 4567")
+    email = compose(letter)
+    html, _ = email.alternatives[0]
+    assert ("0123 4567" in str(email.body), "0123 4567" in str(html)) == (told, told)
 
 
 @pytest.mark.django_db
