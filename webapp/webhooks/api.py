@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from dataclasses import asdict
 from typing import Any
 
 from django.db import transaction
@@ -91,7 +90,7 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
 
     event = serializers.SerializerMethodField(help_text="What is sent: `type`, `timestamp` and `data`")
     next_attempt_at = serializers.SerializerMethodField()
-    attempts = serializers.SerializerMethodField(help_text="The latest 30, oldest first")
+    attempts = AttemptSerializer(source="log", many=True, read_only=True, help_text="The latest 30, oldest first")
 
     class Meta:
         model = Delivery
@@ -105,10 +104,6 @@ class DeliverySerializer(serializers.ModelSerializer[Delivery]):
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_next_attempt_at(self, delivery: Delivery) -> Any:
         return delivery.send_after if delivery.state == Delivery.State.PENDING else None
-
-    @extend_schema_field(AttemptSerializer(many=True))
-    def get_attempts(self, delivery: Delivery) -> Any:
-        return AttemptSerializer([asdict(attempt) for attempt in delivery.log], many=True).data
 
 
 class DeliveryFilter(filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
