@@ -17,13 +17,14 @@ from ml.recipes.sides import Sides
 @dataclass(frozen=True)
 class AsAuthors:
     """The test images of a split by image: how many, for how many of them the model has seen another image of the same
-    lesion (or a copy of the image itself, also through a teacher, a start or a segmenter), and
-    `ml.recipes.measures.MEASURES` on all of them, on those, and on the others, with the share of malignant images among
-    those and among the others.
+    lesion (or a copy of the image itself, also through a teacher or a start), how many the segmenter has seen that
+    blanks their skin, and `ml.recipes.measures.MEASURES` on all of them, on those that leaked, and on the others, with
+    the share of malignant images among those and among the others.
     """
 
     images: int
     leaked_images: int
+    outlined_images: int
     malignant_leaked: float
     malignant_new: float
     everything: dict[str, Measured]
@@ -36,12 +37,17 @@ class AsAuthors:
         return self.leaked_images / self.images
 
 
-def as_authors(fitted: Fitted, sides: Sides, taxonomy: Taxonomy, leaked: np.ndarray, draws: int) -> AsAuthors:
-    """Measures the test side of a split by image; `leaked` bool (n,) are the images that the model knows."""
+def as_authors(
+    fitted: Fitted, sides: Sides, taxonomy: Taxonomy, leaked: np.ndarray, *, outlined: int, draws: int
+) -> AsAuthors:
+    """Measures the test side of a split by image; `leaked` bool (n,) are the images that the model knows, and so many
+    of all are `outlined` by a segmenter that knows them.
+    """
     scored = fitted.plain(fitted.ensemble.in_batches(sides.test.pixels).logits, sides.test, taxonomy)
     return AsAuthors(
         images=len(scored.labels),
         leaked_images=int(leaked.sum()),
+        outlined_images=outlined,
         malignant_leaked=_share(scored.is_malignant[leaked]),
         malignant_new=_share(scored.is_malignant[~leaked]),
         everything=measures.measured(scored, draws),
@@ -70,6 +76,7 @@ def section(
         f"({compared.share:.0%})",
         "the model has already seen the same lesion. Column (a) is their way, the next two take it apart, and in",
         "column (b) no lesion is on two sides. In all of them the most probable class is named.",
+        *_outlined(compared),
         *untold_lesions(lone_images, patients_known),
         "",
         "Lesions that were photographed several times are other lesions than the rest: of the images whose lesion was",
@@ -96,6 +103,16 @@ def facts(reported: Mapping[str, float], compared: AsAuthors | None, honest: Map
         "as_authors": None if compared is None else plain(asdict(compared)),
         "by_lesion": {name: plain(asdict(one)) for name, one in honest.items()},
     }
+
+
+def _outlined(compared: AsAuthors) -> list[str]:
+    count = compared.outlined_images
+    if not count:
+        return []
+    return [
+        f"The network that blanks the skin has seen {count} of these test images ({count / compared.images:.0%}): that",
+        "is no part of the number before, nor of the columns that take (a) apart.",
+    ]
 
 
 def _share(hits: np.ndarray) -> float:

@@ -48,7 +48,7 @@ class Run:
 class Given:
     """What a run starts from, read: the data in the taxonomy of the answers, the side of each image id in the split by
     lesion, what is done to frames, the bundle to start from, the bundle that teaches, what gives soft labels, and the
-    fingerprints of what all of these have seen, uint64 (n, 4).
+    fingerprints of what the segmenter has seen that blanks the skin, uint64 (n, 4).
     """
 
     dataset: Dataset
@@ -57,12 +57,22 @@ class Given:
     start: Bundle | None
     teacher: Bundle | None
     teach: Teach | None
-    seen: np.ndarray
+    outlined: np.ndarray
 
     @property
     def before(self) -> list[Bundle]:
         """The bundles that members learn from: to start from, and to be taught by."""
         return [bundle for bundle in (self.start, self.teacher) if bundle]
+
+    @property
+    def known(self) -> np.ndarray:
+        """Fingerprints of what the bundles of `before` have seen: uint64 (n, 4)."""
+        return np.concatenate([NO_IMAGES, *(bundle.seen for bundle in self.before)])
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Fingerprints of what any of these has seen: uint64 (n, 4)."""
+        return np.concatenate([self.outlined, self.known])
 
     @property
     def learnt(self) -> np.ndarray:
@@ -82,7 +92,7 @@ def read(run: Run, progress: Progress) -> Given:
         progress.warning(misnamed, unknown_classes=published.unknown)
     # Divided before it is relabelled, so that every recipe has the test side that the project has.
     by_lesion = sides.by_lesion(published.table).set_axis(published.table["image_id"])
-    segmenter, seen = _segmenter() if run.recipe.mask else ("", NO_IMAGES)
+    segmenter, outlined = _segmenter() if run.recipe.mask else ("", NO_IMAGES)
     start = bundles.load(run.start, to_start_from=True) if run.start else None
     teacher = bundles.load(run.teacher) if run.teacher else None
     for before in (start, teacher):
@@ -98,7 +108,7 @@ def read(run: Run, progress: Progress) -> Given:
         start=start,
         teacher=teacher,
         teach=distillation.by_bundle(teacher, dataset) if teacher else run.recipe.teach,
-        seen=np.concatenate([seen, *(bundle.seen for bundle in (start, teacher) if bundle)]),
+        outlined=outlined,
     )
 
 

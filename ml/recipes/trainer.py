@@ -61,9 +61,10 @@ def train(run: Run, progress: Progress) -> Bundle:
                 f"{error} That is the authors' split, by image: --only-by-lesion leaves it out."
             ) from error
         divided, fitted = _follow(run, read, sides.divide(examples, by_image), by_image_work, progress)
-        seen = np.concatenate([divided.fingerprints, read.seen])
-        leaked = divided.leaked | matches(divided.test.fingerprints, seen)
-        compared = as_authors(fitted, divided, read.dataset.taxonomy, leaked, run.draws)
+        shown = divided.test.fingerprints
+        leaked = divided.leaked | matches(shown, np.concatenate([divided.fingerprints, read.known]))
+        outlined = int(matches(shown, read.outlined).sum())
+        compared = as_authors(fitted, divided, read.dataset.taxonomy, leaked, outlined=outlined, draws=run.draws)
         del divided  # a gigabyte of pixels
     progress.stage("the split by lesion")
     divided, fitted = _follow(run, read, sides.divide(examples, by_lesion), by_lesion_work, progress)
