@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ml.assess.subgroups import Subgroup
 from ml.bundle import Bundle, Member
-from ml.classes import DISPLAY_NAMES, EIGHT, SEVEN, Taxonomy
+from ml.classes import EIGHT, SEVEN, Taxonomy, class_in_sentence
 from ml.measured import ends, label, unmeasured, words
 
 LABELLED_HERE: Final = (
@@ -45,7 +45,7 @@ def write(
     the data nobody says which of them show one lesion, but whose they are where `patients_known`; of `nobodys`,
     which it learnt from, neither. `ancestors` are those of `lineage`.
     """
-    classes = ", ".join(f"{code} ({DISPLAY_NAMES[code].lower()})" for code in taxonomy.codes)
+    classes = ", ".join(f"{code} ({class_in_sentence(code)})" for code in taxonomy.codes)
     spread = ", its standard deviation over the\nmembers" if len(members) > 1 else ""
     lines = [
         f"# {name}",
@@ -71,8 +71,8 @@ def write(
         f"({evaluation['malignant_lesions']} malignant) that share no "
         f"{'lesion that is named' if nobodys else 'lesion'} with anything it was fitted to;",
         f"{evaluation['dropped_seen']} more were dropped because their fingerprint matches an image that it had seen.",
-        "Intervals: 95 %, bootstrap by lesion. In sensitivity and specificity, a lesion that it turns away as none",
-        "counts as wrong.",
+        "Intervals: 95 %, bootstrap by lesion. In sensitivity and specificity, a lesion that the model takes for no",
+        "lesion counts as an error.",
         *untold_lesions(lone_images, patients_known),
         *_nobodys(nobodys),
         "",
@@ -87,10 +87,13 @@ def write(
         "## Limits",
         "",
         *_learnt_from(licence),
-        f"- Answers with one of {len(taxonomy.codes)} classes whatever lesion it is shown.",
-        "  It may answer to what is no lesion, too: to bare skin it mostly does, and photos of other things",
-        "  are not measured.",
+        f"- It gives one of {len(taxonomy.codes)} classes to every lesion, also to a kind that it has never seen.",
+        "  It may also answer a picture that shows no lesion: it answers most pictures of bare skin. Photos of other",
+        "  things were not measured.",
         *_missing(taxonomy),
+        "- It is for one lesion that fills a good part of the picture. Several get one answer together. Below a tenth",
+        "  of the picture, the smaller a lesion is the more harmless it looks: so measured with a release, not with",
+        "  this bundle.",
         *_calibrated_where(malignant_share),
         "- A low P(malignant) does not rule cancer out: a changing lesion needs a doctor whatever the answer.",
         "",
@@ -169,8 +172,8 @@ def _calibrated_where(malignant_share: float | None) -> list[str]:
     if malignant_share is None:
         return []
     return [
-        f"- Its probabilities hold where {100 * malignant_share:.0f} % of the pictures are malignant, as of those that",
-        "  they were set on: where fewer are, fewer of the lesions with the same answer are.",
+        f"- Its probabilities hold where {100 * malignant_share:.0f} % of the pictures are malignant, as in the data",
+        "  that they were set on. Where fewer are malignant, the true probability is lower than the one given.",
     ]
 
 

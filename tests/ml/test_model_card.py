@@ -44,6 +44,21 @@ def test_a_card_says_among_which_pictures_its_probabilities_hold() -> None:
         licence="",
     )
     assert "Its probabilities hold where 20 % of the pictures are malignant" in card
+    assert "Where fewer are malignant, the true probability is lower than the one given." in card
+
+
+def test_a_card_keeps_the_capitals_of_names() -> None:
+    card = model_card.write(
+        name="one", members=[], thresholds=LIMITS, origin=[], evaluation=NOTHING_MEASURED, licence=""
+    )
+    assert "AKIEC (actinic keratosis or Bowen's disease)" in card
+
+
+def test_a_card_says_that_it_is_for_one_lesion() -> None:
+    card = model_card.write(
+        name="one", members=[], thresholds=LIMITS, origin=[], evaluation=NOTHING_MEASURED, licence=""
+    )
+    assert "Several get one answer together." in card
 
 
 @pytest.mark.parametrize("lone", [0, 900])
@@ -58,7 +73,7 @@ def test_a_card_does_not_claim_lesions_that_nobody_knows(lone: int) -> None:
         lone_images=lone,
     )
     assert "share no lesion with anything it was fitted to" in card
-    assert "a lesion that it turns away as none\ncounts as wrong." in card
+    assert "a lesion that the model takes for no\nlesion counts as an error." in card
     assert ("Of 900 images of the data it is not known which show one lesion" in card) == bool(lone)
 
 
