@@ -124,6 +124,11 @@ def assess(
     )
 
 
+def curves(member: str) -> str:
+    """The name of the file with a member's training curves."""
+    return f"training_{member}.png"
+
+
 def write(
     assessment: Assessment,
     scored: Scored,
@@ -133,7 +138,7 @@ def write(
     """Writes `assessment.json`, `assessment.md` and its plots as PNG to `folder`, which is made.
 
     `scored` is what `assess` was given, and `training` the epochs of each member, as `plots.training_curves` takes
-    them.
+    them; curves that lie there already are shown too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shown = ["confusion.png", "curves.png", "reliability.png"]
@@ -147,8 +152,8 @@ def write(
         plots.subgroup_forest(assessment.subgroups, FOREST, assessment.metrics[FOREST], folder / "subgroups.png")
         shown.append("subgroups.png")
     for member, epochs in (training or {}).items():
-        plots.training_curves(epochs, folder / f"training_{member}.png", member)
-        shown.append(f"training_{member}.png")
+        plots.training_curves(epochs, folder / curves(member), member)
+    shown += sorted(path.name for path in folder.glob(curves("*")))
     (folder / "assessment.md").write_text(markdown.render(assessment.as_dict(), shown))
     (folder / "assessment.json").write_text(json.dumps(assessment.as_dict(), indent=2, allow_nan=False) + "\n")
 

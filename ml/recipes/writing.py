@@ -1,5 +1,6 @@
 """From fitted members to a bundle's folder: calibration, what tells no lesion, measurements, figures and the card."""
 
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -27,7 +28,7 @@ from ml.recipes import comparison, distillation, fitting, imagenet, measures
 from ml.recipes.comparison import AsAuthors
 from ml.recipes.fitting import Fitted
 from ml.recipes.given import Given, Run
-from ml.recipes.recipe import FIGURES, Made, Part
+from ml.recipes.recipe import FIGURES, Made, Part, Recipe
 from ml.recipes.sides import Sides
 from ml.version import code_version
 
@@ -66,6 +67,7 @@ def write(
     members = fitting.moved(fitted.members, output)
     assessed = report.assess(scored, output.name, table=test.rows, quantiles=calibrated.conformal, draws=draws)
     epochs = {member.name: fitting.history(work, member.name) for member in members}
+    _bring_curves(recipe, given.start, output / FIGURES)
     report.write(assessed, scored, output / FIGURES, {name: told for name, told in epochs.items() if told})
     made = Made(recipe, output, work, members, calibrated, taxonomy, sides, networks, test, draws, progress)
     extras = [sentence for extra in recipe.extras for sentence in extra(made)]
@@ -117,6 +119,16 @@ def write(
             ancestors=ancestors,
         ),
     )
+
+
+def _bring_curves(recipe: Recipe, start: Bundle | None, figures: Path) -> None:
+    """Training curves of members that stay as they were, from the bundle that they come from, and no others."""
+    figures.mkdir(exist_ok=True)
+    for stale in figures.glob(report.curves("*")):
+        stale.unlink()
+    for part in recipe.members:
+        if start and part.kept and (known := start.path / FIGURES / report.curves(part.name)).exists():
+            shutil.copy(known, figures)
 
 
 def _data_hash(dataset: Dataset, sides: Sides) -> str:
@@ -183,7 +195,7 @@ def _member(part: Part, begun: Bundle | None, work: Path, images: int) -> str:
     start = "ImageNet weights" if part.imagenet else "random weights"
     if begun and part.name in [member.name for member in begun.members]:
         if part.kept:
-            return f"{part.name} at {width} x {height} pixels is that of {begun.name}."
+            return f"{part.name} ({width} x {height} pixels): weights unchanged from {begun.name}."
         start = begun.name
     mixed = f", mixup {used.mixup:g}" if used.mixup else ""
     frozen = ", its backbone frozen" if used.freeze_backbone else ""
@@ -210,8 +222,12 @@ def _begun(start: Bundle | None) -> list[str]:
     if start is None:
         return []
     frames = start.manifest["preprocessing"]["version"]
-    other = f"{start.name} was made from frames of {frames}; every figure here is of {preprocess.VERSION}."
-    return [other] if frames != preprocess.VERSION else []
+    if frames == preprocess.VERSION:
+        return []
+    return [
+        f"{start.name} prepares pictures by preprocessing version {frames}, this bundle by {preprocess.VERSION}. "
+        f"Every figure here is measured with {preprocess.VERSION}."
+    ]
 
 
 def _taught(teacher: Bundle | None) -> list[str]:
@@ -229,7 +245,8 @@ def _learnt(given: Given, sides: Sides) -> list[str]:
     return [
         *([dropped] if sides.learnt else []),
         *(
-            f"{name} has seen {count} of the validation images, and does not tell whether its members learnt from them."
+            f"{name} has seen {count} of the validation images and keeps no list of those that its members learnt "
+            "from. If they learnt from these, thresholds and calibration look better than they are."
             for name, count in known.items()
             if count
         ),

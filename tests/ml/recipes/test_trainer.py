@@ -195,13 +195,18 @@ def test_a_member_stays_as_it_was(published: Path, tmp_path: Path, tiny_bundle: 
     told = {"origin": ["Learnt from the old images."], "ancestors": [{"name": "oldest", "bundle": "0" * 64}]}
     frames = {**json.loads(manifest)["preprocessing"], "version": "frame-before"}
     (older / "manifest.json").write_text(json.dumps({**json.loads(manifest), **told, "preprocessing": frames}))
+    for folder, name in ((older, "tiny"), (tmp_path / "made", "another")):
+        (folder / "figures").mkdir(parents=True)
+        (folder / "figures" / f"training_{name}.png").write_bytes(b"its curves")
     part = Part("tiny", Settings(epochs=2, samples=320), size=(192, 144), imagenet=False)
     recipe = replace(TINY, members=(part,), authors_split=None).reduced(keep=["tiny"])
     made = trainer.train(replace(run_of(recipe, published, tmp_path), start=older), JsonProgress())
     assert (made.path / "tiny.npz").read_bytes() == (tiny_bundle / "tiny.npz").read_bytes()
+    assert [path.read_bytes() for path in (made.path / "figures").glob("training_*.png")] == [b"its curves"]
+    assert "![training tiny](training_tiny.png)" in (made.path / "figures" / "assessment.md").read_text()
     card = (made.path / "model_card.md").read_text()
-    assert "tiny at 192 x 144 pixels is that of tiny." in card
-    assert f"tiny was made from frames of frame-before; every figure here is of {VERSION}." in card
+    assert "tiny (192 x 144 pixels): weights unchanged from tiny." in card
+    assert f"tiny prepares pictures by preprocessing version frame-before, this bundle by {VERSION}." in card
     assert "Learnt from the old images." not in made.manifest["origin"]
     assert "- Learnt from the old images." in card.split("## What it goes on from")[1]
     assert [one["name"] for one in made.manifest["ancestors"]] == ["tiny", "oldest"]
