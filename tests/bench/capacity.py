@@ -139,7 +139,10 @@ class Plan:
         )
         yield "writes to object storage a second, peak", f"{self.peak * more.puts:,.0f}"
         yield "reads from object storage a second, peak", f"{self.peak * more.gets:,.0f}"
-        yield "uploads, Gbit/s, peak (past the site, into object storage)", f"{self.peak * more.photo_kb * 8e-6:,.2f}"
+        yield (
+            "uploads, Gbit/s, peak (into object storage; of them patients' photos through the site)",
+            f"{self.peak * more.photo_kb * 8e-6:,.2f}",
+        )
         yield "commands of Redis a second, peak", f"{self.peak * one.commands:,.0f}"
 
     def costs(self) -> Iterator[tuple[str, float]]:

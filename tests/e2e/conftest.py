@@ -49,6 +49,16 @@ class Site:
         return [part for part in parts if f"To: {address}" in part]
 
 
+def environment_of(folder: Path) -> dict[str, str]:
+    """The settings of a service for journeys, with a tiny bundle, that keeps its files in `folder`."""
+    return {
+        **QUICK,
+        "BUNDLE": str(make_tiny_bundle(folder / "tiny")),
+        "RUNTIME_CACHE": str(folder / "runtime"),
+        "DEMO_PASSWORD": "a-password-for-tests",
+    }
+
+
 @pytest.fixture(scope="session")
 def state() -> Iterator[Path]:
     """A folder that the embedded database's own user may enter."""
@@ -60,13 +70,7 @@ def state() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def site(state: Path) -> Iterator[Site]:
     """LesionLens with a tiny bundle, running as a newcomer would run it."""
-    environment = {
-        **QUICK,
-        "BUNDLE": str(make_tiny_bundle(state / "tiny")),
-        "RUNTIME_CACHE": str(state / "runtime"),
-        "DEMO_PASSWORD": "a-password-for-tests",
-    }
-    with running_stack(state, isolated=True, environment=environment) as stack:
+    with running_stack(state, isolated=True, environment=environment_of(state)) as stack:
         yield Site(stack, json.loads(stack.manage("demo_accounts")))
         stack.check()  # no process died on the way
 

@@ -12,6 +12,7 @@ from deploy.local.clinic import Photo
 from tests.e2e.clinics import new_clinic
 from tests.e2e.conftest import PHONE, Site, assert_accessible
 from tests.e2e.provider import DONE_MS, as_file
+from tests.e2e.resuming import break_off, large_picture, send_again
 from tests.ml.imaging.samples import zipped
 
 MB = 1024**2
@@ -49,6 +50,25 @@ def test_a_large_zip_goes_on_where_the_connection_broke(
     page.click("#awaited button")
     expect(page.locator("main")).to_contain_text(photos[0].filename.removesuffix(".jpg"), timeout=DONE_MS)
     assert len(resumed) == 2
+
+
+def test_pictures_go_on_where_the_connection_broke(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = open_page(site.email("provider"))
+    files = break_off(page, tmp_path, photos, storage="**/uploads/*")
+    assert len(send_again(page, files)) == 2  # the rest of the large one
+
+
+def test_another_picture_of_the_same_name_and_size_is_not_mixed_with_what_arrived_before(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = open_page(site.email("provider"))
+    files = break_off(page, tmp_path, photos, storage="**/uploads/*")
+    small, _, large = files
+    small.write_bytes(photos[10].data)
+    large.write_bytes(large_picture(2))
+    assert len(send_again(page, files)) == 4  # all but the other small one
 
 
 def test_pictures_that_did_not_arrive_are_taken_again(

@@ -3,16 +3,18 @@ them. The names come first and the bytes follow, so that what a broken connectio
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Sequence, Set
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
+from django.urls import reverse
 
 from webapp import storage
 from webapp.audit.services import Actor
 from webapp.cases.archives import complete_archive, key_of
 from webapp.cases.arrivals import receive
-from webapp.cases.awaited import awaits_archive
+from webapp.cases.awaited import awaits_archive, check_size
 from webapp.cases.fields import IMAGES
 from webapp.cases.locks import require_open
 from webapp.cases.manifest import Manifest
@@ -24,6 +26,9 @@ from webapp.cases.selectors import awaited_images
 from webapp.cases.services import MISSING
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
+from webapp.multipart import PART_BYTES
+
+SENT_BY = ("complete", "archive-parts", "complete-archive")
 
 
 def one_case_each(names: Sequence[str], *, capture: str) -> list[CaseSpec]:
@@ -67,41 +72,65 @@ def take_archive(*, actor: Actor, batch: Batch, file: UploadedFile) -> None:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What became of files that arrived: how many found their image, the names of those whose image had its file
-    before, and of those that nothing waited for.
+class Matched:
+    """Whose files are meant, by their places in a list of names: the images that wait for them, and which names are of
+    images that had their file `before`, or `unknown`: of none that waits.
     """
 
-    stored: int
-    before: list[str]
-    unknown: list[str]
+    images: dict[int, Image] = field(default_factory=dict)
+    before: list[int] = field(default_factory=list)
+    unknown: list[int] = field(default_factory=list)
 
 
-def take_files(*, batch: Batch, files: Iterable[UploadedFile]) -> Taken:
-    """Store files as the images of an open batch that wait for files of their names, written in any case of letters and
-    in any form of Unicode where no image has the very name. Without its ending none is found: another file, which
-    comes in a request of its own, may be meant as well.
+def match(*, batch: Batch, names: Sequence[str]) -> Matched:
+    """Find the images of an open batch that wait for files of these names, written in any case of letters and in any
+    form of Unicode where no image has the very name. Without its ending none is found: another file, which comes in a
+    request of its own, may be meant as well.
     """
     require_open(batch, joining="files")
-    files = list(files)
-    named = [file.name or "" for file in files]
-    known = set(batch.images.filter(filename__in=named).values_list("filename", flat=True))
-    if left := set(named) - known:
+    known = set(batch.images.filter(filename__in=names).values_list("filename", flat=True))
+    if left := set(names) - known:
         _name_as_files(batch, left)
     waiting = defaultdict[str, list[Image]](list)
-    for image in awaited_images(batch).filter(filename__in=named):
+    for image in awaited_images(batch).filter(filename__in=names):
         waiting[image.filename].append(image)
-    there = batch.images.filter(filename__in=named).exclude(state__in=MISSING)
+    there = batch.images.filter(filename__in=names).exclude(state__in=MISSING)
     arrived = set(there.values_list("filename", flat=True))
-    stored, before, unknown = 0, list[str](), list[str]()
-    for file in files:
-        name = file.name or ""
+    found = Matched()
+    for place, name in enumerate(names):
         if waiting[name]:
-            receive(image=waiting[name].pop(0), file=file)
-            stored += 1
+            found.images[place] = waiting[name].pop(0)
         else:
-            (before if name in arrived else unknown).append(name)
-    return Taken(stored, before, unknown)
+            (found.before if name in arrived else found.unknown).append(place)
+    return found
+
+
+def take_files(*, batch: Batch, files: Sequence[UploadedFile]) -> Matched:
+    """Store files that came through the site as the images of an open batch that wait for files of their names."""
+    found = match(batch=batch, names=[file.name or "" for file in files])
+    for place, image in found.images.items():
+        receive(image=image, file=files[place])
+    return found
+
+
+def sent_to(batch: Batch) -> dict[str, str]:
+    """The addresses by which a script sends files into a batch: where it asks for the places of pictures, and says that
+    they are there; and the same of a ZIP.
+    """
+    asked = {name: reverse(f"api:batch-{name}", args=[batch.pk]) for name in SENT_BY}
+    return {"batch_files": reverse("cases:batch_files", args=[batch.pk]), **asked}
+
+
+def place_of(image: Image, *, size: int) -> dict[str, Any]:
+    """Where a script sends the file of an awaited image, of `size` bytes: whole, or by the address of its `parts` where
+    `upload` is None.
+
+    Raises Problem `too_large_bytes`.
+    """
+    check_size(image.upload_key, size)
+    whole = size <= PART_BYTES
+    upload = asdict(storage.upload_target(image.upload_key, size=size or None)) if whole else None
+    return {"id": str(image.pk), "upload": upload, "parts": reverse("api:image-parts", args=[image.pk])}
 
 
 def _name_as_files(batch: Batch, names: Set[str]) -> None:

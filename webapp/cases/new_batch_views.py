@@ -21,7 +21,7 @@ from ml.imaging.archive import LONGEST_NAME
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.api.parsers import a_turn, check_values
 from webapp.cases.awaited import awaits_archive
-from webapp.cases.browser_files import one_case_each, take_archive, take_files, with_files_of
+from webapp.cases.browser_files import match, one_case_each, place_of, sent_to, take_archive, take_files, with_files_of
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
 from webapp.cases.manifest import MAX_CSV_BYTES, Manifest, from_csv
@@ -46,8 +46,7 @@ UNLISTED = "No row of the table names this file, so it was left out. Add a row f
 class Chosen:
     """The files of a request by what they are.
 
-    A script sends only the pictures' names and the archives' sizes, in bytes, and the files themselves afterwards, each
-    picture with its name.
+    A script sends only the pictures' names and the archives' sizes, in bytes, and the files themselves to storage.
     """
 
     pictures: list[UploadedFile] = field(default_factory=list)
@@ -65,8 +64,6 @@ def chosen_files(request: HttpRequest) -> Chosen:
         ending = (file.name or "").lower().rpartition(".")[2]
         {"csv": chosen.tables, "zip": chosen.archives}.get(ending, chosen.pictures).append(file)
     announced = [(str(said), _as_filename(said)) for said in _announced(request, "names")]
-    for file, (_, name) in zip(chosen.pictures, announced, strict=False):
-        file.name = name or file.name  # as on the disk: what is not printable, as a narrow space, was taken out of it
     chosen.names = [file.name or "" for file in chosen.pictures] or [name for _, name in announced if name]
     chosen.misnamed = [said for said, name in announced if not name]
     sizes = [size for size in _announced(request, "archives") if isinstance(size, int)]
@@ -195,9 +192,11 @@ def _made(
     batch, new = create_batch(actor=actor, organisation=organisation_of(request), submission=submission, cases=cases)
     if asks_for_json(request):
         return JsonResponse(
-            {name: reverse(f"cases:{name}", args=[batch.pk]) for name in ("batch", "batch_files")}
-            | {name: reverse(f"api:batch-{name}", args=[batch.pk]) for name in ("archive-parts", "complete-archive")}
-            | {"unlisted": [*unlisted, *chosen.misnamed]}
+            {
+                "batch": reverse("cases:batch", args=[batch.pk]),
+                **sent_to(batch),
+                "unlisted": [*unlisted, *chosen.misnamed],
+            }
         )
     if not new and batch.state != Batch.State.OPEN:
         messages.info(request, "These files were sent before, in this batch.")
@@ -212,27 +211,43 @@ def _made(
 @for_roles(Role.PROVIDER)
 @require_POST
 def batch_files(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
-    """Take files for the images of an open batch that have not arrived, matched by name; and a ZIP that it awaits."""
+    """Take files for the images of an open batch that have not arrived, matched by name; and a ZIP that it awaits. A
+    script names its pictures, and is told where each goes.
+    """
     batch = get_object_or_404(Batch, pk=batch_id, organisation=organisation_of(request))
+    if asks_for_json(request):
+        return _places(request, batch)
     chosen = chosen_files(request)
     try:
         for file in chosen.archives:
             take_archive(actor=actor_of(request), batch=batch, file=file)
-        taken = take_files(batch=batch, files=chosen.pictures)
+        found = take_files(batch=batch, files=chosen.pictures)
     except Problem as problem:
-        if asks_for_json(request):
-            return JsonResponse({"errors": [problem.message]}, status=problem.status)
         messages.error(request, problem.message)
         return redirect("cases:batch", batch.pk)
-    if asks_for_json(request):
-        return JsonResponse({"stored": taken.stored, "before": taken.before, "unknown": taken.unknown})
-    if taken.stored:
-        messages.success(
-            request, "1 file has arrived." if taken.stored == 1 else f"{taken.stored:,} files have arrived."
-        )
-    _say_left_out(request, "Of this batch no image waits any more for", taken.before)
-    _say_left_out(request, "No image of this batch waits for", taken.unknown)
+    if stored := len(found.images):
+        messages.success(request, "1 file has arrived." if stored == 1 else f"{stored:,} files have arrived.")
+    names = [file.name or "" for file in chosen.pictures]
+    for reason, left in (
+        ("Of this batch no image waits any more for", found.before),
+        ("No image of this batch waits for", found.unknown),
+    ):
+        _say_left_out(request, reason, [names[place] for place in left])
     return redirect("cases:batch", batch.pk)
+
+
+def _places(request: HttpRequest, batch: Batch) -> JsonResponse:
+    """Where each picture goes that a script will send, of the `sizes` that it says, in bytes."""
+    both = zip(_announced(request, "names"), _announced(request, "sizes"), strict=False)
+    said = [(name, size) for name, size in both if isinstance(size, int) and size >= 0]
+    names = [name for name, _ in said]
+    try:
+        found = match(batch=batch, names=[_as_filename(name) for name in names])
+        places = [{"file": n, **place_of(image, size=said[n][1])} for n, image in found.images.items()]
+    except Problem as problem:
+        return JsonResponse({"errors": [problem.message]}, status=problem.status)
+    left = {"before": [names[n] for n in found.before], "unknown": [names[n] for n in found.unknown]}
+    return JsonResponse({"places": places, **left})
 
 
 def _line(name: str, code: str, message: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """A provider's batches: the list, one batch with its progress and its cases, and what can be done with it."""
 
+import json
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,7 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.services import Actor, record_view
 from webapp.cases import selectors
 from webapp.cases.arrivals import await_again, receive
+from webapp.cases.browser_files import sent_to
 from webapp.cases.intake import override_quality
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
@@ -85,6 +87,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "awaited": selectors.awaited_images(found)[:REJECTED_SHOWN],
         "late": selectors.late_images(found)[:REJECTED_SHOWN],
         "picture_limit": settings.UPLOAD_MAX_BYTES,
+        "sent_to": json.dumps(sent_to(found)),
     }
     return render(request, "cases/batch.html", context)
 

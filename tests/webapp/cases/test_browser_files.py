@@ -9,6 +9,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from urllib3.util import parse_url
 
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
@@ -20,6 +21,7 @@ from webapp.cases.services import cancel_batch
 
 pytestmark = pytest.mark.django_db
 NEW = reverse("cases:batch_new")
+MB = 1024**2
 JSON = {"Accept": "application/json"}
 
 
@@ -28,25 +30,37 @@ def announce(client: Client, *names: str, key: str, **fields: str) -> Any:
     return client.post(NEW, form, headers=JSON)
 
 
-def send(client: Client, address: str, name: str) -> Any:
-    form = {"names": json.dumps([name]), "files": SimpleUploadedFile(name, b"x")}
-    return client.post(address, form, headers=JSON).json()
+def ask(client: Client, made: Any, *files: tuple[str, int]) -> Any:
+    """Where files of these names and sizes go, as a script asks."""
+    names, sizes = ([*listed] for listed in zip(*files, strict=True))
+    said = {"names": json.dumps(names), "sizes": json.dumps(sizes)}
+    return client.post(made["batch_files"], said, headers=JSON).json()
+
+
+def send(client: Client, made: Any, name: str) -> Any:
+    """Send a file as a script does; gives how many were stored, and of which names none was."""
+    asked = ask(client, made, (name, 1))
+    for place in asked["places"]:
+        client.put(parse_url(place["upload"]["url"]).request_uri, b"x", "application/octet-stream")
+        done = client.post(made["complete"], {"images": [place["id"]]}, "application/json").json()
+        assert done["images"] == [{"id": place["id"], "state": "stored", "problem": None}]
+    return {"stored": len(asked["places"]), "before": asked["before"], "unknown": asked["unknown"]}
 
 
 @pytest.mark.parametrize("name", ["Screenshot 9.41\u202fAM.png", "a\u00a0b.jpg", "salt &amp; pepper.jpg"])
 def test_a_picture_arrives_whatever_its_name_holds(client: Client, clinic: Organisation, name: str) -> None:
     made = announce(client, name, key=str(uuid4())).json()
 
-    assert send(client, made["batch_files"], name) == {"stored": 1, "before": [], "unknown": []}
+    assert send(client, made, name) == {"stored": 1, "before": [], "unknown": []}
     assert set(Image.objects.values_list("filename", "state")) == {(name, "stored")}
 
 
 def test_a_name_that_came_before_is_told_from_one_that_nothing_waits_for(client: Client, clinic: Organisation) -> None:
     made = announce(client, "a.jpg", key=str(uuid4())).json()
 
-    send(client, made["batch_files"], "a.jpg")
-    assert send(client, made["batch_files"], "a.jpg") == {"stored": 0, "before": ["a.jpg"], "unknown": []}
-    assert send(client, made["batch_files"], "b.jpg") == {"stored": 0, "before": [], "unknown": ["b.jpg"]}
+    send(client, made, "a.jpg")
+    assert send(client, made, "a.jpg") == {"stored": 0, "before": ["a.jpg"], "unknown": []}
+    assert send(client, made, "b.jpg") == {"stored": 0, "before": [], "unknown": ["b.jpg"]}
 
 
 def test_the_same_page_makes_the_same_batch_of_the_same_files(client: Client, clinic: Organisation) -> None:
@@ -72,8 +86,7 @@ def test_a_page_sent_twice_without_a_script_makes_one_batch(client: Client, clin
 def test_of_a_cancelled_batch_nobody_is_told_that_it_was_submitted(client: Client, clinic: Organisation) -> None:
     made = announce(client, "a.jpg", key=str(uuid4())).json()
     cancel_batch(actor=SYSTEM, batch=Batch.objects.get())
-    form = {"names": json.dumps(["a.jpg"]), "files": SimpleUploadedFile("a.jpg", b"x")}
-    told = client.post(made["batch_files"], form, headers=JSON).json()["errors"]
+    told = ask(client, made, ("a.jpg", 1))["errors"]
     assert told == ["This batch was cancelled. Put further files in a new batch."]
 
 
@@ -102,7 +115,7 @@ def test_a_table_means_the_file_that_is_called_so_by_a_disk(
     made = client.post(NEW, {**form, "files": table}, headers=JSON).json()
 
     assert made["unlisted"] == []
-    assert send(client, made["batch_files"], name) == {"stored": 1, "before": [], "unknown": []}
+    assert send(client, made, name) == {"stored": 1, "before": [], "unknown": []}
     assert [image.filename for image in Image.objects.all()] == [name]
 
 
@@ -123,9 +136,9 @@ def test_a_file_that_comes_after_its_table_is_found_as_people_read_its_name(
 ) -> None:
     made = of_a_table(client, listed, "b.jpg")
 
-    assert send(client, made["batch_files"], name) == {"stored": 1, "before": [], "unknown": []}
+    assert send(client, made, name) == {"stored": 1, "before": [], "unknown": []}
     assert set(Image.objects.values_list("filename", "state")) == {(name, "stored"), ("b.jpg", "awaiting_upload")}
-    assert send(client, made["batch_files"], name)["before"] == [name]
+    assert send(client, made, name)["before"] == [name]
 
 
 @pytest.mark.parametrize("name", ["A.jpg", "b.jpeg"], ids=["several", "without its ending"])
@@ -134,7 +147,7 @@ def test_a_file_that_comes_after_its_table_is_given_to_no_image_by_guess(
 ) -> None:
     made = of_a_table(client, "a.jpg", "a.JPG", "b")
 
-    assert send(client, made["batch_files"], name) == {"stored": 0, "before": [], "unknown": [name]}
+    assert send(client, made, name) == {"stored": 0, "before": [], "unknown": [name]}
     assert set(Image.objects.values_list("filename", flat=True)) == {"a.jpg", "a.JPG", "b"}
 
 
@@ -180,11 +193,45 @@ def test_of_the_names_announced_a_bad_one_is_named_and_the_others_are_kept(
 def test_files_keep_their_own_names_beside_one_with_a_bad_name(client: Client, clinic: Organisation) -> None:
     names = ["a\u202f1.jpg", "c\u202f1.jpg"]
     made = announce(client, *names, key=str(uuid4())).json()
-    files = [SimpleUploadedFile(name, b"x") for name in (names[0], "b.jpg", names[1])]
-    form = {"names": json.dumps([names[0], "\\b.jpg", names[1]]), "files": files}
+    asked = ask(client, made, (names[0], 1), ("\\b.jpg", 2), (names[1], 3))
 
-    assert client.post(made["batch_files"], form, headers=JSON).json()["unknown"] == ["b.jpg"]
-    assert set(Image.objects.filter(state="stored").values_list("filename", flat=True)) == set(names)
+    assert asked["unknown"] == ["\\b.jpg"]
+    found = {place["file"]: Image.objects.get(pk=place["id"]).filename for place in asked["places"]}
+    assert found == {0: names[0], 2: names[1]}
+
+
+def test_files_of_one_name_go_to_places_of_their_own(client: Client, clinic: Organisation) -> None:
+    made = announce(client, "a.jpg", "a.jpg", key=str(uuid4())).json()
+    asked = ask(client, made, ("a.jpg", 1), ("a.jpg", 1), ("a.jpg", 1))
+    assert len({place["id"] for place in asked["places"]}) == 2
+    assert asked["unknown"] == ["a.jpg"]
+
+
+def test_an_address_takes_a_picture_of_the_size_that_was_said_and_a_large_one_in_parts(
+    client: Client, clinic: Organisation
+) -> None:
+    made = announce(client, "a.jpg", "large.tif", "empty.jpg", key=str(uuid4())).json()
+    small, large, empty = ask(client, made, ("a.jpg", 3), ("large.tif", 8 * MB + 1), ("empty.jpg", 0))["places"]
+
+    address = parse_url(small["upload"]["url"]).request_uri
+    assert [client.put(address, data, "image/jpeg").status_code for data in (b"four", b"one")] == [403, 204]
+    assert large["upload"] is None
+    parts = client.post(large["parts"], {"size": 8 * MB + 1}, "application/json").json()["parts"]
+    assert [part["size"] for part in parts] == [8 * MB, 1]
+    nothing = client.put(parse_url(empty["upload"]["url"]).request_uri, headers={"content-length": "0"})
+    assert nothing.status_code == 204
+
+
+def test_a_picture_that_is_too_large_gets_no_address(client: Client, clinic: Organisation) -> None:
+    made = announce(client, "a.tif", key=str(uuid4())).json()
+    assert ask(client, made, ("a.tif", 25 * MB + 1))["errors"] == ["The file is larger than 25 MB. Send less."]
+
+
+@pytest.mark.parametrize("sizes", ["[]", '["1"]', "[-1]", "1", "[1"])
+def test_what_no_page_would_say_of_sizes_is_not_heard(client: Client, clinic: Organisation, sizes: str) -> None:
+    made = announce(client, "a.jpg", key=str(uuid4())).json()
+    asked = client.post(made["batch_files"], {"names": '["a.jpg"]', "sizes": sizes}, headers=JSON)
+    assert asked.json() == {"places": [], "before": [], "unknown": []}
 
 
 @pytest.mark.parametrize("names", ["[" + "{}," * 300_000 + "{}]", "[" * 100_000], ids=["many", "deep"])

@@ -9,12 +9,13 @@ document.addEventListener("submit", (event) => {
   const say = (words, link = "") => {
     document.getElementById("awaited-error").replaceChildren(words, " ", link);
   };
+  const to = JSON.parse(form.dataset.to);
   const isArchive = (file) => /\.zip$/i.test(file.name);
   const pictures = files.filter((file) => !isArchive(file));
   const send = async () => {
     meter.say("Sending …");
-    const left = await Sending.pictures(pictures, form.action, meter);
-    for (const file of files.filter(isArchive)) await Sending.archive(file, form.dataset, meter);
+    const left = await Sending.pictures(pictures, to, meter);
+    for (const file of files.filter(isArchive)) await Sending.archive(file, to, meter);
     const told = [];
     if (left.unknown.length) told.push(`No picture of this batch has this name: ${Sending.named(left.unknown)}.`);
     if (left.before.length) told.push(`Not sent, because a file of this name has arrived before: ${Sending.named(left.before)}.`);

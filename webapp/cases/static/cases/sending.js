@@ -1,9 +1,11 @@
-// Sends files as far as the connection allows: several at once, each again after a pause, an archive in parts.
+// Sends files straight to storage as far as the connection allows: several at once, each again after a pause, a large one in
+// parts. The site says where they go, and is told when they are there.
 window.Sending = (() => {
   const AT_ONCE = 4;
   const TRIES = 9; // with the pauses between them about two minutes without a connection
   const LONGEST_PAUSE = 30_000; // milliseconds
   const NAMES_SAID = 20;
+  const GROUP = { files: 100, bytes: 256 * 1024 ** 2 }; // that are asked for, and said to be there, at once
   const SIGNED_OUT = "You are signed out. Sign in in another tab, then send again.";
 
   class Meter {
@@ -52,7 +54,7 @@ window.Sending = (() => {
   const insist = async (...asked) => {
     for (let attempt = 1; ; attempt += 1) {
       const got = await request(...asked).catch((error) => ({ status: 0, error }));
-      if (got.status && got.status < 500 && got.status !== 429) return { ...got, repeated: attempt > 1 };
+      if (got.status && got.status < 500 && got.status !== 429) return got;
       if (attempt === TRIES) throw got.error ?? new Error("The server does not answer.");
       await pause(got.wait ? 1000 * got.wait : Math.min(LONGEST_PAUSE, 500 * 2 ** attempt) * (0.5 + Math.random() / 2));
     }
@@ -94,67 +96,125 @@ window.Sending = (() => {
     return large.length ? `${named(large.map((file) => file.name))}: ${told}` : "";
   };
 
-  const arrived = new Map(); // the files that need not be sent again, by the address that has taken them
+  const ask = async (method, address, body, headers = {}) => {
+    const got = await insist(method, address, body, { headers: { ...json(), ...headers } });
+    if (got.status >= 400) throw refusal(got);
+    return got.answer;
+  };
+  const tell = (address, said, method = "POST") => ask(method, address, JSON.stringify(said), { "Content-Type": "application/json" });
 
-  // Each picture by itself. Gives the names of those whose place was taken `before`, and of the `unknown`, for which there
-  // is none. Throws where any is not taken.
-  const pictures = async (files, address, meter) => {
+  // A file's content in a few letters; empty where the browser gives none, since the page came without TLS.
+  const printOf = async (file) => {
+    const bytes = await file.arrayBuffer().catch(() => {
+      throw new Error(`${file.name} cannot be read any more. Choose it again.`);
+    });
+    const digest = await crypto.subtle?.digest("SHA-256", bytes);
+    return digest ? btoa(String.fromCharCode(...new Uint8Array(digest))) : "";
+  };
+
+  // The pieces of a file, each with where it goes until it has arrived. What storage has of a picture, in this tab's memory by
+  // its id, is gone on with only where the file is the same: others have its name, and even its size.
+  const piecesOf = async (place) => {
+    const { file, id, upload, parts } = place;
+    place.print = id ? await printOf(file) : "";
+    const isSame = !id || (place.print && sessionStorage.getItem(id) === place.print);
+    if (!isSame) sessionStorage.removeItem(id);
+    if (upload) return [{ place, number: 1, bytes: file.slice(), upload: isSame ? null : upload }];
+    let listed = await tell(parts, { size: file.size });
+    if (!isSame && listed.parts.some((part) => !part.upload)) {
+      await tell(parts, {}, "DELETE");
+      listed = await tell(parts, { size: file.size });
+    }
+    if (id) sessionStorage.setItem(id, place.print);
+    let end = 0;
+    return listed.parts.map(({ number, size, upload: to }) => ({ place, number, bytes: file.slice(end, (end += size)), upload: to }));
+  };
+  const isThere = ({ pieces }) => pieces.every(({ upload }) => !upload);
+
+  // Send the files to the places that `find` gives of them. `complete` says which are there, and gives those that are not after
+  // all; `count` shows how far all are.
+  const deliver = async (files, { find, complete, count }, meter) => {
+    for (let waiting = files, round = 1; waiting.length; round += 1) {
+      if (round > TRIES) throw new Error(`The storage does not take ${named(waiting.map((file) => file.name))}.`);
+      const places = await find(waiting);
+      await atOnce(places, async (place) => {
+        place.pieces = await piecesOf(place);
+      });
+      const pieces = places.flatMap((place) => place.pieces);
+      const told = ({ place, number }, bytes) => meter.tell(`${place.parts} ${number}`, bytes);
+      for (const piece of pieces) if (!piece.upload) told(piece, piece.bytes.size);
+      await atOnce(pieces.filter(({ upload }) => upload), async (piece) => {
+        const got = await insist("PUT", piece.upload.url, piece.bytes, { onProgress: (bytes) => told(piece, bytes) });
+        if (got.status >= 400) return; // its URL has expired, perhaps: the next round has a fresh one
+        piece.upload = null;
+        if (piece.place.id) sessionStorage.setItem(piece.place.id, piece.place.print);
+        count(places);
+      });
+      const there = places.filter(isThere);
+      const left = there.length ? await complete(there) : [];
+      waiting = [...places.filter((place) => !isThere(place)), ...left].map(({ file }) => file);
+    }
+  };
+
+  const arrived = new Map(); // the files that need not be sent again, by the address that has told where they go
+
+  const groups = (files) => {
+    const found = [];
+    let bytes = 0;
+    for (const file of files) {
+      bytes += file.size;
+      if (!found.length || found.at(-1).length === GROUP.files || bytes > GROUP.bytes) {
+        found.push([]);
+        bytes = file.size;
+      }
+      found.at(-1).push(file);
+    }
+    return found;
+  };
+
+  // Pictures, each to the image that waits for a file of its name. Gives the names of those whose image had its file `before`,
+  // and of the `unknown`, for which none waits. Throws where any does not arrive.
+  const pictures = async (files, { batch_files: address, complete }, meter) => {
     if (!arrived.has(address)) arrived.set(address, new Set());
     const there = arrived.get(address);
-    const missing = files.filter((file) => !there.has(file));
     const left = { before: [], unknown: [] };
-    let stored = files.length - missing.length;
     for (const file of there) meter.tell(file, file.size);
-    await atOnce(missing, async (file) => {
-      const body = new FormData();
-      body.append("names", JSON.stringify([file.name])); // that of a part of a form is changed on its way
-      body.append("files", file);
-      const onProgress = (bytes) => meter.tell(file, Math.min(bytes, file.size));
-      const got = await insist("POST", address, body, { headers: json(), onProgress });
-      if (!got.answer.unknown) throw refusal(got);
-      if (got.answer.stored || (got.repeated && got.answer.before.length)) {
-        there.add(file);
-        stored += 1;
-        meter.tell(file, file.size);
-      } else {
-        left.before.push(...got.answer.before);
-        left.unknown.push(...got.answer.unknown);
+    const find = async (waiting) => {
+      const [names, sizes] = ["name", "size"].map((what) => JSON.stringify(waiting.map((file) => file[what])));
+      const { places, before, unknown } = await ask("POST", address, new URLSearchParams({ names, sizes }));
+      left.before.push(...before);
+      left.unknown.push(...unknown);
+      return places.map((place) => ({ ...place, file: waiting[place.file] }));
+    };
+    const say = async (places) => {
+      const { images } = await tell(complete, { images: places.map(({ id }) => id) });
+      const missing = new Set(images.filter(({ problem }) => problem).map(({ id }) => id));
+      for (const { id, file } of places) {
+        sessionStorage.removeItem(id);
+        if (!missing.has(id)) there.add(file);
       }
-      meter.count(stored, files.length, `${stored} of ${files.length} picture${files.length === 1 ? " has" : "s have"} arrived.`);
-    });
+      return places.filter(({ id }) => missing.has(id));
+    };
+    const count = (places) => {
+      const done = there.size + places.filter((place) => isThere(place) && !there.has(place.file)).length;
+      meter.count(done, files.length, `${done} of ${files.length} picture${files.length === 1 ? " has" : "s have"} arrived.`);
+    };
+    for (const group of groups(files.filter((file) => !there.has(file)))) await deliver(group, { find, complete: say, count }, meter);
     return left;
   };
 
-  // An archive in parts, straight to storage; what has arrived in an earlier attempt is not sent again.
-  const archive = async (file, { parts, complete }, meter) => {
-    const ask = async (address, body) => {
-      const headers = { ...json(), "Content-Type": "application/json" };
-      const got = await insist("POST", address, JSON.stringify(body), { headers });
-      if (got.status >= 400) throw refusal(got);
-      return got.answer;
+  // An archive, which the site unpacks.
+  const archive = (file, { "archive-parts": parts, "complete-archive": complete }, meter) => {
+    const find = () => [{ file, parts }];
+    const say = async () => {
+      await tell(complete, {});
+      return [];
     };
-    for (let lost = 1, round = 1; lost; round += 1) {
-      if (round > TRIES) throw new Error("The storage does not take the file.");
-      lost = 0;
-      const asked = await ask(parts, { size: file.size });
-      let begin = 0;
-      const missing = [];
-      for (const part of asked.parts) {
-        if (part.upload) missing.push({ ...part, begin });
-        else meter.tell(part.number, part.size);
-        begin += part.size;
-      }
-      let done = asked.parts.length - missing.length;
-      await atOnce(missing, async (part) => {
-        const onProgress = (bytes) => meter.tell(part.number, bytes);
-        const piece = file.slice(part.begin, part.begin + part.size);
-        const got = await insist("PUT", part.upload.url, piece, { onProgress });
-        if (got.status >= 400) lost += 1; // its URL has expired, perhaps: the next round has a fresh one
-        else done += 1;
-        meter.count(done, asked.parts.length, `${done} of ${asked.parts.length} part${asked.parts.length === 1 ? "" : "s"} of the ZIP sent.`);
-      });
-    }
-    await ask(complete, {});
+    const count = ([{ pieces }]) => {
+      const done = pieces.filter(({ upload }) => !upload).length;
+      meter.count(done, pieces.length, `${done} of ${pieces.length} part${pieces.length === 1 ? "" : "s"} of the ZIP sent.`);
+    };
+    return deliver([file], { find, complete: say, count }, meter);
   };
 
   // Do the work with the form's panel shown and its button off, and tell `fail` what went wrong, with the

@@ -87,9 +87,8 @@
     batch = made.answer.batch;
     history.replaceState(null, "", batch); // where a reload finds what is still awaited
     const listed = pictures.filter((file) => !made.answer.unlisted.includes(file.name));
-    const { unknown } = await Sending.pictures(listed, made.answer.batch_files, meter);
-    const { "archive-parts": parts, "complete-archive": complete } = made.answer;
-    for (const file of archives) await Sending.archive(file, { parts, complete }, meter);
+    const { unknown } = await Sending.pictures(listed, made.answer, meter);
+    for (const file of archives) await Sending.archive(file, made.answer, meter);
     if (unknown.length) throw new Error(`The batch has no picture of this name: ${Sending.named(unknown)}.`);
     return batch;
   };
