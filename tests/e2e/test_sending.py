@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import httpx
 import pytest
 from playwright.sync_api import FilePayload, Page, Route, expect
 
@@ -112,6 +113,31 @@ def test_what_a_broken_connection_lost_is_sent_again_into_the_same_batch(
     page.click("main button:has-text('Upload')")
     expect(page.locator("#progress")).to_contain_text("2 of 2 images ready", timeout=60_000)
     assert len([*clinic.pages("batches")]) == before + 1
+
+
+def test_another_file_whose_connection_broke_is_sent_again_also_after_a_reload(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    batch = clinic.post("batches", {"cases": [photo.manifest() for photo in photos[6:8]]})
+    [refused, _] = batch["images"]
+    httpx.put(refused["upload"]["url"], content=photos[6].data[:500]).raise_for_status()
+    clinic.complete(batch["id"], [refused["id"]])
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    form = page.locator(f"#another-{refused['id']}")
+    another: FilePayload = {**as_file(photos[6]), "name": "IMG_0042.jpg"}
+    form.locator("[type=file]").set_input_files(another)
+    page.route(UPLOADS, lambda route: route.fulfill(status=503, headers={"Retry-After": "0.01"}))
+    form.locator("button").click()
+    expect(page.locator("#awaited-error")).to_contain_text("Press Send another file again")
+    page.unroute(UPLOADS)
+    page.reload()
+    expect(page.locator("section", has_text="Files that have not arrived").locator(form)).to_have_count(1)
+    assert_accessible(page)
+    form.locator("[type=file]").set_input_files(another)
+    form.locator("button").click()
+    expect(page.locator("#messages")).to_contain_text("Another file is here in the place of")
+    expect(page.locator("#progress")).to_contain_text("1 of 2 images ready", timeout=60_000)
 
 
 def test_a_file_that_is_too_large_is_refused_before_anything_is_sent(

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import never_cache
@@ -20,8 +20,8 @@ from django_htmx.http import HTMX_STOP_POLLING
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import Actor, record_view
 from webapp.cases import selectors
-from webapp.cases.arrivals import await_again, receive
-from webapp.cases.browser_files import sent_to
+from webapp.cases.arrivals import await_again, complete_upload, receive
+from webapp.cases.browser_files import place_of, sent_to
 from webapp.cases.intake import override_quality
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
@@ -32,6 +32,7 @@ from webapp.errors import Problem
 from webapp.inference.again import failed_images, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress
 from webapp.pages.keyset import page_of
+from webapp.pages.requests import asks_for_json
 from webapp.pages.words import ADVICE, counted, uncertainty_in_words
 from webapp.registry.selectors import rolled_back
 
@@ -84,7 +85,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "classes": selectors.classes_named(found).items(),
         "reviews": selectors.REVIEWS.items(),
         "rejected": selectors.unusable_images(found)[:REJECTED_SHOWN],
-        "awaited": selectors.awaited_images(found)[:REJECTED_SHOWN],
+        "awaited": selectors.awaited_images(found).order_by("-tries", "created_at", "pk")[:REJECTED_SHOWN],
         "late": selectors.late_images(found)[:REJECTED_SHOWN],
         "picture_limit": settings.UPLOAD_MAX_BYTES,
         "sent_to": json.dumps(sent_to(found)),
@@ -214,12 +215,29 @@ def override(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
 @for_roles(Role.PROVIDER)
 @require_POST
 def another_file(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
-    """Take another file in the place of one that was refused, whatever it is called: a phone names each anew."""
+    """Take another file in the place of one that was refused, whatever it is called: a phone names each anew. A script
+    says its size and is told where it goes, and afterwards that it was `sent`.
+    """
     image = _own_image(request, image_id)
-    return _of_refused(request, image, partial(_put_in_place, request.FILES.get("file")), told=PUT_IN_PLACE)
+    if asks_for_json(request):
+        return _place_for(request, image)
+    put = partial(_put_in_place, request.FILES.get("file"), "sent" in request.POST)
+    return _of_refused(request, image, put, told=PUT_IN_PLACE)
 
 
-def _put_in_place(file: UploadedFile | None, *, actor: Actor, image: Image) -> None:
+def _place_for(request: HttpRequest, image: Image) -> JsonResponse:
+    size = request.POST.get("size", "")
+    try:
+        awaited = await_again(actor=actor_of(request), image=image)
+        return JsonResponse({"places": [place_of(awaited, size=int(size) if size.isdecimal() else 0)]})
+    except Problem as problem:
+        return JsonResponse({"errors": [problem.message]}, status=problem.status)
+
+
+def _put_in_place(file: UploadedFile | None, sent: bool, *, actor: Actor, image: Image) -> None:
+    if sent:
+        complete_upload(image=image)
+        return
     if file is None:
         raise Problem("no_file", "Choose the file to send.")
     receive(image=await_again(actor=actor, image=image), file=file)

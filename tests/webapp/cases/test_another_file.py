@@ -162,6 +162,29 @@ def test_a_provider_sends_another_file_of_any_name_and_it_finds_its_row(client: 
     assert storage.read(right.upload_key) == b"a picture"
 
 
+def test_a_script_puts_another_file_in_its_place_past_the_site(client: Client) -> None:
+    member = MembershipFactory(role="provider")
+    [made] = Clinic(member.organisation).create(case())["images"]
+    Image.objects.update(state="rejected", reason="blurred", ended_at=timezone.now())
+    client.force_login(member.user)
+    replace, script = f"/images/{made['id']}/another/", {"Accept": "application/json"}
+    [place] = client.post(replace, {"size": 9}, headers=script).json()["places"]
+    early = client.post(replace, {"sent": "1"}, follow=True).content.decode()
+    assert "No file has arrived for this image." in early
+    # What breaks off is chosen again there, since its name is not that of the image.
+    assert replace in early.partition("Files that have not arrived")[2].partition("</section>")[0]
+
+    client.put(parse_url(place["upload"]["url"]).request_uri, b"a picture", "image/jpeg")
+    html = client.post(replace, {"sent": "1"}, follow=True).content.decode()
+
+    assert f"Another file is here in the place of {made['filename']}" in html
+    image = Image.objects.get()
+    assert (image.state, storage.read(image.upload_key)) == ("stored", b"a picture")
+    assert Event.objects.filter(action="image.awaited_again", object_id=made["id"]).count() == 1
+    refused = client.post(replace, {"size": 9}, headers=script)
+    assert (refused.status_code, "completed or given up" in refused.json()["errors"][0]) == (409, True)
+
+
 def test_one_that_was_refused_often_is_not_awaited_any_more() -> None:
     path = refused(clinic := Clinic())
     for tries, status in [(MAX_TRIES - 1, 200), (MAX_TRIES, 409)]:

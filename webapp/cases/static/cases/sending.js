@@ -203,6 +203,19 @@ window.Sending = (() => {
     return left;
   };
 
+  // A picture of any name in the place of one that was refused. Gives nothing: its form says that it is there.
+  const another = (file, address, meter) => {
+    const find = async () => {
+      const { places } = await ask("POST", address, new URLSearchParams({ size: file.size }));
+      return places.map((place) => ({ ...place, file }));
+    };
+    const say = ([{ id }]) => {
+      sessionStorage.removeItem(id);
+      return [];
+    };
+    return deliver([file], { find, complete: say, count: () => {} }, meter);
+  };
+
   // An archive, which the site unpacks.
   const archive = (file, { "archive-parts": parts, "complete-archive": complete }, meter) => {
     const find = () => [{ file, parts }];
@@ -217,8 +230,8 @@ window.Sending = (() => {
     return deliver([file], { find, complete: say, count }, meter);
   };
 
-  // Do the work with the form's panel shown and its button off, and tell `fail` what went wrong, with the
-  // link to sign in by.
+  // Do the work with the form's panel shown and its button off, and then what it gives; and tell `fail` what went wrong, with
+  // the link to sign in by.
   const during = async (form, panel, work, fail) => {
     const button = form.querySelector("button[type=submit]");
     const stay = (event) => event.preventDefault();
@@ -237,7 +250,7 @@ window.Sending = (() => {
     try {
       const next = await work();
       removeEventListener("beforeunload", stay);
-      if (next) location.assign(next);
+      next?.();
     } catch (error) {
       fail(error.message, signIn(error, panel));
     } finally {
@@ -248,5 +261,5 @@ window.Sending = (() => {
     }
   };
 
-  return { Meter, request, json, refusal, signIn, named, tooLarge, pictures, archive, during };
+  return { Meter, request, json, refusal, signIn, named, tooLarge, pictures, another, archive, during };
 })();

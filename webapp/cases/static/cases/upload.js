@@ -67,7 +67,7 @@
     const large = Sending.tooLarge(pictures, form.dataset);
     if (large) {
       show(NOT_YET, [large], { fields: [input.id] });
-      return "";
+      return null;
     }
     meter.say("Sending …");
     const first = new FormData(form);
@@ -82,7 +82,7 @@
       const refused = Sending.refusal(made);
       const link = Sending.signIn(refused, panel);
       show(heading, made.answer.errors ?? [refused.message], { fields: made.answer.fields, table: made.answer.error_table, link });
-      return "";
+      return null;
     }
     batch = made.answer.batch;
     history.replaceState(null, "", batch); // where a reload finds what is still awaited
@@ -90,7 +90,7 @@
     const { unknown } = await Sending.pictures(listed, made.answer, meter);
     for (const file of archives) await Sending.archive(file, made.answer, meter);
     if (unknown.length) throw new Error(`The batch has no picture of this name: ${Sending.named(unknown)}.`);
-    return batch;
+    return () => location.assign(batch);
   };
 
   form.addEventListener("submit", (event) => {
