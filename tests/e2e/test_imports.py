@@ -1,6 +1,7 @@
 """Imports that break: a connection lost in the middle, a page reloaded, a worker killed while it unpacks."""
 
 import csv
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from playwright.sync_api import FilePayload, Page, Route, expect
 from deploy.local.clinic import Photo
 from tests.e2e.clinics import new_clinic
 from tests.e2e.conftest import PHONE, Site, assert_accessible
-from tests.e2e.provider import DONE_MS, as_file
+from tests.e2e.provider import DONE_MS, as_file, upload
 from tests.e2e.resuming import break_off, large_picture, send_again
 from tests.ml.imaging.samples import zipped
 
@@ -88,6 +89,18 @@ def test_pictures_that_did_not_arrive_are_taken_again(
     expect(page.locator("main")).to_contain_text("6 of 6 images ready", timeout=DONE_MS)
     expect(page.locator("#awaited")).to_have_count(0)
     assert_accessible(page)
+
+
+def test_a_json_manifest_describes_the_pictures_beside_it(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    manifest = json.dumps({"name": "From JSON", "cases": [{**photos[13].manifest(), "case_id": "J-1"}]})
+    page = open_page(site.email("provider"))
+    listed: FilePayload = {"name": "cases.json", "mimeType": "application/json", "buffer": manifest.encode()}
+    upload(page, [as_file(photos[13]), listed])
+    expect(page.get_by_role("heading", name="From JSON")).to_be_visible()
+    expect(page.locator("main")).to_contain_text("J-1")
+    expect(page.locator("#progress")).to_contain_text("1 of 1 image ready", timeout=DONE_MS)
 
 
 def test_every_mistake_of_a_table_can_be_downloaded(

@@ -19,7 +19,7 @@ class BatchForm(forms.Form):
     name = forms.CharField(max_length=200, required=False, label="Name of the batch", help_text="So that you find it.")
     grouping = forms.ChoiceField(
         choices=[
-            (EACH, "Each file is a case of its own (a CSV table, if there is one, says more)"),
+            (EACH, "Each file is a case of its own (a CSV table or JSON manifest, if there is one, says more)"),
             (ONE, "All files show the same lesion of one patient"),
         ],
         initial=EACH,

@@ -24,7 +24,8 @@ from webapp.cases.awaited import awaits_archive
 from webapp.cases.browser_files import match, one_case_each, place_of, sent_to, take_archive, take_files, with_files_of
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
-from webapp.cases.manifest import MAX_CSV_BYTES, Manifest, from_csv
+from webapp.cases.manifest import MAX_CSV_BYTES, Manifest
+from webapp.cases.manifest_file import read_manifest
 from webapp.cases.mistakes import sentences
 from webapp.cases.models import Batch
 from webapp.cases.quotas import usage
@@ -62,7 +63,7 @@ def chosen_files(request: HttpRequest) -> Chosen:
     chosen = Chosen()
     for file in request.FILES.getlist("files"):
         ending = (file.name or "").lower().rpartition(".")[2]
-        {"csv": chosen.tables, "zip": chosen.archives}.get(ending, chosen.pictures).append(file)
+        {"csv": chosen.tables, "json": chosen.tables, "zip": chosen.archives}.get(ending, chosen.pictures).append(file)
     announced = [(str(said), _as_filename(said)) for said in _announced(request, "names")]
     chosen.names = [file.name or "" for file in chosen.pictures] or [name for _, name in announced if name]
     chosen.misnamed = [said for said, name in announced if not name]
@@ -110,7 +111,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
                 spec = case_form.spec(chosen.names, capture=form.cleaned_data["capture"])
                 cases = [spec] if spec else None
             elif chosen.tables:
-                manifest, unlisted = _of_table(chosen, form.cleaned_data["capture"])
+                manifest, unlisted = _of_table(chosen, form.cleaned_data)
                 row_errors = manifest.errors
                 cases = None if row_errors else manifest.cases
             else:
@@ -143,11 +144,16 @@ def batch_new(request: HttpRequest) -> HttpResponse:
     return HttpResponse(page, status=status if wrong else 200, headers=headers)
 
 
-def _of_table(chosen: Chosen, capture: str) -> tuple[Manifest, list[str]]:
-    """The cases of the table, and which of the files no row names. Raises Problem `busy`."""
-    table = chosen.tables[0].read(MAX_CSV_BYTES + 1)
+def _of_table(chosen: Chosen, said: dict[str, Any]) -> tuple[Manifest, list[str]]:
+    """The cases of the table, and which of the files no row names. A name that it has for its batch is `said` where the
+    person gives none. Raises Problem `busy`, `too_many_values`.
+    """
+    [file] = chosen.tables
+    table = file.read(MAX_CSV_BYTES + 1)
     with a_turn(len(table)):
-        manifest = from_csv(table, capture=capture)
+        as_json = (file.name or "").lower().endswith(".json")
+        manifest, name = read_manifest(table, as_json=as_json, capture=said["capture"])
+        said["name"] = said["name"] or name
         return (manifest, []) if manifest.errors else with_files_of(manifest, chosen.names)
 
 
@@ -163,8 +169,8 @@ def _problem_of(chosen: Chosen, grouping: str) -> str:
         f"The ZIP file is larger than {limit // 1024**2} MB. Split it into several.": any(
             size > limit for size in chosen.archive_sizes
         ),
-        "Choose one CSV table at most.": len(chosen.tables) > 1,
-        f"A CSV table describes its cases itself. {each}": one and chosen.tables,
+        "Choose one CSV table or JSON manifest at most.": len(chosen.tables) > 1,
+        f"A table describes its cases itself. {each}": one and chosen.tables,
         f"{UNNAMEABLE}: {_shown(chosen.misnamed)}. {RENAME}": chosen.misnamed
         and not (chosen.names or chosen.tables or chosen.archive_sizes),
         NOTHING_CHOSEN: not (chosen.names or chosen.tables or chosen.archive_sizes),

@@ -61,7 +61,7 @@
   const send = async () => {
     const files = [...input.files];
     const archives = files.filter((file) => ending(file) === "zip");
-    const tables = files.filter((file) => ending(file) === "csv");
+    const tables = files.filter((file) => ["csv", "json"].includes(ending(file)));
     const pictures = files.filter((file) => !archives.includes(file) && !tables.includes(file));
     const meter = new Sending.Meter(panel, files.reduce((sum, file) => sum + file.size, 0));
     const large = Sending.tooLarge(pictures, form.dataset);
