@@ -21,12 +21,12 @@ class Recorder(JsonProgress):
 
     def __init__(self, stop_after: int = 0) -> None:
         self.epochs: list[tuple[int, float, float | None]] = []
-        self.done: list[float] = [0.0]
+        self.shares: list[float] = [0.0]
         self._stop_after = stop_after
 
     @contextmanager
     def steps(self, name: str, of: int) -> Iterator[Advance]:
-        yield lambda by=1: self.done.append(self.done[-1] + by / of)
+        yield lambda by=1: self.shares.append(self.shares[-1] + by / of)
 
     def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
         assert member == "tiny"
@@ -147,9 +147,9 @@ def test_it_learns_and_goes_on_after_an_interruption(coloured: Examples, tmp_pat
     model, recorder = members.build("tiny", SIZE), Recorder()
     training.fit(model, coloured, coloured, settings, recorder, work=work)
     assert [epoch for epoch, _, _ in recorder.epochs] == [3, 4]
-    assert recorder.done[1] == pytest.approx(0.5)  # what was done before
-    assert recorder.done[-1] == pytest.approx(1)
-    assert len(recorder.done) == 2 + 2 * 20
+    assert recorder.shares[1] == pytest.approx(0.5)  # what was done before
+    assert recorder.shares[-1] == pytest.approx(1)
+    assert len(recorder.shares) == 2 + 2 * 20
     last = recorder.epochs[-1][2]
     assert last is not None
     assert last < np.log(7) - 0.2
