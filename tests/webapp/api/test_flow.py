@@ -235,6 +235,8 @@ def test_the_url_of_an_archive_may_insist_on_a_size() -> None:
     assert good(table, 201)["archive_upload"]["headers"] == {"Content-Length": "7"}
     large = {"archive": True, "archive_size": settings.IMPORT_MAX_BYTES + 1}
     assert problem(clinic.post("/batches", large), 413)["code"] == "too_large_bytes"
+    alone = problem(clinic.post("/batches", {"archive_size": 5, "cases": [case()]}), 400)
+    assert alone["errors"][0]["message"] == "Say `archive`: true with it."
     assert Batch.objects.count() == 2
 
 

@@ -1,5 +1,7 @@
 """What clients send. Rows of a manifest are described here and read by `webapp.cases.manifest`, thousands at a time."""
 
+from typing import Any
+
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
@@ -83,6 +85,12 @@ class BatchOptions(CasesOptions):
         default=Case.Capture.UNKNOWN,
         help_text="Of the cases, and of the pictures of an archive, that do not say",
     )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Raises ValidationError where the size is of an archive that is not to come."""
+        if "archive_size" in attrs and not attrs["archive"]:
+            raise serializers.ValidationError({"archive_size": "Say `archive`: true with it."})
+        return attrs
 
 
 @extend_schema_serializer(examples=[OpenApiExample("Two cases", {"name": "Tuesday", "cases": TWO_CASES})])
