@@ -57,6 +57,15 @@ def test_a_cancelled_batch_without_cases_is_not_to_be_cancelled_again(client: Cl
     assert "Choose it again" not in html
 
 
+def test_nobody_is_told_to_submit_a_batch_of_which_nothing_has_arrived(client: Client, clinic: Organisation) -> None:
+    batch: Batch = ImageFactory(case__batch__organisation=clinic).batch
+
+    html = client.get(reverse("cases:batch", args=[batch.pk])).content.decode()
+
+    assert "0 of 1 image ready. The files that have not arrived are below." in html
+    assert "Submit the batch" not in html
+
+
 def test_one_picture_that_is_ready_is_sent_as_one(client: Client, clinic: Organisation) -> None:
     batch: Batch = BatchFactory(organisation=clinic)
     for fields in ({"ready": True}, {}):
