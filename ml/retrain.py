@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from ml import bundle as bundles
-from ml import calibration, evaluate, gate, learnt_here, model_card
+from ml import calibration, evaluate, fine_tuning, gate, learnt_here, model_card
 from ml.advice import Advice
 from ml.assess.novelty import Novelty
 from ml.bundle import Bundle, Member
@@ -25,9 +25,6 @@ from ml.ensemble import Ensemble
 from ml.prepare import prepared
 from ml.progress import Progress
 from ml.version import code_version
-
-LEARNING_RATE: Final = 1e-4
-"""A fifth of the first training's: what is known should be bent, not replaced."""
 
 STACK_LESIONS: Final = 200
 STACK_LESIONS_OF_A_CLASS: Final = 10
@@ -112,7 +109,8 @@ def retrain(run: Run, progress: Progress) -> gate.Gate:
     for member in active.members:
         if member.name in run.members:
             progress.stage(f"training {member.name}")
-            _fine_tune(run, splits, member=member, folder=folder, progress=progress)
+            how = fine_tuning.settings(active, member.name, run.epochs, run.seed)
+            fine_tuning.fit(member, how, splits.train, splits.validation, folder=folder, progress=progress)
         else:
             shutil.copyfile(member.weights, folder / member.weights.name)
 
@@ -184,16 +182,6 @@ def _drawn(examples: Examples) -> Examples:
     return examples.take(examples.rows["drawn"].to_numpy(dtype=bool))
 
 
-def _fine_tune(run: Run, splits: Splits, *, member: Member, folder: Path, progress: Progress) -> None:
-    from ml import members, training, weights
-
-    model = members.build(member.name, member.size)
-    weights.load(model, member.weights)
-    settings = training.Settings(epochs=run.epochs, learning_rate=LEARNING_RATE, freeze_batch_norm=True, seed=run.seed)
-    training.fit(model, splits.train, splits.validation, settings, progress)
-    weights.save(model, folder / member.weights.name)
-
-
 def _judge(run: Run, active: Bundle, splits: Splits, folder: Path) -> tuple[gate.Gate, Bundle]:
     """Completes the candidate in `folder` and compares it with the active bundle."""
     fine_tuned = [replace(member, weights=folder / member.weights.name) for member in active.members]
@@ -258,6 +246,8 @@ def _save(
         f"epoch{'' if run.epochs == 1 else 's'} on "
         f"{len(splits.train)} labelled images, with {len(splits.validation)} for validation; "
         f"{splits.dropped['validation']} more were left out there, since members may have learnt from them.",
+        *(fine_tuning.told(one, fine_tuning.settings(active, one, run.epochs, run.seed)) for one in run.members),
+        *fine_tuning.not_made_again(active),
         *([f"{len(splits.refused)} images of the snapshot could not be read."] if splits.refused else []),
         f"Snapshot {snapshot_hash}.",
         *learnt_here.sentences(splits.train, splits.validation, splits.test, refit),
@@ -282,6 +272,7 @@ def _save(
             "data_hash": snapshot_hash,
             "code_version": code_version(),
             "parent": active.hash,
+            **({"recipe": active.manifest["recipe"]} if "recipe" in active.manifest else {}),
             "seed": run.seed,
             "origin": origin,
             "ancestors": ancestors,

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,20 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from ml import bundle
+from ml import bundle, recipes, training
 from ml.calibration import Calibration
 from ml.classes import BINARY, CLASSES, HAM10000_DX
+from ml.cli import main
 from ml.data.errors import DataError
 from ml.data.examples import Examples, load
 from ml.data.snapshot import COLUMNS, read
 from ml.imaging.fingerprint import matches
 from ml.model_card import LABELLED_HERE
+from ml.recipes.recipe import Part, Recipe
 from ml.retrain import refitted, supports_stack, to_measure
 from ml.stack import average
 from ml.synthetic import synthesize
+from ml.training import Settings
 from tests.ml.tiny_bundle import THRESHOLDS, everything, unbiased
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +70,7 @@ def test_from_labels_to_a_candidate_with_its_gate(
 ) -> None:
     code, events = retrain(tiny_bundle, snapshot, tmp_path, cache)
     assert code == 0, events
+    events = [event for event in events if event["event"] != "steps"]  # on a busy machine it tells how far it is
     assert [event["event"] for event in events] == ["stage", "stage", "epoch", "stage", "done"]
     epoch = events[2]
     assert (epoch["member"], epoch["epoch"], epoch["of"]) == ("tiny", 1, 1)
@@ -140,6 +145,37 @@ def test_from_labels_to_a_candidate_with_its_gate(
         assert [line[2:] for line in card.splitlines() if line[2:] in sentences] == sentences
     assert "chosen where a model doubted" not in own
     assert second.manifest["licence"] == LABELLED_HERE  # once is enough
+
+
+def test_a_member_learns_on_in_the_manner_of_its_recipe(
+    tiny_bundle: Path, snapshot: Path, cache: Path, tmp_path: Path, *, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the card says what lay beside the bundle and is not made again, such as a network in 8 bits."""
+    focal = Settings(epochs=20, loss="focal", sampling="balanced", label_smoothing=0.0, mixup=0.2)
+    recipe = Recipe("light", "for this test", (Part("tiny", focal),))
+    monkeypatch.setattr(recipes, "NAMES", ("light",))
+    monkeypatch.setattr(recipes, "named", lambda name: recipe)
+    active = Path(shutil.copytree(tiny_bundle, tmp_path / "active"))
+    manifest = json.loads((active / bundle.MANIFEST).read_text())
+    (active / bundle.MANIFEST).write_text(json.dumps({**manifest, "recipe": "light"}))
+    (active / "tiny.int8.tflite").touch()
+    used: list[Settings] = []
+    fit = training.fit
+
+    def noted(model: Any, train: Any, validation: Any, settings: Settings, progress: Any) -> None:
+        used.append(settings)
+        fit(model, train, validation, settings, progress)
+
+    monkeypatch.setattr(training, "fit", noted)
+    paths = ("--bundle", active, "--snapshot", snapshot, "--images", snapshot.parent, "--cache", cache)
+    options = ("--output", tmp_path / "next", "--members", "tiny", "--epochs", "1")
+    assert main(["retrain", *map(str, (*paths, *options))]) == 0
+    assert used == [replace(focal, epochs=1, learning_rate=1e-4, freeze_batch_norm=True, mixup=0.0)]
+    candidate = bundle.load(tmp_path / "next" / "bundle")
+    assert candidate.manifest["recipe"] == "light"
+    card = (candidate.path / "model_card.md").read_text()
+    assert "tiny: focal, balanced sampling, strong augmentation, learning rate 0.0001" in card
+    assert "Not made again of tiny, and not in this bundle: tiny.int8.tflite." in card
 
 
 def test_the_gate_and_the_card_see_what_a_candidate_turns_away(
