@@ -79,7 +79,7 @@ def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
         case "released":
             cases = cases.filter(released_at__isnull=False)
         case "waiting":
-            cases = cases.filter(advice="")
+            cases = cases.filter(advice="", erased_at=None)
     return cases
 
 
