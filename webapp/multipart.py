@@ -2,7 +2,7 @@
 
 Parts come in any order, several at once, and again where one was lost. Which have arrived is asked of the storage
 itself, so nobody keeps count. In a local folder they wait under `parts/<upload id>/<number>`. Whatever asks storage
-raises StorageAway.
+raises StorageAway, but `begun_before`, where the error of the library comes through.
 """
 
 import math

@@ -13,7 +13,8 @@ API = "/api/"
 
 
 def with_length(site: Application) -> Application:
-    """The site, to which a body of the API that comes in chunks is as long as one may be, and ends where it ends.
+    """Wraps the site: a chunked body of the API is announced with the greatest length that is taken, and ends when its
+    chunks do.
 
     Django reads nothing of a body without a length. A file's upload needs its own, and is asked for it.
     """

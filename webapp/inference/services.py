@@ -102,7 +102,9 @@ def _running(ends: Sequence[tuple[Job, End]], token: uuid.UUID) -> QuerySet[Job]
 
 
 def _ask_again(repeated: Mapping[Job, ModelRelease], token: uuid.UUID) -> list[Job]:
-    """Queue those that the active release has not answered: it is what they wait for. Gives them."""
+    """Queue again, and give, what a release answered that is not active any more, where it had said the same before:
+    the active one is waited for.
+    """
     active = active_release() if repeated else None
     older = [job for job, release in repeated.items() if active is not None and release.pk != active.pk]
     if older:
@@ -113,8 +115,8 @@ def _ask_again(repeated: Mapping[Job, ModelRelease], token: uuid.UUID) -> list[J
 
 
 def _say_again(repeated: Mapping[Job, ModelRelease]) -> None:
-    """Make what a release had said of these images their newest answer, but where it is, and where a patient was given
-    what they had.
+    """Date what a release had said of these images anew, so that it is their newest answer. Left alone: what is the
+    newest already, and cases that are released.
     """
     newest = Result.objects.filter(image=OuterRef("image")).order_by(*NEWEST).values("pk")[:1]
     for release in set(repeated.values()):
