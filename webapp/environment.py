@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 WEEK = 604_800  # seconds: S3 signs no address for longer
 YEAR = 31_536_000  # seconds
 CENTURY = 36_500  # days: no date beyond it could be reckoned with
+SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 DATABASES = ("postgres", "postgresql", "pgsql", "psql")
 BROKERS = ("redis", "rediss", "redis+socket")
@@ -45,6 +46,18 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library tells no ty
         if not 0 < number < 1:
             raise ImproperlyConfigured(f"{name} is {text!r}. Set it to a share between 0 and 1, such as {default}.")
         return number
+
+    def rate(self, name: str, default: str) -> tuple[int, int]:
+        """How many requests in how many seconds, of a text such as `6000/minute` or `20/s`."""
+        text = self.str(name, default)
+        number, _, unit = text.partition("/")
+        seconds = [SECONDS[known] for known in SECONDS if unit and known.startswith(unit)]
+        if not (number.isascii() and number.isdigit() and int(number) and seconds):
+            known = ", ".join(SECONDS)
+            raise ImproperlyConfigured(
+                f"{name} is {text!r}. Set it to a number of requests and one of {known}, such as {default}."
+            )
+        return int(number), seconds[0]
 
     def one_of(self, name: str, default: str, known: Collection[str]) -> str:
         """One of the words that are known, in capitals or not."""

@@ -8,7 +8,6 @@ from django.core.exceptions import ImproperlyConfigured
 from webapp.accounts.sign_in import FORMS, LIMITS, PASSWORD_VALIDATORS
 from webapp.environment import CENTURY, WEEK, YEAR, Environment
 from webapp.logs import LEVELS, logging_config
-from webapp.rates import rate
 from webapp.s3 import client_config
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,14 +16,14 @@ STATE = ROOT / ".local"
 env = Environment()
 
 DEBUG = env.bool("DEBUG", False)
+LOCAL = env.bool("LOCAL", False)
+SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
 SECRET_KEY = env.str("SECRET_KEY", "")
 if not SECRET_KEY:
-    if not env.bool("LOCAL", False) or env.str("SITE_URL", "").startswith("https://"):
+    if not LOCAL or SITE_URL.startswith("https://"):
         raise ImproperlyConfigured("Set SECRET_KEY to a long random string, or LOCAL=1 on a developer's own machine.")
     SECRET_KEY = "only-for-one-machine-never-for-a-clinic-0123456789"  # noqa: S105
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-LOCAL = env.bool("LOCAL", False)
-SITE_URL = env.str("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[SITE_URL])
 # How many proxies of ours stand before the site: limits on sign-in count by the address that these forward.
@@ -219,16 +218,14 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = "LesionLens: "
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "LesionLens"
 MFA_ADAPTER = "webapp.accounts.second_factor.SecondFactorAdapter"
-if (demanded := env.str("REQUIRE_SECOND_FACTOR", "0")) not in ("0", "1"):
-    raise ImproperlyConfigured("REQUIRE_SECOND_FACTOR is 0, or 1 to ask staff for a second factor.")
-REQUIRE_SECOND_FACTOR = demanded == "1"  # of all but patients
+REQUIRE_SECOND_FACTOR = env.one_of("REQUIRE_SECOND_FACTOR", "0", ("0", "1")) == "1"  # of all but patients
 LOGIN_REDIRECT_URL = ACCOUNT_LOGOUT_REDIRECT_URL = "pages:home"
 LOGIN_URL = "account_login"
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 
 # API
 
-API_RATES = {"client": rate("API_RATE", env.str("API_RATE", "6000/minute")), "anonymous": (60, 60)}
+API_RATES = {"client": env.rate("API_RATE", "6000/minute"), "anonymous": (60, 60)}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "webapp.accounts.authentication.ApiKeyAuthentication",

@@ -170,4 +170,4 @@ def test_a_setting_that_says_neither_stops_the_start() -> None:
         [sys.executable, "-c", "import webapp.settings"], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "REQUIRE_SECOND_FACTOR is 0, or 1" in done.stderr
+    assert "REQUIRE_SECOND_FACTOR is 'staff'. Set it to one of 0, 1." in done.stderr
