@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import MembershipFactory, OrganisationFactory, UserFactory
+from tests.webapp.forms import as_shown
 from webapp.accounts.models import ApiKey, Membership, User
 from webapp.accounts.services import create_api_key, revoke_api_key
 from webapp.audit.services import SYSTEM, Actor
@@ -45,7 +46,10 @@ def removed(client: Client, member: Membership) -> Any:
 
 
 def inactive(client: Client, member: Membership) -> Any:
-    return client.post(page("user_change", member.user_id), {}, follow=True)
+    address = page("user_change", member.user_id)
+    said = as_shown(client.get(address).content.decode())
+    del said["is_active"]  # the box was cleared
+    return client.post(address, said, follow=True)
 
 
 def deleted(client: Client, member: Membership) -> Any:
