@@ -19,8 +19,8 @@ LEARNING_RATE: Final = 1e-4
 """A fifth of the first training's: what is known should be bent, not replaced."""
 
 OF_THE_RECIPE: Final = ("loss", "label_smoothing", "sampling", "augmentation")
-"""What is taken of the settings with which the bundle's recipe fits the member. Mixup is not: in a few epochs of few
-images a member unlearns with it (ml/README.md).
+"""What is taken of the settings with which the bundle's recipe fits the member. Mixup is not: after a few epochs of
+few images probabilities were worse with it (ml/README.md).
 """
 
 
