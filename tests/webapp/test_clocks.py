@@ -45,7 +45,7 @@ def test_a_case_shows_the_answer_of_each_image_whatever_machine_wrote_it(
     assert case.answer is not None
     assert case.answer.images == 2
     for image in case.images.all():
-        assert image_answer(image, case) == answer_of(image) == Result.objects.get(image=image)
+        assert image_answer(image) == answer_of(image) == Result.objects.get(image=image)
 
 
 def test_what_was_answered_last_holds_though_the_clock_of_its_machine_is_behind(

@@ -57,7 +57,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
     listed = selectors.to_review(found.organisation) if opened.reviewing else batch.cases.filter(erased_at=None)
     order = selectors.IN_REVIEW if opened.reviewing else selectors.MOST_URGENT_FIRST
     previous, following = neighbours(selectors.narrowed(listed, opened.filters), order, found)
-    answers = {image: image_answer(image, found) for image in images}
+    answers = {image: image_answer(image) for image in images}
     _fetch_heatmaps([answer for answer in answers.values() if answer])
     consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
     others = [row for row in found.results.all() if row != found.answer]

@@ -82,11 +82,11 @@ def unfinished_images() -> QuerySet[Image]:
     return Image.objects.filter(arriving | Q(jobs__state__in=Job.LIVE))
 
 
-def image_answer(image: Image, case: Case) -> Result | None:
-    """What the answer of a case that `with_answers` has fetched took from this image: an answer of a newer release
-    that the case does not hold, because its patient has been given another, is not it.
+def image_answer(image: Image) -> Result | None:
+    """This image's part in the answer that its case holds, from what `with_answers` fetched: not an answer of a newer
+    release, where the patient was given an older one.
     """
-    held = case.answer
+    held = image.case.answer
     return next((row for row in image.results.all() if held is None or row.created_at <= held.created_at), None)
 
 

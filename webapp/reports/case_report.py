@@ -90,7 +90,7 @@ def _answer(result: Answer) -> dict[str, Any]:
 
 
 def _picture(case: Case, image: Image, number: int) -> dict[str, Any]:
-    answer = image_answer(image, case) if case.answer else None
+    answer = image_answer(image) if case.answer else None
     wanted = [(partial(storage.read, image.clean_key), f"Picture {number} of the lesion")] if image.width else []
     if answer and image.width:
         wanted.append((partial(heatmap_of, answer), HEATMAP))

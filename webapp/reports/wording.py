@@ -70,7 +70,7 @@ def warnings(case: Case) -> list[str]:
                 f"The model saw no lesion in picture {number} and answered only because a provider insisted: "
                 "do not rely on its numbers."
             )
-        result = image_answer(image, case) if case.top_class in BINARY.codes else None
+        result = image_answer(image) if case.top_class in BINARY.codes else None
         if result and result.probabilities.keys() != case.answer.probabilities.keys():
             found.append(f"Picture {number} was answered in other classes: only malignant and benign are combined.")
     return found

@@ -112,7 +112,7 @@ def test_a_newer_release_answers_again_and_both_answers_are_kept(old: ModelRelea
     for case in with_answers(batch.cases.all()):
         assert case.answer is not None
         assert case.answer.release == new
-        assert all((answer := image_answer(image, case)) and answer.release == new for image in case.images.all())
+        assert all((answer := image_answer(image)) and answer.release == new for image in case.images.all())
     assert newer_release(batch) is None
 
 
@@ -131,7 +131,7 @@ def test_after_a_rollback_the_release_that_is_active_again_can_say_what_holds(ol
     for case in with_answers(batch.cases.all()):
         assert case.answer is not None
         assert (case.answer.release, case.risk > 0.5) == (old, True)
-        assert all((answer := image_answer(image, case)) and answer.release == old for image in case.images.all())
+        assert all((answer := image_answer(image)) and answer.release == old for image in case.images.all())
     assert newer_release(batch) is None
     assert Result.objects.count() == 6
 
@@ -165,7 +165,7 @@ def test_what_is_released_to_a_patient_stays_what_it_was(old: ModelRelease) -> N
     held = with_answers(Case.objects.all()).get()
     assert held.answer is not None
     assert (held.answer.release, held.risk > 0.5) == (old, True)
-    image_held = image_answer(held.images.all()[0], held)
+    image_held = image_answer(held.images.all()[0])
     assert image_held is not None
     assert image_held.release == old
     assert CaseResult.objects.get(release=new).case == case

@@ -174,16 +174,16 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
 
     @extend_schema_field(serializers.URLField(allow_null=True))
     def get_heatmap_url(self, image: Image) -> str | None:
-        return self._url("api:image-heatmap", image) if image.width and image_answer(image, image.case) else None
+        return self._url("api:image-heatmap", image) if image.width and image_answer(image) else None
 
     @extend_schema_field(ImageResultSerializer(allow_null=True))
     def get_result(self, image: Image) -> Mapping[str, Any] | None:
-        held = image_answer(image, image.case)
+        held = image_answer(image)
         return ImageResultSerializer(held).data if held else None
 
     @extend_schema_field(ImageResultSerializer(many=True))
     def get_other_results(self, image: Image) -> list[Mapping[str, Any]]:
-        held = image_answer(image, image.case)
+        held = image_answer(image)
         return [ImageResultSerializer(row).data for row in image.results.all() if row != held]
 
     def _url(self, name: str, image: Image) -> str:
