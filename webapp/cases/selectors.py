@@ -221,7 +221,7 @@ def late_images(batch: Batch) -> "QuerySet[Image]":
 
 def _missing(batch: Batch, state: str) -> "QuerySet[Image]":
     missing = batch.images.filter(state=state, batch__state=Batch.State.OPEN)
-    return missing.select_related("case").order_by(F("created_at"), "pk")
+    return missing.select_related("case").order_by("created_at", "pk")
 
 
 def _words(wanted: Mapping[str, str]) -> str:
