@@ -10,9 +10,10 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from webapp.accounts.models import Organisation
-from webapp.accounts.permissions import organisation_of
+from webapp.accounts.permissions import actor_of, organisation_of
 from webapp.api.pagination import LONGEST
 from webapp.api.parsers import is_table
+from webapp.audit.services import record_view
 from webapp.errors import Problem
 
 M = TypeVar("M", bound=Model)
@@ -48,6 +49,10 @@ class ProviderViewSet(GenericViewSet[M]):
         if getattr(self, "swagger_fake_view", False):  # the schema is drawn without a request
             return rows.none()
         return rows.filter(organisation=self.organisation)
+
+    def record_view(self, action: str, object_id: object) -> None:
+        """That something of the organisation was looked at, unless the same client did so in the last minutes."""
+        record_view(actor=actor_of(self.request), action=action, object_id=object_id, organisation=self.organisation)
 
     def get_object(self) -> M:
         """The row of this address; a list's filters have no say in it."""

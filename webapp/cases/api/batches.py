@@ -17,7 +17,7 @@ from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.pagination import AsSent
 from webapp.api.parsers import BoundedJSON, Table, is_table
 from webapp.api.viewsets import ProviderViewSet
-from webapp.audit.services import record, record_view
+from webapp.audit.services import record
 from webapp.cases import archives, services
 from webapp.cases.api.answers import (
     ArchiveSerializer,
@@ -258,16 +258,12 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def _viewed(self) -> Batch:
         """The batch of this address, whose findings are looked at: how many cases have each advice is one."""
         batch = self.get_object()
-        self._record_view(batch)
+        self.record_view("batch.viewed", batch.pk)
         return batch
 
     def _changed(self, batch: Batch) -> Response:
         """How far a batch is that was changed, or was so before: a look at its findings where there are some."""
         detail = detail_of(batch)
         if any(detail["progress"]["advice"].values()):
-            self._record_view(batch)
+            self.record_view("batch.viewed", batch.pk)
         return Response(detail)
-
-    def _record_view(self, batch: Batch) -> None:
-        organisation = self.organisation
-        record_view(actor=actor_of(self.request), action="batch.viewed", object_id=batch.pk, organisation=organisation)

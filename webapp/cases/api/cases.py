@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
-from webapp.audit.services import record, record_view
+from webapp.audit.services import record
 from webapp.cases.api.filters import CaseFilter
 from webapp.cases.api.requests import ReleaseRequest
 from webapp.cases.api.results import CaseDetailSerializer, CaseSerializer, ReleasedCaseSerializer
@@ -42,18 +42,16 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
     @extend_schema(summary="Your cases and their results, newest first")
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         response = super().list(request, *args, **kwargs)
-        self._viewed("case.listed", request.query_params.get("batch", ""))
+        self._record("case.listed", request.query_params.get("batch", ""))
         if request.query_params.keys() & OF_ONE:
             for row in response.data["results"]:
-                record_view(
-                    actor=actor_of(request), action="case.viewed", object_id=row["id"], organisation=self.organisation
-                )
+                self.record_view("case.viewed", row["id"])
         return response
 
     @extend_schema(summary="One case: its images, their results, and the result of the whole")
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         case = self.get_object()
-        self._viewed("case.viewed", case.pk)
+        self._record("case.viewed", case.pk)
         return Response(self.get_serializer(case).data)
 
     @extend_schema(
@@ -76,7 +74,7 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
             opinion=said["opinion"],
         )
         case = self.get_object()
-        self._viewed("case.viewed", case.pk)  # also where it was released before, which changes nothing
+        self._record("case.viewed", case.pk)  # also where it was released before, which changes nothing
         reason = why_not_told(case=case)
         problem = {"code": reason.code, "detail": reason.message} if reason else None
         return Response({**self.get_serializer(case).data, "notified": reason is None, "problem": problem})
@@ -91,7 +89,7 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
     def photos(self, request: Request, pk: str) -> Response:
         delete_photos(actor=actor_of(request), case=self.get_object())
         case = self.get_object()
-        self._viewed("case.viewed", case.pk)
+        self._record("case.viewed", case.pk)
         return Response(self.get_serializer(case).data)
 
     @extend_schema(
@@ -106,5 +104,5 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
         erase_case(actor=actor_of(request), case=self.get_object())
         return Response(status=204)
 
-    def _viewed(self, name: str, object_id: object) -> None:
+    def _record(self, name: str, object_id: object) -> None:
         record(actor=actor_of(self.request), action=name, object_id=str(object_id)[:64], organisation=self.organisation)

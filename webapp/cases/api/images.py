@@ -15,7 +15,6 @@ from rest_framework.response import Response
 from webapp import storage
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
-from webapp.audit.services import record_view
 from webapp.cases import intake
 from webapp.cases.api.answers import ImageSerializer, PartsSerializer, UploadSerializer, parts_of, upload_of
 from webapp.cases.api.requests import PartsRequest, UploadUrlRequest
@@ -40,7 +39,7 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     @extend_schema(summary="One image, and where its file goes while it is awaited")
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         image = self.get_object()
-        self._viewed(image)
+        self.record_view("image.viewed", image.pk)
         return Response(ImageSerializer(image).data)
 
     @extend_schema(
@@ -53,7 +52,7 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     def complete(self, request: Request, pk: str) -> Response:
         image = complete_upload(image=self.get_object())
         if image.reason:  # its intake has ended meanwhile, or the model has seen it
-            self._viewed(image)
+            self.record_view("image.viewed", image.pk)
         return Response(ImageSerializer(image).data)
 
     @extend_schema(
@@ -111,10 +110,6 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     @action(detail=True)
     def heatmap(self, request: Request, pk: str) -> HttpResponseBase:
         return self._picture("heatmap")
-
-    def _viewed(self, image: Image) -> None:
-        actor = actor_of(self.request)
-        record_view(actor=actor, action="image.viewed", object_id=image.pk, organisation=self.organisation)
 
     def _picture(self, kind: str) -> HttpResponseBase:
         image = self.get_object()
