@@ -213,7 +213,9 @@ class ProgressSerializer(serializers.Serializer[Any]):
     done = serializers.IntegerField()
     remaining = serializers.IntegerField()
     cancelled = serializers.IntegerField(help_text="Left without an answer when the batch was cancelled: not in `done`")
-    percent = serializers.IntegerField(help_text="Of the images that are done; 100 is not reached by a cancelled batch")
+    percent = serializers.IntegerField(
+        help_text="Of the images that are done: at the end below 100 only where a cancelled batch left some unanswered"
+    )
     per_minute = serializers.IntegerField(allow_null=True, help_text="Images that end a minute, by the last minute")
     seconds_left = serializers.IntegerField(allow_null=True, help_text="An estimate by that pace")
 
