@@ -17,6 +17,8 @@ UNSAFE_NAME = (
     "cannot be shown. Put the file itself into the ZIP, under a name of plain letters and numbers."
 )
 
+ABSENT = "is not in the archive. Left out."
+
 Report = list[dict[str, str]]
 
 

@@ -1,7 +1,6 @@
 """Archives: a ZIP of images, with or without a table of cases, that a worker unpacks into an open batch."""
 
 import uuid
-from collections.abc import Sequence
 from datetime import timedelta
 
 from django.conf import settings
@@ -13,6 +12,7 @@ from django.utils import timezone
 from webapp import storage
 from webapp.audit.services import Actor, record
 from webapp.cases.awaited import awaits_archive, given_up_before
+from webapp.cases.left_out import MAX_LISTED, Lines, keep_more
 from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch
 from webapp.cases.parts import arrived_size, give_up_parts
@@ -82,13 +82,15 @@ def finish(
     *,
     archive: Archive,
     token: uuid.UUID,
-    report: list[dict[str, str]],
-    left_out: Sequence[dict[str, str]] = (),
+    report: Lines,
+    more: Lines = (),
+    left_out: Lines = (),
     reason: str = "",
 ) -> bool:
     """End the unpacking: expanded, or refused for `reason`. The ZIP itself is not kept. False if the lease was lost.
 
-    What is `left_out` holds nothing up, unlike what the `report` lists: its batch names it.
+    What is `left_out` holds nothing up, unlike what the `report` lists: its batch names it. Both keep so many lines as
+    are shown; the others, and those that say `more` about them, are kept to be taken away.
 
     A client may still hold a URL for it, so the sweep deletes it once more when that has expired.
     """
@@ -97,12 +99,14 @@ def finish(
     held = Archive.objects.filter(pk=archive.pk, state=Archive.State.STORED, lease_token=token)
     with transaction.atomic():
         batch = locked(archive.batch_id)
-        if not held.update(state=state, reason=reason, report=report, forget_at=forget_at, **UNLEASED):
+        listed = report[:MAX_LISTED]
+        if not held.update(state=state, reason=reason, report=listed, forget_at=forget_at, **UNLEASED):
             return False
         if left_out:
-            batch.left_out = [*batch.left_out, *left_out]
+            batch.left_out = [*batch.left_out, *left_out[:MAX_LISTED]]
             batch.save(update_fields=["left_out"])
-        archive.state, archive.reason, archive.report = state, reason, report
+        keep_more(batch=batch, lines=[*report[MAX_LISTED:], *more, *left_out[MAX_LISTED:]])
+        archive.state, archive.reason, archive.report = state, reason, listed
         archive_ended(archive=archive)
     storage.delete(archive.key)
     return True

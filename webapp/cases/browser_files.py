@@ -49,13 +49,13 @@ def with_files_of(table: Manifest, names: Sequence[str]) -> tuple[Manifest, list
     found = Manifest()
     for spec in table.cases:
         here: dict[str, None] = {}
-        for wanted in spec.filenames:
+        for wanted, row in zip(spec.filenames, spec.rows, strict=True):
             match [wanted] if wanted in known else files.meant(wanted):
                 case [_, _, *_] as several:
                     message = (
                         f"{wanted} fits several of the files: {', '.join(several)}. Name it as its file is named, "
                     )
-                    found.errors.append(RowError(spec.rows[0], IMAGES, "image_ambiguous", f"{message}with its ending."))
+                    found.errors.append(RowError(row, IMAGES, "image_ambiguous", f"{message}with its ending."))
                 case fitting:
                     here[fitting[0] if fitting else wanted] = None
         found.cases.append(replace(spec, filenames=list(here)))

@@ -5,7 +5,7 @@ empty, and so do those of its images: the counts of its batch hold, and nothing 
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import PurePath
 
 from django.db import transaction
@@ -17,6 +17,8 @@ from ml.imaging.refusal import SENTENCES
 from webapp.accounts.models import Patient
 from webapp.accounts.services import forget_patient
 from webapp.audit.services import Actor, forget_actor, record
+from webapp.cases.archive_report import ABSENT
+from webapp.cases.left_out import Lines
 from webapp.cases.locks import locked
 from webapp.cases.models import UNANSWERED, Archive, Batch, Case, Image
 from webapp.cases.retention import delete_files_now, purge
@@ -34,6 +36,7 @@ UNREVIEWED = {
 WHEN_UNPACKED = "when that has ended; or cancel the batch, if the ZIP is kept until a quota has room."
 AMONG_OTHERS = {  # lines of a ZIP's report that name files of any case: they stay, and say no names any more
     "files_missing": "The table names files that are not in the archive. Left out.",
+    "file_missing": f"A file that is named here {ABSENT}",
     "image_ambiguous": "A file that is named here fits several files of the archive. Name it with its folder and its "
     "ending. Left out.",
 }
@@ -134,15 +137,21 @@ def _forget_sender(batch: Batch, case: Case, patient: Patient) -> None:
 
 
 def _forget_lines(batch: Batch, case: Case) -> None:
-    """Take what an archive's report says of the case's files out of it."""
+    """Take what an archive's report, and the lines that it has no room for, say of the case's files out of them."""
     files = set(case.images.values_list("filename", flat=True))
     for archive in Archive.objects.filter(batch=batch).exclude(report=[]):
-        report = [
-            {**line, "message": AMONG_OTHERS.get(line["code"], line["message"])}
-            for line in archive.report
-            if files.isdisjoint((line["name"], PurePath(line["name"]).name))  # the image may have come since, by itself
-        ]
-        Archive.objects.filter(pk=archive.pk).update(report=report)
+        Archive.objects.filter(pk=archive.pk).update(report=_without(files, archive.report))
+    for more in batch.more_left_out.iterator(chunk_size=20):
+        if (lines := _without(files, more.lines)) != more.lines:
+            batch.more_left_out.filter(pk=more.pk).update(lines=lines)
+
+
+def _without(files: Set[str], lines: Lines) -> list[dict[str, str]]:
+    return [
+        {**line, "message": AMONG_OTHERS.get(line["code"], line["message"])}
+        for line in lines
+        if files.isdisjoint((line["name"], PurePath(line["name"]).name))  # the image may have come since, by itself
+    ]
 
 
 def _forget_in_duplicates(batch: Batch, case: Case) -> None:

@@ -223,7 +223,7 @@ def _read(number: int, row: Mapping[str, Any], errors: list[RowError]) -> CaseSp
         errors.append(RowError(number, str(name)[:100], "unknown_field", unknown(name)))
     if len(errors) > before:
         return None
-    return CaseSpec(external_id=values.pop("case_id"), filenames=filenames, rows=[number], **values)
+    return CaseSpec(external_id=values.pop("case_id"), filenames=filenames, rows=[number] * len(filenames), **values)
 
 
 def _merge(merged: dict[str, CaseSpec], number: int, case: CaseSpec, errors: list[RowError]) -> None:
@@ -240,7 +240,7 @@ def _merge(merged: dict[str, CaseSpec], number: int, case: CaseSpec, errors: lis
     except FieldError as error:
         errors.append(RowError(number, IMAGES, error.code, error.message))
         return
-    merged[case.external_id] = replace(known, filenames=filenames, rows=[*known.rows, number])
+    merged[case.external_id] = replace(known, filenames=filenames, rows=[*known.rows, *case.rows])
 
 
 def _refused(name: str, code: str, message: str, *, row: int = 1) -> Manifest:

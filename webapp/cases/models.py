@@ -11,6 +11,8 @@ from ml.advice import Advice
 from webapp.cases.filed import Filed
 from webapp.cases.opinions import REVIEW_TURN, Labelled
 from webapp.cases.said import UNSAID, Said
+from webapp.cases.unpacked import Archive as Archive  # noqa: PLC0414 - ours too
+from webapp.cases.unpacked import MoreLeftOut as MoreLeftOut  # noqa: PLC0414
 from webapp.leases import Leased
 
 NOT_A_LESION = "not_a_lesion"  # the reason of an image that the model does not recognise as a lesion
@@ -242,49 +244,6 @@ class Image(Filed, Leased):
     def deleted_at(self) -> datetime | None:
         """When the photo was deleted; None while it was not."""
         return self.ended_at if self.state == self.State.PURGED else None
-
-
-class Archive(Leased):
-    """A ZIP of images, with or without a CSV of cases, that a worker unpacks into an open batch."""
-
-    class State(models.TextChoices):
-        AWAITING_UPLOAD = "awaiting_upload", "Waiting for upload"
-        STORED = "stored", "Waiting to be unpacked"
-        EXPANDED = "expanded", "Unpacked"
-        REFUSED = "refused", "Refused"
-
-    batch = models.OneToOneField(Batch, models.CASCADE, related_name="archive")
-    state = models.CharField(max_length=16, choices=State, default=State.AWAITING_UPLOAD)
-    listed = models.BooleanField(default=False, help_text="The batch named its cases before the ZIP came")
-    reason = models.CharField(max_length=40, blank=True)
-    report = models.JSONField(default=list, help_text="Every entry or row that was refused: name, code, sentence")
-    capture = models.CharField(max_length=12, choices=Case.Capture, default=Case.Capture.UNKNOWN)
-    created_at = models.DateTimeField(auto_now_add=True)
-    stored_at = models.DateTimeField(null=True, blank=True)
-    forget_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the ZIP is deleted again, as no URL for it is valid any more; then empty"
-    )
-
-    class Meta:
-        indexes = [
-            models.Index(
-                fields=["created_at"], condition=Q(state__in=["awaiting_upload", "stored"]), name="archive_to_end"
-            ),
-            models.Index(fields=["forget_at"], condition=Q(forget_at__isnull=False), name="archive_to_forget"),
-        ]
-        constraints = [
-            models.CheckConstraint(
-                name="archive_refused_has_reason",
-                condition=(Q(state="refused") & ~Q(reason="")) | (~Q(state="refused") & Q(reason="")),
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"archive of batch {self.batch_id}"
-
-    @property
-    def key(self) -> str:
-        return f"archives/{self.batch_id}.zip"
 
 
 class PartedUpload(models.Model):

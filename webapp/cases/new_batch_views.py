@@ -32,7 +32,6 @@ from webapp.cases.quotas import usage
 from webapp.cases.rows import RowError, RowsRefused, error_table
 from webapp.cases.services import Submission, create_batch
 from webapp.cases.spec import CaseSpec
-from webapp.cases.unpacking import MAX_LISTED
 from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
 
@@ -193,7 +192,7 @@ def _made(
         left_out=[
             *(_line(name, "not_in_table", UNLISTED) for name in unlisted),
             *(_line(name, "unsafe_name", f"{UNNAMEABLE}. {RENAME}") for name in chosen.misnamed),
-        ][:MAX_LISTED],
+        ],
     )
     batch, new = create_batch(actor=actor, organisation=organisation_of(request), submission=submission, cases=cases)
     if asks_for_json(request):

@@ -112,7 +112,11 @@ def _conflict(conflicts: Sequence[tuple[CaseSpec, str]]) -> RowsRefused:
         "patient_conflict",
         "Nothing was stored, because a result could reach the wrong person. These cases say something else of their "
         f"patient than is known, or than another of them: {some}{more}. {ADVICE}",
-        [RowError(row, field, "patient_conflict", message) for spec, field in conflicts for row in spec.rows],
+        [
+            RowError(row, field, "patient_conflict", message)
+            for spec, field in conflicts
+            for row in dict.fromkeys(spec.rows)
+        ],
         conflict_count=len(conflicts),
         conflicts=[{"case_id": spec.external_id, "field": field} for spec, field in conflicts[:MAX_LISTED]],
     )

@@ -15,6 +15,7 @@ from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
 from webapp.cases.arrivals import NEVER_UPLOADED
 from webapp.cases.awaited import awaits_archive
+from webapp.cases.left_out import MAX_LISTED, Lines, keep_more
 from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch, Case, Image, Priority
 from webapp.cases.patients import is_of, patients_of
@@ -45,7 +46,7 @@ class Submission:
     idempotency_key: str | None = None
     archive: bool = False  # a ZIP is to come
     capture: str = Case.Capture.UNKNOWN  # of its pictures, where no table comes with them
-    left_out: Sequence[Mapping[str, str]] = ()  # files that were chosen and are no image of it, as an archive's report
+    left_out: Lines = ()  # files that were chosen and are no image of it, as an archive's report
     manifest: bytes = field(default=b"", repr=False)  # the request's body
 
     @property
@@ -71,8 +72,9 @@ def create_batch(
                 priority=Priority.INTERACTIVE if submission.source == Batch.Source.PATIENT else Priority.BULK,
                 idempotency_key=submission.idempotency_key,
                 manifest_sha256=submission.manifest_sha256,
-                left_out=[*submission.left_out],
+                left_out=[*submission.left_out[:MAX_LISTED]],
             )
+            keep_more(batch=batch, lines=submission.left_out[MAX_LISTED:])
             _add(batch, cases)
             if submission.archive:
                 Archive.objects.create(batch=batch, capture=submission.capture)
@@ -138,7 +140,7 @@ def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[
             RowError(row, "case_id", "case_id_repeated", f"This id is taken in the batch. {told}")
             for spec in cases
             if spec.external_id in repeated
-            for row in spec.rows
+            for row in dict.fromkeys(spec.rows)
         ]
         raise RowsRefused("case_id_repeated", told, errors, case_ids=sorted(repeated)[:100])
     patients = patients_of(organisation=batch.organisation, cases=cases)

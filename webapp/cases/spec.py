@@ -22,4 +22,4 @@ class CaseSpec:
     notes: str = ""
     patient_email: str = ""
     patient_date_of_birth: date | None = None
-    rows: Sequence[int] = field(default=(), compare=False, repr=False)  # of the manifest, where it stands
+    rows: Sequence[int] = field(default=(), compare=False, repr=False)  # of the manifest, that of each file

@@ -20,7 +20,7 @@ from ml.imaging.archive import LONGEST_NAME, Entry, Limits
 from ml.imaging.archive import Archive as ZipArchive
 from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
-from webapp.cases.archive_report import NO_PICTURE, UNSAFE_NAME, Report, fits, line, missing, of_rows, showable
+from webapp.cases.archive_report import ABSENT, NO_PICTURE, UNSAFE_NAME, Report, fits, line, missing, of_rows, showable
 from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
 from webapp.cases.awaited import given_up_before
@@ -38,7 +38,6 @@ from webapp.leases import UNLEASED, excuse, extend, lasting
 
 CHUNK_ENTRIES = 50
 CHUNK_BYTES = 64 * 1024**2
-MAX_LISTED = 2000
 ROOM_AGAIN = 300  # seconds from one try to the next while a quota is full, at least: each reads the whole ZIP
 ROOM_AGAIN_AT_MOST = 3600  # though a day's quota says when it has room: it may be raised meanwhile
 HOLD_SECONDS = 1.0  # between two questions whether the lease still holds
@@ -90,8 +89,9 @@ def expand(token: uuid.UUID, archive: Archive, *, stopping: Callable[[], bool] =
         reason = problem.code
         errors = problem.errors if isinstance(problem, RowsRefused) else []
         report[:0] = [line("", problem.code, problem.message), *of_rows(errors)]
-    left_out = attempt.left_out[:MAX_LISTED]
-    return finish(archive=archive, token=token, report=report[:MAX_LISTED], left_out=left_out, reason=reason)
+    return finish(
+        archive=archive, token=token, report=report, more=attempt.absent, left_out=attempt.left_out, reason=reason
+    )
 
 
 def _waits_for_room(token: uuid.UUID, archive: Archive, full: NoRoomYet) -> bool:
@@ -110,6 +110,7 @@ class _Unpacking:
     def __init__(self, archive: Archive, token: uuid.UUID, stopping: Callable[[], bool]) -> None:
         self.archive, self.token, self.stopping = archive, token, stopping
         self.report: Report = []
+        self.absent: Report = []  # each of the files that a line of the report names some of
         self.left_out: Report = []
         self.held_at = time.monotonic()
         self.batch = archive.batch
@@ -201,14 +202,15 @@ class _Unpacking:
         absent: list[str] = []
         for spec in manifest.cases:
             here: dict[str, None] = {}
-            for wanted in spec.filenames:
+            for wanted, row in zip(spec.filenames, spec.rows, strict=True):
                 match files.meant(wanted):
                     case [name]:
                         here[name] = None
                     case []:
                         absent.append(wanted)
+                        self.absent.append(line(f"row {row}", "file_missing", f"{wanted} {ABSENT}"))
                     case several:
-                        self.report.append(line(f"row {spec.rows[0]}", "image_ambiguous", fits(wanted, several)))
+                        self.report.append(line(f"row {row}", "image_ambiguous", fits(wanted, several)))
             if here:
                 found.append(replace(spec, filenames=list(here)))
         if absent:

@@ -23,11 +23,11 @@ from webapp.cases import selectors
 from webapp.cases.arrivals import await_again, complete_upload, receive
 from webapp.cases.browser_files import place_of, sent_to
 from webapp.cases.intake import override_quality
+from webapp.cases.left_out import MAX_LISTED
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.opened import listed
 from webapp.cases.services import MISSING, cancel_batch, submit_batch
-from webapp.cases.unpacking import MAX_LISTED
 from webapp.errors import Problem
 from webapp.inference.again import failed_images, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress

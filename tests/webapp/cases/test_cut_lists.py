@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from tests.factories import ArchiveFactory, BatchFactory, CaseFactory, CaseResultFactory, ImageFactory
 from webapp.accounts.models import Organisation
+from webapp.cases.left_out import MAX_LISTED
 from webapp.cases.models import Archive, Batch, Case
-from webapp.cases.unpacking import MAX_LISTED
 
 pytestmark = pytest.mark.django_db
 

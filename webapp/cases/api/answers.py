@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from webapp import storage
+from webapp.cases.left_out import MAX_LISTED
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.parts import send_in_parts
 from webapp.errors import Problem
@@ -20,6 +21,9 @@ REASON = {
     "help_text": "Stable code of the refusal, such as `corrupt` by its file, `blurred` or `too_far` by the quality "
     f"check, or `{NOT_A_LESION}` where the model saw no lesion and gave no answer. Empty while there is none"
 }
+
+
+CUT = f"The first {MAX_LISTED:,}: `GET batches/{{id}}/left-out.csv` has all"
 
 
 class UploadSerializer(serializers.Serializer[Any]):
@@ -173,7 +177,7 @@ class ReportLineSerializer(serializers.Serializer[Any]):
 class ArchiveSerializer(serializers.ModelSerializer[Archive]):
     """A ZIP that is unpacked into a batch, which takes no other in its place."""
 
-    report = ReportLineSerializer(many=True, help_text="What was left out, and why it was refused or waits")
+    report = ReportLineSerializer(many=True, help_text=f"What was left out, and why it was refused or waits. {CUT}")
 
     class Meta:
         model = Archive
@@ -224,7 +228,8 @@ class BatchDetailSerializer(BatchSerializer):
     """A batch and how far it is."""
 
     left_out = ReportLineSerializer(
-        many=True, help_text="Files of no case that nobody means as pictures: the batch is sent as it is without them"
+        many=True,
+        help_text=f"Files of no case that nobody means as pictures: the batch is sent as it is without them. {CUT}",
     )
     progress = ProgressSerializer()
     archive = ArchiveSerializer(allow_null=True)

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, serializers
@@ -18,7 +18,7 @@ from webapp.api.pagination import AsSent
 from webapp.api.parsers import BoundedJSON, Table, is_table
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
-from webapp.cases import archives, services
+from webapp.cases import archives, left_out, services
 from webapp.cases.api.answers import (
     ArchiveSerializer,
     AwaitedImageSerializer,
@@ -248,6 +248,23 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         batch = self.get_object()
         size = PartsRequest.read(request.data)["size"]
         return Response(parts_of(batch_id=batch.pk, key=archives.key_of(batch), size=size))
+
+    @extend_schema(
+        operation_id="batches_left_out_csv",
+        summary="All that was left out, as CSV",
+        description="Every line of `archive.report` and `left_out` of the batch, which have only the first of them, "
+        "and one for each file that the table of a ZIP names and the ZIP lacks: `name`, `code` and `message`. A text "
+        "that begins with `=`, `+`, `-` or `@` has a `'` before it, so that no spreadsheet takes it for a formula.",
+        responses={(200, "text/csv"): OpenApiTypes.STR},
+    )
+    @action(detail=True, url_path="left-out.csv")
+    def left_out(self, request: Request, pk: str) -> StreamingHttpResponse:
+        disposition = f'attachment; filename="batch-{pk}-left-out.csv"'
+        return StreamingHttpResponse(
+            left_out.as_csv(self._viewed()),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": disposition},
+        )
 
     @extend_schema(summary="Forget the parts of the archive that have arrived", responses={204: None})
     @archive_parts.mapping.delete

@@ -1,0 +1,62 @@
+"""A ZIP that is unpacked into a batch, and what was left out."""
+
+from django.db import models
+from django.db.models import Q
+
+from webapp.cases.said import Said
+from webapp.leases import Leased
+
+
+class Archive(Leased):
+    """A ZIP of images, with or without a CSV of cases, that a worker unpacks into an open batch."""
+
+    class State(models.TextChoices):
+        AWAITING_UPLOAD = "awaiting_upload", "Waiting for upload"
+        STORED = "stored", "Waiting to be unpacked"
+        EXPANDED = "expanded", "Unpacked"
+        REFUSED = "refused", "Refused"
+
+    batch = models.OneToOneField("cases.Batch", models.CASCADE, related_name="archive")
+    state = models.CharField(max_length=16, choices=State, default=State.AWAITING_UPLOAD)
+    listed = models.BooleanField(default=False, help_text="The batch named its cases before the ZIP came")
+    reason = models.CharField(max_length=40, blank=True)
+    report = models.JSONField(
+        default=list, help_text="Refused entries and rows, the first of them: name, code, sentence"
+    )
+    capture = models.CharField(max_length=12, choices=Said.Capture, default=Said.Capture.UNKNOWN)
+    created_at = models.DateTimeField(auto_now_add=True)
+    stored_at = models.DateTimeField(null=True, blank=True)
+    forget_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the ZIP is deleted again, as no URL for it is valid any more; then empty"
+    )
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["created_at"], condition=Q(state__in=["awaiting_upload", "stored"]), name="archive_to_end"
+            ),
+            models.Index(fields=["forget_at"], condition=Q(forget_at__isnull=False), name="archive_to_forget"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="archive_refused_has_reason",
+                condition=(Q(state="refused") & ~Q(reason="")) | (~Q(state="refused") & Q(reason="")),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"archive of batch {self.batch_id}"
+
+    @property
+    def key(self) -> str:
+        return f"archives/{self.batch_id}.zip"
+
+
+class MoreLeftOut(models.Model):
+    """Some hundred lines for which an archive's report, or a batch's `left_out`, has no room."""
+
+    batch = models.ForeignKey("cases.Batch", models.CASCADE, related_name="more_left_out")
+    lines = models.JSONField(help_text="As in a report: name, code, sentence")
+
+    def __str__(self) -> str:
+        return f"left out of batch {self.batch_id}"
