@@ -19,6 +19,7 @@ from ml.imaging.quality import check
 from ml.imaging.refusal import ImageRefused
 from webapp import storage
 from webapp.cases.archives import claim_archive
+from webapp.cases.awaited import MAY_PASS
 from webapp.cases.intake import MISSING, REFUSED_BY_STORAGE, Found, claim_images, settle, somebody_waits
 from webapp.cases.models import Archive, Image, Priority
 from webapp.cases.unpacking import expand
@@ -94,7 +95,8 @@ def _settle(found: Sequence[tuple[Image, Found]], token: uuid.UUID) -> None:
     try:
         ended = settle(token=token, found=found)
         for image in ended:
-            storage.delete(image.upload_key)  # the original with its metadata is not kept
+            if image.reason not in MAY_PASS:
+                storage.delete(image.upload_key)  # the original with its metadata is not kept
             logger.info("image_inspected", image=str(image.pk), state=image.state, reason=image.reason)
     except Exception:  # the database or storage is away: the leases run out
         logger.exception("settling_failed", images=[str(image.pk) for image, _ in found])

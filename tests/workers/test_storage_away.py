@@ -11,17 +11,20 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from tests.factories import ArchiveFactory, ImageFactory, ReleaseFactory
+from tests.factories import ArchiveFactory, CaseFactory, ImageFactory, ReleaseFactory
 from tests.ml.imaging.samples import encode, skin_photo
 from tests.workers.scenes import Model, submitted
 from webapp import storage
+from webapp.audit.services import SYSTEM
 from webapp.cases import archives
 from webapp.cases import intake as cases_intake
 from webapp.cases.archives import sweep_archives
 from webapp.cases.intake import forget_originals, sweep_images
-from webapp.cases.models import Archive, Image
+from webapp.cases.models import Archive, Batch, Image
+from webapp.inference.again import rerun_failed
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job
 from webapp.inference.services import sweep_jobs
@@ -172,6 +175,30 @@ def test_a_picture_that_storage_refuses_ends_with_its_reason_and_the_others_go_o
         leases_run_out(Image, sweep_images)
     first.refresh_from_db()
     assert (first.state, first.reason) == ("rejected", "storage_refused")
+
+
+def test_a_picture_that_storage_would_not_keep_is_checked_again_from_its_file() -> None:
+    batch = submitted(True)
+    image = ImageFactory(case=CaseFactory(batch=batch), stored=True, stored_at=batch.created_at)
+    Batch.objects.filter(pk=batch.pk).update(remaining=2)
+    storage.write(image.upload_key, data := encode(skin_photo(seed=1), "JPEG"))
+    refuse(image.clean_key)
+    for _ in range(settings.MAX_ATTEMPTS):
+        intake.inspect_waiting()
+        leases_run_out(Image, sweep_images)
+    image.refresh_from_db()
+    assert (image.state, image.reason) == ("rejected", "storage_refused")
+    assert storage.read(image.upload_key) == data
+
+    storage.delete(f"{image.clean_key}/file")
+    default_storage.delete(image.clean_key)  # the folder itself
+    rerun_failed(actor=SYSTEM, batch=batch)
+    intake.inspect_waiting()
+
+    image.refresh_from_db()
+    assert (image.state, image.reason) == ("ready", "")
+    assert storage.size(image.upload_key) is None
+    assert Job.objects.filter(image=image, state="queued").exists()
 
 
 def test_an_image_that_storage_refuses_fails_with_its_reason() -> None:

@@ -1,22 +1,30 @@
-"""Which files are awaited, until when, and how large they may be."""
+"""Which files are awaited, or kept to be checked again, until when, and how large they may be."""
 
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 from django.utils import timezone
 
 from webapp import storage
-from webapp.cases.models import Archive, Batch
+from webapp.cases.models import Archive, Batch, Image
 from webapp.errors import Problem
 
 # Asked once for each file that arrives: the ORM takes longer to write such a query than Postgres to answer it.
 AWAITED = "SELECT 1 FROM cases_image WHERE id = %s AND tries = %s AND state = 'awaiting_upload'"
 
+MAY_PASS = ("inspection_failed", "storage_refused")  # reasons of a failed check, which say nothing of the file
+
 
 def given_up_before() -> datetime:
     """What is awaited since before this moment is not taken any more."""
     return timezone.now() - timedelta(hours=settings.UPLOAD_EXPIRES_HOURS)
+
+
+def may_be_checked_again() -> Q:
+    """Of images whose check failed for a reason that may pass, as long as their files are kept for another."""
+    return Q(state=Image.State.REJECTED, reason__in=MAY_PASS, ended_at__gte=given_up_before())
 
 
 def check_awaited(key: str, *, lock: bool = False) -> None:

@@ -19,6 +19,7 @@ from ml.imaging.refusal import SENTENCES
 from webapp import storage
 from webapp.audit.services import Actor, record
 from webapp.cases.arrivals import NEVER_UPLOADED
+from webapp.cases.awaited import may_be_checked_again
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.cases.refused import FOR_CLINICS
@@ -245,10 +246,11 @@ def forget_originals() -> int:
     Intake deletes the original at once. This finds what a worker that died, a client that uploaded and never
     completed, or one that used its upload URL twice has left: it waits until no URL for the image is valid any more.
     Of a deleted photo it deletes every file, as a worker that had begun with it may have written them since; and of one
-    that never came, as a file before it may have been refused.
+    that never came, as a file before it may have been refused. One that may be checked again is kept until then.
     """
     no_url_is_valid = timezone.now() - timedelta(seconds=max(settings.UPLOAD_URL_SECONDS, LAST_WRITE_SECONDS))
     ended = Image.objects.filter(original_forgotten=False, ended_at__lt=no_url_is_valid)
+    ended = ended.exclude(may_be_checked_again())
     all_forgotten, stop_at = 0, time.monotonic() + FORGET_SECONDS
     while time.monotonic() < stop_at:
         forgotten = []

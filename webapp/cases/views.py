@@ -29,7 +29,7 @@ from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.opened import listed
 from webapp.cases.services import MISSING, cancel_batch, submit_batch
 from webapp.errors import Problem
-from webapp.inference.again import failed_images, newer_release, rerun_failed, rescore
+from webapp.inference.again import failed_count, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress
 from webapp.pages.keyset import page_of
 from webapp.pages.requests import asks_for_json
@@ -79,7 +79,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "filtered": bool(opened.filters),
         "advices": [(code, words.word) for code, words in ADVICE.items()],
         "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],
-        "failed": failed_images(found).count() if complete else 0,
+        "failed": failed_count(found),
         "newer": newer_release(found) if complete else None,
         "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "classes": selectors.classes_named(found).items(),
@@ -197,7 +197,9 @@ def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
     found = _own(request, batch_id)
     try:
         queue = {"failed": rerun_failed, "newer": rescore}[what]
-        queued = queue(actor=actor_of(request), batch=found).remaining
+        with transaction.atomic():
+            before = locked(found.pk).remaining
+            queued = queue(actor=actor_of(request), batch=found).remaining - before
         messages.success(request, f"{counted(queued, 'image')} {'was' if queued == 1 else 'were'} sent to the model.")
     except Problem as problem:
         messages.error(request, problem.message)

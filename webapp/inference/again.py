@@ -1,4 +1,4 @@
-"""Images of a batch go to the model once more: those that failed, or all of them for a newer release."""
+"""Images of a batch are tried once more: those that failed, or all of them for a newer release."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from django.utils import timezone
 from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
+from webapp.cases.second_checks import check_again, failed_checks, is_second, stop_checks
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.models import NEWEST, CaseResult, Job, Result
@@ -20,16 +21,27 @@ from webapp.registry.selectors import active_release
 
 @transaction.atomic
 def rerun_failed(*, actor: Actor, batch: Batch) -> Batch:
-    """Queue each image whose last try failed for a reason that may pass. Its attempts begin anew.
+    """Queue each image whose last try failed for a reason that may pass, for the model, or for its check where that
+    failed. Its attempts begin anew.
 
     Raises Problem `nothing_failed` where there is none: an image without a lesion would fail again, and what the
     patient of a case has read is not changed. Raises `batch_open` and `batch_cancelled` too.
     """
     batch = _lock_sent(batch)
-    images = list(failed_images(batch))
-    if not images:
+    images, unchecked = list(failed_images(batch)), list(failed_checks(batch))
+    if not (images or unchecked):
         raise Problem("nothing_failed", "No image of this batch failed for a reason that may pass.")
-    return _queue(actor, batch, images, "batch.rerun")
+    enqueue(batch=batch, images=images)
+    check_again(batch.images.filter(pk__in=[image.pk for image in unchecked]))
+    return _await(actor, batch, [*images, *unchecked], "batch.rerun")
+
+
+def failed_count(batch: Batch) -> int:
+    """How many images `rerun_failed` would queue."""
+    if batch.state in (Batch.State.OPEN, Batch.State.CANCELLED):
+        return 0
+    failed = (images.order_by().values("pk") for images in (failed_images(batch), failed_checks(batch)))
+    return next(failed).union(*failed, all=True).count()
 
 
 @transaction.atomic
@@ -52,7 +64,8 @@ def rescore(*, actor: Actor, batch: Batch) -> Batch:
     images = list(other.filter(Q(case__released_at=None) | ~Exists(answers.filter(release=release))))
     if not images:
         raise Problem("already_scored", f"Every image with an answer has, or awaits, one by {release.name}.")
-    return _queue(actor, batch, images, "batch.rescored")
+    enqueue(batch=batch, images=images)
+    return _await(actor, batch, images, "batch.rescored")
 
 
 def stop_repeats(batch: Batch) -> bool:
@@ -65,7 +78,7 @@ def stop_repeats(batch: Batch) -> bool:
     tried = Exists(of_it.filter(state__in=[Job.State.SUCCEEDED, Job.State.FAILED]))
     refused = ~Q(quality=[]) & Q(ended_at__gt=batch.submitted_at)  # counted as failed, until a provider insisted on it
     first = Q(state__in=Image.UNENDED) | Q(Exists(of_it.filter(state__in=Job.LIVE)), ~tried) & ~refused
-    if batch.state != Batch.State.SUBMITTED or batch.images.filter(first).exists():
+    if batch.state != Batch.State.SUBMITTED or batch.images.filter(first).exclude(is_second(batch)).exists():
         return False
     waiting = batch.jobs.filter(state=Job.State.QUEUED).select_related("image").order_by("pk")
     jobs = list(waiting.select_for_update(of=("self",)))
@@ -75,12 +88,14 @@ def stop_repeats(batch: Batch) -> bool:
     rows.filter(image__in=answered).update(state=Job.State.CANCELLED, finished_at=now)
     rows.exclude(image__in=answered).update(state=Job.State.FAILED, reason="cancelled", finished_at=now)
     unanswered = sum(job.image_id not in answered for job in jobs)
-    end_images(batch=batch, ended=[job.image for job in jobs], failures=unanswered)
+    unchecked = stop_checks(batch)
+    ended = [*(job.image for job in jobs), *unchecked]
+    end_images(batch=batch, ended=ended, failures=unanswered + len(unchecked))
     return True
 
 
 def failed_images(batch: Batch) -> QuerySet[Image]:
-    """The images that `rerun_failed` would queue."""
+    """The images that failed at the model for a reason that may pass."""
     later = Job.objects.filter(image=OuterRef("image"), pk__gt=OuterRef("pk"))
     failed = batch.jobs.filter(~Exists(later), state=Job.State.FAILED).exclude(reason=NOT_A_LESION)
     return Image.objects.filter(pk__in=failed.values("image"), state=Image.State.READY, case__released_at=None)
@@ -111,9 +126,8 @@ def _lock_sent(batch: Batch) -> Batch:
     return batch
 
 
-def _queue(actor: Actor, batch: Batch, images: Sequence[Image], action: str) -> Batch:
+def _await(actor: Actor, batch: Batch, images: Sequence[Image], action: str) -> Batch:
     """The images are awaited again; one that has an older answer was no failure, so its end counts none off."""
-    enqueue(batch=batch, images=images)
     Case.objects.filter(images__in=images, no_result_seen_at__isnull=False).update(no_result_seen_at=None)
     answered = Result.objects.filter(image__in=images).values("image").distinct().count()
     batch.state, batch.finished_at = Batch.State.SUBMITTED, None

@@ -201,9 +201,10 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         return self._changed(services.cancel_batch(actor=actor_of(request), batch=self.get_object()))
 
     @extend_schema(
-        summary="Send the images that failed to the model once more",
-        description="Those that failed for a reason that may pass; not those that were refused. 409 `nothing_failed` "
-        "where there is none.",
+        summary="Try the images that failed once more",
+        description="Those that failed for a reason that may pass: at the model, or, for some hours after, at their "
+        "check (`inspection_failed`, `storage_refused`); not those that were refused. Also while others are in "
+        "progress. 409 `nothing_failed` where there is none.",
         request=None,
         responses=BatchDetailSerializer,
     )

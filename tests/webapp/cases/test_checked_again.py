@@ -1,0 +1,162 @@
+"""A picture whose check failed for a reason that may pass is checked again, in a batch that was sent, too."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.factories import BatchFactory, CaseFactory, ImageFactory, ReleaseFactory
+from tests.webapp.api.clinic import Clinic as Software
+from tests.webapp.api.clinic import good, problem
+from tests.webapp.cases.files import ago
+from tests.webapp.inference.scenes import answer_all, inspect_all
+from webapp import storage
+from webapp.accounts.models import Organisation
+from webapp.audit.services import SYSTEM
+from webapp.cases.intake import REFUSED_BY_STORAGE, UNCHECKED, Found, claim_images, forget_originals, settle
+from webapp.cases.models import Batch, Image
+from webapp.cases.services import submit_batch
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def sent(clinic: Organisation) -> Batch:
+    """A batch that was sent while one of its two pictures was still to be checked."""
+    batch: Batch = BatchFactory(organisation=clinic)
+    ImageFactory(case=CaseFactory(batch=batch), ready=True)
+    storage.write(ImageFactory(case=CaseFactory(batch=batch), stored=True).upload_key, b"a picture")
+    return submit_batch(actor=SYSTEM, batch=batch)
+
+
+def check_fails(batch: Batch, found: Found = UNCHECKED) -> Image:
+    token, [image] = claim_images(limit=16)
+    assert settle(token=token, found=[(image, found)])
+    batch.refresh_from_db()
+    return Image.objects.get(pk=image.pk)
+
+
+def counts(batch: Batch) -> tuple[str, int, int]:
+    batch.refresh_from_db()
+    return batch.state, batch.remaining, batch.failures
+
+
+@pytest.mark.parametrize("found", [UNCHECKED, REFUSED_BY_STORAGE], ids=lambda found: found.code)
+@pytest.mark.parametrize("complete", [False, True], ids=["in progress", "complete"])
+def test_it_is_answered_when_the_batch_is_run_again(clinic: Organisation, found: Found, complete: bool) -> None:
+    release = ReleaseFactory(active=True)
+    software, batch = Software(clinic), sent(clinic)
+    check_fails(batch, found)
+    if complete:
+        answer_all(release)
+    others = 0 if complete else 1
+    assert counts(batch) == ("completed_with_failures" if complete else "submitted", others, 1)
+
+    answer = good(software.post(f"/batches/{batch.pk}/rerun"))
+    assert (answer["state"], answer["remaining"], answer["failures"]) == ("submitted", others + 1, 0)
+    assert answer["progress"]["images"]["stored"] == 1
+    assert problem(software.post(f"/batches/{batch.pk}/rerun"), 409)["code"] == "nothing_failed"
+
+    inspect_all()
+    answer_all(release)
+    assert counts(batch) == ("completed", 0, 0)
+    assert batch.cases.filter(answer=None).count() == 0
+
+
+def test_the_page_offers_it_in_a_batch_that_is_in_progress_and_in_one_that_is_complete(
+    client: Client, clinic: Organisation
+) -> None:
+    release, batch = ReleaseFactory(active=True), sent(clinic)
+    page, rerun = (reverse(f"cases:{name}", args=[batch.pk]) for name in ("batch", "batch_rerun"))
+    assert "Re-run" not in client.get(page).content.decode()
+    check_fails(batch)
+    assert "Re-run 1 failed" in client.get(page).content.decode()
+
+    assert "1 image was sent" in client.post(rerun, follow=True).content.decode()
+    assert counts(batch) == ("submitted", 2, 0)
+    assert "Re-run" not in client.get(page).content.decode()
+
+    check_fails(batch)
+    answer_all(release)
+    assert counts(batch) == ("completed_with_failures", 0, 1)
+    assert "Re-run 1 failed" in client.get(page).content.decode()
+    client.post(rerun)
+    assert counts(batch) == ("submitted", 1, 0)
+
+
+def test_what_killed_its_check_takes_no_other_picture_with_it(clinic: Organisation) -> None:
+    batch = sent(clinic)
+    image = check_fails(batch)
+    ImageFactory(case=CaseFactory(batch=BatchFactory()), stored=True)
+    good(Software(clinic).post(f"/batches/{batch.pk}/rerun"))
+
+    assert claim_images(limit=16)[1] == [image]
+
+
+@pytest.mark.parametrize("change", ["file", "gone", "deleted", "released", "cancelled"])
+def test_it_is_not_offered_where_it_would_fail_again_or_change_what_was_told(clinic: Organisation, change: str) -> None:
+    software, batch = Software(clinic), sent(clinic)
+    found = Found(code="corrupt" if change == "file" else "upload_missing", advice="Send it again.")
+    image = check_fails(batch, found if change in ("file", "gone") else UNCHECKED)
+    if change == "deleted":
+        good(software.http.delete(f"/api/v1/cases/{image.case_id}/photos"))
+    if change == "released":
+        batch.cases.filter(pk=image.case_id).update(released_at=timezone.now())
+    if change == "cancelled":
+        good(software.post(f"/batches/{batch.pk}/cancel"))
+    before = Image.objects.get(pk=image.pk)
+
+    refused = problem(software.post(f"/batches/{batch.pk}/rerun"), 409)
+
+    assert refused["code"] == ("batch_cancelled" if change == "cancelled" else "nothing_failed")
+    assert Image.objects.get(pk=image.pk).state == before.state
+
+
+def test_its_file_is_kept_for_a_day_and_then_nothing_is_offered(clinic: Organisation) -> None:
+    software, batch = Software(clinic), sent(clinic)
+    image = check_fails(batch)
+    kept = settings.UPLOAD_EXPIRES_HOURS / 24
+
+    Image.objects.filter(pk=image.pk).update(ended_at=ago(kept) + timedelta(minutes=1))
+    forget_originals()
+    assert storage.read(image.upload_key) == b"a picture"
+
+    Image.objects.filter(pk=image.pk).update(ended_at=ago(kept))
+    forget_originals()
+    assert storage.size(image.upload_key) is None
+    assert problem(software.post(f"/batches/{batch.pk}/rerun"), 409)["code"] == "nothing_failed"
+
+
+def at_the_check(batch: Batch) -> None:
+    pass
+
+
+def at_the_model(batch: Batch) -> None:
+    inspect_all()
+
+
+@pytest.mark.parametrize("stage", [at_the_check, at_the_model])
+def test_a_second_check_that_is_cancelled_leaves_a_complete_batch(clinic: Organisation, stage: Any) -> None:
+    release = ReleaseFactory(active=True)
+    software, batch = Software(clinic), sent(clinic)
+    check_fails(batch)
+    answer_all(release)
+    good(software.post(f"/batches/{batch.pk}/rerun"))
+    stage(batch)
+
+    good(software.post(f"/batches/{batch.pk}/cancel"))
+
+    assert counts(batch) == ("completed_with_failures", 0, 1)
+    good(software.post(f"/batches/{batch.pk}/rerun"))
+    inspect_all()
+    answer_all(release)
+    assert counts(batch) == ("completed", 0, 0)
+
+
+def test_a_first_check_that_is_cancelled_cancels_the_batch(clinic: Organisation) -> None:
+    batch = sent(clinic)
+    good(Software(clinic).post(f"/batches/{batch.pk}/cancel"))
+    assert counts(batch)[0] == "cancelled"

@@ -1,0 +1,41 @@
+"""Images whose check failed for a reason that may pass: they are checked again where somebody asks for it."""
+
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from webapp.cases.awaited import may_be_checked_again
+from webapp.cases.intake import UNCHECKED
+from webapp.cases.models import Batch, Image
+from webapp.queue import Task, ring
+
+
+def failed_checks(batch: Batch) -> QuerySet[Image]:
+    """The images of a batch that can be checked again, as their files are there. What the patient of a case has read is
+    not changed.
+    """
+    return batch.images.filter(may_be_checked_again(), original_forgotten=False, case__released_at=None)
+
+
+def check_again(images: QuerySet[Image]) -> None:
+    """Let images that `failed_checks` gave be checked again, in the caller's transaction. Each counts as tried, so that
+    it is checked alone: it may be what killed its worker.
+    """
+    images.update(state=Image.State.STORED, reason="", advice="", ended_at=None, stored_at=timezone.now(), attempt=1)
+    ring(Task.INSPECT)
+
+
+def is_second(batch: Batch) -> Q:
+    """Of images of a submitted batch that were, or are to be, checked again: others were stored before it was sent."""
+    return Q(stored_at__gt=batch.submitted_at)
+
+
+def stop_checks(batch: Batch) -> list[Image]:
+    """End as failed what waits to be checked again in a submitted batch, which is locked; what is being checked goes
+    on. Gives the images that ended, for the caller to count.
+    """
+    waiting = batch.images.filter(is_second(batch), state=Image.State.STORED, lease_token=None)
+    images = list(waiting.select_for_update(of=("self",)))
+    batch.images.filter(pk__in=[image.pk for image in images]).update(
+        state=Image.State.REJECTED, reason=UNCHECKED.code, advice=UNCHECKED.advice, ended_at=timezone.now()
+    )
+    return images
