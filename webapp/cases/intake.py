@@ -20,6 +20,7 @@ from webapp import storage
 from webapp.audit.services import Actor, record
 from webapp.cases.arrivals import NEVER_UPLOADED
 from webapp.cases.awaited import may_be_checked_again
+from webapp.cases.awaited import given_up_before
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.cases.refused import FOR_CLINICS
@@ -182,9 +183,8 @@ def override_quality(*, actor: Actor, image: Image) -> None:
     batch = locked(image.batch_id)
     if batch.state == Batch.State.CANCELLED:
         raise Problem("batch_cancelled", "This batch was cancelled. Send the image in a new one.")
-    refused = Image.objects.filter(
-        pk=image.pk, state=Image.State.REJECTED, width__gt=0, reason__in=_quality_codes(image)
-    )
+    codes = [flag["code"] for flag in image.quality]
+    refused = Image.objects.filter(pk=image.pk, state=Image.State.REJECTED, width__gt=0, reason__in=codes)
     if not refused.exists():
         raise Problem("not_overridable", "Only an image that failed the quality check can be used against its advice.")
     if Case.objects.filter(pk=image.case_id, released_at__isnull=False).exists():
@@ -209,10 +209,6 @@ def override_quality(*, actor: Actor, image: Image) -> None:
     record(actor=actor, action="image.quality_overridden", object_id=image.id, organisation=image.organisation)
 
 
-def _quality_codes(image: Image) -> list[str]:
-    return [flag["code"] for flag in image.quality]
-
-
 def sweep_images() -> int:
     """Give lost inspections back, give up what was never uploaded; gives how many rows changed.
 
@@ -232,9 +228,8 @@ def sweep_images() -> int:
 @transaction.atomic
 def _expire_uploads() -> int:
     """One that somebody has just locked is left for the next sweep, so that nobody waits for another."""
-    deadline = timezone.now() - timedelta(hours=settings.UPLOAD_EXPIRES_HOURS)
     late = Image.objects.filter(
-        state=Image.State.AWAITING_UPLOAD, created_at__lt=deadline, batch__state=Batch.State.OPEN
+        state=Image.State.AWAITING_UPLOAD, created_at__lt=given_up_before(), batch__state=Batch.State.OPEN
     ).select_for_update(skip_locked=True, of=("self",))
     forgotten = Image.objects.filter(pk__in=list(late.values_list("pk", flat=True)))
     return forgotten.update(ended_at=timezone.now(), **NEVER_UPLOADED)

@@ -172,7 +172,8 @@ class _Unpacking:
         for entry in opened.entries():
             self._hold()
             if entry.data is not None and entry.name in ids:
-                specs.append(_spec(ids[entry.name], entry.name, self.archive.capture))
+                spec = CaseSpec(external_id=ids[entry.name], filenames=[entry.name], capture=self.archive.capture)
+                specs.append(spec)
         return specs
 
     def _match(self, files: Files) -> None:
@@ -275,7 +276,3 @@ def _chunks(entries: Iterable[Found]) -> Iterator[list[Found]]:
             chunk, size = [], 0
     if chunk:
         yield chunk
-
-
-def _spec(case_id: str, name: str, capture: str) -> CaseSpec:
-    return CaseSpec(external_id=case_id, filenames=[name], capture=capture)
