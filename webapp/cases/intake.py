@@ -19,8 +19,7 @@ from ml.imaging.refusal import SENTENCES
 from webapp import storage
 from webapp.audit.services import Actor, record
 from webapp.cases.arrivals import NEVER_UPLOADED
-from webapp.cases.awaited import may_be_checked_again
-from webapp.cases.awaited import given_up_before
+from webapp.cases.awaited import given_up_before, may_be_checked_again
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.cases.refused import FOR_CLINICS
