@@ -266,6 +266,22 @@ def test_a_provider_sends_what_failed_to_the_model_once_more(client: Client, cli
     assert "No image of this batch failed" in again.content.decode()
 
 
+def test_what_was_sent_before_is_not_counted_as_sent_again(client: Client, clinic: Organisation) -> None:
+    batch = BatchFactory(organisation=clinic, completed=True)
+    result = ResultFactory(job=JobFactory(image=ImageFactory(case__batch=batch, ready=True), succeeded=True))
+    CaseResultFactory(case=result.case, release=result.release)
+    failed = {"state": "failed", "reason": "model_error", "finished_at": timezone.now()}
+    JobFactory(image=ImageFactory(case__batch=batch, ready=True), **failed)
+    Batch.objects.filter(pk=batch.pk).update(state="completed_with_failures", failures=1)
+    ReleaseFactory(active=True)
+
+    for what in ("batch_rerun", "batch_rescore"):
+        asked = client.post(reverse(f"cases:{what}", args=[batch.pk]), follow=True).content.decode()
+        assert "1 image was sent to the model." in asked
+    batch.refresh_from_db()
+    assert batch.remaining == 2
+
+
 def test_a_provider_asks_a_newer_release(client: Client, clinic: Organisation) -> None:
     batch = BatchFactory(organisation=clinic, completed=True)
     result = ResultFactory(job=JobFactory(image=ImageFactory(case__batch=batch, ready=True), succeeded=True))
