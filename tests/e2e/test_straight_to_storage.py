@@ -14,7 +14,6 @@ from deploy.local.redis import LOOPBACK, free_port
 from deploy.local.stack import running_stack
 from ml.imaging.refusal import SENTENCES
 from tests.ceph import S3Server
-from tests.deploy.test_bucket import CORS
 from tests.e2e.conftest import Site, environment_of
 from tests.e2e.provider import DONE_MS
 from tests.e2e.resuming import break_off, send_again
@@ -27,7 +26,7 @@ def site(state: Path, s3_server: S3Server) -> Iterator[Site]:
     """LesionLens with its files in a bucket that takes what its pages send."""
     folder, port, bucket = state / "s3", free_port(), f"test-{uuid.uuid4().hex}"
     folder.mkdir(mode=0o755)
-    [rule] = CORS["CORSRules"]
+    [rule] = json.loads(Path("deploy/kubernetes/cors.json").read_text())["CORSRules"]
     client = s3_server.client()
     client.create_bucket(Bucket=bucket)
     rules: Any = {"CORSRules": [{**rule, "AllowedOrigins": [f"http://{LOOPBACK}:{port}"]}]}

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -14,7 +13,6 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from tests.factories import DeliveryFactory, EndpointFactory, OrganisationFactory
-from tests.webapp.elsewhere import elsewhere
 from tests.webapp.webhooks.receiver import Receiver, Reply, receiving
 from tests.workers.waiting import wait_for
 from webapp.audit.models import Event
@@ -195,18 +193,6 @@ def test_a_slow_endpoint_holds_up_nobody(receiver: Receiver, monkeypatch: pytest
         "No answer came in time. Answer first, and do the work afterwards."
     }
     assert all(2900 < delivery.log[0].milliseconds < 8000 for delivery in tried)
-
-
-def test_slow_endpoints_keep_one_worker_and_no_more(receiver: Receiver) -> None:
-    endpoint, _ = endpoint_at(receiver)
-    DeliveryFactory(endpoint=endpoint)
-    receiver.reply = Reply(seconds=3)
-    with ThreadPoolExecutor(1) as worker:
-        sending = worker.submit(elsewhere, send_webhooks)
-        wait_for(lambda: len(receiver.received) == 1)
-        send_webhooks()
-        assert not sending.done()
-    assert Delivery.objects.get().state == State.DELIVERED
 
 
 def test_a_worker_that_died_while_sending_keeps_no_other_from_it(receiver: Receiver) -> None:

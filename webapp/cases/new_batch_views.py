@@ -20,12 +20,12 @@ from django.views.decorators.http import require_POST
 from ml.imaging.archive import LONGEST_NAME
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.api.parsers import a_turn, check_values
+from webapp.cases.api.chosen_manifest import read_manifest
 from webapp.cases.awaited import awaits_archive
 from webapp.cases.browser_files import match, one_case_each, place_of, sent_to, take_archive, take_files, with_files_of
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm, CaseForm
 from webapp.cases.manifest import MAX_CSV_BYTES, Manifest
-from webapp.cases.manifest_file import read_manifest
 from webapp.cases.mistakes import sentences
 from webapp.cases.models import Batch
 from webapp.cases.quotas import usage

@@ -13,6 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from tests.webapp.cases.new_batch import NEW, upload
 from webapp import storage
 from webapp.accounts.models import Organisation
 from webapp.cases.archives import claim_archive
@@ -20,14 +21,6 @@ from webapp.cases.models import Archive, Batch, Case, Image
 from webapp.cases.unpacking import expand
 
 pytestmark = pytest.mark.django_db
-NEW = reverse("cases:batch_new")
-
-
-def upload(client: Client, *files: tuple[str, bytes], **fields: str) -> Any:
-    uploaded = [SimpleUploadedFile(name, data) for name, data in files]
-    return client.post(
-        NEW, {"key": str(uuid4()), "grouping": "each", "capture": "dermoscopic", "files": uploaded, **fields}
-    )
 
 
 def test_each_file_becomes_a_case(client: Client, clinic: Organisation) -> None:
@@ -76,47 +69,6 @@ def test_a_table_groups_the_files(client: Client, clinic: Organisation) -> None:
     assert "extra.jpg" in html
     assert "missing.jpg" in html
     assert "Submit without the missing files" in html
-
-
-def test_a_json_manifest_says_what_it_says_to_the_api(client: Client, clinic: Organisation) -> None:
-    cases = [{"case_id": "L1", "patient_id": "P1", "age": 40, "images": ["a.jpg", "b"]}]
-    manifest = json.dumps({"name": "Tuesday", "capture": "phone", "cases": cases}).encode()
-
-    response = upload(client, ("Cases.JSON", manifest), ("a.jpg", b"1"), ("b.jpg", b"2"), ("extra.jpg", b"3"))
-
-    case = Case.objects.select_related("batch").get()
-    assert (case.external_id, case.age, case.capture, case.batch.name) == ("L1", 40, "phone", "Tuesday")
-    assert set(case.images.values_list("filename", "state")) == {("a.jpg", "stored"), ("b.jpg", "stored")}
-    assert "extra.jpg" in client.get(response.url).content.decode()
-    upload(client, ("cases.json", json.dumps({"name": "Tuesday", "cases": cases}).encode()), name="Mine")
-    mine = Case.objects.get(batch__name="Mine")
-    assert (mine.capture, mine.images.filter(state="awaiting_upload").count()) == ("dermoscopic", 2)
-
-
-@pytest.mark.parametrize(
-    ("manifest", "code"),
-    [
-        (b"", "not_json"),
-        (b"[]", "not_json"),
-        (b"[" * 100_000, "not_json"),
-        (b'{"cases": [{"age": NaN}]}', "not_json"),
-        ("{}".encode("utf-16"), "not_json"),
-        (b"{}", "not_a_list"),
-        (b'{"cases": []}', "not_a_list"),
-        (b'{"cases": [], "case": 1}', "unknown_field"),
-        (b'{"cases": [], "capture": "x"}', "invalid_choice"),
-        (b'{"cases": [{"case_id": "L1", "age": "old", "images": ["a.jpg"]}]}', "age_invalid"),
-        (b'{"cases": [{"case_id": "L1", "images": ["c"]}]}', "image_ambiguous"),
-    ],
-)
-def test_a_json_manifest_with_a_mistake_stores_nothing(
-    client: Client, clinic: Organisation, manifest: bytes, code: str
-) -> None:
-    response = upload(client, ("cases.json", manifest), ("a.jpg", b"1"), ("c.jpg", b"1"), ("c.png", b"1"))
-
-    assert response.status_code == 422
-    assert [(error.row, error.code) for error in response.context["row_errors"]] == [(1, code)]
-    assert not Batch.objects.exists()
 
 
 def test_every_mistake_in_a_table_is_shown_and_nothing_is_stored(client: Client, clinic: Organisation) -> None:
