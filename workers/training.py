@@ -207,7 +207,8 @@ class Attempt:
             return
         if kind == "error":
             raise RunFailed(event["code"], event["message"])
-        self._report(event)
+        if kind != "steps":  # within a stage or an epoch, every half minute
+            self._report(event)
 
     def _report(self, event: dict[str, Any]) -> None:
         self._unreported.append({**event, "at": round(time.time())})
