@@ -1,5 +1,7 @@
 """The API sends images to the model once more, and shows what each release answered."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -15,7 +17,8 @@ def test_failed_images_run_again_once() -> None:
     batch = BatchFactory(organisation=clinic.organisation, completed=True)
     Batch.objects.filter(pk=batch.pk).update(state=Batch.State.COMPLETED_WITH_FAILURES, failures=1)
     image = ImageFactory(case__batch=batch, ready=True)
-    JobFactory(image=image, state="failed", reason="attempts_spent", finished_at=timezone.now())
+    an_hour_ago = timezone.now() - timedelta(hours=1)
+    JobFactory(image=image, state="failed", reason="attempts_spent", finished_at=an_hour_ago)
 
     answer = good(clinic.post(f"/batches/{batch.pk}/rerun"))
     assert (answer["state"], answer["remaining"], answer["failures"]) == ("submitted", 1, 0)
