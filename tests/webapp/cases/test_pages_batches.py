@@ -5,16 +5,12 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
 from tests.factories import (
     BatchFactory,
     CaseFactory,
     CaseResultFactory,
     ImageFactory,
-    JobFactory,
-    ReleaseFactory,
-    ResultFactory,
 )
 from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
@@ -243,57 +239,6 @@ def test_cases_are_found_by_the_clinics_id_and_by_how_sure_the_model_is(client: 
     assert listed(uncertainty="high") == {"apart-2"}
     assert listed(q="-1") == {"close-1", "between-1", "unanswered-1"}
     assert listed(q="CLOSE", uncertainty="low", review="to_review") == {"close-1"}
-
-
-def test_a_provider_sends_what_failed_to_the_model_once_more(client: Client, clinic: Organisation) -> None:
-    ReleaseFactory(active=True)
-    batch = BatchFactory(organisation=clinic, completed=True)
-    Batch.objects.filter(pk=batch.pk).update(state="completed_with_failures", failures=1)
-    JobFactory(
-        image=ImageFactory(case__batch=batch, ready=True),
-        state="failed",
-        reason="model_error",
-        finished_at=timezone.now(),
-    )
-    assert "Re-run 1 failed" in page(client, "cases:batch", batch.pk)
-
-    asked = client.post(reverse("cases:batch_rerun", args=[batch.pk]), follow=True).content.decode()
-    assert "1 image was sent to the model." in asked
-    batch.refresh_from_db()
-    assert (batch.state, batch.remaining, batch.failures) == ("submitted", 1, 0)
-
-    again = client.post(reverse("cases:batch_rerun", args=[batch.pk]), follow=True)
-    assert "No image of this batch failed" in again.content.decode()
-
-
-def test_what_was_sent_before_is_not_counted_as_sent_again(client: Client, clinic: Organisation) -> None:
-    batch = BatchFactory(organisation=clinic, completed=True)
-    result = ResultFactory(job=JobFactory(image=ImageFactory(case__batch=batch, ready=True), succeeded=True))
-    CaseResultFactory(case=result.case, release=result.release)
-    failed = {"state": "failed", "reason": "model_error", "finished_at": timezone.now()}
-    JobFactory(image=ImageFactory(case__batch=batch, ready=True), **failed)
-    Batch.objects.filter(pk=batch.pk).update(state="completed_with_failures", failures=1)
-    ReleaseFactory(active=True)
-
-    for what in ("batch_rerun", "batch_rescore"):
-        asked = client.post(reverse(f"cases:{what}", args=[batch.pk]), follow=True).content.decode()
-        assert "1 image was sent to the model." in asked
-    batch.refresh_from_db()
-    assert batch.remaining == 2
-
-
-def test_a_provider_asks_a_newer_release(client: Client, clinic: Organisation) -> None:
-    batch = BatchFactory(organisation=clinic, completed=True)
-    result = ResultFactory(job=JobFactory(image=ImageFactory(case__batch=batch, ready=True), succeeded=True))
-    CaseResultFactory(case=result.case, release=result.release)
-    assert "Re-score" not in page(client, "cases:batch", batch.pk)
-    ReleaseFactory(active=True, name="newest")
-    assert "Re-score with newest" in page(client, "cases:batch", batch.pk)
-
-    client.post(reverse("cases:batch_rescore", args=[batch.pk]))
-    batch.refresh_from_db()
-    assert (batch.state, batch.remaining) == ("submitted", 1)
-    assert "Re-score" not in page(client, "cases:batch", batch.pk)
 
 
 def test_a_case_shows_what_another_release_answered_after_its_own(client: Client, clinic: Organisation) -> None:
