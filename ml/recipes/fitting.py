@@ -61,6 +61,10 @@ def fit(lesson: Lesson, soft_labels: np.ndarray | None) -> Fitted:
         if finished.exists():
             known = settings(work, part.name)
             progress.stage(f"keeping {part.name} as it was trained: epochs {known.epochs}, seed {known.seed}")
+            if known != part.settings:
+                progress.warning(
+                    f"This run asks for other settings of {part.name}; to train it anew, delete {finished}"
+                )
             continue
         progress.stage(f"training {part.name}")
         keras.utils.set_random_seed(part.settings.seed)

@@ -114,10 +114,14 @@ def test_a_member_is_told_as_it_was_fitted(
 ) -> None:
     """One that was fine-tuned is not that of the bundle to start from because another run would keep it."""
     run = replace(run_of(GOES_ON, published, tmp_path), start=tiny_bundle)
-    trainer.train(run, JsonProgress())
+    for _ in range(2):
+        trainer.train(run, JsonProgress())
+    assert "other settings" not in capsys.readouterr().out
     for other in (GOES_ON.reduced(seed=5), GOES_ON.reduced(epochs=3)):
         again = trainer.train(replace(run, recipe=other), JsonProgress())
-        assert "keeping tiny as it was trained: epochs 1, seed 0" in capsys.readouterr().out
+        told = capsys.readouterr().out
+        assert "keeping tiny as it was trained: epochs 1, seed 0" in told
+        assert f"other settings of tiny; to train it anew, delete {run.work / 'tiny/by-lesion/tiny.npz'}" in told
         assert again.manifest["seed"] == 0
         assert "starts from tiny: 1 epochs of 32 images" in (again.path / "model_card.md").read_text()
         assert "seed 0." in (again.path / "model_card.md").read_text()
