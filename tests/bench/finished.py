@@ -121,7 +121,7 @@ class Rows:
             share = round(added * (ASKED if number == 0 else (1 - ASKED) / (CLINICS - 1)))
             for begun in range(0, share, LARGEST):
                 batch = self._add(number, min(LARGEST, share - begun))
-                if number == 0 and share >= LARGEST:
+                if number == 0 and share - begun >= LARGEST:
                     self._largest = batch
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
