@@ -47,7 +47,7 @@ check-compose: developer-tools ## check the Docker files against the Compose spe
 pytest: developer-tools ## run the tests alone (more arguments in ARGS=)
 	$(BIN)/pytest $(ARGS)
 
-bench: developer-tools ## measure the service, an hour and a half on a quiet machine (some of it: ARGS="--scale 0.1 --only drain,peers")
+bench: developer-tools system-packages ## measure the service, an hour and a half on a quiet machine (some of it: ARGS="--scale 0.1 --only drain,peers")
 	$(BIN)/python -m tests.bench $(ARGS)
 
 developer-tools: .venv/.developer
