@@ -62,5 +62,6 @@ def not_made_again(active: Bundle) -> list[str]:
     """
     own = {bundles.MANIFEST, bundles.CARD, bundles.NOVELTY, bundles.SEEN, bundles.TRAINED}
     own |= {member.weights.name for member in active.members}
-    others = sorted(path.name for path in active.path.iterdir() if path.name not in own)
+    files = (path.name for path in active.path.iterdir() if path.is_file() and not path.name.startswith("."))
+    others = sorted({*files} - own)
     return [f"Not made again of {active.name}, and not in this bundle: {', '.join(others)}."] if others else []

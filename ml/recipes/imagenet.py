@@ -16,8 +16,8 @@ ADVICE: Final = {
         "which needs PyTorch."
     ),
     **{
-        backbone: f"Keras has those of {backbone}: `keras.applications.{called}(include_top=False).save_weights"
-        f"('{{folder}}/{backbone}_imagenet_notop.weights.h5')`."
+        backbone: f"Keras has those of {backbone}: make {{folder}}, then "
+        f"`keras.applications.{called}(include_top=False).save_weights('{{folder}}/{backbone}_imagenet_notop.weights.h5')`."
         for backbone, called in (("mobilenet", "MobileNet"), ("mobilenet_v2", "MobileNetV2"))
     },
 }
