@@ -39,6 +39,7 @@ def test_a_json_manifest_says_what_it_says_to_the_api(client: Client, clinic: Or
         (b'{"cases": []}', "not_a_list"),
         (b'{"cases": [], "case": 1}', "unknown_field"),
         (b'{"cases": [], "capture": "x"}', "invalid_choice"),
+        (b'{"cases": [], "archive_size": 5}', "invalid"),
         (b'{"cases": [{"case_id": "L1", "age": "old", "images": ["a.jpg"]}]}', "age_invalid"),
         (b'{"cases": [{"case_id": "L1", "images": ["c"]}]}', "image_ambiguous"),
     ],

@@ -88,7 +88,7 @@ class BatchOptions(CasesOptions):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Raises ValidationError where the size is of an archive that is not to come."""
-        if "archive_size" in attrs and not attrs["archive"]:
+        if "archive_size" in attrs and not attrs.get("archive"):
             raise serializers.ValidationError({"archive_size": "Say `archive`: true with it."})
         return attrs
 
