@@ -21,6 +21,7 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.services import Actor, record_view
 from webapp.cases import selectors
 from webapp.cases.arrivals import await_again, complete_upload, receive
+from webapp.cases.awaited import check_size
 from webapp.cases.browser_files import place_of, sent_to
 from webapp.cases.intake import override_quality
 from webapp.cases.left_out import MAX_LISTED
@@ -127,7 +128,8 @@ def _progress(found: Batch) -> dict[str, object]:
     undone = archive is not None and archive.state != Archive.State.EXPANDED
     whole = report.pop(0)["message"] if report and undone else ""
     left_out = [*report, *found.left_out]
-    buttons = f"{found.state}-{missing > 0}-{state.total > 0}-{len(left_out) > 0}-{whole != ''}"
+    again = found.failures > 0 and failed_count(found) > 0
+    buttons = f"{found.state}-{missing > 0}-{state.total > 0}-{len(left_out) > 0}-{whole != ''}-{again}"
     cases = f"{state.total}-{state.done}-{checking}-{archive.state if archive else ''}"
     return {
         "batch": found,
@@ -193,14 +195,14 @@ def cancel(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
 @for_roles(Role.PROVIDER)
 @require_POST
 def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
-    """Send images to the model once more: those that `failed`, or all for a `newer` release."""
+    """Try images once more: those that `failed`, at the model or at their check, or all for a `newer` release."""
     found = _own(request, batch_id)
     try:
         queue = {"failed": rerun_failed, "newer": rescore}[what]
         with transaction.atomic():
             before = locked(found.pk).remaining
             queued = queue(actor=actor_of(request), batch=found).remaining - before
-        messages.success(request, f"{counted(queued, 'image')} {'was' if queued == 1 else 'were'} sent to the model.")
+        messages.success(request, f"{counted(queued, 'image')} {'is' if queued == 1 else 'are'} tried once more.")
     except Problem as problem:
         messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)
@@ -228,10 +230,11 @@ def another_file(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
 
 
 def _place_for(request: HttpRequest, image: Image) -> JsonResponse:
-    size = request.POST.get("size", "")
+    said = request.POST.get("size", "")
+    size = int(said) if said.isdecimal() else 0
     try:
-        awaited = await_again(actor=actor_of(request), image=image)
-        return JsonResponse({"places": [place_of(awaited, size=int(size) if size.isdecimal() else 0)]})
+        check_size(image.upload_key, size)  # before the refused picture is given up for it
+        return JsonResponse({"places": [place_of(await_again(actor=actor_of(request), image=image), size=size)]})
     except Problem as problem:
         return JsonResponse({"errors": [problem.message]}, status=problem.status)
 

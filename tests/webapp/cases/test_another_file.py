@@ -185,6 +185,18 @@ def test_a_script_puts_another_file_in_its_place_past_the_site(client: Client) -
     assert (refused.status_code, "completed or given up" in refused.json()["errors"][0]) == (409, True)
 
 
+def test_a_file_that_is_too_large_does_not_take_the_place_of_the_one_there(client: Client) -> None:
+    member = MembershipFactory(role="provider")
+    [made] = Clinic(member.organisation).create(case())["images"]
+    Image.objects.update(state="rejected", reason="blurred", ended_at=timezone.now())
+    client.force_login(member.user)
+    large = {"size": settings.UPLOAD_MAX_BYTES + 1}
+    refused = client.post(f"/images/{made['id']}/another/", large, headers={"Accept": "application/json"})
+
+    assert (refused.status_code, refused.json()["errors"]) == (413, ["The file is larger than 25 MB. Send less."])
+    assert Image.objects.get().reason == "blurred"
+
+
 def test_one_that_was_refused_often_is_not_awaited_any_more() -> None:
     path = refused(clinic := Clinic())
     for tries, status in [(MAX_TRIES - 1, 200), (MAX_TRIES, 409)]:
