@@ -39,6 +39,7 @@ NOTHING_CHOSEN = "Choose at least one picture."
 SHOWN_NAMES = 20
 UNNAMEABLE = "Left out, for a name that is too long or holds a backslash or a control character"
 RENAME = "Rename it, and put it in a new batch."
+OLD_PAGE = "This page is older than the site. Reload it, and send again."
 UNLISTED = "No row of the table names this file, so it was left out. Add a row for it, and put both in a new batch."
 
 
@@ -243,6 +244,8 @@ def batch_files(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
 
 def _places(request: HttpRequest, batch: Batch) -> JsonResponse:
     """Where each picture goes that a script will send, of the `sizes` that it says, in bytes."""
+    if request.FILES:  # of a page that was opened before scripts sent pictures past the site
+        return JsonResponse({"errors": [OLD_PAGE]}, status=409)
     both = zip(_announced(request, "names"), _announced(request, "sizes"), strict=False)
     said = [(name, size) for name, size in both if isinstance(size, int) and size >= 0]
     names = [name for name, _ in said]

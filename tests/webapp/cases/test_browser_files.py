@@ -227,6 +227,16 @@ def test_a_picture_that_is_too_large_gets_no_address(client: Client, clinic: Org
     assert ask(client, made, ("a.tif", 25 * MB + 1))["errors"] == ["The file is larger than 25 MB. Send less."]
 
 
+def test_a_page_that_is_older_than_the_site_is_told_so_and_not_that_all_is_there(
+    client: Client, clinic: Organisation
+) -> None:
+    made = announce(client, "a.jpg", key=str(uuid4())).json()
+    form = {"names": '["a.jpg"]', "files": SimpleUploadedFile("a.jpg", b"1")}
+    refused = client.post(made["batch_files"], form, headers=JSON)
+    assert (refused.status_code, [*refused.json()]) == (409, ["errors"])  # of which such a page shows what is in it
+    assert "Reload it" in refused.json()["errors"][0]
+
+
 @pytest.mark.parametrize("sizes", ["[]", '["1"]', "[-1]", "1", "[1"])
 def test_what_no_page_would_say_of_sizes_is_not_heard(client: Client, clinic: Organisation, sizes: str) -> None:
     made = announce(client, "a.jpg", key=str(uuid4())).json()
