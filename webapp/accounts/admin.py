@@ -89,9 +89,10 @@ class OrganisationAdmin(admin.ModelAdmin):
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
         """The members. Django gives what to save and what to delete once it was asked to save neither."""
-        for membership in formset.save(commit=False):
+        formset.save(commit=False)
+        for membership, changed in [*formset.changed_objects, *((new, ()) for new in formset.new_objects)]:
             with _warning_of_keys(request, _in_the_row_of(membership)):
-                services.save_member(actor=_actor(request), membership=membership)
+                services.save_member(actor=_actor(request), membership=membership, changed=changed)
         for membership in formset.deleted_objects:
             with _warning_of_keys(request, _in_the_row_of(membership)):
                 services.remove_member(actor=_actor(request), membership=membership)
@@ -101,6 +102,7 @@ class OrganisationAdmin(admin.ModelAdmin):
 class MembershipAdmin(admin.ModelAdmin):
     """Who works where, as what."""
 
+    form = ChangeForm
     list_display = ["user", "organisation", "role"]
     list_filter = ["role"]
     list_select_related = ["user", "organisation"]
@@ -108,7 +110,7 @@ class MembershipAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Membership, form: forms.ModelForm, change: bool) -> None:
         with _warning_of_keys(request, _in_the_row_of(obj)):
-            services.save_member(actor=_actor(request), membership=obj)
+            services.save_member(actor=_actor(request), membership=obj, changed=form.changed_data)
 
     def delete_model(self, request: HttpRequest, obj: Membership) -> None:
         with _warning_of_keys(request, _in_the_row_of(obj)):

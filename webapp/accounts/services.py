@@ -177,10 +177,13 @@ def save_organisation(*, actor: Actor, organisation: Organisation, changed: Sequ
 
 
 @transaction.atomic
-def save_member(*, actor: Actor, membership: Membership) -> None:
-    """Write down a membership. Both trails say so where somebody goes from one organisation to another."""
+def save_member(*, actor: Actor, membership: Membership, changed: Sequence[str]) -> None:
+    """Write down a membership that is new, or these fields of it, which have `changed`. Both trails say so where
+    somebody goes from one organisation to another.
+    """
     before = Membership.objects.select_for_update().filter(pk=membership.pk).first()
-    membership.save()
+    membership.save(update_fields=None if before is None else changed)
+    membership.refresh_from_db()  # a colleague may have changed what has not changed here
     if before is None:
         _note_member(actor, "membership.added", membership)
     elif (before.user_id, before.organisation_id) != (membership.user_id, membership.organisation_id):

@@ -90,6 +90,36 @@ def test_an_administrator_who_raises_a_quota_leaves_the_roles_of_members(client:
     assert member.role == "annotator"
 
 
+def test_who_puts_somebody_else_into_a_row_leaves_the_role_that_a_colleague_has_set(
+    client: Client, administrator: User
+) -> None:
+    member, other = MembershipFactory(role="provider"), UserFactory()
+    address = page("organisation", member.organisation_id)
+    said = shown(client, address)
+    Membership.objects.update(role="annotator")
+
+    sent(client, address, said, **{"memberships-0-user": str(other.pk)})
+
+    member.refresh_from_db()
+    assert (member.user, member.role) == (other, "annotator")
+    assert Event.objects.get(action="membership.added").detail == "role=annotator"
+
+
+def test_a_membership_that_is_saved_untouched_keeps_the_role_that_a_colleague_has_set(
+    client: Client, administrator: User
+) -> None:
+    member = MembershipFactory(role="provider")
+    address = page("membership", member.pk)
+    said = shown(client, address)
+    Membership.objects.update(role="annotator")
+
+    sent(client, address, said)
+
+    member.refresh_from_db()
+    assert member.role == "annotator"
+    assert not Event.objects.exists()
+
+
 def test_an_administrator_who_gives_rights_leaves_an_account_inactive(client: Client, administrator: User) -> None:
     user = UserFactory()
     address = page("user", user.pk)
