@@ -122,11 +122,11 @@ def _counts(rows: QuerySet[Image] | QuerySet[Job] | QuerySet[Case], field: str) 
 
 def _per_minute(batch: Batch) -> float | None:
     """Images that ended at the model a minute, answered or not, by the last one; None where none did, or nothing is
-    awaited.
+    awaited. Those of a second run that was stopped never were there.
     """
     if batch.state != Batch.State.SUBMITTED or batch.submitted_at is None:
         return None
     now = timezone.now()
     since = max(now - PACE, batch.submitted_at)
-    ended = batch.jobs.filter(state__in=[Job.State.SUCCEEDED, Job.State.FAILED], finished_at__gt=since).count()
-    return 60 * ended / max((now - since).total_seconds(), 1) or None
+    ended = batch.jobs.filter(state__in=[Job.State.SUCCEEDED, Job.State.FAILED], finished_at__gt=since)
+    return 60 * ended.exclude(reason="cancelled").count() / max((now - since).total_seconds(), 1) or None

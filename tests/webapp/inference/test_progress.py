@@ -1,5 +1,6 @@
 """How far a batch is: what is counted, how fast it goes now, and what it costs to ask."""
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,9 @@ from django.utils import timezone
 
 from tests.factories import BatchFactory, CaseResultFactory, ImageFactory, JobFactory
 from webapp.accounts.models import Organisation
+from webapp.audit.services import SYSTEM
 from webapp.cases.models import NOT_A_LESION, Batch
+from webapp.cases.services import cancel_batch
 from webapp.inference.models import Job
 from webapp.inference.selectors import progress
 
@@ -51,6 +54,21 @@ def test_what_the_model_refuses_or_fails_at_is_part_of_the_pace() -> None:
         JobFactory(image=image, state=Job.State.FAILED, reason=reason, finished_at=timezone.now())
     state = progress(batch)
     assert (state.per_minute, state.seconds_left) == (6, 120)
+
+
+def test_a_second_run_that_was_stopped_is_no_part_of_the_pace(clinic: Organisation) -> None:
+    now, ended = timezone.now(), timezone.now() - timedelta(hours=1)
+    at_the_model = {"state": Job.State.RUNNING, "lease_token": uuid.uuid4(), "lease_until": now}
+    batch: Batch = BatchFactory(organisation=clinic, submitted=True, submitted_at=ended, remaining=5)
+    for number in range(5):
+        image = ImageFactory(case__batch=batch, ready=True)
+        JobFactory(image=image, state=Job.State.FAILED, reason="model_error", finished_at=ended)
+        JobFactory(image=image, **(at_the_model if number == 0 else {}))
+
+    cancel_batch(actor=SYSTEM, batch=batch)
+
+    batch.refresh_from_db()
+    assert (batch.state, batch.remaining, progress(batch).per_minute) == ("submitted", 1, None)
 
 
 def test_a_batch_that_has_just_begun_is_judged_by_its_own_time() -> None:
