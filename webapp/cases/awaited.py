@@ -23,8 +23,11 @@ def given_up_before() -> datetime:
 
 
 def may_be_checked_again() -> Q:
-    """Of images whose check failed for a reason that may pass, as long as their files are kept for another."""
-    return Q(state=Image.State.REJECTED, reason__in=MAY_PASS, ended_at__gte=given_up_before())
+    """Of images whose check failed for a reason that may pass, as long as their files are kept for another. Nothing of
+    a cancelled batch is checked again, nor of a case that its patient has read.
+    """
+    failed = Q(state=Image.State.REJECTED, reason__in=MAY_PASS, ended_at__gte=given_up_before())
+    return failed & ~Q(batch__state=Batch.State.CANCELLED) & Q(case__released_at=None)
 
 
 def check_awaited(key: str, *, lock: bool = False) -> None:

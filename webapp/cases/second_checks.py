@@ -10,10 +10,8 @@ from webapp.queue import Task, ring
 
 
 def failed_checks(batch: Batch) -> QuerySet[Image]:
-    """The images of a batch that can be checked again, as their files are there. What the patient of a case has read is
-    not changed.
-    """
-    return batch.images.filter(may_be_checked_again(), original_forgotten=False, case__released_at=None)
+    """The images of a batch that can be checked again, as their files are there."""
+    return batch.images.filter(may_be_checked_again(), original_forgotten=False)
 
 
 def check_again(images: QuerySet[Image]) -> None:

@@ -150,6 +150,21 @@ def test_a_second_check_that_is_cancelled_leaves_a_complete_batch(clinic: Organi
     good(software.post(f"/batches/{batch.pk}/cancel"))
 
     assert counts(batch) == ("completed_with_failures", 0, 1)
+@pytest.mark.parametrize("change", ["released", "cancelled"])
+def test_its_file_is_not_kept_where_it_cannot_be_checked_again(clinic: Organisation, change: str) -> None:
+    batch = sent(clinic)
+    image = check_fails(batch)
+    Image.objects.filter(pk=image.pk).update(ended_at=ago(0.5))
+    if change == "released":
+        batch.cases.filter(pk=image.case_id).update(released_at=timezone.now())
+    else:
+        good(Software(clinic).post(f"/batches/{batch.pk}/cancel"))
+
+    forget_originals()
+
+    assert storage.size(image.upload_key) is None
+
+
     good(software.post(f"/batches/{batch.pk}/rerun"))
     inspect_all()
     answer_all(release)
