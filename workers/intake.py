@@ -39,9 +39,10 @@ _TURNS = tempfile.TemporaryFile()  # noqa: SIM115 - the worker's processes inher
 def inspect_waiting() -> None:
     """Inspect images until none waits."""
     cv2.setNumThreads(1)  # the workers beside this one have the other cores
-    started = time.monotonic()
+    started, alone_first = time.monotonic(), True
     while time.monotonic() - started < RUN_SECONDS:
-        token, images = claim_images(limit=CLAIM_SIZE)
+        token, images = claim_images(limit=CLAIM_SIZE, alone_first=alone_first)
+        alone_first = not alone_first  # so what is tried once more, one by one, holds up nobody's first check
         if not images:
             return
         if len(images) == CLAIM_SIZE:

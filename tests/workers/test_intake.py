@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, connections
 from pytest_django.fixtures import Settings
 
-from tests.factories import ArchiveFactory, ImageFactory
+from tests.factories import ArchiveFactory, BatchFactory, CaseFactory, ImageFactory
 from webapp import storage
 from webapp.cases.intake import Found
 from webapp.cases.models import Archive, Image
@@ -96,9 +96,22 @@ def test_bulk_work_looks_for_people_before_they_would_notice(
         return False
 
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    monkeypatch.setattr(intake, "claim_images", lambda limit: (uuid.uuid4(), next(claims)))
+    monkeypatch.setattr(intake, "claim_images", lambda limit, **_: (uuid.uuid4(), next(claims)))
     monkeypatch.setattr(intake, "settle", lambda token, found: [])
     monkeypatch.setattr(intake, "inspect", inspect)
     monkeypatch.setattr(intake, "somebody_waits", somebody_waits)
     intake.inspect_waiting.run()
     assert len(looked) == looks
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_tried_once_more_one_by_one_holds_up_nobodys_first_check() -> None:
+    tried = CaseFactory(batch=BatchFactory())
+    ImageFactory.create_batch(4, case=tried, stored=True, attempt=1)
+    first = CaseFactory(batch=BatchFactory())
+    ImageFactory.create_batch(2, case=first, stored=True)
+
+    intake.inspect_waiting.run()
+
+    ended = Image.objects.order_by("ended_at").values_list("case", flat=True)
+    assert list(ended) == [tried.pk, first.pk, first.pk, *[tried.pk] * 3]

@@ -92,19 +92,28 @@ def _any_waits(condition: str) -> bool:
     return bool(found)
 
 
-def claim_images(*, limit: int, people_only: bool = False) -> tuple[uuid.UUID, list[Image]]:
+def claim_images(*, limit: int, people_only: bool = False, alone_first: bool = True) -> tuple[uuid.UUID, list[Image]]:
     """Lease images to inspect, in turns. `people_only` leaves bulk work where it is.
 
     One whose inspection died before comes alone, so that it cannot take others with it; the photo of a person who
-    waits goes before it.
+    waits goes before it. Without `alone_first`, so does all that was not tried before.
     """
-    if not (people_only or somebody_waits()) and _any_waits("attempt > 0"):
-        token, images = claim(waiting_images().filter(attempt__gt=0).order_by("priority", "stored_at"), limit=1)
+    if alone_first and not (people_only or somebody_waits()):
+        token, images = _claim_alone()
         if images:
             return token, images
     priority = Priority.INTERACTIVE if people_only else Priority.BULK
     token, ids = claim_in_turns(QUEUE, limit=limit, priority=priority)
+    if not (ids or people_only or alone_first):
+        return _claim_alone()
     return token, list(Image.objects.filter(pk__in=ids).order_by("priority", "stored_at"))
+
+
+def _claim_alone() -> tuple[uuid.UUID, list[Image]]:
+    """Lease an image that was tried before, if one waits."""
+    if not _any_waits("attempt > 0"):
+        return uuid.uuid4(), []
+    return claim(waiting_images().filter(attempt__gt=0).order_by("priority", "stored_at"), limit=1)
 
 
 def settle(*, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Image]:

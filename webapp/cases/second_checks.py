@@ -1,10 +1,10 @@
 """Images whose check failed for a reason that may pass: they are checked again where somebody asks for it."""
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from webapp.cases.awaited import may_be_checked_again
-from webapp.cases.intake import UNCHECKED
+from webapp.cases.intake import REFUSED_BY_STORAGE, UNCHECKED
 from webapp.cases.models import Batch, Image
 from webapp.queue import Task, ring
 
@@ -15,10 +15,13 @@ def failed_checks(batch: Batch) -> QuerySet[Image]:
 
 
 def check_again(images: QuerySet[Image]) -> None:
-    """Let images that `failed_checks` gave be checked again, in the caller's transaction. Each counts as tried, so that
-    it is checked alone: it may be what killed its worker.
+    """Let images that `failed_checks` gave be checked again, in the caller's transaction. Each that may have killed its
+    worker counts as tried, so that it is checked alone; what storage refused has killed none.
     """
-    images.update(state=Image.State.STORED, reason="", advice="", ended_at=None, stored_at=timezone.now(), attempt=1)
+    attempt = Case(When(reason=REFUSED_BY_STORAGE.code, then=Value(0)), default=Value(1))
+    images.update(
+        state=Image.State.STORED, reason="", advice="", ended_at=None, stored_at=timezone.now(), attempt=attempt
+    )
     ring(Task.INSPECT)
 
 

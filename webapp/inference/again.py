@@ -22,7 +22,7 @@ from webapp.registry.selectors import active_release
 @transaction.atomic
 def rerun_failed(*, actor: Actor, batch: Batch) -> Batch:
     """Queue each image whose last try failed for a reason that may pass, for the model, or for its check where that
-    failed. Its attempts begin anew.
+    failed. Its attempts begin anew, as `check_again` says of a check.
 
     Raises Problem `nothing_failed` where there is none: an image without a lesion would fail again, and what the
     patient of a case has read is not changed. Raises `batch_open` and `batch_cancelled` too.

@@ -75,7 +75,7 @@ def test_the_page_offers_it_in_a_batch_that_is_in_progress_and_in_one_that_is_co
     check_fails(batch)
     assert "Re-run 1 failed" in client.get(page).content.decode()
 
-    assert "1 image was sent" in client.post(rerun, follow=True).content.decode()
+    assert "1 image is tried once more." in client.post(rerun, follow=True).content.decode()
     assert counts(batch) == ("submitted", 2, 0)
     assert "Re-run" not in client.get(page).content.decode()
 
@@ -94,6 +94,15 @@ def test_what_killed_its_check_takes_no_other_picture_with_it(clinic: Organisati
     good(Software(clinic).post(f"/batches/{batch.pk}/rerun"))
 
     assert claim_images(limit=16)[1] == [image]
+
+
+def test_what_storage_refused_has_killed_nothing_and_is_checked_with_others(clinic: Organisation) -> None:
+    batch = sent(clinic)
+    image = check_fails(batch, REFUSED_BY_STORAGE)
+    other = ImageFactory(case=CaseFactory(batch=BatchFactory()), stored=True)
+    good(Software(clinic).post(f"/batches/{batch.pk}/rerun"))
+
+    assert set(claim_images(limit=16)[1]) == {image, other}
 
 
 @pytest.mark.parametrize("change", ["file", "gone", "deleted", "released", "cancelled"])
@@ -130,6 +139,21 @@ def test_its_file_is_kept_for_a_day_and_then_nothing_is_offered(clinic: Organisa
     assert problem(software.post(f"/batches/{batch.pk}/rerun"), 409)["code"] == "nothing_failed"
 
 
+@pytest.mark.parametrize("change", ["released", "cancelled"])
+def test_its_file_is_not_kept_where_it_cannot_be_checked_again(clinic: Organisation, change: str) -> None:
+    batch = sent(clinic)
+    image = check_fails(batch)
+    Image.objects.filter(pk=image.pk).update(ended_at=ago(0.5))
+    if change == "released":
+        batch.cases.filter(pk=image.case_id).update(released_at=timezone.now())
+    else:
+        good(Software(clinic).post(f"/batches/{batch.pk}/cancel"))
+
+    forget_originals()
+
+    assert storage.size(image.upload_key) is None
+
+
 def at_the_check(batch: Batch) -> None:
     pass
 
@@ -150,21 +174,6 @@ def test_a_second_check_that_is_cancelled_leaves_a_complete_batch(clinic: Organi
     good(software.post(f"/batches/{batch.pk}/cancel"))
 
     assert counts(batch) == ("completed_with_failures", 0, 1)
-@pytest.mark.parametrize("change", ["released", "cancelled"])
-def test_its_file_is_not_kept_where_it_cannot_be_checked_again(clinic: Organisation, change: str) -> None:
-    batch = sent(clinic)
-    image = check_fails(batch)
-    Image.objects.filter(pk=image.pk).update(ended_at=ago(0.5))
-    if change == "released":
-        batch.cases.filter(pk=image.case_id).update(released_at=timezone.now())
-    else:
-        good(Software(clinic).post(f"/batches/{batch.pk}/cancel"))
-
-    forget_originals()
-
-    assert storage.size(image.upload_key) is None
-
-
     good(software.post(f"/batches/{batch.pk}/rerun"))
     inspect_all()
     answer_all(release)
