@@ -104,11 +104,13 @@ def test_what_a_broken_connection_lost_is_sent_again_into_the_same_batch(
     def break_one(route: Route) -> None:
         addresses.append(route.request.url)
         broken = addresses[0] == route.request.url
-        route.fulfill(status=503, headers={"Retry-After": "0.01"}) if broken else route.continue_()
+        route.fulfill(status=503, headers={"Retry-After": "0.2"}) if broken else route.continue_()
 
     page.route(UPLOADS, break_one)
-    page.click("main button:has-text('Upload')")
-    expect(page.locator("#upload-errors")).to_contain_text("The batch was made, but not every file has arrived")
+    with page.expect_response(re.compile("/complete$")) as told:  # of the other, which need not come again
+        page.click("main button:has-text('Upload')")
+        expect(page.locator("#upload-errors")).to_contain_text("The batch was made, but not every file has arrived")
+    assert [image["problem"] for image in told.value.json()["images"]] == [None]
     page.unroute(UPLOADS)
     page.click("main button:has-text('Upload')")
     expect(page.locator("#progress")).to_contain_text("2 of 2 images ready", timeout=60_000)

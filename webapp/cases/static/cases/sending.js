@@ -5,7 +5,7 @@ window.Sending = (() => {
   const TRIES = 9; // with the pauses between them about two minutes without a connection
   const LONGEST_PAUSE = 30_000; // milliseconds
   const NAMES_SAID = 20;
-  const GROUP = { files: 100, bytes: 256 * 1024 ** 2 }; // that are asked for, and said to be there, at once
+  const GROUP = { files: 100, bytes: 32 * 1024 ** 2 }; // that are asked for, and said to be there, at once
   const SIGNED_OUT = "You are signed out. Sign in in another tab, then send again.";
 
   class Meter {
@@ -131,8 +131,8 @@ window.Sending = (() => {
   };
   const isThere = ({ pieces }) => pieces.every(({ upload }) => !upload);
 
-  // Send the files to the places that `find` gives of them. `complete` says which are there, and gives those that are not after
-  // all; `count` shows how far all are.
+  // Send the files to the places that `find` gives of them. `complete` says which are there, also where others fail, and gives
+  // those that are not after all; `count` shows how far all are.
   const deliver = async (files, { find, complete, count }, meter) => {
     for (let waiting = files, round = 1; waiting.length; round += 1) {
       if (round > TRIES) throw new Error(`The storage does not take ${named(waiting.map((file) => file.name))}.`);
@@ -143,15 +143,23 @@ window.Sending = (() => {
       const pieces = places.flatMap((place) => place.pieces);
       const told = ({ place, number }, bytes) => meter.tell(`${place.parts} ${number}`, bytes);
       for (const piece of pieces) if (!piece.upload) told(piece, piece.bytes.size);
-      await atOnce(pieces.filter(({ upload }) => upload), async (piece) => {
+      const put = async (piece) => {
         const got = await insist("PUT", piece.upload.url, piece.bytes, { onProgress: (bytes) => told(piece, bytes) });
         if (got.status >= 400) return; // its URL has expired, perhaps: the next round has a fresh one
         piece.upload = null;
         if (piece.place.id) sessionStorage.setItem(piece.place.id, piece.place.print);
         count(places);
+      };
+      const tellThere = async () => {
+        const there = places.filter(isThere);
+        return there.length ? complete(there) : [];
+      };
+      const toSend = pieces.filter(({ upload }) => upload);
+      await atOnce(toSend, put).catch((error) => {
+        tellThere().catch(() => {}); // what went wrong is said at once, whatever becomes of this
+        throw error;
       });
-      const there = places.filter(isThere);
-      const left = there.length ? await complete(there) : [];
+      const left = await tellThere();
       waiting = [...places.filter((place) => !isThere(place)), ...left].map(({ file }) => file);
     }
   };
