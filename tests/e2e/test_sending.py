@@ -142,6 +142,20 @@ def test_another_file_whose_connection_broke_is_sent_again_also_after_a_reload(
     expect(page.locator("#progress")).to_contain_text("1 of 2 images ready", timeout=60_000)
 
 
+def test_files_of_an_earlier_sending_are_not_counted_with_those_of_a_later_one(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    batch = clinic.post("batches", {"cases": [photo.manifest() for photo in photos[2:4]]})
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    other: FilePayload = {**as_file(photos[4]), "name": "other.jpg"}
+    for chosen in ([as_file(photos[2]), other], [as_file(photos[3]), other]):
+        page.set_input_files("#awaited input[type=file]", chosen)
+        page.click("#awaited button")
+        expect(page.locator("#awaited-error")).to_contain_text("No picture of this batch has this name: other.jpg.")
+        expect(page.locator("#awaited-progress [role=status]")).to_have_text("1 of 2 pictures have arrived.")
+
+
 def test_a_file_that_is_too_large_is_refused_before_anything_is_sent(
     site: Site, photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:

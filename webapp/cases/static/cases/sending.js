@@ -186,7 +186,7 @@ window.Sending = (() => {
     if (!arrived.has(address)) arrived.set(address, new Set());
     const there = arrived.get(address);
     const left = { before: [], unknown: [] };
-    for (const file of there) meter.tell(file, file.size);
+    for (const file of files) if (there.has(file)) meter.tell(file, file.size);
     const find = async (waiting) => {
       const [names, sizes] = ["name", "size"].map((what) => JSON.stringify(waiting.map((file) => file[what])));
       const { places, before, unknown } = await ask("POST", address, new URLSearchParams({ names, sizes }));
@@ -204,7 +204,8 @@ window.Sending = (() => {
       return places.filter(({ id }) => missing.has(id));
     };
     const count = (places) => {
-      const done = there.size + places.filter((place) => isThere(place) && !there.has(place.file)).length;
+      const now = new Set(places.filter(isThere).map(({ file }) => file));
+      const done = files.filter((file) => there.has(file) || now.has(file)).length;
       meter.count(done, files.length, `${done} of ${files.length} picture${files.length === 1 ? " has" : "s have"} arrived.`);
     };
     for (const group of groups(files.filter((file) => !there.has(file)))) await deliver(group, { find, complete: say, count }, meter);
