@@ -156,6 +156,16 @@ def test_files_of_an_earlier_sending_are_not_counted_with_those_of_a_later_one(
         expect(page.locator("#awaited-progress [role=status]")).to_have_text("1 of 2 pictures have arrived.")
 
 
+def test_an_answer_of_another_version_of_the_site_is_not_taken_for_all_is_there(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    choose(page, [as_file(photos[0])])
+    page.route("**/files/", lambda route: route.fulfill(json={"stored": 0, "before": [], "unknown": []}))
+    page.click("main button:has-text('Upload')")
+    expect(page.locator("#upload-errors")).to_contain_text("The server did not take the files.")
+
+
 def test_a_file_that_is_too_large_is_refused_before_anything_is_sent(
     site: Site, photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:

@@ -101,6 +101,12 @@ window.Sending = (() => {
     if (got.status >= 400) throw refusal(got);
     return got.answer;
   };
+  // Where files go, and what else is told of them. While the site is renewed, another version may answer something else.
+  const askPlaces = async (address, said) => {
+    const answer = await ask("POST", address, new URLSearchParams(said));
+    if (!answer.places) throw refusal({ status: 200, answer });
+    return answer;
+  };
   const tell = (address, said, method = "POST") => ask(method, address, JSON.stringify(said), { "Content-Type": "application/json" });
 
   // A file's content in a few letters; empty where the browser gives none, since the page came without TLS.
@@ -189,7 +195,7 @@ window.Sending = (() => {
     for (const file of files) if (there.has(file)) meter.tell(file, file.size);
     const find = async (waiting) => {
       const [names, sizes] = ["name", "size"].map((what) => JSON.stringify(waiting.map((file) => file[what])));
-      const { places, before, unknown } = await ask("POST", address, new URLSearchParams({ names, sizes }));
+      const { places, before, unknown } = await askPlaces(address, { names, sizes });
       left.before.push(...before);
       left.unknown.push(...unknown);
       return places.map((place) => ({ ...place, file: waiting[place.file] }));
@@ -215,7 +221,7 @@ window.Sending = (() => {
   // A picture of any name in the place of one that was refused. Gives nothing: its form says that it is there.
   const another = (file, address, meter) => {
     const find = async () => {
-      const { places } = await ask("POST", address, new URLSearchParams({ size: file.size }));
+      const { places } = await askPlaces(address, { size: file.size });
       return places.map((place) => ({ ...place, file }));
     };
     const say = ([{ id }]) => {
