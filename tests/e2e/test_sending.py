@@ -142,6 +142,34 @@ def test_another_file_whose_connection_broke_is_sent_again_also_after_a_reload(
     expect(page.locator("#progress")).to_contain_text("1 of 2 images ready", timeout=60_000)
 
 
+def test_one_form_of_a_page_sends_at_a_time(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    batch = clinic.post("batches", {"cases": [photo.manifest() for photo in photos[10:12]]})
+    [refused, _] = batch["images"]
+    httpx.put(refused["upload"]["url"], content=photos[10].data[:500]).raise_for_status()
+    clinic.complete(batch["id"], [refused["id"]])
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(UPLOADS, hold)
+    form = page.locator(f"#another-{refused['id']}")
+    form.locator("[type=file]").set_input_files([as_file(photos[10])])
+    with page.expect_request(UPLOADS):
+        form.locator("button").click()
+    page.set_input_files("#awaited input[type=file]", [as_file(photos[11])])
+    page.click("#awaited button")
+    expect(page.locator("#awaited-error")).to_contain_text("Wait until the other files are sent.")
+    expect(page.locator("#awaited-progress")).to_be_visible()
+    [route] = held
+    route.continue_()
+    expect(page.locator("#messages")).to_contain_text("Another file is here in the place of")
+
+
 def test_files_of_an_earlier_sending_are_not_counted_with_those_of_a_later_one(
     site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:

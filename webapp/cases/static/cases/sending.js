@@ -245,9 +245,16 @@ window.Sending = (() => {
     return deliver([file], { find, complete: say, count }, meter);
   };
 
+  let busy = false; // forms of one page share its panel, and one that ends may leave the page
+
   // Do the work with the form's panel shown and its button off, and then what it gives; and tell `fail` what went wrong, with
   // the link to sign in by.
   const during = async (form, panel, work, fail) => {
+    if (busy) {
+      fail("Wait until the other files are sent.");
+      return;
+    }
+    busy = true;
     const button = form.querySelector("button[type=submit]");
     const stay = (event) => event.preventDefault();
     const off = (isOff) => { // not by the property, which would take the focus away
@@ -269,6 +276,7 @@ window.Sending = (() => {
     } catch (error) {
       fail(error.message, signIn(error, panel));
     } finally {
+      busy = false;
       removeEventListener("beforeunload", stay);
       form.removeEventListener("submit", ignore, true);
       panel.hidden = true;
