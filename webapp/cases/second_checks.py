@@ -8,6 +8,8 @@ from webapp.cases.intake import REFUSED_BY_STORAGE, UNCHECKED
 from webapp.cases.models import Batch, Image
 from webapp.queue import Task, ring
 
+STOPPED = "The check of this file was stopped. Check it again with the images that failed, or send the picture again."
+
 
 def failed_checks(batch: Batch) -> QuerySet[Image]:
     """The images of a batch that can be checked again, as their files are there."""
@@ -37,6 +39,6 @@ def stop_checks(batch: Batch) -> list[Image]:
     waiting = batch.images.filter(is_second(batch), state=Image.State.STORED, lease_token=None)
     images = list(waiting.select_for_update(of=("self",)))
     batch.images.filter(pk__in=[image.pk for image in images]).update(
-        state=Image.State.REJECTED, reason=UNCHECKED.code, advice=UNCHECKED.advice, ended_at=timezone.now()
+        state=Image.State.REJECTED, reason=UNCHECKED.code, advice=STOPPED, ended_at=timezone.now()
     )
     return images

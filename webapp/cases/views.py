@@ -128,8 +128,8 @@ def _progress(found: Batch) -> dict[str, object]:
     undone = archive is not None and archive.state != Archive.State.EXPANDED
     whole = report.pop(0)["message"] if report and undone else ""
     left_out = [*report, *found.left_out]
-    again = found.failures > 0 and failed_count(found) > 0
-    buttons = f"{found.state}-{missing > 0}-{state.total > 0}-{len(left_out) > 0}-{whole != ''}-{again}"
+    failed = found.failures > 0 and failed_count(found) > 0
+    buttons = f"{found.state}-{missing > 0}-{state.total > 0}-{len(left_out) > 0}-{whole != ''}-{failed}"
     cases = f"{state.total}-{state.done}-{checking}-{archive.state if archive else ''}"
     return {
         "batch": found,

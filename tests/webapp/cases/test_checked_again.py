@@ -87,6 +87,17 @@ def test_the_page_offers_it_in_a_batch_that_is_in_progress_and_in_one_that_is_co
     assert counts(batch) == ("submitted", 1, 0)
 
 
+def test_a_page_in_progress_is_told_that_a_check_has_failed_as_its_button_appears(
+    client: Client, clinic: Organisation
+) -> None:
+    batch = sent(clinic)
+    page, progress = (reverse(f"cases:{name}", args=[batch.pk]) for name in ("batch", "batch_progress"))
+    stamp = client.get(page).context["stamp"]
+    check_fails(batch)
+
+    assert "actions-changed" in client.get(progress, {"seen": stamp})["HX-Trigger"]
+
+
 def test_what_killed_its_check_takes_no_other_picture_with_it(clinic: Organisation) -> None:
     batch = sent(clinic)
     image = check_fails(batch)
@@ -178,6 +189,19 @@ def test_a_second_check_that_is_cancelled_leaves_a_complete_batch(clinic: Organi
     inspect_all()
     answer_all(release)
     assert counts(batch) == ("completed", 0, 0)
+
+
+def test_a_check_that_was_stopped_is_told_as_stopped(client: Client, clinic: Organisation) -> None:
+    release, batch = ReleaseFactory(active=True), sent(clinic)
+    check_fails(batch, REFUSED_BY_STORAGE)
+    answer_all(release)
+    client.post(reverse("cases:batch_rerun", args=[batch.pk]))
+    client.post(reverse("cases:batch_cancel", args=[batch.pk]))
+
+    shown = client.get(reverse("cases:batch", args=[batch.pk])).content.decode()
+
+    assert "The check of this file was stopped." in shown
+    assert "export the picture again" not in shown
 
 
 def test_a_first_check_that_is_cancelled_cancels_the_batch(clinic: Organisation) -> None:

@@ -29,7 +29,7 @@ def test_a_provider_sends_what_failed_to_the_model_once_more(client: Client, cli
     assert "Re-run 1 failed" in page(client, batch)
 
     asked = client.post(reverse("cases:batch_rerun", args=[batch.pk]), follow=True).content.decode()
-    assert "1 image was sent to the model." in asked
+    assert "1 image is tried once more." in asked
     batch.refresh_from_db()
     assert (batch.state, batch.remaining, batch.failures) == ("submitted", 1, 0)
 
@@ -48,7 +48,7 @@ def test_what_was_sent_before_is_not_counted_as_sent_again(client: Client, clini
 
     for what in ("batch_rerun", "batch_rescore"):
         asked = client.post(reverse(f"cases:{what}", args=[batch.pk]), follow=True).content.decode()
-        assert "1 image was sent to the model." in asked
+        assert "1 image is tried once more." in asked
     batch.refresh_from_db()
     assert batch.remaining == 2
 
