@@ -18,6 +18,7 @@ from tests.factories import (
     CaseResultFactory,
     ImageFactory,
     MembershipFactory,
+    OrganisationFactory,
     ReleaseFactory,
 )
 from webapp.accounts.models import Organisation
@@ -179,8 +180,17 @@ def test_many_cases_cost_no_more_queries_than_one(client: Client, clinic: Organi
 
 
 def test_the_list_is_read_from_its_index(clinic: Organisation) -> None:
+    """Among cases that other indexes have too: in an empty table each of them is as cheap."""
+    another = OrganisationFactory()
+    for number in range(40):
+        answered(another, f"another's {number}")
+    answered(clinic, "to review")
+    CaseFactory.create_batch(60, batch=BatchFactory(organisation=clinic))
     with connection.cursor() as cursor:
+        cursor.execute("ANALYZE cases_case")
         cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        cursor.execute("SET LOCAL enable_sort = off")  # one row is sorted as cheaply
     for rows in (
         selectors.to_review(clinic).order_by(*selectors.IN_REVIEW)[:51],
         selectors.to_review(clinic).order_by()[:100],
