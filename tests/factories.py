@@ -110,10 +110,11 @@ class ImageFactory(factory.django.DjangoModelFactory[Image]):
     priority = factory.SelfAttribute("batch.priority")
 
     class Params:
-        stored = factory.Trait(state=Image.State.STORED, stored_at=NOW)
+        arrived = factory.LazyAttribute(lambda image: image.batch.submitted_at or timezone.now())  # not after that
+        stored = factory.Trait(state=Image.State.STORED, stored_at=factory.SelfAttribute("arrived"))
         ready = factory.Trait(
             state=Image.State.READY,
-            stored_at=NOW,
+            stored_at=factory.SelfAttribute("arrived"),
             ended_at=NOW,
             sha256=factory.LazyFunction(lambda: uuid.uuid4().hex * 2),
             width=600,
