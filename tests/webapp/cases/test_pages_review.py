@@ -18,7 +18,6 @@ from tests.factories import (
     CaseResultFactory,
     ImageFactory,
     MembershipFactory,
-    OrganisationFactory,
     ReleaseFactory,
 )
 from webapp.accounts.models import Organisation
@@ -180,17 +179,12 @@ def test_many_cases_cost_no_more_queries_than_one(client: Client, clinic: Organi
 
 
 def test_the_list_is_read_from_its_index(clinic: Organisation) -> None:
-    """Of few cases among many of another clinic: else an index that knows no clinic is as cheap."""
-    another = OrganisationFactory()
-    for number in range(40):
-        answered(another, f"another's {number}")
-    answered(clinic, "to review")
-    CaseFactory.create_batch(60, batch=BatchFactory(organisation=another))
+    """Where it has no rival: of a table that tests filled and emptied, any of them may be the cheapest."""
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE cases_case")
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL enable_bitmapscan = off")
-        cursor.execute("SET LOCAL enable_sort = off")  # one row is sorted as cheaply
+        for rival in ("case_to_review", "case_newest", "case_raised", "case_unseen"):
+            cursor.execute(f"DROP INDEX {rival}")  # until the test's transaction is rolled back
+        for way in ("seqscan", "bitmapscan", "sort"):
+            cursor.execute(f"SET LOCAL enable_{way} = off")
     for rows in (
         selectors.to_review(clinic).order_by(*selectors.IN_REVIEW)[:51],
         selectors.to_review(clinic).order_by()[:100],
