@@ -134,7 +134,7 @@ def test_another_file_whose_connection_broke_is_sent_again_also_after_a_reload(
     expect(page.locator("#awaited-error")).to_contain_text("Press Send another file again")
     page.unroute(UPLOADS)
     page.reload()
-    expect(page.locator("section", has_text="Files that have not arrived").locator(form)).to_have_count(1)
+    expect(page.locator("#unusable").locator(form)).to_have_count(1)
     assert_accessible(page)
     form.locator("[type=file]").set_input_files(another)
     form.locator("button").click()

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import FilePayload, Page, Request, expect
+from PIL.ImageFilter import GaussianBlur
+from playwright.sync_api import FilePayload, Page, Request, Route, expect
 
 from deploy.local.clinic import Photo
 from deploy.local.redis import LOOPBACK, free_port
 from deploy.local.stack import running_stack
 from ml.imaging.refusal import SENTENCES
 from tests.ceph import S3Server
-from tests.e2e.conftest import Site, environment_of
-from tests.e2e.provider import DONE_MS
-from tests.e2e.resuming import break_off, send_again
+from tests.e2e.conftest import Site, assert_accessible, environment_of
+from tests.e2e.provider import DONE_MS, upload
+from tests.e2e.resuming import break_off, large_picture, send_again
+from tests.ml.imaging.samples import encode, skin_photo
 
 TOLD = 20_000  # bytes: what pages send to the site beside files
 
@@ -58,6 +60,43 @@ def test_pictures_go_past_the_site_and_on_where_the_connection_broke(
     assert all(address.startswith(s3_server.endpoint) for address in put)
     bodies = sum(request.sizes()["requestBodySize"] for request in asked if request.method == "POST")
     assert 0 < bodies < TOLD < min(file.stat().st_size for file in files)
+
+
+def test_a_refused_picture_is_there_until_another_has_come(
+    s3_server: S3Server, to_site: tuple[Page, list[Request]], tmp_path: Path
+) -> None:
+    page, _ = to_site
+    blurred = encode(skin_photo().filter(GaussianBlur(5)), "JPEG")
+    upload(page, [{"name": "blurred.jpg", "mimeType": "image/jpeg", "buffer": blurred}])
+    refused = page.locator("#unusable li")
+    picture, use = refused.locator("img"), refused.get_by_role("button", name="Use it all the same")
+    expect(picture).to_be_visible(timeout=DONE_MS)
+    another = tmp_path / "IMG_0042.tif"
+    another.write_bytes(large_picture(1))
+    storage, begun = f"{s3_server.endpoint}/**", list[Route]()
+
+    def first_part(route: Route) -> None:
+        begun.append(route)
+        route.continue_() if len(begun) == 1 else route.abort("connectionreset")
+
+    page.on("dialog", lambda dialog: dialog.accept())  # that files are still being sent
+    page.route(storage, first_part)
+    refused.locator("[type=file]").set_input_files(another)
+    with page.expect_response(lambda response: response.request.method == "PUT"):
+        refused.get_by_role("button", name="Send another file").click()
+    page.reload()
+    page.unroute(storage)
+    expect(picture).not_to_have_js_property("naturalWidth", 0)
+    expect(use).to_be_enabled()
+    assert_accessible(page)
+
+    put: list[str] = []
+    page.on("request", lambda request: put.append(request.url) if request.method == "PUT" else None)
+    refused.locator("[type=file]").set_input_files(another)
+    refused.get_by_role("button", name="Send another file").click()
+    expect(page.locator("#messages")).to_contain_text("is here in the place of blurred.jpg", timeout=DONE_MS)
+    expect(page.locator("#progress")).to_contain_text("1 of 1 image ready", timeout=DONE_MS)
+    assert len(put) == 2  # the rest of it
 
 
 def test_what_is_wrong_with_a_file_is_told_of_it(photos: list[Photo], to_site: tuple[Page, list[Request]]) -> None:

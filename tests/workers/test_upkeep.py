@@ -18,7 +18,7 @@ from webapp.cases.intake import forget_originals
 from webapp.cases.models import Image
 from webapp.inference.models import Job
 from webapp.operations.models import Sweep
-from webapp.operations.selectors import since_sweep
+from webapp.operations.selectors import since_sweep, swept
 from workers import upkeep
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,10 +51,26 @@ def test_the_sweep_says_when_it_last_ran() -> None:
     assert Sweep.objects.count() == 1
 
 
+def test_the_sweep_says_when_it_last_reached_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And runs on while it does not, which is told from a sweep that has stopped."""
+
+    def away() -> None:
+        raise storage.StorageAway
+
+    with monkeypatch.context() as broken:
+        broken.setattr(storage, "check", away)
+        upkeep.sweep()
+        Sweep.objects.update(storage_at=ago(1))
+        upkeep.sweep()
+        assert [last.storage - last.ran for last in [swept()] if last] == [pytest.approx(3600, abs=60)]
+    upkeep.sweep()
+    assert [last.storage < 60 for last in [swept()] if last] == [True]
+
+
 def test_a_sweep_that_hangs_takes_one_process_and_the_tables_that_need_no_storage_come_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hangs, ends, swept = Event(), Event(), list[str]()
+    hangs, ends, done = Event(), Event(), list[str]()
 
     def hang() -> int:
         hangs.set()
@@ -68,19 +84,19 @@ def test_a_sweep_that_hangs_takes_one_process_and_the_tables_that_need_no_storag
             connection.close()
 
     for table in upkeep.SWEEPS:
-        monkeypatch.setitem(upkeep.SWEEPS, table, partial(swept.append, table))
+        monkeypatch.setitem(upkeep.SWEEPS, table, partial(done.append, table))
     monkeypatch.setitem(upkeep.SWEEPS, "archives", hang)
     with ThreadPoolExecutor(1) as worker:
         first = worker.submit(in_a_process_of_its_own)
         try:
             assert hangs.wait(60)
             upkeep.sweep()
-            assert swept == ["images", "jobs", "messages", "webhooks"]
+            assert done == ["images", "jobs", "messages", "webhooks", "storage"]
         finally:
             ends.set()
         first.result()
     upkeep.sweep()
-    assert swept.count("jobs") == 2
+    assert done.count("jobs") == 2
 
 
 @pytest.mark.parametrize("state", [Image.State.READY, Image.State.EXPIRED])
@@ -115,7 +131,7 @@ def test_each_file_of_what_is_gone_is_deleted_once(monkeypatch: pytest.MonkeyPat
     image, deleted = ImageFactory(ready=True, state=state, ended_at=ago(2), tries=1), list[str]()
     monkeypatch.setattr(storage, "delete", deleted.append)
     assert forget_originals() == 1
-    assert sorted(deleted) == sorted([image.upload_key, image.clean_key, *image.former_keys])
+    assert sorted(deleted) == sorted([image.upload_key, image.clean_key, *image.other_keys])
 
 
 def test_originals_stay_while_they_are_awaited_or_a_url_may_still_bring_them() -> None:

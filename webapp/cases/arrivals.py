@@ -24,12 +24,13 @@ NEVER_UPLOADED = {
     "reason": "not_uploaded",
     "advice": "No file arrived for this picture before its batch was sent, or in time. Put it in a new batch.",
 }
+NOTHING_STORED = "No file has arrived for this image. Upload it, then complete it again."
 MAX_TRIES = 20  # in the place of one file: those of each are deleted once more when the image has ended
 AWAITED: dict[str, Any] = {
     "state": Image.State.AWAITING_UPLOAD,
     **dict.fromkeys(["reason", "advice", "sha256"], ""),
     **dict.fromkeys(["size", "width", "height", "attempt"], 0),
-    **dict.fromkeys(["stored_at", "ended_at"]),
+    **dict.fromkeys(["another_at", "stored_at", "ended_at"]),
     "quality": [],
     "original_forgotten": False,
     "tries": F("tries") + 1,
@@ -82,22 +83,75 @@ def await_again(*, actor: Actor, image: Image) -> Image:
     One that is awaited stays so. Raises Problem `not_awaited` where it was taken, given up or refused too often, or the
     batch was sent.
     """
-    batch = locked(image.batch_id)  # nobody sends it in this moment
-    refused = Image.objects.filter(pk=image.pk, state=Image.State.REJECTED, created_at__gte=given_up_before())
-    refused = refused.filter(tries__lt=MAX_TRIES)
-    if batch.state == Batch.State.OPEN and refused.update(**AWAITED):
-        record(actor=actor, action="image.awaited_again", object_id=image.pk, organisation=batch.organisation)
-    image.refresh_from_db()
-    if image.state != Image.State.AWAITING_UPLOAD:
-        spent = image.state == Image.State.REJECTED and image.tries >= MAX_TRIES
-        became = "refused too often" if spent else "completed or given up"
-        raise Problem("not_awaited", f"This image was {became} already. Put another in a new batch.")
+    if _change_refused(image, AWAITED):
+        record(actor=actor, action="image.awaited_again", object_id=image.pk, organisation=image.organisation)
     return image
+
+
+@transaction.atomic
+def await_beside(*, image: Image) -> Image:
+    """Let another file come to the `awaited_key` of one that was refused, and stays until `put_in_place`.
+
+    One that is awaited stays so. Raises Problem as `await_again` does.
+    """
+    _change_refused(image, {"another_at": timezone.now(), "original_forgotten": False})
+    return image
+
+
+def put_in_place(*, actor: Actor, image: Image) -> None:
+    """Say that another file is in storage for an image that was refused; intake follows. Of any other it says what
+    `complete_upload` does.
+
+    Raises Problem `upload_missing` where nothing is stored, `parts_missing`, and as `await_again` does.
+    """
+    if image.state != Image.State.REJECTED:
+        complete_upload(image=image)
+    elif (size := arrived_size(image.awaited_key)) is None:
+        raise Problem("upload_missing", NOTHING_STORED)
+    else:
+        _replace(actor, image, size)
+
+
+def receive_another(*, actor: Actor, image: Image, file: IO[bytes]) -> None:
+    """Store another file that came through the site itself in the place of one that was refused.
+
+    Raises Problem as `await_again` does.
+    """
+    await_beside(image=image)
+    if image.state != Image.State.REJECTED:
+        receive(image=image, file=file)
+    else:
+        _replace(actor, image, _write(image.awaited_key, file))
+
+
+@transaction.atomic
+def _replace(actor: Actor, image: Image, size: int) -> None:
+    """Let the file of so many bytes that is in storage beside the refused one take its place."""
+    key = image.awaited_key
+    if await_again(actor=actor, image=image).upload_key != key:  # somebody's was quicker, and was refused
+        raise _not_awaited("replaced by another file")
+    complete_written(batch_id=image.batch_id, sizes={image: size})
+
+
+def _change_refused(image: Image, changes: dict[str, Any]) -> bool:
+    """Change one that was refused, and whose batch nobody sends in this moment; False where it is awaited."""
+    batch = locked(image.batch_id)
+    refused = Image.objects.filter(pk=image.pk, state=Image.State.REJECTED, created_at__gte=given_up_before())
+    changed = batch.state == Batch.State.OPEN and refused.filter(tries__lt=MAX_TRIES).update(**changes) > 0
+    image.refresh_from_db()
+    if not changed and image.state != Image.State.AWAITING_UPLOAD:
+        spent = image.state == Image.State.REJECTED and image.tries >= MAX_TRIES
+        raise _not_awaited("refused too often" if spent else "completed or given up")
+    return changed
+
+
+def _not_awaited(became: str) -> Problem:
+    return Problem("not_awaited", f"This image was {became} already. Put another in a new batch.")
 
 
 def _unfinished(image: Image) -> Problem | None:
     if image.state == Image.State.AWAITING_UPLOAD:
-        return Problem("upload_missing", "No file has arrived for this image. Upload it, then complete it again.")
+        return Problem("upload_missing", NOTHING_STORED)
     if image.state == Image.State.EXPIRED:
         return Problem("upload_expired", "This upload was given up. Send the image in a new batch.", status=410)
     return None
@@ -144,6 +198,11 @@ def receive(*, image: Image, file: IO[bytes]) -> None:
 
     One that is not awaited any more is left as it is.
     """
-    data = file.read(settings.UPLOAD_MAX_BYTES + 1)  # of a larger file enough for intake to refuse it by its size
-    storage.write(image.upload_key, data)
-    complete_written(batch_id=image.batch_id, sizes={image: len(data)})
+    complete_written(batch_id=image.batch_id, sizes={image: _write(image.upload_key, file)})
+
+
+def _write(key: str, file: IO[bytes]) -> int:
+    """Store a file, of a larger one than may come enough for intake to refuse it by its size; gives how many bytes."""
+    data = file.read(settings.UPLOAD_MAX_BYTES + 1)
+    storage.write(key, data)
+    return len(data)

@@ -122,14 +122,14 @@ def sent_to(batch: Batch) -> dict[str, str]:
 
 
 def place_of(image: Image, *, size: int) -> dict[str, Any]:
-    """Where a script sends the file of an awaited image, of `size` bytes: whole, or by the address of its `parts` where
+    """Where a script sends a file of `size` bytes that an image awaits: whole, or by the address of its `parts` where
     `upload` is None.
 
     Raises Problem `too_large_bytes`.
     """
-    check_size(image.upload_key, size)
+    check_size(image.awaited_key, size)
     whole = size <= PART_BYTES
-    upload = asdict(storage.upload_target(image.upload_key, size=size or None)) if whole else None
+    upload = asdict(storage.upload_target(image.awaited_key, size=size or None)) if whole else None
     return {"id": str(image.pk), "upload": upload, "parts": reverse("api:image-parts", args=[image.pk])}
 
 

@@ -14,6 +14,9 @@ class Filed(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="images")
     tries = models.PositiveSmallIntegerField(default=0, db_default=0, help_text="Files that were refused before")
+    another_at = models.DateTimeField(
+        null=True, blank=True, help_text="When somebody was last told where another file goes, which is not in place"
+    )
 
     class Meta:
         abstract = True
@@ -29,9 +32,15 @@ class Filed(models.Model):
         return _clean_key(self, self.tries)
 
     @property
-    def former_keys(self) -> list[str]:
-        """Where the files of earlier tries lie, or may come to lie as long as a URL for them is valid."""
-        return [key for tries in range(self.tries) for key in (_upload_key(self, tries), _clean_key(self, tries))]
+    def next_key(self) -> str:
+        """Where another file comes to lie, in the place of one that was refused and stays until then."""
+        return _upload_key(self, self.tries + 1)
+
+    @property
+    def other_keys(self) -> list[str]:
+        """Where the files of earlier tries lie, and that of the next, or may come to as long as a URL is valid."""
+        former = [key for tries in range(self.tries) for key in (_upload_key(self, tries), _clean_key(self, tries))]
+        return [*former, self.next_key] if self.another_at else former
 
 
 def _upload_key(image: Filed, tries: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Max, Min, QuerySet
+from django.db.models import Max, Min, Q, QuerySet
 from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
@@ -249,11 +249,12 @@ def forget_originals() -> int:
     Intake deletes the original at once. This finds what a worker that died, a client that uploaded and never
     completed, or one that used its upload URL twice has left: it waits until no URL for the image is valid any more.
     Of a deleted photo it deletes every file, as a worker that had begun with it may have written them since; and of one
-    that never came, as a file before it may have been refused. One that may be checked again is kept until then.
+    that never came, as a file before it may have been refused. One that may be checked again is kept until then. What
+    came in the place of one that was refused, and was never put there, goes as well.
     """
     no_url_is_valid = timezone.now() - timedelta(seconds=max(settings.UPLOAD_URL_SECONDS, LAST_WRITE_SECONDS))
     ended = Image.objects.filter(original_forgotten=False, ended_at__lt=no_url_is_valid)
-    ended = ended.exclude(may_be_checked_again())
+    ended = ended.filter(Q(another_at=None) | Q(another_at__lt=no_url_is_valid)).exclude(may_be_checked_again())
     all_forgotten, stop_at = 0, time.monotonic() + FORGET_SECONDS
     while time.monotonic() < stop_at:
         forgotten = []
@@ -263,7 +264,8 @@ def forget_originals() -> int:
                     _forget(image)
                     forgotten.append(image.pk)
         finally:
-            all_forgotten += ended.filter(pk__in=forgotten).update(original_forgotten=True)
+            rows = ended.filter(pk__in=forgotten)
+            all_forgotten += rows.update(original_forgotten=True, another_at=None)
         if len(forgotten) < FORGOTTEN_AT_ONCE:  # none is left, or storage refuses some
             break
     return all_forgotten
@@ -289,5 +291,5 @@ def _forget(image: Image) -> None:
     if image.state in (Image.State.PURGED, Image.State.EXPIRED):
         delete_files([image])
     else:
-        for key in (image.upload_key, *image.former_keys):
+        for key in (image.upload_key, *image.other_keys):
             storage.delete(key)

@@ -236,6 +236,11 @@ class Image(Filed, Leased):
         return f"image {self.id}"
 
     @property
+    def awaited_key(self) -> str:
+        """Where the file goes that may come: beside the one that is there, where that was refused."""
+        return self.next_key if self.state == self.State.REJECTED else self.upload_key
+
+    @property
     def was_unrecognised(self) -> bool:
         """Whether the model found no lesion in it. Where it is not refused for that, a provider has insisted."""
         return any(flag["code"] == NOT_A_LESION for flag in self.quality)

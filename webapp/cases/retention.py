@@ -63,10 +63,11 @@ def delete_old_photos() -> int:
 def _old_photos(organisation: Organisation) -> QuerySet[Image]:
     """Those whose intake ended before the clinic's period began.
 
-    Not while their batch is being answered, and not those that models are trained with and measured on: those are only
-    deleted when somebody asks for it.
+    Not while their batch is being answered, and not those that models are trained with and measured on, as their
+    patients agree to: those are only deleted when somebody asks for it.
     """
-    taught = Consensus.objects.filter(image=OuterRef("pk"), dx__in=CLASSES)
+    agreed = Consensus.objects.filter(image__case__patient__training_consent=True)
+    taught = agreed.filter(image=OuterRef("pk"), dx__in=CLASSES)
     old = Image.objects.filter(
         organisation=organisation,
         state__in=[Image.State.READY, Image.State.REJECTED],
@@ -124,9 +125,10 @@ def delete_files_now(images: Sequence[Image]) -> None:
 
 def delete_files(images: Sequence[Image]) -> None:
     """Delete every file of photos that are deleted: as received, their parts, and the clean picture."""
-    in_parts = PartedUpload.objects.filter(key__in=[image.upload_key for image in images])
+    awaited = [key for image in images for key in (image.upload_key, image.next_key)]
+    in_parts = PartedUpload.objects.filter(key__in=awaited)
     for key in in_parts.values_list("key", flat=True):
         give_up_parts(key=key)
     for image in images:
-        for key in (image.upload_key, image.clean_key, *image.former_keys):
+        for key in (image.upload_key, image.clean_key, *image.other_keys):
             storage.delete(key)

@@ -20,8 +20,7 @@ from django_htmx.http import HTMX_STOP_POLLING
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import Actor, record_view
 from webapp.cases import selectors
-from webapp.cases.arrivals import await_again, complete_upload, receive
-from webapp.cases.awaited import check_size
+from webapp.cases.arrivals import await_beside, put_in_place, receive_another
 from webapp.cases.browser_files import place_of, sent_to
 from webapp.cases.intake import override_quality
 from webapp.cases.left_out import MAX_LISTED
@@ -220,7 +219,7 @@ def override(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
 @require_POST
 def another_file(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
     """Take another file in the place of one that was refused, whatever it is called: a phone names each anew. A script
-    says its size and is told where it goes, and afterwards that it was `sent`.
+    says its size and is told where it goes, and afterwards that it was `sent`. The refused one stays until then.
     """
     image = _own_image(request, image_id)
     if asks_for_json(request):
@@ -233,19 +232,18 @@ def _place_for(request: HttpRequest, image: Image) -> JsonResponse:
     said = request.POST.get("size", "")
     size = int(said) if said.isdecimal() else 0
     try:
-        check_size(image.upload_key, size)  # before the refused picture is given up for it
-        return JsonResponse({"places": [place_of(await_again(actor=actor_of(request), image=image), size=size)]})
+        return JsonResponse({"places": [place_of(await_beside(image=image), size=size)]})
     except Problem as problem:
         return JsonResponse({"errors": [problem.message]}, status=problem.status)
 
 
 def _put_in_place(file: UploadedFile | None, sent: bool, *, actor: Actor, image: Image) -> None:
     if sent:
-        complete_upload(image=image)
+        put_in_place(actor=actor, image=image)
         return
     if file is None:
         raise Problem("no_file", "Choose the file to send.")
-    receive(image=await_again(actor=actor, image=image), file=file)
+    receive_another(actor=actor, image=image, file=file)
 
 
 def _of_refused(request: HttpRequest, image: Image, change: Callable[..., object], *, told: str) -> HttpResponse:

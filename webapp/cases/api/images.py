@@ -40,7 +40,7 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         image = self.get_object()
         self.record_view("image.viewed", image.pk)
-        return Response(ImageSerializer(image).data)
+        return Response(self.get_serializer(image).data)
 
     @extend_schema(
         summary="Say that the file has been uploaded",
@@ -80,12 +80,12 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
     def parts(self, request: Request, pk: str) -> Response:
         image = self.get_object()
         size = PartsRequest.read(request.data)["size"]
-        return Response(parts_of(batch_id=image.batch_id, key=image.upload_key, size=size))
+        return Response(parts_of(batch_id=image.batch_id, key=image.awaited_key, size=size))
 
     @extend_schema(summary="Forget the parts that have arrived", responses={204: None})
     @parts.mapping.delete
     def forget_parts(self, request: Request, pk: str) -> Response:
-        give_up_parts(key=self.get_object().upload_key)
+        give_up_parts(key=self.get_object().awaited_key)
         return Response(status=204)
 
     @extend_schema(
