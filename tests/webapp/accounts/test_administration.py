@@ -27,13 +27,6 @@ from webapp.audit.models import Event
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def administrator(client: Client) -> User:
-    user: User = UserFactory(is_superuser=True, is_staff=True)
-    client.force_login(user)
-    return user
-
-
 def trail(organisation: Organisation) -> list[tuple[str, str, str]]:
     events = Event.objects.filter(organisation=organisation).order_by("pk")
     return [(event.action, event.object_id, event.detail) for event in events]

@@ -17,13 +17,6 @@ MARKED = "Nobody who is a provider here made it."
 
 
 @pytest.fixture
-def administrator(client: Client) -> User:
-    user: User = UserFactory(is_superuser=True, is_staff=True)
-    client.force_login(user)
-    return user
-
-
-@pytest.fixture
 def key() -> ApiKey:
     """A key of a clinic, made by one of its two providers."""
     member = MembershipFactory()

@@ -16,13 +16,6 @@ from webapp.notify.models import Message
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def administrator(client: Client) -> User:
-    user: User = UserFactory(is_superuser=True, is_staff=True)
-    client.force_login(user)
-    return user
-
-
 def page(name: str, *args: object) -> str:
     return reverse(f"admin:accounts_{name}_change", args=args)
 
