@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ml.arriving import ARRIVING, forget_broken_off
 from ml.bundle import Member
 from ml.imaging.preprocess import Size
 
@@ -59,9 +60,10 @@ def warm(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]:
         warm_elsewhere(todo, frame, cache)
         return todo
     cache.mkdir(parents=True, exist_ok=True)
+    forget_broken_off(cache)
     for member in todo:
         target = network_path(member, frame, cache).parent
-        arriving = Path(tempfile.mkdtemp(prefix=".arriving-", dir=cache))
+        arriving = Path(tempfile.mkdtemp(prefix=ARRIVING, dir=cache))
         try:
             _convert(member, frame, arriving / NETWORK)
             os.rename(arriving, target)
@@ -75,6 +77,7 @@ def warm(members: Sequence[Member], frame: Size, cache: Path) -> list[Member]:
 
 def warm_elsewhere(members: Sequence[Member], frame: Size, cache: Path) -> None:
     """As `warm`, in a process of its own: this one stays small and needs no TensorFlow. Raises ConversionFailed."""
+    forget_broken_off(cache)
     todo = [replace(member, weights=member.weights.resolve()) for member in missing(members, frame, cache)]
     if not todo:
         return

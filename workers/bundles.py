@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,11 +9,9 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 
 from ml import bundle
+from ml.arriving import ARRIVING, forget_broken_off
 from webapp import storage
 from webapp.registry.models import ModelRelease
-
-ARRIVING = ".arriving-"
-BROKEN_OFF_SECONDS = 3600  # since the last file began to arrive
 
 
 def fetch_bundle(release: ModelRelease) -> Path:
@@ -24,7 +21,7 @@ def fetch_bundle(release: ModelRelease) -> Path:
     StorageAway.
     """
     folder = Path(settings.BUNDLE_FOLDER) / release.bundle_sha256
-    _forget_broken_off(folder.parent)
+    forget_broken_off(folder.parent)
     if _is_bundle_of(release, folder):
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -41,14 +38,6 @@ def fetch_bundle(release: ModelRelease) -> Path:
     if not _is_bundle_of(release, folder):
         raise bundle.BundleError(f"{folder} is not the bundle of release {release.name}: delete it and try again.")
     return folder
-
-
-def _forget_broken_off(parent: Path) -> None:
-    """Delete what processes that died have left half downloaded."""
-    for arriving in parent.glob(f"{ARRIVING}*"):
-        with suppress(FileNotFoundError):  # it is whole by now, or another process has deleted it
-            if time.time() - arriving.stat().st_mtime > BROKEN_OFF_SECONDS:
-                shutil.rmtree(arriving, ignore_errors=True)
 
 
 def _is_bundle_of(release: ModelRelease, folder: Path) -> bool:

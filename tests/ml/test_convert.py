@@ -1,3 +1,6 @@
+import os
+import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -5,6 +8,7 @@ import numpy as np
 import pytest
 
 from ml import convert
+from ml.arriving import ARRIVING, BROKEN_OFF_SECONDS
 from ml.ensemble import Ensemble
 from ml.imaging.preprocess import FRAME, preprocess
 from ml.runtime import Runtime
@@ -32,6 +36,22 @@ def test_a_warm_cache_is_left_alone(runtime: Runtime, cache: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in cache.rglob("*")}
     assert convert.warm(runtime.bundle.members, FRAME, cache) == []
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*")} == before
+
+
+def test_what_a_conversion_that_was_killed_has_left_is_deleted_and_what_another_makes_is_not(
+    tiny_bundle: Path, runtime: Runtime, cache: Path
+) -> None:
+    killed, working = (cache / f"{ARRIVING}{name}" for name in ("killed", "working"))
+    for half in (killed, working):
+        half.mkdir()
+        (half / "network.bin").write_bytes(b"half")
+    long_ago = time.time() - BROKEN_OFF_SECONDS - 1
+    os.utime(killed, (long_ago, long_ago))
+
+    Runtime(tiny_bundle, cache)
+
+    assert list(cache.glob(f"{ARRIVING}*")) == [working]
+    shutil.rmtree(working)
 
 
 def test_weights_of_no_network_fail_and_say_of_which(runtime: Runtime, tmp_path: Path) -> None:

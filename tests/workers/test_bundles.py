@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
+from ml.arriving import ARRIVING, BROKEN_OFF_SECONDS
 from tests.ml.tiny_bundle import make_tiny_bundle
 from webapp.registry.bundles import store_bundle
 from webapp.registry.services import register_release
-from workers import bundles
 from workers.bundles import fetch_bundle
 
 
@@ -22,11 +22,11 @@ def test_what_a_worker_that_died_has_half_downloaded_is_deleted_and_what_another
     bundle = store_bundle(make_tiny_bundle(tmp_path / "tiny"))
     release = register_release(bundle_sha256=bundle.hash, manifest=dict(bundle.manifest))
     folder = fetch_bundle(release)
-    broken_off, arriving = (folder.with_name(f"{bundles.ARRIVING}{name}") for name in ("died", "alive"))
+    broken_off, arriving = (folder.with_name(f"{ARRIVING}{name}") for name in ("died", "alive"))
     for half in (broken_off, arriving):
         half.mkdir()
         (half / "manifest.json").write_bytes(b"{")
-    long_ago = time.time() - bundles.BROKEN_OFF_SECONDS - 1
+    long_ago = time.time() - BROKEN_OFF_SECONDS - 1
     os.utime(broken_off, (long_ago, long_ago))
 
     assert fetch_bundle(release) == folder
