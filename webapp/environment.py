@@ -15,6 +15,15 @@ YEAR = 31_536_000  # seconds
 CENTURY = 36_500  # days: no date beyond it could be reckoned with
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
+# A Postgres that vanishes without a word, as in a failover or by a cut network, would else hold a worker for a quarter
+# of an hour while it asks, and for two hours while it waits for an answer. Unix sockets have only the first of these.
+GIVEN_UP = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
 DATABASES = ("postgres", "postgresql", "pgsql", "psql")
 BROKERS = ("redis", "rediss", "redis+socket")
 SMTP = ("smtp+tls", "smtp+ssl", "smtp")
@@ -77,10 +86,11 @@ class Environment(environ.Env):  # type: ignore[misc]  # the library tells no ty
         return text
 
     def database(self, name: str, default: str) -> dict[str, Any]:
-        """Where Postgres is, as Django wants it."""
+        """Where Postgres is, as Django wants it. What the address says goes before GIVEN_UP."""
         found: dict[str, Any] = self.db_url_config(
             self._server(name, default, DATABASES, such_as="postgres://user:password@host:5432/lesionlens")
         )
+        found["OPTIONS"] = {**GIVEN_UP, **found.get("OPTIONS", {})}
         return found
 
     def broker(self, name: str, default: str) -> str:

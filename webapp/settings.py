@@ -108,7 +108,6 @@ TEMPLATES = [
 DATABASES = {"default": env.database("DATABASE_URL", "postgres://lesionlens@127.0.0.1:5432/lesionlens")}
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
 REDIS_URL = env.broker("REDIS_URL", "redis://127.0.0.1:6379/0")
 CACHES = {
     "default": {
