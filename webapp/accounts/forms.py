@@ -103,8 +103,8 @@ class OrganisationForm(ChangeForm):
             "retention_days": "Days that photos are kept",
         }
         help_texts = {
-            "contact_email": "Told when a patient's photo waits for your review, at most once an hour, and when a "
-            "batch of the clinic's software is complete.",
+            "contact_email": "Told when a patient's photo waits for your review or a case waits for a clinician again, "
+            "each at most once an hour, and when a batch of the clinic's software is complete.",
             "retention_days": "Photos that were checked longer ago are deleted for good, whether or not their case was "
             "reviewed. Results stay, and so do photos that models are trained with. Empty: photos are kept until "
             "somebody deletes them.",

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from webapp.accounts.models import Organisation
@@ -19,9 +19,9 @@ from webapp.cases.opinions import CALLS_FOR_LESS, DISSENT
 from webapp.cases.selectors import without_result
 from webapp.errors import Problem
 from webapp.inference.selectors import is_unfinished
-from webapp.notify.services import tell_patient
+from webapp.notify.services import tell_of_raised, tell_patient
 from webapp.pages.words import agreed_on
-from webapp.webhooks.events import case_released
+from webapp.webhooks.events import case_raised, case_released
 
 
 @transaction.atomic
@@ -74,13 +74,27 @@ def release_case(
 
 def hear(*, image: Image, dx: str) -> None:
     """Keep with its case what dermatologists agree on for a picture, in the caller's transaction, which has locked the
-    batch. Where it calls for more than what the patient was given, the case waits for a clinician again.
+    batch. Where it calls for more than what the patient was given, the case waits for a clinician again, and the clinic
+    is told; also where it waits already, for less.
     """
     if dx not in CALLS_FOR_LESS:
         return
     case = Case.objects.filter(pk=image.case_id, erased_at=None)
     if case.filter(opinion__in=CALLS_FOR_LESS[dx]).update(opinion=dx):
-        case.filter(DISSENT, released_at__isnull=False, raised_at=None).update(raised_at=Now())
+        raised = case.filter(DISSENT, released_at__isnull=False)
+        if raised.update(raised_at=Coalesce("raised_at", Now())):
+            announce_raised(cases=[image.case_id])
+
+
+def announce_raised(*, cases: Collection[UUID]) -> None:
+    """Tell the clinic and its software that these cases wait for a clinician again, in the transaction that raised
+    them, which has locked their batches.
+    """
+    raised = Case.objects.filter(pk__in=cases).select_related("batch", "organisation").order_by("organisation_id", "pk")
+    for case in raised:
+        case_raised(case=case)
+    for batch in dict.fromkeys(case.batch for case in raised):
+        tell_of_raised(batch=batch)
 
 
 @transaction.atomic

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from django.db import connection
+from django.db import connection, transaction
 
 from webapp.cases.models import URGENCY
+from webapp.cases.review import announce_raised
 from webapp.inference.models import CaseResult
 
 HOLD = """
@@ -24,21 +25,26 @@ WHERE result.id = ANY(%s) AND held.id = result.case_id AND held.released_at IS N
         WHERE shown.case_id = held.id AND shown.created_at = held.raised_at
             AND array_position(%s, shown.advice::text) < array_position(%s, result.advice::text)
     )
+RETURNING held.id
 """
 
 
+@transaction.atomic
 def hold(*, results: Sequence[CaseResult]) -> int:
-    """Make each of `results` the answer that holds for its case, in the caller's transaction; gives for how many.
+    """Make each of `results` the answer that holds for its case; gives for how many.
 
     Not where the patient has been given another one already: that stays what the case says, and the result is kept
     beside it. Where it is more urgent, the case says since when (`raised_at`, of the most urgent one), until a
-    clinician has looked again.
+    clinician has looked again, and the clinic is told.
     """
     written = [result.pk for result in results]
     with connection.cursor() as cursor:
         cursor.execute(HOLD, [written])
         held = int(cursor.rowcount)
         cursor.execute(RAISE, [written, *[list(URGENCY)] * 3])
+        raised = [pk for (pk,) in cursor.fetchall()]
+    if raised:
+        announce_raised(cases=raised)
     return held
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from webapp.accounts.models import Organisation
@@ -27,6 +27,10 @@ UNKNOWN = "It is unknown whether this message was sent: the connection or the wo
 ATTEMPTS = 15  # in about six hours, with the pauses below: four at the least, eight at the most
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
+AWAITED = {  # what the clinic's letters that may wait an hour are about
+    Message.Kind.REVIEW_WAITING: Q(TO_REVIEW, batch__source=Batch.Source.PATIENT),
+    Message.Kind.CASE_RAISED: Q(raised_at__isnull=False),
+}
 LEASE_SECONDS = 300  # far more than the time limits of one conversation with a mail server
 
 
@@ -54,14 +58,14 @@ def give_up(*, message: Message, token: uuid.UUID, error: str) -> bool:
 
 @transaction.atomic
 def withdraw_reviewed(*, message: Message, token: uuid.UUID) -> bool:
-    """Forget a leased letter that a patient's photo waits for review, where none does by now: those of an hour are
-    told of at once, and all may have been released meanwhile. False where there is something to tell.
+    """Forget a leased letter that something waits for a clinician, where nothing does by now: those of an hour are
+    told of at once, and all may have been seen to meanwhile. False where there is something to tell.
     """
-    if message.kind != Message.Kind.REVIEW_WAITING:
+    if message.kind not in AWAITED:
         return False
     clinic = message.batch.organisation_id
-    Organisation.objects.select_for_update(no_key=True).get(pk=clinic)  # as the writer does: no photo goes untold
-    if Case.objects.filter(TO_REVIEW, organisation=clinic, batch__source=Batch.Source.PATIENT).exists():
+    Organisation.objects.select_for_update(no_key=True).get(pk=clinic)  # as the writer does: no case goes untold
+    if Case.objects.filter(AWAITED[Message.Kind(message.kind)], organisation=clinic).exists():
         return False
     _leased(message, token).delete()
     return True

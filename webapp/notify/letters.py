@@ -18,6 +18,7 @@ SUBJECTS = {
     Message.Kind.CHECK_STOPPED: "There is something new about your photo in LesionLens",
     Message.Kind.BATCH_COMPLETED: "A LesionLens batch is complete",
     Message.Kind.REVIEW_WAITING: "A result waits for your review in LesionLens",
+    Message.Kind.CASE_RAISED: "A case waits for a clinician again in LesionLens",
 }
 
 
@@ -66,7 +67,7 @@ def _path(message: Message) -> str:
             return reverse("patient:link", args=[_link(message, message.case)])
         case Message.Kind.IMAGE_UNUSABLE | Message.Kind.CHECK_STOPPED:
             return reverse("patient:case", args=[message.case_id])
-        case Message.Kind.REVIEW_WAITING:
+        case Message.Kind.REVIEW_WAITING | Message.Kind.CASE_RAISED:
             return reverse("cases:to_review")
         case _:
             return reverse("cases:batch", args=[message.batch_id])

@@ -36,6 +36,7 @@ class Message(Leased):
         IMAGE_UNUSABLE = "image_unusable", "A photo has to be taken again"
         CHECK_STOPPED = "check_stopped", "A clinic stopped the check of a photo"
         REVIEW_WAITING = "review_waiting", "A patient's photo waits for review"
+        CASE_RAISED = "case_raised", "A case waits for a clinician again"
 
     kind = models.CharField(max_length=20, choices=Kind)
     recipient = models.EmailField()
@@ -46,7 +47,7 @@ class Message(Leased):
     error = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     sent_at = models.DateTimeField(null=True, blank=True)
-    renewals = models.PositiveSmallIntegerField(default=0, help_text="How often the reader asked for a new link")
+    renewals = models.PositiveSmallIntegerField(default=0, help_text="How often it was written anew")
 
     class Meta:
         indexes = [

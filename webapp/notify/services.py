@@ -4,10 +4,10 @@ import uuid
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from django.db.models import F, Max, OuterRef, Subquery
+from django.db.models import F, Max, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from webapp.accounts.models import Organisation, Patient, User
+from webapp.accounts.models import Membership, Organisation, Patient, User
 from webapp.cases.models import TO_REVIEW, Batch, Case, Image
 from webapp.errors import Problem
 from webapp.leases import UNLEASED
@@ -17,7 +17,7 @@ from webapp.notify.links import close_links
 from webapp.notify.models import Message, ResultLink
 from webapp.queue import Task, ring
 
-REVIEW_LETTERS_APART = timedelta(hours=1)
+REVIEW_LETTERS_APART = timedelta(hours=1)  # of one kind to one reader
 
 
 def tell_provider(*, batch: Batch) -> None:
@@ -30,17 +30,50 @@ def tell_provider(*, batch: Batch) -> None:
 
 
 def _tell_of_review(batch: Batch) -> None:
-    """Tell the clinic, an hour after the last letter of this kind at the soonest: of many photos once, of each."""
-    organisation = Organisation.objects.select_for_update(no_key=True).get(pk=batch.organisation_id)
-    if not batch.cases.filter(TO_REVIEW).exists():
-        return
-    recipient, kind = organisation.contact_email, Message.Kind.REVIEW_WAITING
-    told = Message.objects.filter(recipient=recipient, kind=kind, batch__organisation=organisation)
+    organisation = _alone_in(batch)
+    if batch.cases.filter(TO_REVIEW).exists():
+        _post_at_most_hourly(kind=Message.Kind.REVIEW_WAITING, recipient=organisation.contact_email, batch=batch)
+
+
+def tell_of_raised(*, batch: Batch) -> None:
+    """Tell the clinic that a case of this batch waits for a clinician again."""
+    for recipient in _who_looks_after(batch, _alone_in(batch)):
+        _post_at_most_hourly(kind=Message.Kind.CASE_RAISED, recipient=recipient, batch=batch)
+
+
+def _who_looks_after(batch: Batch, organisation: Organisation) -> list[str]:
+    """The addresses of the clinic and of who sent the batch, while they are a provider there; where there is neither,
+    of every provider: somebody must hear of it, however old the batch is.
+    """
+    providers = list(
+        User.objects.filter(
+            is_active=True, membership__organisation=organisation, membership__role=Membership.Role.PROVIDER
+        ).order_by("pk")
+    )
+    sender = [one.email for one in providers if one.pk == batch.created_by_id]
+    addresses = [one for one in dict.fromkeys([organisation.contact_email, *sender]) if one]
+    return addresses or [one.email for one in providers]
+
+
+def _alone_in(batch: Batch) -> Organisation:
+    """The clinic of a batch, to which nobody else writes such a letter until this transaction ends."""
+    return Organisation.objects.select_for_update(no_key=True).get(pk=batch.organisation_id)
+
+
+def _post_at_most_hourly(*, kind: str, recipient: str, batch: Batch) -> None:
+    """Post a letter an hour after the last of its kind from this clinic at the soonest: one that waits tells of all
+    that came until it goes out. A batch that there was such a letter about has it written anew.
+    """
+    told = Message.objects.filter(recipient=recipient, kind=kind, batch__organisation=batch.organisation_id)
     if told.filter(state__in=[Message.State.PENDING, Message.State.SENDING]).exists():
         return
     last = told.aggregate(last=Max("send_after"))["last"]
     due = max(timezone.now(), last + REVIEW_LETTERS_APART) if last else timezone.now()
-    _post(kind=kind, recipient=recipient, batch=batch, send_after=due)
+    anew = {**afresh(), "send_after": due, "sent_at": None, "renewals": F("renewals") + 1}
+    if told.filter(batch=batch).update(**anew):
+        ring(Task.DELIVER)
+    else:
+        _post(kind=kind, recipient=recipient, batch=batch, send_after=due)
 
 
 def tell_patient(*, case: Case) -> None:
@@ -111,8 +144,10 @@ def forget_letters(*, case: Case) -> None:
 
 
 def forget_sender(*, user: User) -> None:
-    """Forget the letters that told this person of batches that they had sent, with the address."""
-    Message.objects.filter(kind=Message.Kind.BATCH_COMPLETED, batch__created_by=user).delete()
+    """Forget the letters that told this person of batches and their cases, with the address."""
+    sent = Q(kind=Message.Kind.BATCH_COMPLETED, batch__created_by=user)
+    clinics = Q(recipient=F("batch__organisation__contact_email"))
+    Message.objects.filter(sent | Q(kind=Message.Kind.CASE_RAISED, recipient=user.email) & ~clinics).delete()
 
 
 def tell_patient_to_retake(*, case: Case) -> None:

@@ -51,8 +51,16 @@ def archive_ended(*, archive: Archive) -> None:
 
 def case_released(*, case: Case) -> None:
     """A result was given to the patient."""
-    ids = {"case_id": str(case.pk), "batch_id": str(case.batch_id)}
-    _tell(case.organisation, EventType.CASE_RELEASED, str(case.pk), lambda: ids)
+    _tell(case.organisation, EventType.CASE_RELEASED, str(case.pk), lambda: _ids(case))
+
+
+def case_raised(*, case: Case) -> None:
+    """A case waits for a clinician again. It may happen again, where one has looked, or what came since is graver."""
+    _tell(case.organisation, EventType.CASE_RAISED, f"{case.pk} {timezone.now().isoformat()}", lambda: _ids(case))
+
+
+def _ids(case: Case) -> dict[str, str]:
+    return {"case_id": str(case.pk), "batch_id": str(case.batch_id)}
 
 
 def body_of(event_type: str, data: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ class EventType(models.TextChoices):
     ARCHIVE_EXPANDED = "archive.expanded", "An archive was unpacked"
     ARCHIVE_REFUSED = "archive.refused", "An archive could not be unpacked"
     CASE_RELEASED = "case.released", "A result was released to the patient"
+    CASE_RAISED = "case.raised", "A case waits for a clinician again"
 
 
 TEST = "webhook.test"  # sent by hand; nobody subscribes to it

@@ -39,6 +39,7 @@ from webapp.notify.models import Message
 from webapp.notify.services import tell_patient, tell_patient_to_retake, tell_provider
 
 State = Message.State
+TO_STAFF = (Message.Kind.BATCH_COMPLETED, Message.Kind.REVIEW_WAITING, Message.Kind.CASE_RAISED)
 
 
 @pytest.mark.django_db
@@ -86,7 +87,7 @@ def test_a_letter_is_tried_for_about_six_hours_while_the_mail_server_is_away() -
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("kind", "told"),
-    [(kind, kind not in (Message.Kind.BATCH_COMPLETED, Message.Kind.REVIEW_WAITING)) for kind in Message.Kind],
+    [(kind, kind not in TO_STAFF) for kind in Message.Kind],
 )
 def test_both_forms_of_a_letter_give_patients_the_clinics_telephone_and_staff_none(kind: str, told: bool) -> None:
     letter = MessageFactory(kind=kind, case__batch__organisation__help_phone="0123 4567")
