@@ -110,11 +110,10 @@ class ImageFactory(factory.django.DjangoModelFactory[Image]):
     priority = factory.SelfAttribute("batch.priority")
 
     class Params:
-        arrived = factory.LazyAttribute(lambda image: image.batch.submitted_at or timezone.now())  # not after that
-        stored = factory.Trait(state=Image.State.STORED, stored_at=factory.SelfAttribute("arrived"))
+        stored = factory.Trait(state=Image.State.STORED, stored_at=NOW)
         ready = factory.Trait(
             state=Image.State.READY,
-            stored_at=factory.SelfAttribute("arrived"),
+            stored_at=NOW,
             ended_at=NOW,
             sha256=factory.LazyFunction(lambda: uuid.uuid4().hex * 2),
             width=600,

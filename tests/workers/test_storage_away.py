@@ -179,7 +179,7 @@ def test_a_picture_that_storage_refuses_ends_with_its_reason_and_the_others_go_o
 
 def test_a_picture_that_storage_would_not_keep_is_checked_again_from_its_file() -> None:
     batch = submitted(True)
-    image = ImageFactory(case=CaseFactory(batch=batch), stored=True, stored_at=batch.created_at)
+    image = ImageFactory(case=CaseFactory(batch=batch), stored=True)
     Batch.objects.filter(pk=batch.pk).update(remaining=2)
     storage.write(image.upload_key, data := encode(skin_photo(seed=1), "JPEG"))
     refuse(image.clean_key)

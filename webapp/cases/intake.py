@@ -200,7 +200,12 @@ def override_quality(*, actor: Actor, image: Image) -> None:
     if batch.images.filter(state=Image.State.READY, sha256=image.sha256).exists():
         raise Problem("duplicate", SENTENCES["duplicate"])
     refused.update(
-        state=Image.State.READY, reason="", advice="", quality_overridden_by=actor.user, ended_at=timezone.now()
+        state=Image.State.READY,
+        reason="",
+        advice="",
+        quality_overridden_by=actor.user,
+        ended_at=timezone.now(),
+        retried=batch.state != Batch.State.OPEN,
     )
     image.refresh_from_db()
     if batch.state != Batch.State.OPEN:

@@ -195,6 +195,9 @@ class Image(Filed, Leased):
     original_forgotten = models.BooleanField(
         default=False, help_text="The bytes as received are gone for good: no upload URL was valid any more"
     )
+    retried = models.BooleanField(
+        default=False, db_default=False, help_text="It had ended in its batch that was sent, and was tried once more"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     stored_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True, help_text="When intake ended, or the photo was deleted")

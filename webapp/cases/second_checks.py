@@ -1,6 +1,6 @@
 """Images whose check failed for a reason that may pass: they are checked again where somebody asks for it."""
 
-from django.db.models import Case, Q, QuerySet, Value, When
+from django.db.models import Case, QuerySet, Value, When
 from django.utils import timezone
 
 from webapp.cases.awaited import may_be_checked_again
@@ -20,23 +20,23 @@ def check_again(images: QuerySet[Image]) -> None:
     """Let images that `failed_checks` gave be checked again, in the caller's transaction. Each that may have killed its
     worker counts as tried, so that it is checked alone; what storage refused has killed none.
     """
-    attempt = Case(When(reason=REFUSED_BY_STORAGE.code, then=Value(0)), default=Value(1))
     images.update(
-        state=Image.State.STORED, reason="", advice="", ended_at=None, stored_at=timezone.now(), attempt=attempt
+        state=Image.State.STORED,
+        reason="",
+        advice="",
+        ended_at=None,
+        stored_at=timezone.now(),
+        attempt=Case(When(reason=REFUSED_BY_STORAGE.code, then=Value(0)), default=Value(1)),
+        retried=True,
     )
     ring(Task.INSPECT)
-
-
-def is_second(batch: Batch) -> Q:
-    """Of images of a submitted batch that were, or are to be, checked again: others were stored before it was sent."""
-    return Q(stored_at__gt=batch.submitted_at)
 
 
 def stop_checks(batch: Batch) -> list[Image]:
     """End as failed what waits to be checked again in a submitted batch, which is locked; what is being checked goes
     on. Gives the images that ended, for the caller to count.
     """
-    waiting = batch.images.filter(is_second(batch), state=Image.State.STORED, lease_token=None)
+    waiting = batch.images.filter(state=Image.State.STORED, retried=True, lease_token=None)
     images = list(waiting.select_for_update(of=("self",)))
     batch.images.filter(pk__in=[image.pk for image in images]).update(
         state=Image.State.REJECTED, reason=UNCHECKED.code, advice=STOPPED, ended_at=timezone.now()

@@ -9,7 +9,7 @@ from django.utils import timezone
 from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
-from webapp.cases.second_checks import check_again, failed_checks, is_second, stop_checks
+from webapp.cases.second_checks import check_again, failed_checks, stop_checks
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.models import NEWEST, CaseResult, Job, Result
@@ -76,9 +76,8 @@ def stop_repeats(batch: Batch) -> bool:
     """
     of_it = Job.objects.filter(image=OuterRef("pk"))
     tried = Exists(of_it.filter(state__in=[Job.State.SUCCEEDED, Job.State.FAILED]))
-    refused = ~Q(quality=[]) & Q(ended_at__gt=batch.submitted_at)  # counted as failed, until a provider insisted on it
-    first = Q(state__in=Image.UNENDED) | Q(Exists(of_it.filter(state__in=Job.LIVE)), ~tried) & ~refused
-    if batch.state != Batch.State.SUBMITTED or batch.images.filter(first).exclude(is_second(batch)).exists():
+    first = Q(state__in=Image.UNENDED) | Q(Exists(of_it.filter(state__in=Job.LIVE)), ~tried)
+    if batch.state != Batch.State.SUBMITTED or batch.images.filter(first, retried=False).exists():
         return False
     waiting = batch.jobs.filter(state=Job.State.QUEUED).select_related("image").order_by("pk")
     jobs = list(waiting.select_for_update(of=("self",)))

@@ -208,3 +208,20 @@ def test_a_first_check_that_is_cancelled_cancels_the_batch(clinic: Organisation)
     batch = sent(clinic)
     good(Software(clinic).post(f"/batches/{batch.pk}/cancel"))
     assert counts(batch)[0] == "cancelled"
+
+
+@pytest.mark.parametrize("apart", [timedelta(hours=-1), timedelta(hours=1)], ids=["behind", "ahead"])
+def test_a_second_check_is_told_from_a_first_whatever_the_clocks_of_machines_say(
+    clinic: Organisation, apart: timedelta
+) -> None:
+    release, software = ReleaseFactory(active=True), Software(clinic)
+    batch, other = sent(clinic), sent(clinic)
+    Batch.objects.update(submitted_at=timezone.now() + apart)  # by a machine whose clock is behind, or ahead
+    good(software.post(f"/batches/{other.pk}/cancel"))
+    check_fails(batch)
+    answer_all(release)
+    good(software.post(f"/batches/{batch.pk}/rerun"))
+    good(software.post(f"/batches/{batch.pk}/cancel"))
+
+    assert counts(other)[0] == "cancelled"
+    assert counts(batch) == ("completed_with_failures", 0, 1)

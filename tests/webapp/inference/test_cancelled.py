@@ -1,6 +1,7 @@
 """A batch that is cancelled is finished: what was answered is shown, what was not says so, and nobody waits."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -122,10 +123,12 @@ def answered_but_for_a_blurred_one(release: ModelRelease) -> tuple[Batch, Image]
     return batch, blurred
 
 
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(hours=1)], ids=["same clock", "clock ahead"])
 def test_a_complete_batch_stays_complete_where_a_provider_insists_on_an_image_and_cancels(
-    release: ModelRelease,
+    release: ModelRelease, ahead: timedelta
 ) -> None:
     batch, blurred = answered_but_for_a_blurred_one(release)
+    Batch.objects.update(submitted_at=timezone.now() + ahead)  # by a machine that had another time
     override_quality(actor=SYSTEM, image=blurred)
 
     stopped = cancel_batch(actor=SYSTEM, batch=batch)
