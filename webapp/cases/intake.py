@@ -27,7 +27,7 @@ from webapp.cases.retention import delete_files
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.services import enqueue
-from webapp.leases import claim, expired, give_back
+from webapp.leases import expired, give_back
 from webapp.queue import Task, ring_now
 from webapp.turns import Queue, claim_in_turns
 
@@ -69,6 +69,7 @@ MISSING = Found(code="upload_missing", advice="This file is not in storage any m
 
 WAITING = "state = 'stored' AND lease_token IS NULL"
 QUEUE = Queue("cases_image", waiting=f"{WAITING} AND attempt = 0", order="stored_at")
+TRIED = Queue("cases_image", waiting=f"{WAITING} AND attempt > 0", order="stored_at")
 
 
 def waiting_images() -> "QuerySet[Image]":
@@ -102,18 +103,20 @@ def claim_images(*, limit: int, people_only: bool = False, alone_first: bool = T
         token, images = _claim_alone()
         if images:
             return token, images
-    priority = Priority.INTERACTIVE if people_only else Priority.BULK
-    token, ids = claim_in_turns(QUEUE, limit=limit, priority=priority)
-    if not (ids or people_only or alone_first):
+    token, images = _claim(QUEUE, limit, Priority.INTERACTIVE if people_only else Priority.BULK)
+    if not (images or people_only or alone_first):
         return _claim_alone()
-    return token, list(Image.objects.filter(pk__in=ids).order_by("priority", "stored_at"))
+    return token, images
 
 
 def _claim_alone() -> tuple[uuid.UUID, list[Image]]:
-    """Lease an image that was tried before, if one waits."""
-    if not _any_waits("attempt > 0"):
-        return uuid.uuid4(), []
-    return claim(waiting_images().filter(attempt__gt=0).order_by("priority", "stored_at"), limit=1)
+    """Lease an image that was tried before, if one waits; in turns too, so that one clinic's many hold up nobody's."""
+    return _claim(TRIED, 1, Priority.BULK) if _any_waits("attempt > 0") else (uuid.uuid4(), [])
+
+
+def _claim(queue: Queue, limit: int, priority: int) -> tuple[uuid.UUID, list[Image]]:
+    token, ids = claim_in_turns(queue, limit=limit, priority=priority)
+    return token, list(Image.objects.filter(pk__in=ids).order_by("priority", "stored_at"))
 
 
 def settle(*, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Image]:

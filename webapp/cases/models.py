@@ -207,7 +207,9 @@ class Image(Filed, Leased):
         indexes = [
             models.Index(fields=["stored_at"], condition=Q(state="stored"), name="image_to_inspect"),
             models.Index(
-                fields=["stored_at"], condition=Q(state="stored", attempt__gt=0), name="image_to_inspect_again"
+                fields=["organisation", "priority", "stored_at"],
+                condition=Q(state="stored", attempt__gt=0),
+                name="image_again_in_turn",
             ),
             models.Index(
                 fields=["organisation", "priority", "stored_at"], condition=Q(state="stored"), name="image_in_turn"

@@ -136,3 +136,15 @@ def test_intake_takes_turns_too_and_a_patients_photo_goes_first() -> None:
     assert first.pk == photo.pk
     assert len({image.pk for image in images} & {image.pk for image in small}) >= 2
     assert {image.pk for image in images} <= {image.pk for image in (*backlog[:3], *small)}
+
+
+def test_what_is_checked_once_more_alone_takes_turns_too() -> None:
+    """However many one clinic has: each claim is one picture, and chance decides whose."""
+    ImageFactory.create_batch(40, case__batch=BatchFactory(), stored=True, attempt=1)
+    small = ImageFactory(case__batch=BatchFactory(), stored=True, attempt=1)
+    photo = ImageFactory(case__batch=BatchFactory(priority=Priority.INTERACTIVE), stored=True, attempt=1)
+
+    claimed = [image.pk for _ in range(40) for image in claim_images(limit=6)[1]]
+
+    assert (len(claimed), claimed[0]) == (40, photo.pk)
+    assert small.pk in claimed
