@@ -79,7 +79,6 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "filtered": bool(opened.filters),
         "advices": [(code, words.word) for code, words in ADVICE.items()],
         "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],
-        "failed": failed_count(found),
         "newer": newer_release(found) if complete else None,
         "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "classes": selectors.classes_named(found).items(),
@@ -127,12 +126,13 @@ def _progress(found: Batch) -> dict[str, object]:
     undone = archive is not None and archive.state != Archive.State.EXPANDED
     whole = report.pop(0)["message"] if report and undone else ""
     left_out = [*report, *found.left_out]
-    failed = found.failures > 0 and failed_count(found) > 0
+    failed = failed_count(found)
     buttons = f"{found.state}-{missing > 0}-{state.total > 0}-{len(left_out) > 0}-{whole != ''}-{failed}"
     cases = f"{state.total}-{state.done}-{checking}-{archive.state if archive else ''}"
     return {
         "batch": found,
         "progress": state,
+        "failed": failed,
         "with_result": state.done - found.failures,
         "unanswered": found.cases.filter(answer=None, erased_at=None).count()
         if found.state == Batch.State.COMPLETED_WITH_FAILURES

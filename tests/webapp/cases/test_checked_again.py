@@ -20,6 +20,8 @@ from webapp.audit.services import SYSTEM
 from webapp.cases.intake import REFUSED_BY_STORAGE, UNCHECKED, Found, claim_images, forget_originals, settle
 from webapp.cases.models import Batch, Image
 from webapp.cases.services import submit_batch
+from webapp.inference.claim import claim_jobs
+from webapp.inference.services import finish
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,6 +98,19 @@ def test_a_page_in_progress_is_told_that_a_check_has_failed_as_its_button_appear
     check_fails(batch)
 
     assert "actions-changed" in client.get(progress, {"seen": stamp})["HX-Trigger"]
+
+
+def test_a_page_in_progress_is_told_how_many_have_failed_by_now(client: Client, clinic: Organisation) -> None:
+    batch = sent(clinic)
+    page, progress = (reverse(f"cases:{name}", args=[batch.pk]) for name in ("batch", "batch_progress"))
+    check_fails(batch)
+    shown = client.get(page)
+    assert "Re-run 1 failed" in shown.content.decode()
+    token, jobs = claim_jobs(limit=1)
+    finish(token=token, ends=[(job, "model_error") for job in jobs])
+
+    assert "actions-changed" in client.get(progress, {"seen": shown.context["stamp"]})["HX-Trigger"]
+    assert "Re-run 2 failed" in client.get(page).content.decode()
 
 
 def test_what_killed_its_check_takes_no_other_picture_with_it(clinic: Organisation) -> None:
