@@ -219,7 +219,6 @@ class CaseResultFactory(factory.django.DjangoModelFactory[CaseResult]):
         model = CaseResult
 
     case = factory.SubFactory(CaseFactory)
-    batch = factory.SelfAttribute("case.batch")
     release = factory.SubFactory(ReleaseFactory)
     images = 1
     probabilities = factory.LazyFunction(lambda: dict(PROBABILITIES))

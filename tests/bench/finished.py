@@ -69,7 +69,7 @@ COPIES: Final[dict[type[Model], dict[str, str]]] = {
         "doubt": "(i %% 97) / 100.0",
         **ANSWER,
     },
-    CaseResult: {"id": "n", "case_id": CASE, "batch_id": IN_BATCH["batch_id"], **ANSWER},
+    CaseResult: {"id": "n", "case_id": CASE, **ANSWER},
 }
 COPY = """
 INSERT INTO {table} ({columns})

@@ -104,7 +104,6 @@ def _combined(case: Case, results: Sequence[Result], releases: Mapping[int, Mode
     yield CaseResult(
         case=case,
         release=release,
-        batch_id=case.batch_id,
         images=len(results),
         probabilities=answer.probabilities,
         top_class=answer.top_class,

@@ -135,11 +135,9 @@ class CaseResult(Answer):
     """
 
     case = models.ForeignKey(Case, models.CASCADE, related_name="results")
-    batch = models.ForeignKey(Batch, models.CASCADE, related_name="case_results")
     images = models.PositiveSmallIntegerField(help_text="How many images were combined")
 
     class Meta:
-        indexes = [models.Index(fields=["batch", "release"], name="case_result_by_release")]
         constraints = [
             models.UniqueConstraint(fields=["case", "release"], name="result_one_for_case_and_release"),
             models.CheckConstraint(condition=Q(malignant__gte=0, malignant__lte=1), name="case_result_malignant_range"),

@@ -108,7 +108,7 @@ def test_a_newer_release_answers_again_and_both_answers_are_kept(old: ModelRelea
     assert (batch.state, batch.failures) == (Batch.State.COMPLETED, 0)
     for release in (old, new):
         assert Result.objects.filter(image__batch=batch, release=release).count() == 3
-        assert CaseResult.objects.filter(batch=batch, release=release).count() == 2
+        assert CaseResult.objects.filter(case__batch=batch, release=release).count() == 2
     for case in with_answers(batch.cases.all()):
         assert case.answer is not None
         assert case.answer.release == new

@@ -51,7 +51,7 @@ def test_a_case_is_the_mean_of_its_images(release: ModelRelease) -> None:
     assert not CaseResult.objects.exists()
     finish(token=token, ends=[(jobs[1], outcome(release, 0.3))])
 
-    combined = CaseResult.objects.get(batch=batch)
+    combined = CaseResult.objects.get(case__batch=batch)
     first, second = Result.objects.order_by("pk")
     assert combined.malignant == pytest.approx((first.malignant + second.malignant) / 2)
     assert combined.uncertainty is not None
@@ -74,7 +74,7 @@ def test_two_workers_that_end_a_case_at_the_same_moment_combine_it_once(release:
         with ThreadPoolExecutor(2) as workers:
             assert list(workers.map(end, jobs)) == [True, True]
 
-        assert CaseResult.objects.get(batch=batch).images == 2
+        assert CaseResult.objects.get(case__batch=batch).images == 2
         batch.refresh_from_db()
         assert batch.state == Batch.State.COMPLETED
 

@@ -65,7 +65,7 @@ def test_a_promotion_between_two_images_of_a_case_leaves_neither_out(older: Mode
     answer_one(older, 0.9)
     answer_one(newer, 0.1)
 
-    combined = CaseResult.objects.get(batch=batch)
+    combined = CaseResult.objects.get(case__batch=batch)
     assert (combined.images, combined.release) == (2, newer)
     assert combined.probabilities["MEL"] == pytest.approx(0.5)
 
