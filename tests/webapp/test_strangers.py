@@ -1,4 +1,6 @@
-"""No route shows or changes one organisation's data for anybody else, whatever kind of stranger asks."""
+"""No route shows or changes one organisation's data for anybody else, whatever kind of stranger asks; and none changes
+it for its own software with a key that only reads.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ from tests.factories import (
 from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.accounts.models import ApiKey, Membership, Organisation
+from webapp.accounts.services import create_api_key
+from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch, Case, Image
 from webapp.inference.models import Job
 from webapp.labels.models import Label
@@ -222,3 +226,46 @@ def test_no_browser_keeps_the_marks(clinic: Clinic, role: str) -> None:
                 kept.append(name)
     assert seen
     assert [name for name in kept if not name.startswith(WITHOUT_FINDINGS)] == []
+
+
+def software(clinic: Clinic, *, reads_only: bool) -> Client:
+    """The clinic's own, with a key of its own."""
+    _, secret = create_api_key(actor=SYSTEM, organisation=clinic.organisation, name="software", reads_only=reads_only)
+    return Client(headers={"Authorization": f"Bearer {secret}"})
+
+
+def calls(clinic: Clinic) -> Iterator[tuple[str, str]]:
+    """Every call of the API: the method, and an address of the clinic's."""
+    for name, pattern in routes():
+        for method in getattr(pattern.callback, "actions", {}):
+            yield method, address(name, pattern, clinic)[0]
+
+
+def test_a_key_that_only_reads_changes_nothing(clinic: Clinic) -> None:
+    reader = software(clinic, reads_only=True)
+    before = state_of_clinics()
+    changes = [(method, url) for method, url in calls(clinic) if method not in ("get", "head")]
+    for method, url in changes:
+        refused = reader.generic(method.upper(), url, "{}", "application/json")
+        assert (refused.status_code, refused.json()["code"]) == (403, "key_reads_only"), f"{method} {url}"
+        assert "API keys" in refused.json()["detail"]
+    assert state_of_clinics() == before
+    assert len(changes) > 20
+
+
+def test_a_key_that_only_reads_is_answered_like_any_other(clinic: Clinic) -> None:
+    reader, other = software(clinic, reads_only=True), software(clinic, reads_only=False)
+    asked = [url for method, url in calls(clinic) if method == "get"]
+    for url in asked:
+        response = reader.get(url)
+        assert (response.status_code, other.get(url).status_code) == (200, 200), url
+        body(response)
+    assert len(asked) > 10
+
+
+def test_a_key_that_only_reads_is_told_no_address_to_upload_to(clinic: Clinic) -> None:
+    reader, other = software(clinic, reads_only=True), software(clinic, reads_only=False)
+    image = ImageFactory(case__batch__organisation=clinic.organisation)
+    for url in (reverse("api:image-detail", args=[image.pk]), reverse("api:batch-images", args=[image.batch_id])):
+        assert "/uploads/" in other.get(url).content.decode()
+        assert '"upload":null' in reader.get(url).content.decode()

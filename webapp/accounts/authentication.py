@@ -37,4 +37,5 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
     name = "ApiKey"
 
     def get_security_definition(self, auto_schema: object) -> dict[str, str]:
-        return {"type": "http", "scheme": "bearer"}
+        told = "A key of the clinic. One that only reads is answered 403 `key_reads_only` to all but `GET`."
+        return {"type": "http", "scheme": "bearer", "description": told}

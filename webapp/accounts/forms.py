@@ -72,7 +72,7 @@ class PasswordLoginForm(LoginForm):  # type: ignore[misc]
 
 
 class ApiKeyForm(forms.ModelForm):
-    """Asks what a new key is for, and how long it shall work."""
+    """Asks what a new key is for, whether it only reads, and how long it shall work."""
 
     days = forms.TypedChoiceField(
         label="It works for",
@@ -86,9 +86,13 @@ class ApiKeyForm(forms.ModelForm):
 
     class Meta:
         model = ApiKey
-        fields = ["name"]
-        labels = {"name": "What the key is for"}
-        help_texts = {"name": "The name of the software or of the person who looks after it."}
+        fields = ["name", "reads_only"]
+        labels = {"name": "What the key is for", "reads_only": "It only reads"}
+        help_texts = {
+            "name": "The name of the software or of the person who looks after it.",
+            "reads_only": "For software that only collects results, such as a dashboard: it cannot send, release, "
+            "delete or erase anything.",
+        }
 
 
 class OrganisationForm(ChangeForm):

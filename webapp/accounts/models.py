@@ -196,6 +196,7 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
+    reads_only = models.BooleanField(default=False, db_default=False)
     @property
     def is_expired(self) -> bool:
         """Whether its time is over."""

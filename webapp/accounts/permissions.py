@@ -13,11 +13,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django_htmx.http import HTMX_STOP_POLLING, HttpResponseClientRedirect, reselect, reswap, retarget
 from django_htmx.middleware import HtmxDetails
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from webapp.accounts.models import ApiKey, Membership, Organisation, User
 from webapp.audit.services import Actor
+from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
 
 Role = Membership.Role
@@ -111,6 +112,11 @@ def organisation_of(request: HttpRequest | Request) -> Organisation:
     return membership.organisation
 
 
+def only_reads(request: Request) -> bool:
+    """Whether it comes with a key that may change nothing."""
+    return isinstance(request.auth, ApiKey) and request.auth.reads_only
+
+
 class Nobody(BasePermission):
     """The default: an API view that does not say who may enter lets nobody in."""
 
@@ -119,9 +125,15 @@ class Nobody(BasePermission):
 
 
 class Provider(BasePermission):
-    """A clinic's software with an API key, or a signed-in provider."""
+    """A clinic's software with an API key, or a signed-in provider.
+
+    Raises Problem `key_reads_only` where the key may not do what is asked.
+    """
 
     message = "Send an API key (Authorization: Bearer …), or sign in as a provider."
 
     def has_permission(self, request: Request, view: Any) -> bool:
+        if only_reads(request) and request.method not in SAFE_METHODS:
+            told = "This key only reads. Send one that may change things: a provider makes one on the page “API keys”."
+            raise Problem("key_reads_only", told, status=403)
         return isinstance(request.auth, ApiKey) or getattr(request.user, "role", None) == Role.PROVIDER

@@ -51,20 +51,25 @@ class Known(TypedDict, total=False):
 
 @transaction.atomic
 def create_api_key(
-    *, actor: Actor, organisation: Organisation, name: str, days: int | None = None
+    *, actor: Actor, organisation: Organisation, name: str, days: int | None = None, reads_only: bool = False
 ) -> tuple[ApiKey, str]:
-    """A new key that works for so many `days`, or until it is revoked, and its secret, which is never shown again."""
+    """A new key that works for so many `days`, or until it is revoked, and its secret, which is never shown again.
+
+    One that `reads_only` gets answers, and changes nothing.
+    """
     prefix = secrets.token_hex(4)
     secret = f"{KEY_PREFIX}_{prefix}_{secrets.token_urlsafe(32)}"
     key = ApiKey.objects.create(
         organisation=organisation,
         name=name,
+        reads_only=reads_only,
         prefix=prefix,
         secret_sha256=_digest(secret),
         created_by=actor.user,
         expires_at=None if days is None else timezone.now() + timedelta(days=days),
     )
-    record(actor=actor, action="api_key.created", object_id=key.pk, organisation=organisation)
+    detail = "reads only" if reads_only else ""
+    record(actor=actor, action="api_key.created", object_id=key.pk, organisation=organisation, detail=detail)
     return key, secret
 
 

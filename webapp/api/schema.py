@@ -32,7 +32,7 @@ PROBLEM = {
 }
 COMMON = {
     "401": "No key, or one that is unknown, expired or revoked.",
-    "403": "Not for this client.",
+    "403": "Not for this client. `key_reads_only`: the key only reads, and this would change something.",
     "429": "Too many requests: wait for the seconds in Retry-After.",
     "503": "A part of the service is away or busy: wait for the seconds in Retry-After.",
     "4XX": "Any other error of the request.",

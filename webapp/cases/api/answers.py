@@ -10,6 +10,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from webapp import storage
+from webapp.accounts.permissions import only_reads
 from webapp.cases.left_out import MAX_LISTED
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.parts import send_in_parts
@@ -104,7 +105,8 @@ class ImageSerializer(serializers.ModelSerializer[Image]):
 
     @extend_schema_field(UploadSerializer(allow_null=True))
     def get_upload(self, image: Image) -> dict[str, Any] | None:
-        return upload_of(image)
+        request = self.context.get("request")
+        return None if request and only_reads(request) else upload_of(image)
 
 
 class AwaitedImageSerializer(serializers.Serializer[Any]):

@@ -131,7 +131,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     def images(self, request: Request, pk: str) -> Response:
         rows = self._viewed().images.select_related("case")
         page = self.paginate_queryset(self.filter_queryset(rows))  # type: ignore[arg-type]
-        return self.get_paginated_response(ImageSerializer(page, many=True).data)
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(
         summary="Add cases to an open batch",
