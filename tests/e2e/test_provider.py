@@ -1,8 +1,11 @@
 """A provider sends pictures as files and as a ZIP, watches the batch, reads a case and releases it."""
 
 import io
+import os
+import time
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
@@ -129,6 +132,39 @@ def test_a_table_with_mistakes_stores_nothing(site: Site, photos: list[Photo], o
     expect(page.locator("#upload-errors")).to_contain_text("Nothing was stored")
     expect(page.locator("#upload-errors")).to_contain_text("age")
     assert_accessible(page)
+
+
+def test_a_table_that_was_corrected_is_asked_for_again_and_one_that_is_dropped_takes_its_place(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    """No browser sends a file that was saved anew since it was chosen."""
+    picture, table = tmp_path / photos[12].filename, tmp_path / "cases.csv"
+    picture.write_bytes(photos[12].data)
+    table.write_text(f"case_id,images,age\nA,{picture.name},old\n")
+    page = open_page(site.email("provider"))
+    page.goto("/batches/new/")
+    page.set_input_files("#files", [picture, table])
+    page.click("main button:has-text('Upload')")
+    errors = page.locator("#upload-errors")
+    expect(errors).to_contain_text("age")
+    corrected = f"case_id,images,age\nA,{picture.name},61\n"
+    table.write_text(corrected)
+    os.utime(table, (0, time.time() + 5))  # browsers compare whole seconds
+    page.click("main button:has-text('Upload')")
+    expect(errors).to_contain_text("cases.csv: changed or moved since you chose it. Choose your files again.")
+    expect(errors).to_contain_text("Nothing was stored yet.")
+    assert_accessible(page)
+    page.evaluate(
+        """text => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([text], "cases.csv"));
+            document.getElementById("drop-zone").dispatchEvent(new DragEvent("drop", { dataTransfer }));
+        }""",
+        corrected,
+    )
+    expect(page.locator("#chosen")).to_contain_text("2 files chosen")
+    page.click("main button:has-text('Upload')")
+    expect(page.locator("#progress")).to_contain_text("1 of 1 image ready")
 
 
 def test_keys_and_settings_hold_up(site: Site, open_page: Callable[..., Page]) -> None:

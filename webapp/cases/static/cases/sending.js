@@ -96,6 +96,14 @@ window.Sending = (() => {
     return large.length ? `${named(large.map((file) => file.name))}: ${told}` : "";
   };
 
+  // The files that no browser sends, since they were saved anew or moved after they were chosen, in a sentence; empty if there
+  // are none.
+  const changed = async (files) => {
+    const read = await Promise.all(files.map((file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false)));
+    const gone = files.filter((_, place) => !read[place]).map((file) => file.name);
+    return gone.length ? `${named(gone)}: changed or moved since you chose ${gone.length > 1 ? "them" : "it"}. Choose your files again.` : "";
+  };
+
   const ask = async (method, address, body, headers = {}) => {
     const got = await insist(method, address, body, { headers: { ...json(), ...headers } });
     if (got.status >= 400) throw refusal(got);
@@ -284,5 +292,5 @@ window.Sending = (() => {
     }
   };
 
-  return { Meter, request, json, refusal, signIn, named, tooLarge, pictures, another, archive, during };
+  return { Meter, request, json, refusal, signIn, named, tooLarge, changed, pictures, another, archive, during };
 })();

@@ -7,6 +7,7 @@
   const errors = document.getElementById("upload-errors");
   const panel = document.getElementById("upload-progress");
   const ending = (file) => file.name.split(".").pop().toLowerCase();
+  const isPicture = (file) => !["zip", "csv", "json"].includes(ending(file));
   const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
   const tell = () => {
@@ -23,7 +24,9 @@
   }
   zone.addEventListener("drop", (event) => {
     const all = new DataTransfer();
-    for (const file of [...input.files, ...event.dataTransfer.files]) all.items.add(file);
+    const dropped = [...event.dataTransfer.files];
+    const replaced = (file) => !isPicture(file) && dropped.some(({ name }) => name === file.name); // a table that was corrected
+    for (const file of [...[...input.files].filter((file) => !replaced(file)), ...dropped]) all.items.add(file);
     input.files = all.files;
     tell();
   });
@@ -62,11 +65,11 @@
     const files = [...input.files];
     const archives = files.filter((file) => ending(file) === "zip");
     const tables = files.filter((file) => ["csv", "json"].includes(ending(file)));
-    const pictures = files.filter((file) => !archives.includes(file) && !tables.includes(file));
+    const pictures = files.filter(isPicture);
     const meter = new Sending.Meter(panel, files.reduce((sum, file) => sum + file.size, 0));
-    const large = Sending.tooLarge(pictures, form.dataset);
-    if (large) {
-      show(NOT_YET, [large], { fields: [input.id] });
+    const unsent = Sending.tooLarge(pictures, form.dataset) || (await Sending.changed([...tables, ...archives]));
+    if (unsent) {
+      show(NOT_YET, [unsent], { fields: [input.id] });
       return null;
     }
     meter.say("Sending …");
