@@ -12,6 +12,13 @@ from tests.e2e.conftest import PHONE, Site
 
 RENEW = "htmx.trigger(document.body, 'batch-changed')"
 QUIET = ".htmx-request, .htmx-swapping, .htmx-settling"
+FAIL_ONE = """
+from webapp.cases.models import Batch
+from webapp.inference.models import Job
+job = Job.objects.filter(batch={batch!r}, state="succeeded").first()
+Job.objects.filter(pk=job.pk).update(state="failed", reason="model_error")
+Batch.objects.filter(pk={batch!r}).update(state="submitted", finished_at=None, remaining=1)
+"""
 
 
 @pytest.fixture
@@ -61,6 +68,25 @@ def test_the_focus_stays_in_the_page_where_its_button_vanishes(
     clinic.post(f"batches/{batch['id']}/cancel", {})
     expect(page.locator("#cancel-batch")).to_have_count(0)
     expect(page.locator("main")).to_be_focused()
+
+
+def test_the_focus_stays_on_a_button_whose_number_is_renewed(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    batch = clinic.submit(photos[:3], name="some fail")["id"]
+    for _ in clinic.progress(batch):
+        pass
+    fail_one = ("shell", "--no-imports", "--command", FAIL_ONE.format(batch=batch))
+    site.stack.manage(*fail_one)
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch}/")
+    rerun = page.locator("#rerun")
+    expect(rerun).to_have_text("Re-run 1 failed")
+    rerun.focus()
+    site.stack.manage(*fail_one)
+    expect(rerun).to_have_text("Re-run 2 failed", timeout=30_000)
+    expect(page.locator(QUIET)).to_have_count(0)
+    expect(rerun).to_be_focused()
 
 
 def test_a_screen_reader_hears_of_a_batch_where_it_changes_and_not_at_each_look(
