@@ -3,13 +3,15 @@ can read. They say what was found in this very case, and addresses are kept by b
 """
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from cryptography.fernet import InvalidToken
 from django.http import HttpRequest
 
-from webapp.cases.selectors import FILTERS
+from webapp.cases.selectors import FILTERS, UNCERTAINTIES
 from webapp.ciphers import cipher
+from webapp.pages.words import ADVICE, uncertainty_in_words
 
 PURPOSE = b"lesionlens filters of a list"
 TO_REVIEW = "to_review"
@@ -36,6 +38,15 @@ def listed(request: HttpRequest, *, reviewing: bool = False) -> Opened:
     if filters:
         named["filters"] = cipher(PURPOSE).encrypt(urlencode(filters).encode()).decode()
     return Opened(reviewing, filters, _query(named))
+
+
+def choices() -> dict[str, Any]:
+    """What the filters of a list offer, whatever cases it has."""
+    bands = {band: uncertainty_in_words(least) for band, (least, _) in UNCERTAINTIES.items()}
+    return {
+        "advices": [(code, words.word) for code, words in ADVICE.items()],
+        "uncertainties": [(band, f"{band.capitalize()}: {words}") for band, words in bands.items()],
+    }
 
 
 def opened_from(request: HttpRequest) -> Opened:

@@ -16,11 +16,11 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.services import record
 from webapp.cases import selectors
 from webapp.cases.models import Batch
-from webapp.cases.opened import listed
+from webapp.cases.opened import choices, listed
 from webapp.cases.review import see_to
 from webapp.inference.models import CaseResult
 from webapp.pages.keyset import page_of
-from webapp.pages.words import ADVICE, counted, uncertainty_in_words
+from webapp.pages.words import counted
 from webapp.registry.selectors import classes_of_releases, rolled_back
 
 PAGE = 50
@@ -55,8 +55,7 @@ def to_review(request: HttpRequest) -> HttpResponse:
         "more_unanswered": len(unanswered) > PAGE,
         "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "sources": Batch.Source.choices,
-        "advices": [(code, words.word) for code, words in ADVICE.items()],
-        "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],
+        **choices(),
         "classes": classes_of_releases().items(),
     }
     return render(request, "cases/review.html", context)

@@ -26,14 +26,14 @@ from webapp.cases.intake import override_quality
 from webapp.cases.left_out import MAX_LISTED
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
-from webapp.cases.opened import listed
+from webapp.cases.opened import choices, listed
 from webapp.cases.services import MISSING, cancel_batch, submit_batch
 from webapp.errors import Problem
 from webapp.inference.again import failed_count, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress
 from webapp.pages.keyset import page_of
 from webapp.pages.requests import asks_for_json
-from webapp.pages.words import ADVICE, counted, uncertainty_in_words
+from webapp.pages.words import ADVICE, counted
 from webapp.registry.selectors import rolled_back
 
 PAGE = 50
@@ -77,8 +77,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "page": page,
         "opened": opened,
         "filtered": bool(opened.filters),
-        "advices": [(code, words.word) for code, words in ADVICE.items()],
-        "uncertainties": [(band, uncertainty_in_words(least)) for band, (least, _) in selectors.UNCERTAINTIES.items()],
+        **choices(),
         "newer": newer_release(found) if complete else None,
         "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "classes": selectors.classes_named(found).items(),

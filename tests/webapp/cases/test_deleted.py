@@ -187,3 +187,14 @@ def test_a_list_of_deleted_photos_costs_no_more_queries(client: Browser, provide
             assert client.get(page).status_code == 200
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_a_case_that_waits_for_a_clinician_again_says_that_its_photo_was_deleted(client: Browser) -> None:
+    member = MembershipFactory(role="provider")
+    case = deleted(member)
+    Case.objects.filter(pk=case.pk).update(released_at=timezone.now(), raised_at=timezone.now())
+    client.force_login(member.user)
+
+    page = client.get(reverse("cases:to_review")).content.decode()
+
+    assert "Photo deleted" in page.partition("More urgent since their release")[2]
