@@ -1,6 +1,7 @@
 """What is said of the files and rows of an archive that were left out, so that whoever made it can put it right."""
 
 from collections.abc import Iterable, Sequence
+from unicodedata import category
 
 from ml.imaging.archive import LONGEST_NAME
 from webapp.cases.rows import RowError
@@ -23,8 +24,10 @@ Report = list[dict[str, str]]
 
 
 def showable(path: str) -> str:
-    """The end of a path, with signs that cannot be shown replaced."""
-    shown = "".join(sign if sign.isprintable() else "\ufffd" for sign in path)
+    """The end of a path, with signs that cannot be shown replaced; a Mac writes the times of its pictures with a narrow
+    space.
+    """
+    shown = "".join(sign if sign.isprintable() or category(sign) == "Zs" else "\ufffd" for sign in path)
     return shown if len(shown) <= LONGEST_NAME else "…" + shown[1 - LONGEST_NAME :]
 
 

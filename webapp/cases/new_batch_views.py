@@ -17,10 +17,10 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from ml.imaging.archive import LONGEST_NAME
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.api.parsers import a_turn, check_values
 from webapp.cases.api.chosen_manifest import read_manifest
+from webapp.cases.archive_report import line, showable
 from webapp.cases.awaited import awaits_archive
 from webapp.cases.browser_files import match, one_case_each, place_of, sent_to, take_archive, take_files, with_files_of
 from webapp.cases.fields import FieldError, filename
@@ -191,8 +191,8 @@ def _made(
         archive=bool(chosen.archive_sizes),
         capture=said["capture"],
         left_out=[
-            *(_line(name, "not_in_table", UNLISTED) for name in unlisted),
-            *(_line(name, "unsafe_name", f"{UNNAMEABLE}. {RENAME}") for name in chosen.misnamed),
+            *(line(showable(name), "not_in_table", UNLISTED) for name in unlisted),
+            *(line(showable(name), "unsafe_name", f"{UNNAMEABLE}. {RENAME}") for name in chosen.misnamed),
         ],
     )
     batch, new = create_batch(actor=actor, organisation=organisation_of(request), submission=submission, cases=cases)
@@ -258,10 +258,6 @@ def _places(request: HttpRequest, batch: Batch) -> JsonResponse:
     return JsonResponse({"places": places, **left})
 
 
-def _line(name: str, code: str, message: str) -> dict[str, str]:
-    return {"name": _showable(name)[:LONGEST_NAME], "code": code, "message": message}
-
-
 def _say_left_out(request: HttpRequest, reason: str, names: list[str]) -> None:
     if names:
         files = "one of the files, so it was" if len(names) == 1 else f"{len(names):,} of the files, so they were"
@@ -270,12 +266,7 @@ def _say_left_out(request: HttpRequest, reason: str, names: list[str]) -> None:
 
 def _shown(names: list[str]) -> str:
     """The first of the names, in what a page can show."""
-    shown = ", ".join(names[:SHOWN_NAMES]) + (" and others" if len(names) > SHOWN_NAMES else "")
-    return _showable(shown)
-
-
-def _showable(name: str) -> str:
-    return name.encode(errors="replace").decode().replace("\0", "?")
+    return ", ".join(map(showable, names[:SHOWN_NAMES])) + (" and others" if len(names) > SHOWN_NAMES else "")
 
 
 def _told(form: BatchForm, case_form: CaseForm, row_errors: Sequence[RowError]) -> tuple[list[str], list[str]]:

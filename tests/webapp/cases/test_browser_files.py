@@ -174,17 +174,18 @@ def test_a_script_is_told_that_nobody_is_signed_in_any_more(client: Client) -> N
 def test_of_the_names_announced_a_bad_one_is_named_and_the_others_are_kept(
     client: Client, clinic: Organisation
 ) -> None:
-    bad = ["C:\\b.jpg", "x" * 256, "half \ud800.jpg", "nul \0.jpg"]
+    bad = ["C:\\b.jpg", "x" * 256, "half \ud800.jpg", "nul \0.jpg", "9.41\u202fAM\\.jpg"]
     made = announce(client, "a.jpg", *bad, "c.jpg", key=str(uuid4())).json()
 
     assert set(Image.objects.values_list("filename", flat=True)) == {"a.jpg", "c.jpg"}
     assert made["unlisted"] == bad  # so the page sends none of them
     for _ in range(2):
         html = client.get(made["batch"]).content.decode()
-        assert "4 files left out</summary>" in html
-        assert html.count("Left out, for a name that is too long") == 4
-        assert "half ?.jpg</td>" in html
-        assert "nul ?.jpg</td>" in html
+        assert "5 files left out</summary>" in html
+        assert html.count("Left out, for a name that is too long") == 5
+        assert "half \ufffd.jpg</td>" in html
+        assert "nul \ufffd.jpg</td>" in html
+        assert "9.41\u202fAM\\.jpg</td>" in html
     alone = announce(client, bad[0], key=str(uuid4()))
     assert alone.status_code == 422
     assert bad[0] in alone.json()["errors"][0]
