@@ -94,6 +94,17 @@ class ApiKeyForm(forms.ModelForm):
             "delete or erase anything.",
         }
 
+    def clean_name(self) -> str:
+        """Refuses what a page that is reloaded sends again: a second key, which nobody has copied and which works."""
+        name: str = self.cleaned_data["name"]
+        if self.instance.organisation.api_keys.filter(name=name, revoked_at=None, last_used_at=None).exists():
+            raise ValidationError(
+                "A key of this name is in the list below and was never used. If nobody has copied it, revoke it and "
+                "make another; or give this one another name.",
+                "key_exists",
+            )
+        return name
+
 
 class OrganisationForm(ChangeForm):
     """How a clinic releases results, how it is reached, and how long it keeps photos."""

@@ -9,6 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from webapp.accounts.forms import ApiKeyForm, OrganisationForm
+from webapp.accounts.models import ApiKey
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.accounts.services import change_settings, create_api_key, revoke_api_key
 
@@ -18,7 +19,7 @@ from webapp.accounts.services import change_settings, create_api_key, revoke_api
 def api_keys(request: HttpRequest) -> HttpResponse:
     """The clinic's keys; a POST makes one and shows its secret on this page, this once."""
     organisation = organisation_of(request)
-    form = ApiKeyForm(request.POST or None)
+    form = ApiKeyForm(request.POST or None, instance=ApiKey(organisation=organisation))
     secret = ""
     if request.method == "POST" and form.is_valid():
         _, secret = create_api_key(actor=actor_of(request), organisation=organisation, **form.cleaned_data)

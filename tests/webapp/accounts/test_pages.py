@@ -31,6 +31,17 @@ def test_a_new_key_is_shown_once_and_works(client: Client, provider: Membership)
     assert "no-store" in page["Cache-Control"]
 
 
+def test_a_page_that_is_reloaded_makes_no_second_key(client: Client, provider: Membership) -> None:
+    page = client.post(KEYS, {"name": "Ward software"})
+    again = client.post(KEYS, {"name": "Ward software"})
+
+    assert "A key of this name is in the list below and was never used." in again.content.decode()
+    key = ApiKey.objects.get()
+    assert find_api_key(page.context["secret"]) == key
+    client.post(KEYS, {"name": "Ward software"})  # in the place of one that software uses
+    assert ApiKey.objects.count() == 2
+
+
 def test_a_key_without_a_name_is_not_made(client: Client, provider: Membership) -> None:
     page = client.post(KEYS, {"name": ""})
 
