@@ -37,6 +37,7 @@ from webapp.pages.requests import asks_for_json
 
 NOTHING_CHOSEN = "Choose at least one picture."
 SHOWN_NAMES = 20
+SPREADSHEETS = (".xls", ".xlsx", ".ods", ".numbers", ".tsv")  # which people take for a table that is read
 UNNAMEABLE = "Left out, for a name that is too long or holds a backslash or a control character"
 RENAME = "Rename it, and put it in a new batch."
 OLD_PAGE = "This page is older than the site. Reload it, and send again."
@@ -162,7 +163,10 @@ def _problem_of(chosen: Chosen, grouping: str) -> str:
     limit = settings.IMPORT_MAX_BYTES
     one = grouping == BatchForm.ONE
     each = "Choose “Each file is a case of its own” with it."
+    sheets = [name for name in chosen.names if name.lower().endswith(SPREADSHEETS)]
     problems = {
+        f"{_shown(sheets)}: a table is read as CSV. Save it as “CSV UTF-8” in the program that made it, and choose the "
+        "files again.": sheets and not chosen.tables,
         "Choose one ZIP file or single pictures, not both.": chosen.archive_sizes
         and len(chosen.archive_sizes) + bool(chosen.names) > 1,
         f"A ZIP file is for many cases. {each}": one and chosen.archive_sizes,

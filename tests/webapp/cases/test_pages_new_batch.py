@@ -88,6 +88,8 @@ def test_every_mistake_in_a_table_is_shown_and_nothing_is_stored(client: Client,
         ([("a.zip", b"1"), ("a.jpg", b"1")], "Choose one ZIP file or single pictures, not both."),
         ([("a.csv", b"1"), ("b.csv", b"1")], "Choose one CSV table or JSON manifest at most."),
         ([("a.csv", b"1"), ("b.json", b"1")], "Choose one CSV table or JSON manifest at most."),
+        ([("a.zip", b"1"), ("cases.ods", b"PK")], "cases.ods: a table is read as CSV. Save it as “CSV UTF-8”"),
+        ([("a.jpg", b"1"), ("Cases.XLSX", b"PK")], "Cases.XLSX: a table is read as CSV. Save it as “CSV UTF-8”"),
     ],
 )
 def test_a_choice_that_makes_no_batch_says_why(
