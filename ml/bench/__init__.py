@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from ml import convert, metrics
+from ml.advice import advise
 from ml.bench.ways import BEFORE, FRAMES, IMAGES, LOGITS, RANGES, TASK, WHOLE
 from ml.bundle import Bundle
 from ml.gate import compare
 from ml.measured import plain
 from ml.metrics import Scored
 from ml.prepare import prepared
+from ml.stack import malignant
 
 if TYPE_CHECKING:
     from ml.data.images import ImageStore
@@ -44,9 +46,10 @@ class BenchError(Exception):
 @dataclass(frozen=True)
 class Row:
     """One way of answering: images a second, that as a multiple of Keras `predict`, and resident memory at its peak in
-    MB; the largest and the median distance of a logit from Keras in float32; on labelled images, for each of COSTS,
-    the difference from Keras with its paired 95 % interval by lesion. What was not measured is None, and `note` says
-    why.
+    MB; the largest and the median distance of a logit from Keras in float32; how far calibrated probabilities lie from
+    its own: `malignant_median` and `malignant_largest` of P(malignant), `class_largest` of any class, and
+    `advice_changed`, the share of images with another advice; on labelled images, for each of COSTS, the difference
+    from Keras with its paired 95 % interval by lesion. What was not measured is None, and `note` says why.
     """
 
     way: str
@@ -55,6 +58,7 @@ class Row:
     memory: float | None = None
     largest: float | None = None
     median: float | None = None
+    probabilities: dict[str, float] | None = None
     costs: dict[str, tuple[float | None, ...]] | None = None
     note: str = ""
 
@@ -118,13 +122,16 @@ def bench(
     rates = {way: len(images) / told["seconds"] for way, told in figures.items() if "seconds" in told}
     rows = []
     for way in ways:
-        largest = median = costs = None
+        largest = median = probabilities = costs = None
         if way in logits and "keras" in logits:
             distance = np.abs(logits[way] - logits["keras"])
             largest, median = float(distance.max()), float(np.median(distance))
+            probabilities = _moved(bundle, logits["keras"], logits[way])
             costs = None if truth is None else _costs(bundle, logits["keras"], logits[way], truth)
         ratio, memory = _share(rates, way, "keras"), figures[way].get("memory")
-        rows.append(Row(way, rates.get(way), ratio, memory, largest, median, costs, figures[way]["note"]))
+        rows.append(
+            Row(way, rates.get(way), ratio, memory, largest, median, probabilities, costs, figures[way]["note"])
+        )
     return Report(
         bundle.name,
         _processor(),
@@ -220,6 +227,22 @@ def _measured(way: str, folder: Path) -> dict[str, Any]:
 
 def _share(rates: dict[str, float], of: str, to: str) -> float | None:
     return rates[of] / rates[to] if of in rates and to in rates else None
+
+
+def _moved(bundle: Bundle, exact: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    calibration = bundle.calibration
+    before, after = (calibration.stack.probabilities(logits) for logits in (exact, other))
+    sick, sick_after = (malignant(probabilities, bundle.taxonomy) for probabilities in (before, after))
+    advice, advice_after = (
+        [advise(float(p_malignant), calibration.thresholds) for p_malignant in values] for values in (sick, sick_after)
+    )
+    moved = np.abs(sick_after - sick)
+    return {
+        "malignant_median": float(np.median(moved)),
+        "malignant_largest": float(moved.max()),
+        "class_largest": float(np.abs(after - before).max()),
+        "advice_changed": float(np.mean([one != other for one, other in zip(advice, advice_after, strict=True)])),
+    }
 
 
 def _costs(bundle: Bundle, exact: np.ndarray, other: np.ndarray, truth: Truth) -> dict[str, tuple[float | None, ...]]:

@@ -28,9 +28,10 @@ give it an idle machine. Rows:
   openvino-int8     the same in eight bits; needs nncf, and --data for train images to take its ranges from
   runtime           what serves, with heatmaps and advice, from prepared pixels
   runtime-decoding  the same from encoded images, decoded while the model works
-MB is the resident memory of the row's process at its peak. Logits are compared with those of Keras. With --data the
-table says what a row costs in accuracy on the validation split, with a paired 95 % interval
-by lesion; the stack and the thresholds were fitted on that split, so only differences mean anything there.
+MB is the resident memory of the row's process at its peak. Logits are compared with those of Keras, and so are the
+calibrated probabilities that the bundle makes of them, and the advice that follows. With --data another table says what
+a row costs in accuracy on the validation split, with a paired 95 % interval by lesion; the stack and the thresholds
+were fitted on that split, so only differences mean anything there.
 
 Example:
   python -m ml bench
@@ -94,6 +95,8 @@ def show(report: Report) -> None:
         table.add_row(row.way, *(_number(value, form) for value, form in _shown(row)))
     console = Console()
     console.print(table)
+    if compared := [row for row in report.rows if row.probabilities]:
+        console.print(_probabilities(compared))
     if labelled := [row for row in report.rows if row.costs]:
         console.print(_costs(labelled))
     for row in report.rows:
@@ -109,6 +112,15 @@ def _shown(row: Row) -> list[tuple[float | None, str]]:
 
 def _number(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
+
+
+def _probabilities(rows: list[Row]) -> Table:
+    columns = ("P(malignant), median", "largest", "any class, largest", "another advice")
+    table = Table("row", *columns, title="Distance of probabilities from keras", title_justify="left")
+    for row in rows:
+        *distances, advice = (row.probabilities or {}).values()
+        table.add_row(row.way, *(_number(distance, ".2g") for distance in distances), f"{advice:.1%}")
+    return table
 
 
 def _costs(rows: list[Row]) -> Table:

@@ -15,6 +15,7 @@ from ml.data import splits
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Runtime
 from ml.synthetic import synthesize
+from tests.ml.test_ensemble import BF16_TOLERANCE, F32_TOLERANCE
 
 
 def test_ways_are_measured_against_keras(tiny_bundle: Path, cache: Path, runtime: Runtime) -> None:
@@ -37,6 +38,13 @@ def test_ways_are_measured_against_keras(tiny_bundle: Path, cache: Path, runtime
     assert rows["keras"].largest == 0
     assert rows["openvino-f32"].rate == pytest.approx(rows["openvino-f32"].ratio * rows["keras"].rate)
     assert rows["openvino-f32"].largest < 1e-2
+    # docs/runtime.md states both: of the probabilities that a bundle answers with, against Keras in float32.
+    for way, tolerance in (("openvino-f32", F32_TOLERANCE), ("openvino-bf16", BF16_TOLERANCE)):
+        told = rows[way].probabilities
+        assert 0 <= told["malignant_median"] <= told["malignant_largest"] <= tolerance
+        assert told["class_largest"] <= tolerance
+    assert rows["keras"].probabilities == dict.fromkeys(told, 0)
+    assert rows["openvino-f32"].probabilities["advice_changed"] == 0
     assert rows["openvino-f32"].costs["balanced_accuracy"][0] == pytest.approx(0, abs=1e-9)
     assert rows["runtime"].largest is None
     assert 50 < rows["runtime"].memory < rows["keras"].memory  # no TensorFlow in it
@@ -123,13 +131,15 @@ def test_an_image_that_cannot_be_measured_on_is_named(
 
 
 def test_the_table_says_what_was_not_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    moved = {"malignant_median": 0.001, "malignant_largest": 0.02, "class_largest": 0.03, "advice_changed": 0.25}
     rows = [
-        Row("keras", 20.0, 1.0, 900.0, 0.0, 0.0, {"malignant_auc": (0.0, 0.0, 0.0)}),
+        Row("keras", 20.0, 1.0, 900.0, 0.0, 0.0, moved, {"malignant_auc": (0.0, 0.0, 0.0)}),
         Row("onnx", note="ModuleNotFoundError: No module named 'onnxruntime'"),
     ]
     show(Report("tiny", "a machine", 2, "2026-11-21", 4, 2, rows, 0.5))
     told = capsys.readouterr().out
     assert "a machine, 2 cores, 2026-11-21" in told
     assert "+0.0000" in told
+    assert ["keras", "0.001", "0.02", "0.03", "25.0%"] in [line.replace("│", " ").split() for line in told.splitlines()]
     assert "onnx: ModuleNotFoundError: No module named 'onnxruntime'" in told
     assert "50%" in told
