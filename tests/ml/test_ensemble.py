@@ -1,7 +1,9 @@
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import openvino
 import pytest
 
 from ml import convert, ensemble
@@ -89,13 +91,28 @@ def test_no_number_of_frames_waits_for_a_compiler(members: list[Member], monkeyp
 
 
 def test_half_precision_stays_within_what_is_stated(members: list[Member], networks: Path) -> None:
-    if native_precision() != "bf16":
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         pytest.skip("this processor does not compute in bfloat16")
     frames = lesions(8)
     exact = Ensemble(members, FRAME, networks, precision="f32")(frames)
     half = Ensemble(members, FRAME, networks, precision="bf16")(frames)
     difference = np.abs(softmax(exact.logits) - softmax(half.logits)).max()
     assert 0 < difference < BF16_TOLERANCE
+
+
+@pytest.mark.parametrize(("half", "chosen"), [(0.5, "bf16"), (0.95, "f32"), (1.5, "f32")])
+def test_half_precision_is_taken_only_where_it_is_clearly_quicker(
+    monkeypatch: pytest.MonkeyPatch, half: float, chosen: str
+) -> None:
+    seconds = itertools.cycle([1.0, half])
+    monkeypatch.setattr(ensemble, "_seconds", lambda network: next(seconds))
+    assert native_precision.__wrapped__() == chosen
+
+
+def test_what_a_processor_is_quicker_in_is_tried_once() -> None:
+    native_precision()
+    native_precision()
+    assert native_precision.cache_info().misses == 1
 
 
 def test_a_processor_without_half_precision_answers_in_full(
