@@ -15,7 +15,7 @@ from webapp.cases.parts import forget_unknown_parts, sweep_parts
 from webapp.cases.retention import delete_old_photos
 from webapp.inference.services import sweep_jobs
 from webapp.notify.delivery import sweep_messages
-from webapp.operations.services import note_sweep
+from webapp.operations.services import note_storage, note_sweep
 from webapp.queue import Task, ring_now
 from webapp.registry.training import sweep_training
 from webapp.webhooks.delivery import sweep_webhooks
@@ -27,7 +27,8 @@ SWEEPS = {
     "jobs": sweep_jobs,
     "messages": sweep_messages,
     "webhooks": sweep_webhooks,
-    # These ask storage, which may hang.
+    # These ask storage, which may hang; the first of them for seconds only.
+    "storage": note_storage,
     "archives": sweep_archives,
     "originals": forget_originals,
     "half_written": storage.forget_broken_off,

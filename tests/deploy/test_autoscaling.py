@@ -98,6 +98,12 @@ def test_prometheus_would_take_each_rule(rule: dict[str, Any]) -> None:
     assert rule["annotations"].keys() == {"summary", "description"}
 
 
+def test_no_alert_of_a_part_that_is_away_rings_for_a_restart() -> None:
+    away = {rule["alert"]: rule.get("for", "0m") for rule in RULES if rule.get("alert", "").endswith("IsAway")}
+    assert {"LesionLensRedisIsAway", "LesionLensStorageIsAway", "LesionLensMailServerIsAway"} < away.keys()
+    assert min(int(minutes.removesuffix("m")) for minutes in away.values()) >= 2
+
+
 @pytest.mark.django_db
 def test_alerts_watch_what_metrics_publish(client: Client) -> None:
     client.get("/healthz")  # a first request to be counted

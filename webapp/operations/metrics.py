@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from math import inf
 
 import structlog
 from django.db import Error as DatabaseError
@@ -14,11 +15,13 @@ from prometheus_client.registry import Collector
 from webapp.cases.models import Priority
 from webapp.inference.selectors import workers_alive
 from webapp.operations import selectors
+from webapp.operations.readiness import works
 from webapp.registry.models import ModelRelease
 from webapp.registry.selectors import active_release
 
 logger = structlog.get_logger(__name__)
 STATEMENT_TIMEOUT = "1s"  # of each of eight; Prometheus waits for ten
+NEVER = selectors.Swept(inf, inf)
 
 
 class Figures(Collector):
@@ -42,6 +45,13 @@ class Figures(Collector):
         yield from figures
 
 
+class Broker(Collector):
+    """Whether this process reaches Redis: no row can say so, since whatever writes one is woken by Redis."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("lesionlens_broker_up", "Whether Redis answers", value=works("broker"))
+
+
 def _waiting() -> Iterator[Metric]:
     count = GaugeMetricFamily("lesionlens_rows", "Rows that wait or are worked on", labels=["kind", "state"])
     age = GaugeMetricFamily(
@@ -54,10 +64,16 @@ def _waiting() -> Iterator[Metric]:
     jobs = selectors.queued_by_priority()
     for priority in Priority:
         queued.add_metric([priority.name.lower()], jobs.get(priority, 0))
-    swept = GaugeMetricFamily("lesionlens_sweep_seconds", "Since the sweep last ran; infinite before the first")
-    since = selectors.since_sweep()
-    swept.add_metric([], float("inf") if since is None else since)
-    yield from (count, age, queued, swept)
+    last = selectors.swept() or NEVER
+    swept = GaugeMetricFamily(
+        "lesionlens_sweep_seconds", "Since the sweep last ran; infinite before the first", value=last.ran
+    )
+    reached = GaugeMetricFamily(
+        "lesionlens_storage_seconds",
+        "Since the sweep last reached storage; infinite before the first",
+        value=last.storage,
+    )
+    yield from (count, age, queued, swept, reached)
 
 
 def _answered() -> Iterator[Metric]:
@@ -113,4 +129,5 @@ def exposition() -> bytes:
     """Every metric in Prometheus's text format."""
     figures = CollectorRegistry()
     figures.register(Figures())
+    figures.register(Broker())
     return generate_latest(figures) + generate_latest(REGISTRY)

@@ -22,6 +22,8 @@ WINDOW = timedelta(minutes=5)
 # Ids grow with time, so the smallest queued id is the oldest job and comes out of the index `job_queued` alone; the
 # `+ 0` keeps Postgres from walking the primary key in search of it.
 #
+# A letter is stranded while the mail server could not be reached when it was last tried (`workers.delivery`).
+#
 # A running job is lost once its lease is over: its worker died, and the sweep has yet to give it to another.
 WAITING = """
 SELECT 'image', 'awaiting_upload', count(*), min(created_at) FROM cases_image WHERE state = 'awaiting_upload'
@@ -36,6 +38,8 @@ UNION ALL SELECT 'lost_job', 'running', count(*), min(lease_until)
 UNION ALL SELECT 'message', 'pending', count(*), min(CASE WHEN attempt = 0 THEN send_after ELSE created_at END)
     FROM notify_message WHERE state = 'pending' AND (attempt > 0 OR send_after <= now())
 UNION ALL SELECT 'message', 'sending', count(*), min(created_at) FROM notify_message WHERE state = 'sending'
+UNION ALL SELECT 'stranded_message', 'pending', count(*), min(created_at)
+    FROM notify_message WHERE state = 'pending' AND starts_with(error, 'The mail server could not be reached')
 UNION ALL SELECT 'webhook', 'pending', count(*), min(due) FILTER (WHERE due <= now())
     FROM (SELECT greatest(delivery.send_after, endpoint.quiet_until) AS due FROM webhooks_delivery delivery
         JOIN webhooks_endpoint endpoint ON endpoint.id = delivery.endpoint_id WHERE delivery.state = 'pending') waiting
@@ -43,7 +47,10 @@ UNION ALL SELECT 'webhook', 'sending', count(*), min(send_after) FROM webhooks_d
 UNION ALL SELECT 'training_run', 'queued', count(*), min(created_at) FROM registry_trainingrun WHERE state = 'queued'
 UNION ALL SELECT 'training_run', 'running', count(*), min(created_at) FROM registry_trainingrun WHERE state = 'running'
 """
-SWEPT = "SELECT extract(epoch FROM statement_timestamp() - ran_at) FROM operations_sweep"
+SWEPT = """
+SELECT extract(epoch FROM statement_timestamp() - ran_at), extract(epoch FROM statement_timestamp() - storage_at)
+FROM operations_sweep
+"""
 PRIORITIES = "SELECT priority, count(*) FROM inference_job WHERE state = 'queued' GROUP BY priority"
 LATENCY = """
 SELECT count(*), percentile_cont(ARRAY[0.5, 0.95, 0.99])
@@ -94,6 +101,14 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Swept:
+    """Seconds since the sweep last ran and since it last reached storage, by the database's clock."""
+
+    ran: float
+    storage: float
+
+
+@dataclass(frozen=True)
 class Latency:
     """Seconds from queued to answered, of the images answered in the last five minutes; None when there are none."""
 
@@ -122,9 +137,15 @@ def waiting() -> list[Waiting]:
     return [Waiting(*row) for row in _rows(WAITING)]
 
 
+def swept() -> Swept | None:
+    """The last sweep; None before the first."""
+    return next((Swept(float(ran), float(storage)) for ran, storage in _rows(SWEPT)), None)
+
+
 def since_sweep() -> float | None:
     """Seconds since the sweep last ran, by the database's clock; None before the first."""
-    return next((float(seconds) for (seconds,) in _rows(SWEPT)), None)
+    last = swept()
+    return None if last is None else last.ran
 
 
 def queued_by_priority() -> dict[int, int]:

@@ -3,9 +3,12 @@
 from datetime import timedelta
 from math import inf
 from pathlib import Path
+from socket import create_server
+from time import perf_counter
 from uuid import uuid4
 
 import pytest
+from django.core.mail import EmailMessage
 from django.db import OperationalError
 from django.db.backends.utils import CursorWrapper
 from django.test import Client
@@ -22,6 +25,7 @@ from webapp.operations.models import Sweep
 from webapp.operations.readiness import CHECKS
 from webapp.operations.services import note_sweep
 from webapp.registry.models import ModelRelease
+from workers.delivery import send
 
 
 @pytest.fixture(autouse=True)
@@ -92,11 +96,14 @@ def test_not_ready_without_storage(client: Client, worker: Worker, settings: Set
     assert list(broken(client)) == ["storage"]
 
 
+def at(settings: Settings, port: int) -> None:
+    """Redis is here, for those who are asked about it."""
+    there = {**settings.CACHES["default"], "LOCATION": f"redis://127.0.0.1:{port}/0"}
+    settings.CACHES = {**settings.CACHES, "default": there}
+
+
 def test_not_ready_without_a_broker(client: Client, worker: Worker, settings: Settings) -> None:
-    settings.CACHES = {
-        **settings.CACHES,
-        "default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:9/0"},
-    }
+    at(settings, 9)
     why = broken(client)
     assert list(why) == ["broker"]
     assert "127.0.0.1" not in why["broker"]
@@ -141,6 +148,7 @@ def test_metrics_tell_what_waits_and_what_was_answered(client: Client, worker: W
     assert set(found["lesionlens_answer_seconds"]) == {("0.5",), ("0.95",), ("0.99",)}
     assert found["lesionlens_failed_last_hour"] == {("job", "model_error"): 1, ("message", ""): 0}
     assert 0 <= found["lesionlens_sweep_seconds"][()] < 60
+    assert 0 <= found["lesionlens_storage_seconds"][()] < 60
     assert found["lesionlens_workers"] == {(worker.release.name,): 1}
     assert list(found["lesionlens_active_release_info"].values()) == [1]
 
@@ -157,7 +165,7 @@ def test_jobs_whose_worker_died_are_told_from_those_that_run(client: Client, wor
 def test_metrics_of_an_empty_service(client: Client, db: None) -> None:
     found = figures(client)
     assert set(found["lesionlens_oldest_seconds"].values()) == {0}
-    assert found["lesionlens_sweep_seconds"][()] == inf
+    assert found["lesionlens_sweep_seconds"][()] == found["lesionlens_storage_seconds"][()] == inf
     assert "lesionlens_active_release_info" not in found
 
 
@@ -183,6 +191,55 @@ def test_metrics_do_not_wait_for_a_database_that_hangs(
     found = figures(client)
     assert found["lesionlens_database_up"][()] == 0
     assert "lesionlens_rows" not in found
+
+
+def test_metrics_say_that_redis_is_away(client: Client, db: None, settings: Settings) -> None:
+    assert figures(client)["lesionlens_broker_up"] == {(): 1}
+    at(settings, 9)
+    assert figures(client)["lesionlens_broker_up"] == {(): 0}
+
+
+def test_metrics_do_not_wait_for_a_redis_that_hangs(client: Client, db: None, settings: Settings) -> None:
+    with create_server(("127.0.0.1", 0)) as silent:
+        at(settings, silent.getsockname()[1])
+        started = perf_counter()
+        found = figures(client)
+    assert perf_counter() - started < 3
+    assert found["lesionlens_broker_up"] == {(): 0}
+    assert found["lesionlens_database_up"] == {(): 1}
+
+
+def test_a_letter_waits_for_the_mail_server_until_it_has_been_sent(
+    client: Client, db: None, settings: Settings, mailoutbox: list[EmailMessage]
+) -> None:
+    letter = MessageFactory()
+    Message.objects.filter(pk=letter.pk).update(created_at=timezone.now() - timedelta(minutes=20))
+    here = settings.EMAIL_BACKEND
+    assert stranded(client) == (0, 0)
+
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    assert not try_to_send()
+    count, age = stranded(client)
+    assert (count, 1200 <= age < 1260) == (1, True)
+
+    settings.EMAIL_BACKEND = here
+    Message.objects.update(send_after=timezone.now())
+    assert try_to_send()
+    assert len(mailoutbox) == 1
+    assert stranded(client) == (0, 0)
+
+
+def try_to_send() -> bool:
+    """As the worker does; False where the mail server is away."""
+    token, letter = claim_message() or pytest.fail("nothing is due")
+    return send(letter, token)
+
+
+def stranded(client: Client) -> tuple[float, float]:
+    """How many letters wait for the mail server, and the age of the oldest."""
+    found, kind = figures(client), ("stranded_message", "pending")
+    return found["lesionlens_rows"][kind], found["lesionlens_oldest_seconds"][kind]
 
 
 def test_a_letter_that_was_refused_for_hours_counts_as_failed_when_it_is_given_up(client: Client, db: None) -> None:
