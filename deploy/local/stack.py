@@ -15,6 +15,7 @@ import httpx
 
 from deploy.local.commands import COMMANDS
 from deploy.local.databases import Databases, databases
+from deploy.local.gpus import gpus
 from deploy.local.keeper import Server
 from deploy.local.process import Process
 from deploy.local.redis import LOOPBACK, free_port
@@ -25,21 +26,39 @@ STATE = ROOT / ".local"
 
 
 class Stack(Supervisor):
-    """The running service. Processes are started, stopped, killed and restarted by their name in `COMMANDS`."""
+    """The running service. Processes are started, stopped, killed and restarted by their name in `COMMANDS`; of several
+    of one kind, those after the first have a number behind it.
+    """
 
-    def __init__(self, folder: Path, *, port: int, servers: Databases, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int,
+        servers: Databases,
+        environment: Mapping[str, str],
+        gpus: Sequence[str] = (),
+    ) -> None:
+        """`gpus` have an inference process each; without any there is one."""
         super().__init__()
         self.folder = folder
         self.base_url = f"http://{LOOPBACK}:{port}"
         self.environment = {**environment, "SITE_URL": self.base_url}
         self._databases = servers
         process_environment = self.environment | {"GUNICORN_CMD_ARGS": f"--bind {LOOPBACK}:{port}"}
-        for name, command in COMMANDS.items():
-            argv = shlex.split(command.line.format(schedule=folder / "schedule"))
-            log = folder / "logs" / f"{name}.log"
-            log.unlink(missing_ok=True)  # a log tells of one run
-            process = Process(name, [sys.executable, "-m", *argv], log=log, env=process_environment, cwd=ROOT)
-            self.add(process, ready=partial(_wrote, command.ready) if command.ready else self._answers)
+        batch = process_environment.get("INFERENCE_BATCH", "0")  # 0: what a GPU takes is found by trial
+        several = {"worker-inference": [{"CUDA_VISIBLE_DEVICES": gpu, "INFERENCE_BATCH": batch} for gpu in gpus]}
+        self.by_kind: dict[str, list[str]] = {kind: [] for kind in COMMANDS}
+        for kind, command in COMMANDS.items():
+            for number, own in enumerate(several.get(kind) or [{}]):
+                name = f"{kind}-{number}" if number else kind
+                self.by_kind[kind].append(name)
+                argv = shlex.split(command.line.format(schedule=folder / "schedule").replace(f"{kind}@", f"{name}@"))
+                log = folder / "logs" / f"{name}.log"
+                log.unlink(missing_ok=True)  # a log tells of one run
+                env = {**process_environment, **own}
+                process = Process(name, [sys.executable, "-m", *argv], log=log, env=env, cwd=ROOT)
+                self.add(process, ready=partial(_wrote, command.ready) if command.ready else self._answers)
 
     def answers(self) -> bool:
         """Whether the web process answers."""
@@ -102,10 +121,10 @@ def running_stack(
     """LesionLens running with its state in `folder`, migrated and ready; all of it is stopped at the end.
 
     port: where the site listens on loopback; None takes a free one.
-    isolated: for tests. Own servers and folders whatever the environment says.
+    isolated: for tests. Own servers and folders whatever the environment says, and one process of each kind.
     durable: whether what Postgres has committed survives a power cut; None: unless `isolated`, for tests are quicker.
     environment: settings to add.
-    services: the processes to start at once; the others can be started later by name.
+    services: the kinds of processes to start at once; the others can be started later by name.
     """
     if port is not None:
         _require_free(port)
@@ -114,10 +133,16 @@ def running_stack(
         lasting = not isolated if durable is None else durable
         servers = stack.enter_context(databases(folder, isolated=isolated, durable=lasting))
         settings = {**settings_for(folder, isolated=isolated), **servers.environment, **(environment or {})}
-        service = Stack(folder, port=port or free_port(), servers=servers, environment={**os.environ, **settings})
+        service = Stack(
+            folder,
+            port=port or free_port(),
+            servers=servers,
+            environment={**os.environ, **settings},
+            gpus=[] if isolated else gpus(),
+        )
         service.prepare()
         stack.enter_context(service)
-        service.start(*services)
+        service.start(*(name for kind in services for name in service.by_kind[kind]))
         yield service
 
 
