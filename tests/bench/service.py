@@ -39,7 +39,8 @@ from datetime import date
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from webapp.accounts.models import Organisation
-from webapp.accounts.services import account_for, join_as_patient
+from webapp.accounts.consent import join_as_patient
+from webapp.accounts.services import account_for
 user = account_for(email="patient@{name}.example")
 organisation, _ = Organisation.objects.get_or_create(slug={name!r}, defaults={{"name": {name!r}}})
 patient = join_as_patient(user=user, organisation=organisation, date_of_birth=date(1980, 1, 1))

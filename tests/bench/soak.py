@@ -49,7 +49,8 @@ from datetime import date
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from webapp.accounts.models import Membership, Organisation
-from webapp.accounts.services import account_for, create_api_key, join_as_patient
+from webapp.accounts.consent import join_as_patient
+from webapp.accounts.services import account_for, create_api_key
 from webapp.audit.services import SYSTEM
 clinic = Organisation.objects.create(name="Soak", slug="soak", release_policy="automatic")
 other = Organisation.objects.create(name="Other", slug="other")
@@ -60,7 +61,8 @@ for role, number in {people!r}.items():
         user = account_for(email=f"{{role}}{{index}}@soak.example")
         person = {{}}
         if role == "patient":
-            patient = join_as_patient(user=user, organisation=clinic, date_of_birth=date(1980, 1, 1))
+            born = date(1980, 1, 1)
+            patient = join_as_patient(user=user, organisation=clinic, date_of_birth=born, training_consent=True)
             person["patient"] = str(patient.pk)
         else:
             Membership.objects.create(user=user, organisation=clinic, role=role)

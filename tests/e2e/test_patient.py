@@ -97,7 +97,7 @@ def _joins(page: Page, site: Site, email: str) -> None:
     assert_accessible(page)
     for name, value in (("day", "3"), ("month", "4"), ("year", "1970")):
         page.fill(f"input[name$={name}]", value)
-    page.check("input[type=checkbox]")
+    page.check("input[name=agree]")
     page.click("main button[type=submit]")
     page.wait_for_url("**/my/photo/**")
 

@@ -88,6 +88,7 @@ def clinic() -> Clinic:
         {
             "batch_id": batch.pk,
             "case_id": case.pk,
+            "patient_id": patient.pk,
             "image_id": image.pk,
             "key_id": key.pk,
             "label_id": label.pk,

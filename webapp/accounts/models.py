@@ -156,6 +156,9 @@ class Patient(models.Model):
     )
     date_of_birth = models.DateField(null=True, blank=True)
     consented_at = models.DateTimeField(null=True, blank=True, help_text="When the person agreed to the intended use")
+    training_consent = models.BooleanField(
+        default=True, db_default=True, help_text="Whether models may learn from their photos, which are then labelled"
+    )
     wrong_dates = models.PositiveSmallIntegerField(
         default=0, db_default=0, help_text="How many accounts of this address have said another date of birth"
     )
@@ -187,6 +190,7 @@ class ApiKey(models.Model):
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=12, unique=True)
     secret_sha256 = models.CharField(max_length=64)
+    reads_only = models.BooleanField(default=False, db_default=False)
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
@@ -196,7 +200,6 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
-    reads_only = models.BooleanField(default=False, db_default=False)
     @property
     def is_expired(self) -> bool:
         """Whether its time is over."""

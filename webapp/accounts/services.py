@@ -1,4 +1,4 @@
-"""Clinics and who works for them, keys of their software, and patients who sign in."""
+"""Clinics and who works for them, keys of their software, and who patients are. What these agree to is in `consent`."""
 
 import hashlib
 import hmac
@@ -12,7 +12,6 @@ from allauth.mfa.models import Authenticator
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -29,7 +28,6 @@ from webapp.notify.services import follow_patients, forget_sender, recall_letter
 
 KEY_PREFIX = "llk"
 SAID_IN_THE_TRAIL = {"release_policy", "retention_days"}
-MAX_WRONG_DATES = 5  # of birth, said by accounts of one address, as one link lets somebody try
 LAST_USED_RESOLUTION = timedelta(minutes=1)  # one write a minute, not one a request
 
 
@@ -62,9 +60,9 @@ def create_api_key(
     key = ApiKey.objects.create(
         organisation=organisation,
         name=name,
-        reads_only=reads_only,
         prefix=prefix,
         secret_sha256=_digest(secret),
+        reads_only=reads_only,
         created_by=actor.user,
         expires_at=None if days is None else timezone.now() + timedelta(days=days),
     )
@@ -118,42 +116,6 @@ def account_for(*, email: str) -> User:
             user = of_address.get()
     EmailAddress.objects.get_or_create(user=user, email=user.email.lower(), defaults={"primary": True})
     return user
-
-
-@transaction.atomic
-def join_as_patient(*, user: User, organisation: Organisation, date_of_birth: date) -> Patient:
-    """The signed-in person as a patient of this organisation, who agrees to the intended use. Twice changes nothing.
-
-    A person whom the organisation knows already, by the same address and date of birth, gets the results that lie
-    there. An account is asked once only, and a few accounts of one address may be wrong: nobody can try one date after
-    another.
-    """
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # one press after another
-    patient = Patient.objects.filter(organisation=organisation, user=user).first()
-    if patient is not None:
-        return patient
-    patient = _known(user, organisation, date_of_birth) or Patient(
-        organisation=organisation,
-        external_id=f"web-{secrets.token_hex(6)}",
-        email=user.email,
-        date_of_birth=date_of_birth,
-    )
-    patient.user, patient.consented_at = user, timezone.now()
-    patient.save()
-    record(actor=Actor(user=user), action="patient.consented", object_id=patient.pk, organisation=organisation)
-    return patient
-
-
-def _known(user: User, organisation: Organisation, date_of_birth: date) -> Patient | None:
-    """Whom the organisation knows by this address and date of birth. None costs all of this address a try."""
-    of_address = Patient.objects.alias(small=Lower("email")).filter(small=in_one_form(user.email))
-    same_address = of_address.filter(organisation=organisation, user=None, wrong_dates__lt=MAX_WRONG_DATES)
-    # In the order in which a batch that names several of them locks them, so that neither waits for the other.
-    asked = list(same_address.select_for_update().order_by("external_id"))
-    if right := [patient for patient in asked if patient.date_of_birth == date_of_birth]:
-        return min(right, key=lambda patient: patient.created_at)
-    Patient.objects.filter(pk__in=[patient.pk for patient in asked]).update(wrong_dates=F("wrong_dates") + 1)
-    return None
 
 
 @transaction.atomic
@@ -249,6 +211,7 @@ def forget_patient(*, patient: Patient) -> None:
         clinics_email="",
         date_of_birth=None,
         consented_at=None,
+        training_consent=False,
     )
 
 

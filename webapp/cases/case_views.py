@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from webapp.accounts.consent import choose_training
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.models import Event
 from webapp.audit.services import record
@@ -129,6 +130,19 @@ def looked_again(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     try:
         look_again(actor=actor_of(request), case=found, raised_at=read, opinion=opinion)
         messages.success(request, "This case no longer waits for review. The patient’s result has not changed.")
+    except Problem as problem:
+        messages.error(request, problem.message)
+    return _back(request, case_id)
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def training_consent(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """Say, for the patient of a case, whether models may learn from their photos."""
+    found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
+    try:
+        choose_training(actor=actor_of(request), patient=found.patient, agreed="agreed" in request.POST)
+        messages.success(request, "What you said of this patient’s photos was kept.")
     except Problem as problem:
         messages.error(request, problem.message)
     return _back(request, case_id)

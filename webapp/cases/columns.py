@@ -30,6 +30,7 @@ MEANT = {
     **dict.fromkeys(["site", "body_site"], "anatom_site"),
     **dict.fromkeys(["note", "comment"], "notes"),
     "birth_date": "patient_date_of_birth",
+    "consent": "training_consent",
 }
 UNKNOWN = f"Rename or remove it. Known are: {', '.join(COLUMNS)}."
 

@@ -21,6 +21,7 @@ IMAGES = "images"
 MISSING = {"", "unknown", "nan", "na", "n/a", "none", "null"}
 SEXES = {"f": Case.Sex.FEMALE, "m": Case.Sex.MALE, "o": Case.Sex.OTHER, "u": Case.Sex.UNKNOWN}  # as HL7 v2 writes them
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+CONSENTS = {"yes": True, "true": True, "no": False, "false": False}
 CAPTURES = {
     "dermatoscopic": Case.Capture.DERMOSCOPIC,
     "dermoscopy": Case.Capture.DERMOSCOPIC,
@@ -148,6 +149,16 @@ def birth_date(value: object) -> date | None:
     return born
 
 
+def training_consent(value: object) -> bool | None:
+    """Whether models may learn from the patient's photos. What is neither yes nor no is never taken for one of them."""
+    if isinstance(value, bool):
+        return value
+    value = text(value, limit=20).lower()
+    if value and value not in CONSENTS:
+        raise FieldError("consent_invalid", "Say yes or no, or leave it out.")
+    return CONSENTS.get(value)
+
+
 def filename(value: object) -> str:
     """The name of an image file; of one in a ZIP also its path, parted by `/`, which neither climbs nor has a root."""
     # As it is on the client's disk, where it is looked up by the name that the answer gives.
@@ -180,6 +191,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "notes": notes,
     "patient_email": email,
     "patient_date_of_birth": birth_date,
+    "training_consent": training_consent,
 }
 
 

@@ -49,6 +49,13 @@ class CaseForm(forms.Form):
         help_text="Opens the result, together with the link in the e-mail.",
     )
 
+    training_consent = forms.ChoiceField(
+        choices=[("", "Nothing new is said"), ("yes", "The patient agrees"), ("no", "The patient does not agree")],
+        label="May models learn from this patient’s photos?",
+        required=False,
+        help_text="Of a new patient of whom nothing is said, they may: your clinic answers for that.",
+    )
+
     def spec(self, filenames: list[str], *, capture: str) -> CaseSpec | None:
         """The case with these files; None after its mistakes were added to the form."""
         if not self.is_valid():

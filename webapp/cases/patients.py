@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+from webapp.accounts.consent import training_consent_after
 from webapp.accounts.models import Organisation, Patient
 from webapp.cases.rows import RowError, RowsRefused
 from webapp.cases.spec import CaseSpec
@@ -25,25 +26,36 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
 
     A `patient_id` names one person for good: whom nobody has named before is made, and a known one gains what was
     missing, which their letters follow. Cases without one are of new patients, one for each case or for each lesion of
-    one person.
+    one person. Whether models may learn from a patient's photos is what is said last; of several cases, a refusal.
     Raises RowsRefused `patient_conflict` where a case says another e-mail address or date of birth than is known.
     """
     names = _names(cases)
     emails: dict[str, str] = {}
     born: dict[str, date | None] = {}
+    agreed: dict[str, bool] = {}
     for name, spec in zip(names, cases, strict=True):  # the cases of one patient may each say a part
         emails[name] = emails.get(name) or spec.patient_email
         born[name] = born.get(name) or spec.patient_date_of_birth
+        if spec.training_consent is not None and agreed.get(name) is not False:
+            agreed[name] = spec.training_consent
     made = [
-        Patient(organisation_id=organisation.pk, external_id=name, email=emails[name], date_of_birth=born[name])
+        Patient(
+            organisation_id=organisation.pk,
+            external_id=name,
+            email=emails[name],
+            date_of_birth=born[name],
+            training_consent=agreed.get(name, True),
+        )
         for name in sorted(emails)  # one order for all batches, so that two never wait for each other
     ]
     patients, former, changed = {}, {}, []
-    for pk, name, email, former[name], day in _made_or_known(organisation, made):
+    for pk, name, email, former[name], day, agrees, account in _made_or_known(organisation, made):
         patients[name] = pk
         emails[name], born[name] = email or emails[name], day or born[name]
-        if (emails[name], born[name]) != (email, day):
-            changed.append(Patient(pk=pk, email=emails[name], date_of_birth=born[name]))
+        agrees_now = training_consent_after(agreed.get(name), holds=agrees, has_account=account is not None)
+        if (emails[name], born[name], agrees_now) != (email, day, agrees):
+            now = {"email": emails[name], "date_of_birth": born[name], "training_consent": agrees_now}
+            changed.append(Patient(pk=pk, **now))
     conflicts = [
         (spec, field)
         for name, spec in zip(names, cases, strict=True)
@@ -51,7 +63,7 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
     ]
     if conflicts:
         raise _conflict(conflicts)
-    Patient.objects.bulk_update(changed, ["email", "date_of_birth"], batch_size=AT_ONCE)
+    Patient.objects.bulk_update(changed, ["email", "date_of_birth", "training_consent"], batch_size=AT_ONCE)
     follow_patients(patients=[patient.pk for patient in changed])
     return [patients[name] for name in names]
 
@@ -61,7 +73,9 @@ def _made_or_known(organisation: Organisation, made: Sequence[Patient]) -> list[
     named = organisation.patients.filter(external_id__in=[patient.external_id for patient in made])
     # Locked, so that of two batches that say who somebody is, the later is held against the earlier.
     known = named.select_for_update(no_key=True).order_by("external_id")
-    columns = known.values_list("pk", "external_id", "email", "clinics_email", "date_of_birth")
+    columns = known.values_list(
+        "pk", "external_id", "email", "clinics_email", "date_of_birth", "training_consent", "user"
+    )
     found: list[Any] = []
     while len(found) < len(made):  # again where one was erased after it was found to be there
         Patient.objects.bulk_create(made, batch_size=AT_ONCE, ignore_conflicts=True)
@@ -74,7 +88,10 @@ def is_of(spec: CaseSpec, patient: Patient) -> bool:
     named = (
         spec.patient_id == patient.external_id if spec.patient_id else patient.external_id.startswith(Patient.UNNAMED)
     )
-    return named and not _differing(spec, (patient.email, patient.clinics_email), patient.date_of_birth)
+    holds = patient.training_consent
+    after = training_consent_after(spec.training_consent, holds=holds, has_account=patient.user_id is not None)
+    known = (patient.email, patient.clinics_email)
+    return named and after == holds and not _differing(spec, known, patient.date_of_birth)
 
 
 def _names(cases: Sequence[CaseSpec]) -> list[str]:

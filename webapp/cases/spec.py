@@ -22,4 +22,5 @@ class CaseSpec:
     notes: str = ""
     patient_email: str = ""
     patient_date_of_birth: date | None = None
+    training_consent: bool | None = None  # nothing is said
     rows: Sequence[int] = field(default=(), compare=False, repr=False)  # of the manifest, that of each file

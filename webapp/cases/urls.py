@@ -21,6 +21,7 @@ urlpatterns = [
     path("cases/<uuid:case_id>/", case_views.case, name="case"),
     path("cases/<uuid:case_id>/release/", case_views.release, name="case_release"),
     path("cases/<uuid:case_id>/looked-again/", case_views.looked_again, name="case_look_again"),
+    path("cases/<uuid:case_id>/training-consent/", case_views.training_consent, name="case_training_consent"),
     path("cases/<uuid:case_id>/photos/delete/", case_views.delete, name="case_photos_delete"),
     path("cases/<uuid:case_id>/erase/", case_views.erase, name="case_erase"),
     path("images/<uuid:image_id>/override/", views.override, name="image_override"),

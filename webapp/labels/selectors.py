@@ -21,7 +21,9 @@ MOST = 3  # answers that an image is ever given
 COUNTED = 1000  # of the images left; the rest is not counted
 
 # Open: fewer answers (given, or on somebody's screen) than are needed. Two answers without a consensus are a
-# disagreement, which needs a third. Nobody is asked twice about the same bytes, in whichever batch they came.
+# disagreement, which needs a third. Nobody is asked twice about the same bytes, in whichever batch they came, nor about
+# photos whose patient does not agree that models learn from them: that is what labels are for. (In a subquery of its
+# own, which is asked of each row: a join would let the planner leave the order of the index.)
 OPEN = """
     image.organisation_id = %(organisation)s AND image.state = 'ready'
     AND (SELECT count(*) FROM labels_assignment asked WHERE asked.image_id = image.id
@@ -33,6 +35,8 @@ OPEN = """
         SELECT FROM labels_label mine JOIN cases_image seen ON seen.id = mine.image_id
         WHERE mine.annotator_id = %(annotator)s AND seen.sha256 = image.sha256
     )
+    AND (SELECT patient.training_consent FROM cases_case shown JOIN accounts_patient patient
+            ON patient.id = shown.patient_id WHERE shown.id = image.case_id)
 """
 LEFT = """
 SELECT count(*) FROM (SELECT FROM cases_image image WHERE {open} ORDER BY image.ended_at LIMIT %(limit)s) counted
@@ -109,9 +113,10 @@ def still_open(*, image: Image, annotator: User, now: datetime) -> bool:
 
 
 def needs_answers(image: Image) -> bool:
-    """Whether an answer can still change what holds for this image."""
+    """Whether an answer can still change what holds for this image, and its patient agrees that one is asked for."""
     return (
         image.state == Image.State.READY
+        and image.case.patient.training_consent
         and image.labels.count() < MOST
         and not Consensus.objects.filter(image=image).exists()
     )
@@ -195,7 +200,8 @@ def annotators(organisation: Organisation) -> "QuerySet[Membership]":
 def disagreements(organisation: Organisation) -> "QuerySet[Image]":
     """Images on which annotators disagree and nobody is left to ask, oldest first: they stay out of training.
 
-    They have three answers, or two where each annotator of the organisation has said something about that picture.
+    They have three answers, or two where each annotator of the organisation has said something about that picture. Not
+    those of patients who no longer agree that models learn from them.
     """
     submitted = Label.objects.filter(state=Label.State.SUBMITTED).values("image")
     answered = submitted.annotate(answers=Count("pk")).values("image")
@@ -204,7 +210,7 @@ def disagreements(organisation: Organisation) -> "QuerySet[Image]":
     # The few with answers enough come first in each: who has answered is a long question.
     enough = Q(pk__in=answered.filter(answers=MOST)) | Q(pk__in=answered.filter(answers=ENOUGH)) & nobody_left
     return (
-        Image.objects.filter(enough, organisation=organisation, consensus=None)
+        Image.objects.filter(enough, organisation=organisation, consensus=None, case__patient__training_consent=True)
         .exclude(state=Image.State.PURGED)
         .select_related("case")
         .prefetch_related("labels")

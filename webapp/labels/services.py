@@ -56,7 +56,7 @@ def _take_next(actor: Actor, annotator: User) -> tuple[Image | None, bool]:
     now = timezone.now()
     mine = Assignment.objects.filter(
         annotator=annotator, expires_at__gt=now, image__organisation=membership.organisation_id
-    ).select_related("image__case")
+    ).select_related("image__case__patient")
     for assignment in mine.order_by("-created_at", "-pk"):
         if needs_answers(assignment.image):
             return assignment.image, False
@@ -83,7 +83,8 @@ def submit_label(*, actor: Actor, annotator: User, image: Image, dx: str, confid
     """Record what an annotator says of an image that they were shown, and settle it if two agree.
 
     Answering twice gives the first answer again. Raises Problem `not_assigned` for an image that the annotator was
-    not shown, and `image_settled` when others have settled it after their 30 minutes were over, or it was deleted.
+    not shown, and `image_settled` when others have settled it after their 30 minutes were over, it was deleted, or its
+    patient has withdrawn their consent.
     """
     image = _lock(image)
     given = Label.objects.filter(image=image, annotator=annotator).first()
@@ -93,7 +94,8 @@ def submit_label(*, actor: Actor, annotator: User, image: Image, dx: str, confid
         raise Problem("not_assigned", "This image is not in your queue. Go on with the next one.", status=404)
     if not needs_answers(image):
         Assignment.objects.filter(image=image, annotator=annotator).delete()
-        raise Problem("image_settled", "Others have settled this image, or it was deleted. Go on with the next one.")
+        told = "Others have settled this image, or it may not be used any more. Go on with the next one."
+        raise Problem("image_settled", told)
     label = Label.objects.create(image=image, annotator=annotator, dx=dx, confidence=confidence, note=note.strip())
     Assignment.objects.filter(image=image, annotator=annotator).delete()
     record(actor=actor, action="label.submitted", object_id=image.pk, organisation=image.organisation)
@@ -136,7 +138,7 @@ def settle_disagreement(*, actor: Actor, annotator: User, image: Image, dx: str)
     if not disagreements(image.organisation).filter(pk=image.pk).exists():
         raise Problem(
             "not_in_disagreement",
-            "Somebody settled this image meanwhile, its picture is deleted, or another annotator is asked first.",
+            "Somebody settled this image meanwhile, it may not be used any more, or another annotator is asked first.",
         )
     _accept(image, dx, annotator)
     record(actor=actor, action="label.disagreement_settled", object_id=image.pk, organisation=image.organisation)

@@ -16,6 +16,7 @@ from webapp.accounts.date_of_birth import DateOfBirthForm
 from webapp.accounts.forms import CodeForm
 from webapp.accounts.models import Organisation, Patient, User
 from webapp.accounts.services import account_for
+from webapp.patients import words
 from webapp.patients.photos import ADULT, BODY_SITES, MAX_PHOTOS, age_on
 
 
@@ -37,11 +38,15 @@ class JoinForm(CodeForm):
 
 
 class ConsentForm(DateOfBirthForm):
-    """Date of birth, and agreement to the intended use, asked once."""
+    """Date of birth, agreement to the intended use, asked once, and whether models may learn from the photos, which is
+    no condition of anything.
+    """
 
     agree = forms.BooleanField(
         label="I have read this and I agree.", error_messages={"required": "Tick the box if you agree."}
     )
+
+    training = forms.BooleanField(label=words.ALLOW_TRAINING, required=False)
 
     def __init__(self, *args: Any, organisation: Organisation, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -9,9 +9,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
+from webapp.accounts.consent import join_as_patient
 from webapp.accounts.models import Organisation, User
 from webapp.accounts.permissions import for_everyone
-from webapp.accounts.services import join_as_patient
 from webapp.patients import words
 from webapp.patients.forms import ConsentForm, JoinForm
 
@@ -48,6 +48,11 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect("patient:home")
     form = ConsentForm(request.POST or None, organisation=organisation)
     if request.method == "POST" and form.is_valid():
-        join_as_patient(user=request.user, organisation=organisation, date_of_birth=form.cleaned_data["date_of_birth"])
+        join_as_patient(
+            user=request.user,
+            organisation=organisation,
+            date_of_birth=form.cleaned_data["date_of_birth"],
+            training_consent=form.cleaned_data["training"],
+        )
         return redirect(f"{reverse('patient:photo')}?{urlencode({'clinic': slug})}")
     return render(request, "patients/consent.html", {"organisation": organisation, "form": form, "words": words})

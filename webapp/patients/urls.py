@@ -9,6 +9,7 @@ urlpatterns = [
     path("join/<slug:slug>/", join_views.join, name="join"),
     path("my/", views.home, name="home"),
     path("my/photo/", views.photo, name="photo"),
+    path("my/training/<uuid:patient_id>/", views.training, name="training"),
     path("my/cases/<uuid:case_id>/", views.case, name="case"),
     path("my/cases/<uuid:case_id>/again/", views.photo, name="photo_again"),
     path("my/cases/<uuid:case_id>/photos/delete/", views.delete, name="photos_delete"),

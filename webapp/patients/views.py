@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from webapp.accounts.consent import choose_training
 from webapp.accounts.models import User
 from webapp.accounts.permissions import actor_of, for_roles
 from webapp.cases.models import Batch, Case
@@ -41,8 +42,19 @@ def home(request: HttpRequest) -> HttpResponse:
         (each, photos_to_show(each)[:1], BODY_SITES.get(each.anatom_site, ""), progress_of(each))
         for each in cases_of(user)
     ]
-    clinics = [patient.organisation for patient in user.patients.select_related("organisation")]
-    return render(request, "patients/home.html", {"rows": rows, "clinics": clinics, "words": words})
+    patients = list(user.patients.select_related("organisation").order_by("organisation__name"))
+    return render(request, "patients/home.html", {"rows": rows, "patients": patients, "words": words})
+
+
+@for_roles("patient")
+@require_POST
+def training(request: HttpRequest, patient_id: uuid.UUID) -> HttpResponse:
+    """Say whether models may learn from the photos that one clinic has of oneself."""
+    patient = get_object_or_404(_user(request).patients, pk=patient_id)
+    agreed = "agreed" in request.POST
+    choose_training(actor=actor_of(request), patient=patient, agreed=agreed)
+    messages.success(request, words.MAY_LEARN if agreed else words.MAY_NOT_LEARN)
+    return redirect("patient:home")
 
 
 @for_roles("patient")

@@ -90,13 +90,18 @@ NOT_FOR_EMERGENCIES = "LesionLens is not for emergencies."
 HELP_NOW = (
     "Call 112 or 999, or the emergency number where you are, if you feel very ill or the spot bleeds and does not stop."
 )
-USE_OF_PHOTOS = (
-    "People who help your clinic may look at your photos and say what they show. "
+TRAINING = (
+    "The computer's answers get better when it learns from more photos. You can say if it may learn from yours.",
+    "If it may, people who help your clinic can look at your photos and say what they show. "
     "They see your age and where the spot is, but are not told who you are.",
-    "Your photos may be used to make the computer's answers better. Those may be kept for longer than others.",
-    "You can delete your photos. What the computer has learned from them by then stays.",
+    "Photos that it learns from may be kept for longer than others.",
+    "You can change your mind at any time, and delete your photos. What the computer has learned by then stays.",
 )
-"""What is done with photos besides answering them, as docs/retention.md says it."""
+"""What is done with photos besides answering them, as docs/retention.md says it: only where their patient agrees."""
+ALLOW_TRAINING = "Yes, the computer may also learn from my photos."
+TRAINING_IS_OPTIONAL = "You do not have to tick this box. Your result is the same without it."
+MAY_LEARN = "The computer may learn from your photos."
+MAY_NOT_LEARN = "The computer does not learn from your photos."
 
 DAYS_TO_WAIT = 5  # for the clinic, before a patient asks
 ONE_ANSWER = (

@@ -47,6 +47,11 @@ class DatasetSnapshot(models.Model):
     of_nobody = models.PositiveIntegerField(
         null=True, help_text="Images whose patient is not named either, which are for training alone"
     )
+    withheld = models.PositiveIntegerField(
+        null=True,
+        help_text="Labelled images that were left out when it was first drawn up, since their patients do not agree "
+        "that models learn from their photos",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

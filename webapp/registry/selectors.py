@@ -91,6 +91,7 @@ class Labels:
     total: int
     new: int  # since the last run was started
     needed: int  # new ones at which a run starts by itself
+    withheld: int  # besides them, of patients who do not agree
 
     @property
     def missing(self) -> int:
@@ -100,7 +101,12 @@ class Labels:
 def accepted_labels() -> Labels:
     """The accepted labels of the seven classes, and how many of them no run has had yet."""
     usable = usable_labels()
-    return Labels(total=usable.count(), new=_new(usable).count(), needed=settings.RETRAIN_AFTER_LABELS)
+    return Labels(
+        total=usable.count(),
+        new=_new(usable).count(),
+        needed=settings.RETRAIN_AFTER_LABELS,
+        withheld=withheld_labels().count(),
+    )
 
 
 def retraining_is_due() -> bool:
@@ -116,7 +122,18 @@ def retraining_is_due() -> bool:
 
 
 def usable_labels() -> QuerySet[Consensus]:
-    """The accepted labels that a model can learn from: of one of its classes, and of an image that is still there."""
+    """The accepted labels that a model can learn from: of one of its classes, of an image that is still there, and of a
+    patient who agrees to it.
+    """
+    return _accepted().filter(image__case__patient__training_consent=True)
+
+
+def withheld_labels() -> QuerySet[Consensus]:
+    """Those that a model could learn from, had their patients agreed."""
+    return _accepted().filter(image__case__patient__training_consent=False)
+
+
+def _accepted() -> QuerySet[Consensus]:
     return Consensus.objects.filter(dx__in=CLASSES, image__state=Image.State.READY)
 
 

@@ -18,7 +18,7 @@ from webapp import storage
 from webapp.accounts.models import Patient
 from webapp.cases.models import Case
 from webapp.registry.models import DatasetSnapshot, PatientSplit, Split
-from webapp.registry.selectors import usable_labels
+from webapp.registry.selectors import usable_labels, withheld_labels
 from webapp.registry.splits import Labelled, Told, divide, on_both_sides, select
 
 logger = structlog.get_logger(__name__)
@@ -31,14 +31,15 @@ NUMBERING: Final = 10
 
 @dataclass(frozen=True)
 class Content:
-    """A snapshot that is not stored yet: its bytes, its images by split and class, and those of which only the patient
-    is known, or nobody.
+    """A snapshot that is not stored yet: its bytes, its images by split and class, those of which only the patient is
+    known, or nobody; and how many labels were left out since their patients do not agree to it.
     """
 
     data: bytes
     counts: dict[str, dict[str, int]]
     by_patient: int
     of_nobody: int
+    withheld: int
 
     @property
     def sha256(self) -> str:
@@ -51,14 +52,15 @@ class Content:
 def draw_up() -> Content:
     """The accepted labels of this moment, divided; new patients get their split for good.
 
-    Only images that are still there and whose label is one of the seven classes are in it. It names no person: patients
-    and lesions by a keyed hash, so that what is erased cannot be found again by the patient's row. A lesion that the
-    clinic did not name has its patient's name, and where it did not name the patient either, that of its image.
+    Only images that are still there, whose label is one of the seven classes and whose patient agrees are in it. It
+    names no person: patients and lesions by a keyed hash, so that what is erased cannot be found again by the patient's
+    row. A lesion that the clinic did not name has its patient's name, and where it did not name the patient either,
+    that of its image.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:  # one at a time, so that a patient is not decided twice
             cursor.execute("LOCK TABLE registry_patientsplit IN SHARE ROW EXCLUSIVE MODE")
-        rows = _labelled()
+        rows, withheld = _labelled(), withheld_labels().count()
         patients = {row.patient_id for row in rows}
         splits = {
             pk: split
@@ -72,13 +74,14 @@ def draw_up() -> Content:
     splits |= new
     kept = select(rows, splits)
     lost = on_both_sides(rows, splits)
-    logger.info("snapshot_drawn_up", images=len(kept), left_out=len(rows) - len(kept), lesion_on_both_sides=lost)
+    left_out = len(rows) - len(kept)
+    logger.info("snapshot_drawn_up", images=len(kept), left_out=left_out, lesion_on_both_sides=lost, withheld=withheld)
     counts = {split.value: dict.fromkeys(CLASSES, 0) for split in Split}
     for row, split in kept:
         counts[split][row.dx] += 1
     told = Counter(row.told for row, _ in kept)
     lines = [(*_names(row), row.dx, split, row.sha256, "yes" if row.drawn else "no") for row, split in kept]
-    return Content(_csv(lines), counts, by_patient=told[Told.PATIENT], of_nobody=told[Told.NOBODY])
+    return Content(_csv(lines), counts, by_patient=told[Told.PATIENT], of_nobody=told[Told.NOBODY], withheld=withheld)
 
 
 def store(content: Content) -> DatasetSnapshot:
@@ -92,6 +95,7 @@ def store(content: Content) -> DatasetSnapshot:
             "images": sum(content.images(split) for split in Split),
             "by_patient": content.by_patient,
             "of_nobody": content.of_nobody,
+            "withheld": content.withheld,
         },
     )
     return snapshot

@@ -7,8 +7,9 @@ import pytest
 from django.db import connection
 
 from tests.factories import OrganisationFactory, PatientFactory, UserFactory
+from webapp.accounts.consent import MAX_WRONG_DATES, join_as_patient
 from webapp.accounts.models import Patient, User
-from webapp.accounts.services import MAX_WRONG_DATES, correct_patient, join_as_patient, remove_user
+from webapp.accounts.services import correct_patient, remove_user
 from webapp.audit.services import SYSTEM
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,8 +10,9 @@ from django.db import connection, transaction
 from tests.factories import BatchFactory, OrganisationFactory, PatientFactory, UserFactory
 from tests.webapp.elsewhere import elsewhere
 from tests.workers.waiting import wait_for
+from webapp.accounts.consent import join_as_patient
 from webapp.accounts.models import Patient, User
-from webapp.accounts.services import join_as_patient, remove_user
+from webapp.accounts.services import remove_user
 from webapp.audit.services import SYSTEM
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch

@@ -18,8 +18,9 @@ from django.urls import reverse
 
 from tests.factories import PASSWORD, MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
 from tests.webapp.api.clinic import Clinic
+from webapp.accounts.consent import join_as_patient
 from webapp.accounts.models import Patient, User
-from webapp.accounts.services import account_for, join_as_patient
+from webapp.accounts.services import account_for
 from webapp.addresses import in_one_form
 
 pytestmark = pytest.mark.django_db

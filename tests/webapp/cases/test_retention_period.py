@@ -20,6 +20,7 @@ from tests.factories import (
 )
 from tests.webapp.cases.files import ago, answered, left_of, states
 from webapp import storage
+from webapp.accounts.consent import choose_training
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import retention
@@ -65,6 +66,13 @@ def test_what_models_are_trained_with_stays_until_somebody_asks(dx: str | None, 
     assert states() == ["purged"]
     assert sum(sum(split.values()) for split in draw_up().counts.values()) == 0
     assert image.labels.exists()
+
+
+def test_without_their_patients_consent_to_it_they_go_with_the_others() -> None:
+    image = answered(days=31, organisation=OrganisationFactory(retention_days=30))
+    ConsensusFactory(image=image)
+    choose_training(actor=SYSTEM, patient=image.case.patient, agreed=False)
+    assert delete_old_photos() == 1
 
 
 def test_a_photo_on_which_annotators_agree_at_that_moment_stays() -> None:

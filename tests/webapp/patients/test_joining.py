@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from tests.factories import MembershipFactory, OrganisationFactory, PatientFactory, UserFactory
+from webapp.accounts.consent import join_as_patient
 from webapp.accounts.models import Patient, User
-from webapp.accounts.services import join_as_patient
 from webapp.cases.models import Case
-from webapp.patients.words import USE_OF_PHOTOS
+from webapp.patients.words import TRAINING
 
 pytestmark = pytest.mark.django_db
 BORN = {"day": "27", "month": "3", "year": "1964"}
@@ -122,13 +122,15 @@ def test_whoever_has_a_new_address_finds_where_to_change_it(client: Client, staf
     assert f'href="{reverse("account_email")}"' in page
 
 
-def test_people_are_told_before_they_agree_who_looks_at_their_photos_and_what_they_are_used_for(client: Client) -> None:
-    """Those who agreed before it was said read it where they send the next one."""
+def test_people_are_told_who_looks_at_their_photos_before_they_agree_and_wherever_they_can_change_it(
+    client: Client,
+) -> None:
     clinic = OrganisationFactory(slug="skin-clinic")
     client.force_login(UserFactory())
-    before = client.get("/join/skin-clinic/").content.decode().partition('name="agree"')[0]
+    before = client.get("/join/skin-clinic/").content.decode().partition('name="training"')[0]
     client.post("/join/skin-clinic/", {**BORN, "agree": "on"})
     assert Patient.objects.get().organisation == clinic
-    for page in (before, client.get("/my/photo/").content.decode()):
-        for sentence in USE_OF_PHOTOS:
+    for page in (before, client.get("/my/").content.decode()):
+        for sentence in TRAINING:
             assert escape(sentence) in page
+    assert 'href="/my/#training"' in client.get("/my/photo/").content.decode()

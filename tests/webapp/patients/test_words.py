@@ -21,7 +21,8 @@ from webapp.patients.words import (
     NO_SPOT,
     NOT_SEEN,
     SEEN_BY_CLINIC,
-    USE_OF_PHOTOS,
+    TRAINING,
+    TRAINING_IS_OPTIONAL,
     explain,
     frequency,
 )
@@ -75,8 +76,8 @@ def test_so_does_why_a_small_number_stands_beside_a_visit_to_the_doctor() -> Non
 
 
 def test_so_does_what_people_agree_to_before_they_send_a_photo() -> None:
-    assert grade(" ".join(USE_OF_PHOTOS)) <= AGE_12
-    assert all(len(part.split()) <= 25 for text in USE_OF_PHOTOS for part in re.split(r"(?<=[.!?])\s", text))
+    assert grade(" ".join([*TRAINING, TRAINING_IS_OPTIONAL])) <= AGE_12
+    assert all(len(part.split()) <= 25 for text in TRAINING for part in re.split(r"(?<=[.!?])\s", text))
 
 
 @pytest.mark.parametrize("advice", Advice)

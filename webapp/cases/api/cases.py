@@ -9,11 +9,12 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from webapp.accounts.consent import choose_training
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
 from webapp.audit.services import record
 from webapp.cases.api.filters import CaseFilter
-from webapp.cases.api.requests import ReleaseRequest
+from webapp.cases.api.requests import ReleaseRequest, TrainingConsentRequest
 from webapp.cases.api.results import CaseDetailSerializer, CaseSerializer, ReleasedCaseSerializer
 from webapp.cases.erasure import erase_case
 from webapp.cases.models import Case
@@ -78,6 +79,23 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
         reason = why_not_told(case=case)
         problem = {"code": reason.code, "detail": reason.message} if reason else None
         return Response({**self.get_serializer(case).data, "notified": reason is None, "problem": problem})
+
+    @extend_schema(
+        summary="Say whether models may learn from the photos of the case's patient",
+        description="It holds for all their photos that your organisation has or will send. Without it none is put "
+        "before annotators, or into a list that models are trained with, from now on. A patient who has an account "
+        "takes a refusal back there: 409 `patients_own_choice`. To repeat the call changes nothing.",
+        request=TrainingConsentRequest,
+        responses=CaseDetailSerializer,
+    )
+    @action(detail=True, methods=["post"], url_path="training-consent")
+    def training_consent(self, request: Request, pk: str) -> Response:
+        patient = self.get_object().patient
+        said = TrainingConsentRequest.read(request.data)
+        choose_training(actor=actor_of(request), patient=patient, agreed=said["training_consent"])
+        case = self.get_object()
+        self._record("case.viewed", case.pk)
+        return Response(self.get_serializer(case).data)
 
     @extend_schema(
         summary="Delete the photos of a case, for good",

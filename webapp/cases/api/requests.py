@@ -42,6 +42,12 @@ class CaseRequest(serializers.Serializer[None]):
         required=False, help_text="Told when the result is released; needs the date of birth"
     )
     patient_date_of_birth = serializers.DateField(required=False, help_text="Opens the result's link")
+    training_consent = serializers.BooleanField(
+        required=False,
+        allow_null=True,
+        help_text="Whether models may learn from this patient's photos, in all your batches. Left out: as was said "
+        "before, and yes of a new patient",
+    )
     images = serializers.ListField(
         child=serializers.CharField(max_length=255), min_length=1, max_length=MAX_IMAGES, help_text=IMAGES
     )
@@ -140,6 +146,12 @@ class UploadUrlRequest(Body):
     size = serializers.IntegerField(
         min_value=1, required=False, help_text="Bytes. The URL then takes a file of this size and no other"
     )
+
+
+class TrainingConsentRequest(Body):
+    """What a patient says of their photos."""
+
+    training_consent = serializers.BooleanField(help_text="Whether models may learn from them")
 
 
 class ReleaseRequest(Body):

@@ -194,12 +194,23 @@ class CaseDetailSerializer(CaseSerializer):
     """A case with its images."""
 
     images = CaseImageSerializer(many=True)
+    training_consent = serializers.BooleanField(
+        source="patient.training_consent", help_text="Whether models may learn from the photos of this patient"
+    )
     other_results = serializers.SerializerMethodField(help_text="By other releases, the newest first")
     thresholds = serializers.SerializerMethodField(help_text="P(malignant) from which each advice is given")
     notice = serializers.SerializerMethodField()
 
     class Meta(CaseSerializer.Meta):
-        fields = [*CaseSerializer.Meta.fields, "notes", "images", "other_results", "thresholds", "notice"]
+        fields = [
+            *CaseSerializer.Meta.fields,
+            "notes",
+            "training_consent",
+            "images",
+            "other_results",
+            "thresholds",
+            "notice",
+        ]
         read_only_fields = fields
 
     @extend_schema_field(CaseResultSerializer(many=True))

@@ -13,8 +13,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.urls import reverse
 
+from webapp.accounts.consent import join_as_patient
 from webapp.accounts.models import Membership, Organisation, User
-from webapp.accounts.services import create_api_key, join_as_patient, revoke_api_key
+from webapp.accounts.services import create_api_key, revoke_api_key
 from webapp.audit.services import SYSTEM, Actor
 
 PASSWORD_FILE = settings.STATE / "demo-password"
