@@ -150,3 +150,23 @@ def test_pages_before_a_result_say_whom_to_call_in_an_emergency(client: Client, 
     assert HELP_NOW in Client().get(f"/join/{clinic.slug}/").content.decode()
     for path in (f"/join/{clinic.slug}/", "/my/", "/my/photo/"):
         assert HELP_NOW in client.get(path).content.decode()
+
+
+def test_who_waits_hears_which_photo_was_of_no_use(client: Client, patient: Patient) -> None:
+    """While it is fresh, so that they can send another."""
+    case = CaseResultFactory(
+        case__patient=patient, case__batch__organisation=patient.organisation, case__batch__source=Batch.Source.PATIENT
+    ).case
+    ImageFactory(case=case, ready=True)
+    dark = ImageFactory(case=case, ready=True)
+    damaged = ImageFactory(case=case, stored=True)
+    for image, reason in ((dark, "too_dark"), (damaged, "corrupt")):
+        Image.objects.filter(pk=image.pk).update(state=Image.State.REJECTED, reason=reason, ended_at=timezone.now())
+    page = client.get(f"/my/cases/{case.pk}/").content.decode()
+
+    assert "Waiting for your clinic" in page
+    thumbnail = f"/my/cases/{case.pk}/photos/{dark.pk}/thumbnail/"
+    told = "We could not use this photo for your result."
+    assert page.count(told) == 1
+    assert page.index(thumbnail) < page.index(told)
+    assert "We could not use photo 3 for your result." in page
