@@ -40,6 +40,11 @@ def close_links(*, patients: Collection[uuid.UUID]) -> None:
     ResultLink.objects.filter(case__patient__in=patients).delete()
 
 
+def unlock_links(*, patients: Collection[uuid.UUID]) -> None:
+    """Let the dates of birth of these patients be tried again, where that had locked a link."""
+    ResultLink.objects.filter(case__patient__in=patients, tries_left=0).update(tries_left=TRIES)
+
+
 def find_link(token: str) -> ResultLink | None:
     """The link of this token, whether or not it still opens anything."""
     return ResultLink.objects.filter(token_sha256=_digest(token)).first()

@@ -13,7 +13,7 @@ from webapp.errors import Problem
 from webapp.leases import UNLEASED
 from webapp.notify.delivery import afresh
 from webapp.notify.letters import WANTING
-from webapp.notify.links import close_links
+from webapp.notify.links import close_links, unlock_links
 from webapp.notify.models import Message, ResultLink
 from webapp.queue import Task, ring
 
@@ -82,8 +82,8 @@ def tell_patient(*, case: Case) -> None:
 
 
 def why_not_told(*, case: Case) -> Problem | None:
-    """Why the patient of a released case gets no letter: `no_email`, `no_date_of_birth` or `letter_failed`; None where
-    one is sent.
+    """Why the patient of a released case gets no letter, or cannot read the result by its link: `no_email`,
+    `no_date_of_birth`, `letter_failed` or `link_locked`; None where neither is so.
     """
     letters = Message.objects.filter(kind=Message.Kind.RESULT_READY, case=case)
     letter = letters.order_by("-pk").only("state", "recipient").first()
@@ -105,6 +105,13 @@ def why_not_told(*, case: Case) -> Problem | None:
             "The letter to the patient did not go out, or may not have. “Unsent messages” says why, and sends it "
             "again; or tell the patient yourself.",
         )
+    links = ResultLink.objects.filter(case=case, expires_at__gt=timezone.now())  # of an older one they ask for another
+    if (link := links.order_by("-pk").only("tries_left").first()) and not link.tries_left:
+        return Problem(
+            "link_locked",
+            "The link in the letter is locked, since the date of birth was wrong too often. Tell the patient yourself; "
+            "or, if the date that is known is wrong, ask your administrator to correct it: the link opens again then.",
+        )
     return None
 
 
@@ -113,8 +120,9 @@ def follow_patients(*, patients: Collection[uuid.UUID]) -> None:
 
     Those that were not sent go to the address; those that were not written for want of one are written, and those that
     failed for want of an address or a date of birth are sent. What was sent still says where to,
-    unless `recall_letters` took it back.
+    unless `recall_letters` took it back. A link that wrong dates of birth had locked can be tried again.
     """
+    unlock_links(patients=patients)
     letters = Message.objects.filter(case__patient__in=patients)
     address = Patient.objects.filter(cases=OuterRef("case")).values("email")
     letters.exclude(state=Message.State.SENT).update(recipient=Subquery(address))

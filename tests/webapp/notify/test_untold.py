@@ -13,7 +13,8 @@ from tests.webapp.notify.post import go_out
 from webapp.accounts.services import correct_patient
 from webapp.audit.services import SYSTEM
 from webapp.notify.delivery import UNKNOWN
-from webapp.notify.models import Message
+from webapp.notify.links import TRIES, find_link, make_result_link, open_link
+from webapp.notify.models import Message, ResultLink
 
 pytestmark = pytest.mark.django_db
 
@@ -30,6 +31,28 @@ def test_a_letter_that_failed_is_told_by_the_release_and_by_the_page_of_the_case
     page = client.get(reverse("cases:case", args=[released.pk])).content.decode()
     assert again["problem"]["detail"] in page
     assert reverse("notify:messages") in page
+
+
+def test_a_link_that_wrong_dates_have_locked_is_told_and_opens_once_the_date_is_corrected(client: Client) -> None:
+    clinic = Clinic()
+    patient = PatientFactory(organisation=clinic.organisation, date_of_birth=date(1961, 2, 3))
+    released = CaseResultFactory(case__patient=patient, case__batch__organisation=clinic.organisation).case
+    assert good(clinic.post(f"/cases/{released.pk}/release"))["notified"] is True
+    link = find_link(make_result_link(case=released))
+    assert link is not None
+    born = date(1960, 2, 3)
+    for _ in range(TRIES):
+        assert not open_link(link=link, date_of_birth=born)
+
+    again = good(clinic.post(f"/cases/{released.pk}/release"))
+    assert (again["notified"], again["problem"]["code"]) == (False, "link_locked")
+    client.force_login(MembershipFactory(organisation=clinic.organisation).user)
+    assert again["problem"]["detail"] in client.get(reverse("cases:case", args=[released.pk])).content.decode()
+
+    correct_patient(actor=SYSTEM, patient=patient, email=patient.email, date_of_birth=born)
+    assert good(clinic.post(f"/cases/{released.pk}/release"))["notified"] is True
+    link = ResultLink.objects.select_related("case__patient").get()
+    assert open_link(link=link, date_of_birth=born)
 
 
 @pytest.mark.parametrize("by", ["manifest", "administrator"])

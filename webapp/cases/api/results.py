@@ -228,7 +228,7 @@ class CaseDetailSerializer(CaseSerializer):
 class NotNotifiedSerializer(serializers.Serializer[Any]):
     """Why a patient was not told of a result."""
 
-    code = serializers.CharField(help_text="`no_email`, `no_date_of_birth` or `letter_failed`")
+    code = serializers.CharField(help_text="`no_email`, `no_date_of_birth`, `letter_failed` or `link_locked`")
     detail = serializers.CharField(help_text="What to do about it, in a sentence")
 
 
