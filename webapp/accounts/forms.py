@@ -118,6 +118,9 @@ class OrganisationForm(ChangeForm):
             "retention_days": "Days that photos are kept",
         }
         help_texts = {
+            "release_policy": "Results that are released as they arrive reach patients before anybody at your clinic "
+            "has read them. Only these wait for a clinician all the same: where dermatologists see more than the "
+            "model, where somebody insisted on an answer, and where the batch was cancelled.",
             "contact_email": "Told when a patient's photo waits for your review or a case waits for a clinician again, "
             "each at most once an hour, and when a batch of the clinic's software is complete.",
             "retention_days": "Photos that were checked longer ago are deleted for good, whether or not their case was "

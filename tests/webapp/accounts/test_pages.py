@@ -70,6 +70,7 @@ def test_another_clinics_key_is_not_there(client: Client, provider: Membership) 
 
 def test_settings_are_saved_and_audited(client: Client, provider: Membership) -> None:
     address = reverse("accounts:organisation")
+    assert "reach patients before anybody at your clinic has read them" in client.get(address).content.decode()
 
     client.post(address, {"release_policy": "automatic", "help_phone": "0123", "contact_email": ""})
 
