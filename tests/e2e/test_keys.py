@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from deploy.local.clinic import Clinic
 from deploy.local.samples import read_synthetic
-from tests.e2e.conftest import Site, hold
+from tests.e2e.conftest import Site, assert_accessible, hold
 
 
 @pytest.fixture
@@ -126,3 +126,30 @@ def test_the_label_queues_keys_act_only_on_what_is_labelled(
     assert page.title() == title
     page.keyboard.press("2")
     expect(second).to_be_checked()
+
+
+def test_a_case_is_found_opened_and_come_back_from_without_a_mouse(
+    site: Site, batch: str, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"), {"width": 992, "height": 740})  # where the header has least room
+    page.goto("/find/")
+    assert_accessible(page)
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.type("synthetic_007")
+    page.keyboard.press("Enter")
+    expect(page.locator("#found")).to_be_focused()
+    expect(page.locator("#found")).to_contain_text("found")
+    assert_accessible(page)
+    listed = page.url
+    assert "synthetic" not in listed
+    page.keyboard.press("Tab")
+    expect(page.locator("a[id^=case-]").first).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/cases/**")
+    page.go_back()
+    expect(page.locator("a[id^=case-]").first).to_be_visible()
+    assert page.url == listed
+    page.fill("#q", "nobody")
+    page.keyboard.press("Enter")
+    expect(page.locator("#found")).to_contain_text("No case is called that")
+    assert_accessible(page)

@@ -8,10 +8,15 @@ from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models.functions import Collate, Lower, Upper
 from django.utils import timezone
 
 from webapp.addresses import in_one_form
+
+CALLED = Collate(Upper("external_id"), "C")
+"""A clinic's own id as it is searched for: in capitals, and in the order of an index that is read by how ids begin,
+where a whole one comes before those that begin with it.
+"""
 
 
 class UserManager(BaseUserManager["User"]):
@@ -171,6 +176,7 @@ class Patient(models.Model):
                 fields=["organisation", "user"], condition=models.Q(user__isnull=False), name="patient_user_unique"
             ),
         ]
+        indexes = [models.Index("organisation", CALLED, name="patient_called")]
 
     def __str__(self) -> str:
         return f"patient {self.id}"

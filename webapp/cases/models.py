@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q, Value, When
 
 from ml.advice import Advice
+from webapp.accounts.models import CALLED
 from webapp.cases.filed import Filed
 from webapp.cases.opinions import REVIEW_TURN, Labelled
 from webapp.cases.said import UNSAID, Said
@@ -124,6 +125,7 @@ class Case(Said, Labelled):
         indexes = [
             models.Index(fields=["batch", "created_at", "id"], name="case_in_batch"),
             models.Index(fields=["organisation", "-created_at"], name="case_newest"),
+            models.Index("organisation", CALLED, F("created_at").desc(), "id", name="case_called"),
             models.Index(
                 fields=["batch", "urgency", "-risk", "created_at", "id"], include=["top_class"], name="case_most_urgent"
             ),

@@ -42,7 +42,7 @@ def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QueryS
         batches = batches.filter(state=state)
     if (source := wanted.get("source")) in Batch.Source.values:
         batches = batches.filter(source=source)
-    if words := _words(wanted):
+    if words := words_in(wanted):
         named = Case.objects.filter(batch=OuterRef("pk"), external_id__iexact=words)
         batches = batches.filter(Q(name__icontains=words) | Exists(named))
     return batches
@@ -71,7 +71,7 @@ def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
         cases = cases.filter(uncertainty__gte=least, uncertainty__lt=most)
     if (source := wanted.get("source")) in Batch.Source.values:
         cases = cases.filter(batch__source=source)
-    if words := _words(wanted):
+    if words := words_in(wanted):
         cases = cases.filter(external_id__icontains=words)
     match wanted.get("review"):
         case "to_review":
@@ -224,6 +224,6 @@ def _missing(batch: Batch, state: str) -> "QuerySet[Image]":
     return missing.select_related("case").order_by("created_at", "pk")
 
 
-def _words(wanted: Mapping[str, str]) -> str:
+def words_in(wanted: Mapping[str, str]) -> str:
     """What is searched for, in the form that ids are kept in; Postgres takes no NUL."""
     return normalize("NFC", wanted.get("q", "").replace("\0", "").strip())

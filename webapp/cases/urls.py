@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from webapp.cases import case_views, image_views, new_batch_views, review_views, views
+from webapp.cases import case_views, find_views, image_views, new_batch_views, review_views, views
 from webapp.cases.upload_views import put_upload
 
 app_name = "cases"
 urlpatterns = [
+    path("find/", find_views.find, name="find"),
     path("review/", review_views.to_review, name="to_review"),
     path("review/seen-to/", review_views.seen_to, name="seen_to"),
     path("batches/", views.batches, name="batches"),

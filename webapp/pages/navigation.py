@@ -14,6 +14,7 @@ ITEMS: dict[str, tuple[tuple[str, str, str], ...]] = {
     Role.PROVIDER.value: (
         (TO_REVIEW, "To review", "stethoscope"),
         ("cases:batches", "Batches", "stack-2"),
+        ("cases:find", "Find", "search"),
         ("notify:messages", "Unsent messages", "mail"),
         ("accounts:api_keys", "API keys", "key"),
         ("webhooks:endpoints", "Webhooks", "send"),

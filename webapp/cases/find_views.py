@@ -1,0 +1,56 @@
+"""The search for cases across batches. What is sought may be a person's name, so it comes in a form's body, and the
+address has it encrypted: a browser keeps addresses, and so do logs.
+"""
+
+from urllib.parse import urlencode
+
+from cryptography.fernet import InvalidToken
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
+from webapp.audit.services import record, record_views
+from webapp.cases.finding import LISTED, found
+from webapp.cases.selectors import words_in
+from webapp.ciphers import cipher
+from webapp.registry.selectors import rolled_back
+
+PURPOSE = b"lesionlens words that are sought"
+LONGEST = 100  # of an id
+
+
+@for_roles(Role.PROVIDER)
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def find(request: HttpRequest) -> HttpResponse:
+    """The organisation's cases whose id, or whose patient's id, begins with what is sought."""
+    if request.method == "POST":
+        words = words_in(request.POST.dict())[:LONGEST]
+        sealed = {"q": cipher(PURPOSE).encrypt(words.encode()).decode()} if words else {}
+        return redirect(f"{reverse('cases:find')}?{urlencode(sealed)}" if sealed else "cases:find")
+    words, organisation = _opened(request.GET.get("q", "")), organisation_of(request)
+    cases = found(organisation, words)
+    if words:
+        actor, seen = actor_of(request), [case.pk for case in cases[:LISTED]]
+        record(actor=actor, action="case.listed", object_id="search", organisation=organisation)
+        record_views(actor=actor, action="case.viewed", object_ids=seen, organisation=organisation)
+    context = {
+        "words": words,
+        "longest": LONGEST,
+        "cases": cases[:LISTED],
+        "more": len(cases) > LISTED,
+        "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
+    }
+    return render(request, "cases/find.html", context)
+
+
+def _opened(sealed: str) -> str:
+    """What an address says is sought; nothing, where this site did not write it."""
+    try:
+        return cipher(PURPOSE).decrypt(sealed.encode()).decode()
+    except InvalidToken:
+        return ""
