@@ -36,7 +36,7 @@ def site(tmp_path: Path) -> Iterator[str]:
     web = Process("web", argv, log=tmp_path / "web.log", env=environment, cwd=ROOT)
     web.start()
     try:
-        with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as patient:  # until it listens
+        with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=60) as patient:  # until it listens
             patient.get(f"http://{LOOPBACK}:{port}/healthz")
         yield f"http://{LOOPBACK}:{port}"
     finally:
