@@ -15,6 +15,8 @@ from webapp.reports.typesetting import Document
 
 COLUMNS = ("Case", "Patient", "Age, sex, body site", "Likeliest class", "P(malignant)", "Review")
 CHUNK = 2000
+# Their codes alone, on paper, read as a finding: that there is nothing to fear.
+WORDS = {NOT_A_LESION: "The model saw no lesion", "no_lesion": "The quality check saw no lesion"}
 UNUSED = (Image.State.REJECTED, Image.State.EXPIRED, Image.State.AWAITING_UPLOAD)
 
 
@@ -124,4 +126,4 @@ def _failures(batch: Batch) -> Iterator[tuple[str, int]]:
 
 
 def _words(reason: str) -> str:
-    return reason.replace("_", " ").capitalize()
+    return WORDS.get(reason) or reason.replace("_", " ").capitalize()

@@ -61,6 +61,16 @@ def test_it_sums_up_and_lists_the_most_urgent_first() -> None:
     assert (event.object_id, event.detail) == (str(batch.pk), "PDF")
 
 
+@pytest.mark.parametrize(("reason", "who"), [(NOT_A_LESION, "model"), ("no_lesion", "quality check")])
+def test_no_picture_is_said_to_show_no_lesion(reason: str, who: str) -> None:
+    """Somebody did not recognise it, which is no finding."""
+    batch = BatchFactory(completed=True)
+    refused(batch).images.update(reason=reason)
+    words = " ".join(text(as_pdf(batch_report(batch))).split())
+    assert f"The {who} saw no lesion 1" in words
+    assert f"Not usable: the {who} saw no lesion" in words
+
+
 def test_a_class_says_that_the_model_saw_no_lesion() -> None:
     batch = BatchFactory(completed=True)
     flags = [{"code": NOT_A_LESION, "advice": "We see no lesion in this picture.", "value": 1}]
