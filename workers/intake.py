@@ -20,7 +20,7 @@ from ml.imaging.refusal import ImageRefused
 from webapp import storage
 from webapp.cases.archives import claim_archive
 from webapp.cases.awaited import MAY_PASS
-from webapp.cases.intake import MISSING, REFUSED_BY_STORAGE, Found, claim_images, settle, somebody_waits
+from webapp.cases.intake import NOT_STORED, REFUSED_BY_STORAGE, Found, claim_images, settle, somebody_waits
 from webapp.cases.models import Archive, Image, Priority
 from webapp.cases.unpacking import expand
 from webapp.leases import UNLEASED, excuse
@@ -111,7 +111,7 @@ def inspect(image: Image) -> Found:
             raise ImageRefused("too_large_bytes")
         return _judged(image, decode(data), hashlib.sha256(data).hexdigest())
     except FileNotFoundError:
-        return MISSING
+        return NOT_STORED
     except ImageRefused as refused:
         return Found(code=refused.code, advice=refused.message)
 

@@ -26,7 +26,7 @@ NEVER_UPLOADED = {
 }
 NOTHING_STORED = "No file has arrived for this image. Upload it, then complete it again."
 MAX_TRIES = 20  # in the place of one file: those of each are deleted once more when the image has ended
-AWAITED: dict[str, Any] = {
+AWAITED_AGAIN: dict[str, Any] = {
     "state": Image.State.AWAITING_UPLOAD,
     **dict.fromkeys(["reason", "advice", "sha256"], ""),
     **dict.fromkeys(["size", "width", "height", "attempt"], 0),
@@ -83,7 +83,7 @@ def await_again(*, actor: Actor, image: Image) -> Image:
     One that is awaited stays so. Raises Problem `not_awaited` where it was taken, given up or refused too often, or the
     batch was sent.
     """
-    if _change_refused(image, AWAITED):
+    if _change_refused(image, AWAITED_AGAIN):
         record(actor=actor, action="image.awaited_again", object_id=image.pk, organisation=image.organisation)
     return image
 

@@ -12,7 +12,7 @@ from webapp.cases.models import Archive, Batch, Image
 from webapp.errors import Problem
 
 # Asked once for each file that arrives: the ORM takes longer to write such a query than Postgres to answer it.
-AWAITED = """
+IS_AWAITED = """
 SELECT 1 FROM cases_image WHERE id = %(id)s AND (tries = %(tries)s AND state = 'awaiting_upload'
     OR tries = %(tries)s - 1 AND state = 'rejected' AND another_at IS NOT NULL)
 """
@@ -43,7 +43,7 @@ def check_awaited(key: str, *, lock: bool = False) -> None:
     else:
         image, _, tries = name.partition(".")
         with connection.cursor() as cursor:
-            cursor.execute(AWAITED + ("FOR UPDATE" if lock else ""), {"id": image, "tries": int(tries or 0)})
+            cursor.execute(IS_AWAITED + ("FOR UPDATE" if lock else ""), {"id": image, "tries": int(tries or 0)})
             awaited = cursor.fetchone() is not None
     if not awaited:
         told = "This file is not awaited, or not any more, so none is taken for it. Put another in a new batch."

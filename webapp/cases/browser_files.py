@@ -23,7 +23,7 @@ from webapp.cases.models import Batch, Image
 from webapp.cases.naming import case_ids
 from webapp.cases.rows import RowError
 from webapp.cases.selectors import awaited_images
-from webapp.cases.services import MISSING
+from webapp.cases.services import NOT_ARRIVED
 from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.multipart import PART_BYTES
@@ -94,7 +94,7 @@ def match(*, batch: Batch, names: Sequence[str]) -> Matched:
     waiting = defaultdict[str, list[Image]](list)
     for image in awaited_images(batch).filter(filename__in=names):
         waiting[image.filename].append(image)
-    there = batch.images.filter(filename__in=names).exclude(state__in=MISSING)
+    there = batch.images.filter(filename__in=names).exclude(state__in=NOT_ARRIVED)
     arrived = set(there.values_list("filename", flat=True))
     found = Matched()
     for place, name in enumerate(names):

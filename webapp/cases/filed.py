@@ -4,6 +4,8 @@ import uuid
 
 from django.db import models
 
+from webapp import storage
+
 
 class Filed(models.Model):
     """The columns that name an image's files.
@@ -44,7 +46,7 @@ class Filed(models.Model):
 
 
 def _upload_key(image: Filed, tries: int) -> str:
-    return f"uploads/{image.organisation_id}/{_name(image, tries)}"
+    return f"{storage.UPLOADS}{image.organisation_id}/{_name(image, tries)}"
 
 
 def _clean_key(image: Filed, tries: int) -> str:

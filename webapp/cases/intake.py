@@ -64,7 +64,7 @@ REFUSED_BY_STORAGE = Found(
     code="storage_refused",
     advice="The site could not keep this file. Please send it again, and tell whoever runs the site if that stays so.",
 )
-MISSING = Found(code="upload_missing", advice="This file is not in storage any more. Please send it again.")
+NOT_STORED = Found(code="upload_missing", advice="This file is not in storage any more. Please send it again.")
 
 
 WAITING = "state = 'stored' AND lease_token IS NULL"

@@ -34,7 +34,7 @@ from webapp.webhooks.events import batch_cancelled
 INSERT_SIZE = 1000
 MAX_CASES = 20_000  # in a batch: all of HAM10000 fits
 UNUSABLE = [Image.State.REJECTED, Image.State.EXPIRED, Image.State.PURGED]
-MISSING = {Image.State.AWAITING_UPLOAD, Image.State.EXPIRED}  # in an open batch
+NOT_ARRIVED = {Image.State.AWAITING_UPLOAD, Image.State.EXPIRED}  # in an open batch
 
 
 @dataclass(frozen=True)
@@ -193,16 +193,16 @@ def submit_batch(*, actor: Actor, batch: Batch, allow_missing: bool = False) -> 
         raise Problem("archive_pending", told)
     counts = dict(batch.images.order_by().values_list("state").annotate(Count("pk")))
     now = timezone.now()
-    if counts.keys() & MISSING and not allow_missing:
+    if counts.keys() & NOT_ARRIVED and not allow_missing:
         raise Problem(
             "uploads_incomplete",
             "Some images have not been uploaded. Upload and complete them, or submit with allow_missing. Those that "
             "have expired come too late: put them in a new batch, with a new Idempotency-Key.",
-            image_ids=[str(pk) for pk in batch.images.filter(state__in=MISSING).values_list("pk", flat=True)[:100]],
+            image_ids=[str(pk) for pk in batch.images.filter(state__in=NOT_ARRIVED).values_list("pk", flat=True)[:100]],
         )
     if counts.get(Image.State.AWAITING_UPLOAD):
         batch.images.filter(state=Image.State.AWAITING_UPLOAD).update(ended_at=now, **NEVER_UPLOADED)
-    taken = bool(counts.keys() - MISSING)
+    taken = bool(counts.keys() - NOT_ARRIVED)
     if archive and archive.report and not (taken and allow_missing):
         raise _incomplete(archive, others=taken)
     if not counts and awaits_archive(batch):

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from webapp import storage
 from webapp.cases.said import Said
 from webapp.leases import Leased
 
@@ -49,7 +50,7 @@ class Archive(Leased):
 
     @property
     def key(self) -> str:
-        return f"archives/{self.batch_id}.zip"
+        return f"{storage.ARCHIVES}{self.batch_id}.zip"
 
 
 class MoreLeftOut(models.Model):

@@ -27,7 +27,7 @@ from webapp.cases.left_out import MAX_LISTED
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.opened import choices, listed
-from webapp.cases.services import MISSING, cancel_batch, submit_batch
+from webapp.cases.services import NOT_ARRIVED, cancel_batch, submit_batch
 from webapp.errors import Problem
 from webapp.inference.again import failed_count, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress
@@ -118,7 +118,7 @@ def _progress(found: Batch) -> dict[str, object]:
     It begins with `buttons`, which change only when they must, and `cases`, which change when their list may have.
     """
     state: Progress = progress(found)
-    checking, missing = state.images[Image.State.STORED], sum(state.images[name] for name in MISSING)
+    checking, missing = state.images[Image.State.STORED], sum(state.images[name] for name in NOT_ARRIVED)
     archive = Archive.objects.filter(batch=found).first()
     report = list(archive.report) if archive else []
     # The first line of a ZIP that was refused, or is kept until there is room, is about the whole.
