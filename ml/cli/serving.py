@@ -41,9 +41,11 @@ EXPORT: Final = """
 Writes one file for each member, as it serves: from frames, uint8 RGB (n, height, width, 3), to logits (n, classes),
 class activation maps and features. export.json and README.md beside them hold the numbers that turn the members'
 logits into calibrated probabilities, and how. field.py completes the black around a dermatoscope's round field, and
-light.py brightens a dim photo: both belong to every frame, in the order that README.md gives. Each file is run on a
-few frames and compared with Keras: a difference of logits beyond the stated tolerance ends the command with exit code 1
-and without export.json.
+light.py brightens a dim photo: both belong to every frame, in the order that README.md gives. Where the bundle takes
+out hairs or blanks the skin, so do hair.py, outline.py, focus.py and the segmenter's network, which lie there then;
+with --int8 that is the file that segment-quantise wrote. Each file that is written is run on a few frames and compared
+with Keras: a difference of logits beyond the stated tolerance ends the command with exit code 1 and without
+export.json.
 
 Example:
   python -m ml export --to onnx --output exported

@@ -5,23 +5,18 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from ml.bundle import Bundle, Member, sha256
 from ml.classes import CLASSES
 from ml.convert import keras_model
-from ml.ensemble import OUTPUTS
-from ml.export import backends, guide
+from ml.export import backends, guide, preparing
 from ml.export.errors import ExportError
-from ml.imaging import field, light
 from ml.imaging.preprocess import Size, preprocess
 from ml.prepare import prepared
 from ml.synthetic import draw
-
-if TYPE_CHECKING:
-    import keras
 
 __all__ = ["FLOAT_TOLERANCE", "INT8_TOLERANCE", "ExportError", "Exported", "export"]
 
@@ -64,8 +59,8 @@ def export(
     int8: Path | None = None,
     advance: Callable[[], object] = lambda: None,
 ) -> list[Exported]:
-    """Writes each member of a bundle as it serves, `export.json`, `README.md` and the code that completes the black
-    around a round field to the folder `output`.
+    """Writes each member of a bundle as it serves, the segmenter that blanks its frames where one does, `export.json`,
+    `README.md` and the code that makes a frame to the folder `output`.
 
     `to` is `tflite`, `onnx` or `openvino`; `int8`, for tflite alone, a folder or ZIP file of representative images to
     quantise weights and activations by. Each file takes frames, uint8 (n, height, width, 3), and gives `logits`,
@@ -93,19 +88,29 @@ def export(
         target = output / f"{member.weights.stem}{backends.SUFFIXES[to]}"
         model = keras_model(member, bundle.frame)
         backends.write(to, member, bundle.frame, target, model=model, cache=cache, representative=representative)
-        difference = _difference(model, backends.run(to, target, frames), frames)
-        if not difference <= tolerance:
-            raise ExportError(
-                f"{target.name} is not what it should be: its logits differ from those of Keras by up to "
-                f"{difference:.3g}, and {tolerance:g} is allowed."
-            )
+        difference = backends.difference(model, backends.run(to, target, frames), frames)
+        _require(target.name, difference, tolerance)
         exported.append(Exported(member, target.name, sha256(target), difference, tolerance))
         advance()
-    shutil.copyfile(field.__file__, output / guide.FIELD)
-    shutil.copyfile(light.__file__, output / guide.LIGHT)
-    (output / guide.TEXT).write_text(guide.text(bundle, to, [one.file for one in exported]))
-    told.write_text(json.dumps(guide.numbers(bundle, to, [vars(one) for one in exported]), indent=1) + "\n")
+    segmenter = None
+    if name := bundle.preparation.segmenter:
+        segmenter = preparing.write_segmenter(name, to, output, frames, int8=int8 is not None)
+        _require(segmenter["file"], segmenter["largest_difference_of_logits"] or 0.0, FLOAT_TOLERANCE)
+    for file in preparing.code(bundle.preparation):
+        shutil.copy(file, output)
+    (output / guide.TEXT).write_text(guide.text(bundle, to, [one.file for one in exported], segmenter))
+    numbers = guide.numbers(bundle, to, [vars(one) for one in exported], segmenter)
+    told.write_text(json.dumps(numbers, indent=1) + "\n")
     return exported
+
+
+def _require(name: str, difference: float, tolerance: float) -> None:
+    """Raises ExportError where the logits of a file lie further than that from those of Keras."""
+    if not difference <= tolerance:
+        raise ExportError(
+            f"{name} is not what it should be: its logits differ from those of Keras by up to {difference:.3g}, and "
+            f"{tolerance:g} is allowed."
+        )
 
 
 def _clear(told: Path) -> None:
@@ -113,11 +118,14 @@ def _clear(told: Path) -> None:
     if not told.exists():
         return
     try:
-        networks = [told.with_name(Path(member["file"]).name) for member in json.loads(told.read_text())["members"]]
+        known = json.loads(told.read_text())
+        members = [*known["members"], *([known["segmenter"]] if known.get("segmenter") else [])]
+        networks = [told.with_name(Path(member["file"]).name) for member in members]
     except (ValueError, KeyError, TypeError):
         raise ExportError(f"{told} is not of an export, and would be written over: say another --output.") from None
     weights = [network.with_suffix(backends.WEIGHTS) for network in networks]
-    beside = (guide.TEXT, guide.FIELD, guide.LIGHT, guide.NUMBERS)
+    code = (preparing.file(module).name for module in (*preparing.ALWAYS, *preparing.SOMETIMES))
+    beside = (guide.TEXT, guide.NUMBERS, *code)
     for file in (*networks, *weights, *(told.with_name(name) for name in beside)):
         file.unlink(missing_ok=True)
 
@@ -128,12 +136,3 @@ def check_frames(size: Size) -> np.ndarray:
     """
     frames = np.stack([preprocess(draw(code, seed), size) for seed, code in enumerate(CLASSES)])
     return frames // GREY_STEP * GREY_STEP
-
-
-def _difference(model: "keras.Model", answers: dict[str, np.ndarray], frames: np.ndarray) -> float:
-    """The largest difference of a logit; infinite where an output is missing, has another shape, or is no number."""
-    wanted = {name: np.asarray(value) for name, value in model(frames, training=False).items()}
-    shapes_fit = all(name in answers and answers[name].shape == wanted[name].shape for name in OUTPUTS)
-    if not shapes_fit or not all(np.isfinite(answers[name]).all() for name in OUTPUTS):
-        return np.inf
-    return float(np.abs(answers["logits"] - wanted["logits"]).max())

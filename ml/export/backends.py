@@ -14,7 +14,6 @@ import numpy as np
 
 from ml import convert
 from ml.bundle import Member
-from ml.ensemble import OUTPUTS
 from ml.export.errors import ExportError
 from ml.imaging.preprocess import Size
 
@@ -82,24 +81,58 @@ def write(
         network = convert.network_path(member, frame, cache)
         for suffix in (SUFFIXES["openvino"], WEIGHTS):
             shutil.copyfile(network.with_suffix(suffix), target.with_suffix(suffix))
-    elif to == "onnx":
-        _write_onnx(model, target)
+    else:
+        write_model(to, model, target, representative)
+
+
+def write_model(to: str, model: keras.Model, target: Path, representative: np.ndarray | None = None) -> None:
+    """Writes a Keras model of one input, uint8 (n, …), and named outputs to `target`; in 8 bits, for tflite alone, with
+    ranges from `representative`.
+    """
+    writers = {"openvino": _write_openvino, "onnx": _write_onnx}
+    if to in writers:
+        writers[to](model, target)
     else:
         _write_tflite(model, target, representative)
 
 
 def run(to: str, target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
-    """What a written file answers to frames, by the name of the output."""
+    """What a written file answers to frames, or to what else it is given, by the name of the output."""
     return {"openvino": _run_openvino, "onnx": _run_onnx, "tflite": _run_tflite}[to](target, frames)
 
 
+def difference(model: keras.Model, answers: dict[str, np.ndarray], given: np.ndarray) -> float:
+    """The largest difference of a logit from a Keras model's; infinite where one of its outputs is missing, has another
+    shape, or is no number.
+    """
+    wanted = {name: np.asarray(value) for name, value in model(given, training=False).items()}
+    shapes_fit = all(name in answers and answers[name].shape == wanted[name].shape for name in wanted)
+    if not shapes_fit or not all(np.isfinite(answers[name]).all() for name in wanted):
+        return np.inf
+    return float(np.abs(answers["logits"] - wanted["logits"]).max())
+
+
+def _write_openvino(model: keras.Model, target: Path) -> None:
+    import openvino
+
+    function, _ = _traced(model)
+    openvino.save_model(openvino.convert_model(function.get_concrete_function()), target, compress_to_fp16=False)
+
+
 def _write_onnx(model: keras.Model, target: Path) -> None:
-    import tensorflow
     import tf2onnx
 
-    pixels = tensorflow.TensorSpec([None, *model.input.shape[1:]], tensorflow.uint8, name="frame")
-    traced = tensorflow.function(lambda frame: model(frame, training=False), input_signature=[pixels])
-    tf2onnx.convert.from_function(traced, input_signature=[pixels], opset=OPSET, output_path=str(target))
+    function, signature = _traced(model)
+    tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET, output_path=str(target))
+
+
+def _traced(model: keras.Model) -> tuple[Any, list[Any]]:
+    """A model as a TensorFlow function, with its signature."""
+    import tensorflow
+
+    (given,) = model.inputs
+    signature = [tensorflow.TensorSpec([None, *given.shape[1:]], tensorflow.uint8, name=given.name)]
+    return tensorflow.function(lambda values: model(values, training=False), input_signature=signature), signature
 
 
 def _write_tflite(model: keras.Model, target: Path, representative: np.ndarray | None) -> None:
@@ -122,14 +155,15 @@ def _run_openvino(target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
 
     network = openvino.Core().compile_model(target, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     answer = network({0: frames})
-    return {name: np.asarray(answer[name]) for name in OUTPUTS}
+    return {name: np.asarray(answer[output]) for output in network.outputs for name in output.names}
 
 
 def _run_onnx(target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
-    return dict(zip(OUTPUTS, session.run(list(OUTPUTS), {"frame": frames}), strict=True))
+    (given,), answers = session.get_inputs(), [answer.name for answer in session.get_outputs()]
+    return dict(zip(answers, session.run(answers, {given.name: frames}), strict=True))
 
 
 def _run_tflite(target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
@@ -137,5 +171,6 @@ def _run_tflite(target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
     from ai_edge_litert.interpreter import Interpreter
 
     network: Any = Interpreter(model_path=str(target)).get_signature_runner()
-    answers = [network(frame=frame[None]) for frame in frames]
+    (given,) = network.get_input_details()
+    answers = [network(**{given: frame[None]}) for frame in frames]
     return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}

@@ -10,10 +10,20 @@ from ml.version import code_version
 
 NUMBERS: Final = "export.json"
 TEXT: Final = "README.md"
-FIELD: Final = "field.py"
-LIGHT: Final = "light.py"
 
-PREPARED: Final = "   More is done to a frame: see `preparation` in `export.json`, and `ml.preparation`."
+PREPARED: Final = """**Prepare the frames** as the networks learnt them, with files that lie beside this text and
+   need OpenCV and NumPy; `ml.prepare` is the reference:
+{done}
+```python
+{code}
+```
+
+"""
+HAIR: Final = "   - `remove_hair` of `hair.py` takes out dark hairs."
+ALONE: Final = """   - `masked` of `focus.py` blanks the skin beyond the lesion, whose outline `masks` of `outline.py`
+     draws. It asks the network `{file}` about each frame and its mirror images at {width} × {height} pixels: input
+     `image`, uint8 (n, {height}, {width}, 3), one at a time in TensorFlow Lite; output `logits`, float32
+     (n, {height}, {width}, 1), the log-odds that a pixel is lesion."""
 
 CODE: Final = '''import json
 
@@ -52,8 +62,12 @@ SPREAD: Final = {
 """What CODE has where there are several members."""
 
 
-def numbers(bundle: Bundle, to: str, exported: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What `export.json` holds; `exported` are the members' files with their checks."""
+def numbers(
+    bundle: Bundle, to: str, exported: Sequence[Mapping[str, Any]], segmenter: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """What `export.json` holds; `exported` are the members' files with their checks, `segmenter` what
+    `ml.export.preparing` tells of its own.
+    """
     manifest, (width, height) = bundle.manifest, bundle.frame
     return {
         "release": bundle.name,
@@ -64,6 +78,7 @@ def numbers(bundle: Bundle, to: str, exported: Sequence[Mapping[str, Any]]) -> d
         "malignant": list(bundle.taxonomy.malignant),
         "preprocessing": dict(manifest["preprocessing"]),
         "preparation": dict(manifest["preparation"]),
+        "segmenter": segmenter,
         "input": {"name": "frame", "dtype": "uint8", "shape": [None, height, width, 3]},
         "outputs": list(OUTPUTS),
         "members": [
@@ -84,42 +99,76 @@ def numbers(bundle: Bundle, to: str, exported: Sequence[Mapping[str, Any]]) -> d
     }
 
 
-def text(bundle: Bundle, to: str, files: Sequence[str]) -> str:
+def text(bundle: Bundle, to: str, files: Sequence[str], segmenter: Mapping[str, Any] | None) -> str:
     """What `README.md` says."""
     (width, height), count = bundle.frame, len(bundle.taxonomy.codes)
     limits = bundle.calibration.thresholds
     version = bundle.manifest["preprocessing"]["version"]
-    prepared = "" if bundle.preparation == NOTHING else f"{PREPARED}\n"
     named = ", ".join(f"`{name}`" for name in files)
     code = CODE.format_map(SPREAD if len(files) > 1 else dict.fromkeys(SPREAD, ""))
+    steps = [
+        f"""**Make a frame of the photo**, uint8 RGB ({height} rows, {width} columns, 3), values 0 to 255, by
+   preprocessing `{version}`: apply the EXIF orientation; resize the whole photo so that it just fits into
+   {width} × {height} pixels, or {height} × {width} for a portrait one, by the mean over each new pixel's area where it
+   becomes smaller and with bicubic interpolation where it becomes larger (OpenCV's `INTER_AREA` and `INTER_CUBIC`;
+   others' bicubic filters differ); complete the black around a dermatoscope's round field with `completed` of
+   `field.py` and make a dim photo brighter with `brightened` of `light.py`, which lie beside this text and need OpenCV
+   and NumPy; turn a portrait photo a quarter anticlockwise; and complete what is missing at the sides by the photo's
+   mirror image. Scaling and views are inside the networks.
+   `ml.imaging.preprocess` is the reference.
+""",
+        *([_prepared(bundle, segmenter)] if bundle.preparation != NOTHING else []),
+        f"""**Run every network** on the frames, input `frame`, uint8 (n, {height}, {width}, 3): {named}.
+   Each gives `logits` (n, {count}); `maps` (n, rows, columns, {count}), class activation maps, whose softmax at a
+   place is the answer if the whole photo looked like it; and `features` (n, channels). Of photos they differ from
+   another runtime's by some hundredths, and probabilities by some thousandths: a pixel of a view halfway between two
+   grey levels may be rounded either way. The service, and OpenVINO unless `INFERENCE_PRECISION_HINT` is `f32`, compute
+   in bfloat16 where the processor can: that may move a probability by a hundredth.
+""",
+        f"""**Make one answer of their logits** with the numbers of `{NUMBERS}`:
+
+```python
+{code}```
+""",
+    ]
+    numbered = "".join(f"{place}. {step}" for place, step in enumerate(steps, 1))
     return f"""# {bundle.name} for {to}
 
 Made from the bundle {bundle.hash}.
 It supports a professional's decision and never replaces one: it is not a medical device and gives no diagnosis.
 {bundle.manifest.get("licence", "")}
 
-1. **Make a frame of the photo**, uint8 RGB ({height} rows, {width} columns, 3), values 0 to 255, by preprocessing
-   `{version}`: apply the EXIF orientation; resize the whole photo so that it just fits into {width} × {height}
-   pixels, or {height} × {width} for a portrait one, by the mean over each new pixel's area where it becomes smaller and
-   with bicubic interpolation where it becomes larger (OpenCV's `INTER_AREA` and `INTER_CUBIC`; others' bicubic filters
-   differ); complete the black around a dermatoscope's round field with `completed` of `{FIELD}` and make a dim photo
-   brighter with `brightened` of `{LIGHT}`, which lie beside this text and need OpenCV and NumPy; turn a portrait photo
-   a quarter anticlockwise; and complete what is missing at the sides by the photo's mirror image. Scaling and views are
-   inside the networks.
-   `ml.imaging.preprocess` is the reference.
-{prepared}2. **Run every network** on the frames, input `frame`, uint8 (n, {height}, {width}, 3): {named}.
-   Each gives `logits` (n, {count}); `maps` (n, rows, columns, {count}), class activation maps, whose softmax at a
-   place is the answer if the whole photo looked like it; and `features` (n, channels). Of photos they differ from
-   another runtime's by some hundredths, and probabilities by some thousandths: a pixel of a view halfway between two
-   grey levels may be rounded either way. The service, and OpenVINO unless `INFERENCE_PRECISION_HINT` is `f32`, compute
-   in bfloat16 where the processor can: that may move a probability by a hundredth.
-3. **Make one answer of their logits** with the numbers of `{NUMBERS}`:
-
-```python
-{code}```
-
+{numbered}
 The classes are {", ".join(bundle.taxonomy.codes)}.
 Advice follows from P(malignant): urgent referral from {limits["urgent_referral"]:.4f}, routine referral from \
 {limits["routine_referral"]:.4f}.
 What is not exported is the check that a picture shows a lesion at all: an answer to anything else means nothing.
 """
+
+
+def _prepared(bundle: Bundle, segmenter: Mapping[str, Any] | None) -> str:
+    """The step that makes frames as the networks want them, with its code."""
+    (wide, high), network, said = bundle.frame, "", ""
+    done, imports, lines = [], [], []
+    if bundle.preparation.remove_hair:
+        done.append(HAIR)
+        imports.append("hair")
+        lines.append("frames = np.stack([hair.remove_hair(frame) for frame in frames])")
+    if segmenter:
+        _, height, width, _ = segmenter["input"]["shape"]
+        done.append(ALONE.format(file=segmenter["file"], width=width, height=height))
+        imports += ["focus", "outline"]
+        lines.append(f"masks = outline.masks(log_odds, frames, ({width}, {height}))")
+        lines.append("frames = np.stack([focus.masked(frame, mask) for frame, mask in zip(frames, masks)])")
+        network, said = ", log_odds", f" `log_odds` gives the logits of {segmenter['file']} for its input."
+    code = [
+        "import numpy as np",
+        "",
+        *(f"import {name}" for name in sorted(imports)),
+        "",
+        "",
+        f"def prepared(frames{network}):",
+        f'    """Frames, uint8 RGB (n, {high}, {wide}, 3), as the networks want them.{said}"""',
+        *(f"    {line}" for line in [*lines, "return frames"]),
+    ]
+    return PREPARED.format(done="\n".join(done) + "\n", code="\n".join(code))

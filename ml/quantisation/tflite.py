@@ -4,7 +4,7 @@ import contextlib
 import io
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ from ml.quantisation.folding import Pixels
 
 
 def write(network: keras.Model, pixels: Pixels, target: Path, representative: np.ndarray | None = None) -> None:
-    """Writes a file that answers one view, uint8 (1, height, width, 3), with `logits`, float32 (1, classes), and
+    """Writes a file that answers one view, `image`, uint8 (1, height, width, 3), with `logits`, float32 (1, …), and
     computes in integers between them.
 
-    `network` is one of `ml.quantisation.fake.settled`, whose ranges the file takes over; or, with views uint8 (n,
-    height, width, 3) as `representative`, one of `ml.quantisation.folding`, whose ranges are taken from them.
+    `network` goes from scaled pixels to logits. Without `representative` it is one of `ml.quantisation.fake.settled`,
+    whose ranges the file takes over; else its ranges are taken from those views, uint8 (n, height, width, 3).
     """
     import tensorflow
 
@@ -39,19 +39,34 @@ def write(network: keras.Model, pixels: Pixels, target: Path, representative: np
         target.write_bytes(converter.convert())
 
 
+def opened(file: Path, threads: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+    """A written file as a function from views, uint8 (n, height, width, 3), to logits, float32 (n, …)."""
+    # Not TensorFlow's own interpreter: it is deprecated, and answers some convolutions with zeros.
+    from ai_edge_litert.interpreter import Interpreter
+
+    network: Any = Interpreter(model_path=str(file), num_threads=threads)
+    network.allocate_tensors()
+    given, answer = network.get_input_details()[0]["index"], network.get_output_details()[0]["index"]
+
+    def answered(view: np.ndarray) -> np.ndarray:
+        network.set_tensor(given, view[None])
+        network.invoke()
+        return np.asarray(network.get_tensor(answer)[0])
+
+    return lambda views: np.stack([answered(view) for view in views])
+
+
 def answers(file: Path, views: np.ndarray, threads: int = 1) -> np.ndarray:
-    """The logits, float32 (n, classes), of a written file for views, uint8 (n, height, width, 3)."""
-    network = _interpreter(file, threads)
-    return np.stack([_invoke(network, view) for view in views])
+    """The logits of a written file for views: see `opened`."""
+    return opened(file, threads)(views)
 
 
-def milliseconds(file: Path, views: np.ndarray, threads: int) -> float:
-    """The median time that one view takes, without reading and decoding its photo. The first views warm up."""
-    network = _interpreter(file, threads)
+def milliseconds(run: Callable[[np.ndarray], object], pictures: np.ndarray) -> float:
+    """The median time that `run` takes for one of the pictures, uint8 (n, height, width, 3). The first warm up."""
     times = []
-    for view in views:
+    for picture in pictures:
         start = time.perf_counter()
-        _invoke(network, view)
+        run(picture[None])
         times.append(time.perf_counter() - start)
     return float(np.median(times[len(times) // 10 :]) * 1000)
 
@@ -62,18 +77,3 @@ def _one_by_one(scaled: np.ndarray, pixels: Pixels) -> Iterator[list[np.ndarray]
         yield [np.full((1, *scaled.shape[1:]), limit, dtype=np.float32)]
     for view in scaled:
         yield [view[None]]
-
-
-def _interpreter(file: Path, threads: int) -> Any:
-    # Not TensorFlow's own interpreter: it is deprecated, and answers some convolutions with zeros.
-    from ai_edge_litert.interpreter import Interpreter
-
-    network = Interpreter(model_path=str(file), num_threads=threads)
-    network.allocate_tensors()
-    return network
-
-
-def _invoke(network: Any, view: np.ndarray) -> np.ndarray:
-    network.set_tensor(network.get_input_details()[0]["index"], view[None])
-    network.invoke()
-    return np.asarray(network.get_tensor(network.get_output_details()[0]["index"])[0])

@@ -1,5 +1,5 @@
 """A recipe's network in 8 bits, for small devices: trained on with the rounding that serves, written as `.tflite` into
-the bundle's folder, and measured against the float network that it was.
+the bundle's folder, with the segmenter that blanks its frames, and measured against the float network that it was.
 """
 
 import json
@@ -24,7 +24,7 @@ from ml.metrics import METRICS, Metric, Scored, balanced_accuracy, malignant_auc
 from ml.progress import Progress
 from ml.quantisation import fake, folding, tflite
 from ml.quantisation.folding import Pixels
-from ml.recipes import fitting
+from ml.recipes import fitting, small_segmenter
 from ml.recipes.recipe import Made
 from ml.recipes.sides import Sides
 from ml.stack import softmax
@@ -51,6 +51,7 @@ one image in some hundreds moves by many.
 
 SHOWN: Final[Mapping[str, Metric]] = {"balanced_accuracy": balanced_accuracy, "malignant_auc": malignant_auc}
 
+WITH_SEGMENTER: Final = "with_segmenter"
 FACTS: Final = "eight_bits.json"
 AGREEMENT: Final = "agreement.json"
 TRAINED: Final = "int8.tflite"
@@ -58,20 +59,25 @@ ROUNDED: Final = "rounded.tflite"
 
 
 def require() -> None:
-    """Raises ExportError where ai-edge-litert is not installed."""
+    """Raises ExportError where Keras does not run on TensorFlow, ai-edge-litert is not installed, or the segmenter that
+    ships has no 8-bit file.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            f"This recipe ends in 8 bits, which need TensorFlow, and Keras runs on {keras.backend.backend()}: "
+            "run it with KERAS_BACKEND=tensorflow."
+        )
     backends.require("tflite")
+    small_segmenter.require()
 
 
 def in_eight_bits(made: Made) -> list[str]:
     """An extra for recipes of one member: `<member>.int8.tflite`, and `eight_bits.json` with its calibration and what
     was measured: on the validation and test side against the float network, and against the float network merely
-    rounded, in milliseconds and bytes.
+    rounded, in milliseconds and bytes. Where a segmenter blanks the frames, its 8-bit file too, and the same of both.
 
-    Raises ExportError where Keras does not run on TensorFlow, or where the file does not answer as the network that it
-    was made of.
+    Raises ExportError where the file does not answer as the network that it was made of.
     """
-    if keras.backend.backend() != "tensorflow":
-        raise ExportError("8 bits need TensorFlow: go on with KERAS_BACKEND=tensorflow, what was trained is kept.")
     (member,) = made.members
     used = fitting.settings(made.work, member.name)
     settings = replace(used, epochs=min(used.epochs, EPOCHS), learning_rate=used.learning_rate / SLOWER)
@@ -82,7 +88,8 @@ def in_eight_bits(made: Made) -> list[str]:
     target = made.folder / f"{member.name}.{TRAINED}"
     shutil.copyfile(work / TRAINED, target)
     agrees = json.loads((work / AGREEMENT).read_text())
-    facts = {"file": target.name, "sha256": sha256(target), "agreement": agrees, **_measured(member, made, work)}
+    measured = _measured(member, made, work, small_segmenter.beside(made))
+    facts = {"file": target.name, "sha256": sha256(target), "agreement": agrees, **measured}
     (made.folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
     return _sentences(facts, member, settings, len(made.sides.train))
 
@@ -138,25 +145,32 @@ def _of_each_class(train: Examples, seed: int) -> np.ndarray:
     return train.pixels[rows]
 
 
-def _measured(member: Member, made: Made, work: Path) -> dict[str, Any]:
-    """Of both files, how they compare with the float network; of the trained one, its calibration, size and speed."""
+def _measured(member: Member, made: Made, work: Path, segmenter: Path | None) -> dict[str, Any]:
+    """Of both files, how they compare with the float network; of the trained one, its calibration, size and speed; and
+    of the trained one on frames that the 8-bit file of a segmenter blanked, all of that but the calibration.
+    """
     float_network = evaluate.ready([member], made.work / "networks")
     sides = {"validation": made.sides.validation, "test": made.test}
+    few = made.test.take(np.arange(min(TIMED, len(made.test))))
     logits: dict[str, np.ndarray] = {}
-    compared: dict[str, Any] = {"trained": {}, "rounded": {}}
+    compared: dict[str, Any] = {}
     for side, examples in sides.items():
         parent = _named(float_network.in_batches(examples.pixels).logits[:, 0], examples, made.taxonomy)
-        seen = whole(examples.pixels, member.size)
-        for kind, file in (("trained", work / TRAINED), ("rounded", work / ROUNDED)):
-            said = tflite.answers(file, seen, threads=THREADS[-1])
-            logits.setdefault(f"{kind} {side}", said[:, None])
-            compared[kind][side] = _rows(parent, _named(said, examples, made.taxonomy), SHOWN, made.draws)
+        given = whole(examples.pixels, member.size)
+        ways = {"trained": (work / TRAINED, given), "rounded": (work / ROUNDED, given)}
+        if segmenter:
+            blanked = small_segmenter.blanking(segmenter, THREADS[-1])(small_segmenter.before(examples, made))
+            ways[WITH_SEGMENTER] = (work / TRAINED, whole(blanked, member.size))
+        for way, (file, views) in ways.items():
+            said = tflite.answers(file, views, threads=THREADS[-1])
+            logits.setdefault(f"{way} {side}", said[:, None])
+            compared.setdefault(way, {})[side] = _rows(parent, _named(said, examples, made.taxonomy), SHOWN, made.draws)
 
     validation = made.sides.validation
     said, seed = logits["trained validation"], fitting.settings(made.work, member.name).seed
     own = calibration.fit(said, validation.labels, validation.lesions, seed, made.taxonomy)
     scored = evaluate.score(logits["trained test"], made.test, own, made.taxonomy)
-    timed = whole(made.test.pixels[:TIMED], member.size)
+    timed = whole(few.pixels, member.size)
     return {
         "bytes": (work / TRAINED).stat().st_size,
         "float16_bytes": member.weights.stat().st_size,
@@ -165,7 +179,12 @@ def _measured(member: Member, made: Made, work: Path) -> dict[str, Any]:
         "stack": {"coefficients": own.stack.coefficients.tolist(), "intercept": own.stack.intercept.tolist()},
         "decision": {"bias": own.decision.bias.tolist(), "temperature": own.decision.temperature},
         "thresholds": own.thresholds,
-        "milliseconds": {str(count): tflite.milliseconds(work / TRAINED, timed, count) for count in THREADS},
+        "milliseconds": {
+            str(count): tflite.milliseconds(tflite.opened(work / TRAINED, count), timed) for count in THREADS
+        },
+        "segmenter": small_segmenter.facts(segmenter, small_segmenter.before(few, made), THREADS)
+        if segmenter
+        else None,
         "most_probable_class_named": compared,
         "calibrated_test": _rows(made.scored, scored, METRICS, made.draws),
     }
@@ -195,7 +214,7 @@ def _rows(parent: Scored, file: Scored, metrics: Mapping[str, Metric], draws: in
 def _sentences(facts: Mapping[str, Any], member: Member, settings: Settings, images: int) -> list[str]:
     width, height = member.size
     one, two = (facts["milliseconds"][str(count)] for count in THREADS)
-    compared, agrees = facts["most_probable_class_named"], facts["agreement"]
+    compared, agrees, segmenter = facts["most_probable_class_named"], facts["agreement"], facts["segmenter"]
     return [
         f"[{facts['file']}]({facts['file']}) is {member.name} in 8 bits, for small devices: "
         f"{facts['bytes'] / 1e6:.2f} MB (its float16 weights: {facts['float16_bytes'] / 1e6:.2f} MB), {one:.1f} ms an "
@@ -206,7 +225,20 @@ def _sentences(facts: Mapping[str, Any], member: Member, settings: Settings, ima
         f"from those of the network by {agrees['mean']:.2g} in the mean and {agrees['largest']:.2g} at most; one level "
         f"of the answer is {agrees['level']:.2g}. {_told(compared['trained']['test'])}",
         f"The float network merely rounded: {_told(compared['rounded']['test'])}",
+        *([_both(facts, segmenter, compared[WITH_SEGMENTER]["test"])] if segmenter else []),
     ]
+
+
+def _both(facts: Mapping[str, Any], segmenter: Mapping[str, Any], rows: list[dict[str, Any]]) -> str:
+    blanking = [segmenter["milliseconds"][str(count)] for count in THREADS]
+    one, two = (facts["milliseconds"][str(count)] + taken for count, taken in zip(THREADS, blanking, strict=True))
+    return (
+        f"On a device [{segmenter['file']}]({segmenter['file']}), {segmenter['name']} in 8 bits, blanks the skin: "
+        f"{segmenter['bytes'] / 1e6:.2f} MB, {blanking[0]:.1f} ms from a frame to one without skin with one thread and "
+        f"{blanking[1]:.1f} ms with two. So both files together have {(facts['bytes'] + segmenter['bytes']) / 1e6:.2f} "
+        f"MB and take {one:.1f} ms an image with one thread, {two:.1f} ms with two; `python -m ml export --to tflite` "
+        f"writes the code around them. Both in 8 bits, against the float ones: {_told(rows)}"
+    )
 
 
 def _told(rows: list[dict[str, Any]]) -> str:

@@ -11,6 +11,7 @@ from ml.bundle import Bundle, Member
 from ml.calibration import Calibration
 from ml.classes import Taxonomy
 from ml.data.examples import Examples
+from ml.data.images import ImageStore
 from ml.imaging.preprocess import Size
 from ml.metrics import Scored
 from ml.progress import Progress
@@ -64,8 +65,8 @@ class Lesson:
 class Made:
     """A bundle that is all but written: its recipe; its folder, where the members' weights lie; `work`, which keeps
     what an interrupted run goes on from, with the teacher's in `work/teacher`; the sides of the split by lesion; the
-    test images that it has not seen, and the calibrated answers of its networks to all of them; the number of draws of
-    a bootstrap.
+    test images that it has not seen, and the calibrated answers of its networks to all of them; the images themselves,
+    as nobody has prepared them; the number of draws of a bootstrap.
     """
 
     recipe: "Recipe"
@@ -77,6 +78,7 @@ class Made:
     sides: Sides
     scored: Scored
     test: Examples
+    images: ImageStore
     draws: int
     progress: Progress
 

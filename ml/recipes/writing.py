@@ -69,7 +69,20 @@ def write(
     epochs = {member.name: fitting.history(work, member.name) for member in members}
     _bring_curves(recipe, given.start, output / FIGURES)
     report.write(assessed, scored, output / FIGURES, {name: told for name, told in epochs.items() if told})
-    made = Made(recipe, output, work, members, calibrated, taxonomy, sides, networks, test, draws, progress)
+    made = Made(
+        recipe=recipe,
+        folder=output,
+        work=work,
+        members=members,
+        calibration=calibrated,
+        taxonomy=taxonomy,
+        sides=sides,
+        scored=networks,
+        test=test,
+        images=given.dataset.images,
+        draws=draws,
+        progress=progress,
+    )
     extras = [sentence for extra in recipe.extras for sentence in extra(made)]
 
     origin = [*_origin(run, given, sides, refused, work), *extras]

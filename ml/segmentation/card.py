@@ -6,7 +6,7 @@ Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ml.measured import ends
+from ml.measured import ends, words
 
 LABELS: Final = {
     "mean_jaccard": "Mean Jaccard index",
@@ -56,6 +56,7 @@ def write(manifest: Mapping[str, Any]) -> str:
             for name, label in LABELS.items()
         ),
         "",
+        *_eight_bits(manifest.get("eight_bits")),
         "## Limits",
         "",
         "- Learnt from dermoscopic images of two clinics, mostly of light skin, each with one lesion in view.",
@@ -67,3 +68,26 @@ def write(manifest: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _eight_bits(told: Mapping[str, Any] | None) -> list[str]:
+    if told is None:
+        return []
+    return [
+        "## In 8 bits",
+        "",
+        f"[{told['file']}]({told['file']}) is the same network for small devices: {told['bytes'] / 1e6:.2f} MB, with",
+        f"ranges of activations from {told['ranges_from']} of the images that it was fitted to.",
+        f"On the {told['images']} images that choices were made on, in frames of the version {told['frames']}:",
+        "",
+        "| metric | 8 bits | float |",
+        "|---|---|---|",
+        *(
+            f"| {label} | {words(told['int8'][name])} | {words(told['float'][name])} |"
+            for name, label in LABELS.items()
+        ),
+        "",
+        f"The mean Jaccard index differs by {words(told['difference'], digits=4, sign='+')}; that of the two outlines",
+        f"with each other is {words(told['agreement'])}.",
+        "",
+    ]

@@ -12,7 +12,8 @@ from keras import ops
 from ml.imaging.preprocess import Size
 from ml.progress import Progress
 from ml.segmentation.masks import Outlined
-from ml.segmentation.views import shrunk, view
+from ml.segmentation.outline import shrunk
+from ml.segmentation.views import view
 from ml.training import TRACE_STEPS, Resume, optimizer_for
 
 BATCH: Final = 16

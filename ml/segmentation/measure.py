@@ -14,7 +14,8 @@ from ml.imaging.preprocess import VERSION
 from ml.measured import Measured, plain
 from ml.metrics import DRAWS, measure_mean
 from ml.segmentation.masks import Outlined
-from ml.segmentation.segmenter import Segmenter, outline
+from ml.segmentation.outline import outline
+from ml.segmentation.segmenter import Segmenter
 
 FAILED: Final = 0.65
 

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import cv2
 import numpy as np
 
 from ml.augment import Strength, colour, geometry
@@ -19,8 +18,3 @@ def view(frame: np.ndarray, mask: np.ndarray, size: Size, rng: np.random.Generat
     """
     both = geometry(np.dstack([frame, mask]), size, VIEWS, rng)
     return colour(both[..., :3], rng, light=0.2, tint=0.1), both[..., 3]
-
-
-def shrunk(frame: np.ndarray, size: Size) -> np.ndarray:
-    """The frame, uint8 RGB, at `size`, by area."""
-    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)

@@ -115,7 +115,7 @@ def test_the_file_answers_as_the_network(
         assert agrees["level"] == pytest.approx(step, abs=1e-4)
         assert agrees["mean"] == pytest.approx(np.abs(said - wanted).mean(), abs=0.01 * step)
         assert agrees["largest"] == pytest.approx(np.abs(said - wanted).max(), abs=0.01 * step)
-    assert tflite.milliseconds(file, views, threads=1) > 0
+    assert tflite.milliseconds(tflite.opened(file), views) > 0
 
 
 @pytest.mark.parametrize(("place", "by"), [(0, 1.1), (3, 1.1), (None, 0.5)])

@@ -17,13 +17,14 @@ from PIL import Image
 from ml import bundle
 from ml.data import ham10000, splits
 from ml.data.errors import DataError
+from ml.export.errors import ExportError
 from ml.imaging.preprocess import VERSION
 from ml.progress import JsonProgress
-from ml.segmentation import card, fitting, masks, measure, network, train
+from ml.segmentation import card, eight_bits, fitting, masks, measure, network, outline, train
 from ml.segmentation.commands import add_commands
 from ml.segmentation.fitting import Batches, Settings
 from ml.segmentation.masks import Outlined
-from ml.segmentation.segmenter import Segmenter, outline, shipped
+from ml.segmentation.segmenter import Segmenter, shipped
 from ml.segmentation.views import view
 
 LESIONS_OF_A_CLASS = 14
@@ -172,6 +173,35 @@ def test_what_ships_was_measured_on_the_frames_of_this_version() -> None:
     assert (shipped_one / "model_card.md").read_text() == card.write(manifest)
 
 
+def test_a_segmenter_is_written_in_eight_bits_with_what_they_cost(
+    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(shipped(), tmp_path / "small"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**manifest, "eight_bits": None}))
+    with pytest.raises(ExportError, match="python -m ml segment-quantise"):
+        eight_bits.written(folder)
+    run("segment-quantise", "--segmenter", str(folder), "--data", str(published))
+    told = json.loads(capsys.readouterr().out)
+    assert json.loads((folder / "manifest.json").read_text()) == {**manifest, "eight_bits": told}
+    assert told["images"] == 2 * round(LESIONS_OF_A_CLASS * 0.15)
+    assert told["sha256"] == bundle.sha256(eight_bits.written(folder))
+    fits = [told[kind]["mean_jaccard"]["value"] for kind in ("int8", "float")]
+    assert told["difference"]["value"] == pytest.approx(fits[0] - fits[1], abs=1e-5)
+    assert f"| Mean Jaccard index | {fits[0]:.3f}" in (folder / "model_card.md").read_text()
+    (folder / told["file"]).write_bytes(b"of other weights")
+    with pytest.raises(ExportError, match="python -m ml segment-quantise"):
+        eight_bits.written(folder)
+
+
+def test_what_ships_keeps_its_outlines_in_eight_bits() -> None:
+    told = json.loads((shipped() / "manifest.json").read_text())["eight_bits"]
+    assert eight_bits.written(shipped()).stat().st_size == told["bytes"] < 1_200_000
+    assert told["frames"] == VERSION, "Run `python -m ml segment-quantise`."
+    assert told["difference"]["low"] > -0.01
+    assert told["agreement"]["low"] > 0.95
+
+
 class Recorder(JsonProgress):
     """Keeps epochs and their losses, and can interrupt after one."""
 
@@ -241,7 +271,7 @@ def test_the_jaccard_index_is_taken_at_the_resolution_of_the_mask() -> None:
     truth[50:100, 50:150] = True
     grid = np.full((75, 100), -4, dtype=np.float32)
     grid[25:50, 25:50] = 4
-    np.testing.assert_array_equal(outline(grid, (200, 150))[50:100, 50:100], True)
+    np.testing.assert_array_equal(outline.outline(grid, (200, 150))[50:100, 50:100], True)
     nothing = np.full((75, 100), -4, dtype=np.float32)
     values = measure.jaccards(np.stack([grid, nothing, nothing]), [truth, truth, np.zeros_like(truth)])
     np.testing.assert_allclose(values, [0.5, 0, 1])
