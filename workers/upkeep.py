@@ -10,7 +10,8 @@ from django.contrib.sessions.backends.db import SessionStore
 
 from webapp import storage
 from webapp.cases.archives import sweep_archives
-from webapp.cases.intake import forget_originals, sweep_images
+from webapp.cases.intake import sweep_images
+from webapp.cases.originals import forget_originals
 from webapp.cases.parts import forget_unknown_parts, sweep_parts
 from webapp.cases.retention import delete_old_photos
 from webapp.inference.services import sweep_jobs

@@ -19,11 +19,11 @@ from tests.ml.imaging.samples import encode, skin_photo
 from tests.workers.scenes import Model, submitted
 from webapp import storage
 from webapp.audit.services import SYSTEM
-from webapp.cases import archives
-from webapp.cases import intake as cases_intake
+from webapp.cases import archives, originals
 from webapp.cases.archives import sweep_archives
-from webapp.cases.intake import forget_originals, sweep_images
+from webapp.cases.intake import sweep_images
 from webapp.cases.models import Archive, Batch, Image
+from webapp.cases.originals import forget_originals
 from webapp.inference.again import rerun_failed
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job
@@ -251,7 +251,7 @@ def test_however_many_storage_will_not_delete_they_do_not_keep_the_others(monkey
     Archive.objects.filter(state=Archive.State.AWAITING_UPLOAD).update(created_at=long_ago - timedelta(days=30))
     for key in [*(image.upload_key for image in refused), *(archive.key for archive in [*kept, *stuck])]:
         refuse(key)
-    monkeypatch.setattr(cases_intake, "FORGOTTEN_AT_ONCE", 2)
+    monkeypatch.setattr(originals, "FORGOTTEN_AT_ONCE", 2)
     monkeypatch.setattr(archives, "GIVEN_UP_AT_ONCE", 2)
     for _ in range(30):  # chance decides whose turn it is
         forget_originals()

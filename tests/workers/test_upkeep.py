@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from tests.factories import BatchFactory, ImageFactory, JobFactory, OrganisationFactory
 from webapp import storage
-from webapp.cases.intake import forget_originals
 from webapp.cases.models import Image
+from webapp.cases.originals import forget_originals
 from webapp.inference.models import Job
 from webapp.operations.models import Sweep
 from webapp.operations.selectors import since_sweep, swept

@@ -1,29 +1,24 @@
 """How an image's intake ends: fit for the model, refused, or never uploaded; and a provider who insists on it."""
 
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import groupby
-from random import random
 from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
-from webapp import storage
 from webapp.audit.services import Actor, record
 from webapp.cases.arrivals import NEVER_UPLOADED
-from webapp.cases.awaited import given_up_before, may_be_checked_again
+from webapp.cases.awaited import given_up_before
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.cases.refused import FOR_CLINICS
-from webapp.cases.retention import delete_files
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.services import enqueue
@@ -32,9 +27,6 @@ from webapp.queue import Task, ring_now
 from webapp.turns import Queue, claim_in_turns
 
 logger = structlog.get_logger(__name__)
-FORGOTTEN_AT_ONCE = 100
-FORGET_SECONDS = 5  # of each sweep, which has more to do
-LAST_WRITE_SECONDS = 1900  # a task that began before an image ended is stopped by then
 ENDED_COLUMNS = [
     *("state", "reason", "advice", "ended_at", "lease_token", "lease_until"),
     *("sha256", "width", "height", "quality"),
@@ -249,55 +241,3 @@ def _expire_uploads() -> int:
     ).select_for_update(skip_locked=True, of=("self",))
     forgotten = Image.objects.filter(pk__in=list(late.values_list("pk", flat=True)))
     return forgotten.update(ended_at=timezone.now(), **NEVER_UPLOADED)
-
-
-def forget_originals() -> int:
-    """Make sure that no image that has ended is kept as it was received, with all that its camera wrote into it.
-
-    Intake deletes the original at once. This finds what a worker that died, a client that uploaded and never
-    completed, or one that used its upload URL twice has left: it waits until no URL for the image is valid any more.
-    Of a deleted photo it deletes every file, as a worker that had begun with it may have written them since; and of one
-    that never came, as a file before it may have been refused. One that may be checked again is kept until then. What
-    came in the place of one that was refused, and was never put there, goes as well.
-    """
-    no_url_is_valid = timezone.now() - timedelta(seconds=max(settings.UPLOAD_URL_SECONDS, LAST_WRITE_SECONDS))
-    ended = Image.objects.filter(original_forgotten=False, ended_at__lt=no_url_is_valid)
-    ended = ended.filter(Q(another_at=None) | Q(another_at__lt=no_url_is_valid)).exclude(may_be_checked_again())
-    all_forgotten, stop_at = 0, time.monotonic() + FORGET_SECONDS
-    while time.monotonic() < stop_at:
-        forgotten = []
-        try:
-            for image in _from_anywhere(ended):
-                with storage.others_go_on(image=str(image.pk)):
-                    _forget(image)
-                    forgotten.append(image.pk)
-        finally:
-            rows = ended.filter(pk__in=forgotten)
-            all_forgotten += rows.update(original_forgotten=True, another_at=None)
-        if len(forgotten) < FORGOTTEN_AT_ONCE:  # none is left, or storage refuses some
-            break
-    return all_forgotten
-
-
-def _from_anywhere(ended: "QuerySet[Image]") -> list[Image]:
-    """Some of them in the order in which they ended, and round again from the oldest.
-
-    Chance decides where it begins, so that those that storage refuses keep no others, however many they are; an order
-    by chance alone would read and sort them all, each time.
-    """
-    span = ended.aggregate(first=Min("ended_at"), last=Max("ended_at"))
-    if span["first"] is None:
-        return []
-    begin = span["first"] + random() * (span["last"] - span["first"])  # noqa: S311 - nobody gains by a guess
-    in_turn = ended.order_by("ended_at")
-    images = list(in_turn.filter(ended_at__gte=begin)[:FORGOTTEN_AT_ONCE])
-    return images + list(in_turn.filter(ended_at__lt=begin)[: FORGOTTEN_AT_ONCE - len(images)])
-
-
-def _forget(image: Image) -> None:
-    """Delete what is not to be kept of an image that has ended. Raises StorageAway, ObjectRefused."""
-    if image.state in (Image.State.PURGED, Image.State.EXPIRED):
-        delete_files([image])
-    else:
-        for key in (image.upload_key, *image.other_keys):
-            storage.delete(key)

@@ -17,8 +17,9 @@ from tests.webapp.inference.scenes import answer_all, inspect_all
 from webapp import storage
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
-from webapp.cases.intake import REFUSED_BY_STORAGE, UNCHECKED, Found, claim_images, forget_originals, settle
+from webapp.cases.intake import REFUSED_BY_STORAGE, UNCHECKED, Found, claim_images, settle
 from webapp.cases.models import Batch, Image
+from webapp.cases.originals import forget_originals
 from webapp.cases.services import submit_batch
 from webapp.inference.claim import claim_jobs
 from webapp.inference.services import finish

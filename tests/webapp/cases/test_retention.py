@@ -18,10 +18,11 @@ from tests.webapp.inference.scenes import outcome
 from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor
-from webapp.cases import intake, retention
+from webapp.cases import originals, retention
 from webapp.cases.arrivals import complete_uploads
-from webapp.cases.intake import Found, claim_images, forget_originals, settle
+from webapp.cases.intake import Found, claim_images, settle
 from webapp.cases.models import Batch, Case, Image, PartedUpload
+from webapp.cases.originals import forget_originals
 from webapp.cases.retention import delete_photos
 from webapp.cases.services import submit_batch
 from webapp.inference.again import newer_release
@@ -217,7 +218,7 @@ def test_storage_that_is_away_is_asked_again(deleting: list[BaseException | None
 
 
 def test_one_sweep_forgets_all_that_it_has_time_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "FORGOTTEN_AT_ONCE", 2)
+    monkeypatch.setattr(originals, "FORGOTTEN_AT_ONCE", 2)
     ImageFactory.create_batch(5, ready=True, ended_at=ago(1))
     assert forget_originals() == 5
 

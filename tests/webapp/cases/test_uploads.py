@@ -16,8 +16,9 @@ from tests.webapp.api.clinic import problem
 from webapp import storage
 from webapp.audit.services import SYSTEM
 from webapp.cases.arrivals import complete_upload, receive
-from webapp.cases.intake import Found, claim_images, forget_originals, settle
+from webapp.cases.intake import Found, claim_images, settle
 from webapp.cases.models import Batch, Image
+from webapp.cases.originals import forget_originals
 from webapp.cases.selectors import stage
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.inference.selectors import progress
