@@ -11,7 +11,7 @@ NO_PICTURES = {
     *(".txt", ".md", ".rst", ".rtf", ".html", ".htm", ".tex", ".log", ".bib"),
     *(".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".ini", ".md5", ".sha256"),
     *(".doc", ".docx", ".odt", ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".url", ".lnk", ".py", ".sh"),
-    *("readme", "license", "licence", ".nomedia"),
+    *(".pdf", ".db", "readme", "license", "licence", ".nomedia"),
 }
 """How the names of files end that lie beside pictures, and that nobody means as one; or what they are."""
 

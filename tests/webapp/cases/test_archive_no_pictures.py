@@ -17,6 +17,8 @@ BESIDE = {
     "export/LICENSE": b"CC BY",
     "export/1.JSON": b"{}",
     "notes.docx": zipped({"word.xml": b"x"}),
+    "letter.pdf": b"%PDF-1.7",
+    "pictures.db": b"x",
 }
 LEFT_OUT = [(name, "no_picture") for name in BESIDE]
 
