@@ -13,6 +13,9 @@ from ml import bundle
 from ml.runtime import Runtime
 from tests.ml.tiny_bundle import make_tiny_bundle
 
+F32_TOLERANCE, BF16_TOLERANCE = 1e-4, 0.05
+"""Of probabilities, against Keras in float32: docs/runtime.md states them."""
+
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -15,7 +15,7 @@ from ml.data import splits
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Runtime
 from ml.synthetic import synthesize
-from tests.ml.test_ensemble import BF16_TOLERANCE, F32_TOLERANCE
+from tests.ml.conftest import BF16_TOLERANCE, F32_TOLERANCE
 
 
 def test_ways_are_measured_against_keras(tiny_bundle: Path, cache: Path, runtime: Runtime) -> None:

@@ -13,9 +13,7 @@ from ml.imaging.preprocess import FRAME, preprocess
 from ml.runtime import Runtime
 from ml.stack import softmax
 from ml.synthetic import draw
-
-F32_TOLERANCE, BF16_TOLERANCE = 1e-4, 0.05
-"""Of a member's own probabilities, against Keras in float32: docs/runtime.md states them."""
+from tests.ml.conftest import BF16_TOLERANCE, F32_TOLERANCE
 
 
 def lesions(count: int) -> np.ndarray:
