@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from webapp.accounts.consent import choose_training
 from webapp.accounts.permissions import Provider, actor_of
 from webapp.api.viewsets import ProviderViewSet
-from webapp.audit.services import record
+from webapp.audit.services import record, record_views
 from webapp.cases.api.filters import CaseFilter
 from webapp.cases.api.requests import ReleaseRequest, TrainingConsentRequest
 from webapp.cases.api.results import CaseDetailSerializer, CaseSerializer, ReleasedCaseSerializer
@@ -45,8 +45,9 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
         response = super().list(request, *args, **kwargs)
         self._record("case.listed", request.query_params.get("batch", ""))
         if request.query_params.keys() & OF_ONE:
-            for row in response.data["results"]:
-                self.record_view("case.viewed", row["id"])
+            seen = [row["id"] for row in response.data["results"]]
+            actor = actor_of(request)
+            record_views(actor=actor, action="case.viewed", object_ids=seen, organisation=self.organisation)
         return response
 
     @extend_schema(summary="One case: its images, their results, and the result of the whole")
