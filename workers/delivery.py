@@ -14,7 +14,7 @@ from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.message import EmailMessage
 
-from webapp.notify.delivery import UNKNOWN, claim_message, give_up, mark_sent, put_off, withdraw_reviewed
+from webapp.notify.delivery import UNKNOWN, UNREACHABLE, claim_message, give_up, mark_sent, put_off, withdraw_reviewed
 from webapp.notify.letters import UndeliverableError, compose
 from webapp.notify.models import Message
 from webapp.queue import Task, ring_now
@@ -55,7 +55,7 @@ def send(message: Message, token: uuid.UUID) -> bool:
         connection.open()
     except (OSError, smtplib.SMTPException) as error:
         logger.warning("mail_server_away", message=message.pk, error=type(error).__name__)
-        put_off(message=message, token=token, error=f"The mail server could not be reached ({type(error).__name__}).")
+        put_off(message=message, token=token, error=f"{UNREACHABLE} ({type(error).__name__}).")
         return False
     try:
         _hand_over(connection, email, message, token)

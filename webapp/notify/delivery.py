@@ -24,6 +24,7 @@ from webapp.notify.models import Message
 from webapp.queue import Task, ring, ring_now
 
 UNKNOWN = "It is unknown whether this message was sent: the connection or the worker was lost while it was sending."
+UNREACHABLE = "The mail server could not be reached"  # how the error of a message begins, by which these are counted
 ATTEMPTS = 15  # in about six hours, with the pauses below: four at the least, eight at the most
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)

@@ -12,6 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from webapp.accounts.models import Membership
+from webapp.notify.delivery import UNREACHABLE
 
 WINDOW = timedelta(minutes=5)
 
@@ -22,10 +23,10 @@ WINDOW = timedelta(minutes=5)
 # Ids grow with time, so the smallest queued id is the oldest job and comes out of the index `job_queued` alone; the
 # `+ 0` keeps Postgres from walking the primary key in search of it.
 #
-# A letter is stranded while the mail server could not be reached when it was last tried (`workers.delivery`).
+# A letter is stranded while the mail server could not be reached when it was last tried.
 #
 # A running job is lost once its lease is over: its worker died, and the sweep has yet to give it to another.
-WAITING = """
+WAITING = f"""
 SELECT 'image', 'awaiting_upload', count(*), min(created_at) FROM cases_image WHERE state = 'awaiting_upload'
 UNION ALL SELECT 'image', 'stored', count(*), min(stored_at) FROM cases_image WHERE state = 'stored'
 UNION ALL SELECT 'archive', 'stored', count(*), min(stored_at) FILTER (WHERE report = '[]')
@@ -39,14 +40,14 @@ UNION ALL SELECT 'message', 'pending', count(*), min(CASE WHEN attempt = 0 THEN 
     FROM notify_message WHERE state = 'pending' AND (attempt > 0 OR send_after <= now())
 UNION ALL SELECT 'message', 'sending', count(*), min(created_at) FROM notify_message WHERE state = 'sending'
 UNION ALL SELECT 'stranded_message', 'pending', count(*), min(created_at)
-    FROM notify_message WHERE state = 'pending' AND starts_with(error, 'The mail server could not be reached')
+    FROM notify_message WHERE state = 'pending' AND starts_with(error, '{UNREACHABLE}')
 UNION ALL SELECT 'webhook', 'pending', count(*), min(due) FILTER (WHERE due <= now())
     FROM (SELECT greatest(delivery.send_after, endpoint.quiet_until) AS due FROM webhooks_delivery delivery
         JOIN webhooks_endpoint endpoint ON endpoint.id = delivery.endpoint_id WHERE delivery.state = 'pending') waiting
 UNION ALL SELECT 'webhook', 'sending', count(*), min(send_after) FROM webhooks_delivery WHERE state = 'sending'
 UNION ALL SELECT 'training_run', 'queued', count(*), min(created_at) FROM registry_trainingrun WHERE state = 'queued'
 UNION ALL SELECT 'training_run', 'running', count(*), min(created_at) FROM registry_trainingrun WHERE state = 'running'
-"""
+"""  # noqa: S608 - ours
 SWEPT = """
 SELECT extract(epoch FROM statement_timestamp() - ran_at), extract(epoch FROM statement_timestamp() - storage_at)
 FROM operations_sweep
