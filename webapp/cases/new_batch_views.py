@@ -1,16 +1,13 @@
 """A provider makes a batch of files from their browser, and sends those that have not arrived."""
 
 import hashlib
-import json
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib import messages
-from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.loader import render_to_string
@@ -18,12 +15,22 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
-from webapp.api.parsers import a_turn, check_values
+from webapp.api.parsers import a_turn
 from webapp.cases.api.chosen_manifest import read_manifest
 from webapp.cases.archive_report import line, showable
 from webapp.cases.awaited import awaits_archive
 from webapp.cases.browser_files import match, one_case_each, place_of, sent_to, take_archive, take_files, with_files_of
-from webapp.cases.fields import FieldError, filename
+from webapp.cases.chosen import (
+    NOTHING_CHOSEN,
+    RENAME,
+    UNNAMEABLE,
+    Chosen,
+    announced,
+    as_filename,
+    chosen_files,
+    problem_of,
+    shown,
+)
 from webapp.cases.forms import BatchForm, CaseForm
 from webapp.cases.manifest import MAX_CSV_BYTES, Manifest
 from webapp.cases.mistakes import sentences
@@ -35,61 +42,8 @@ from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
 
-NOTHING_CHOSEN = "Choose at least one picture."
-SHOWN_NAMES = 20
-SPREADSHEETS = (".xls", ".xlsx", ".ods", ".numbers", ".tsv")  # which people take for a table that is read
-UNNAMEABLE = "Left out, for a name that is too long or holds a backslash or a control character"
-RENAME = "Rename it, and put it in a new batch."
 OLD_PAGE = "This page is older than the site. Reload it, and send again."
 UNLISTED = "No row of the table names this file, so it was left out. Add a row for it, and put both in a new batch."
-
-
-@dataclass
-class Chosen:
-    """The files of a request by what they are.
-
-    A script sends only the pictures' names and the archives' sizes, in bytes, and the files themselves to storage.
-    """
-
-    pictures: list[UploadedFile] = field(default_factory=list)
-    tables: list[UploadedFile] = field(default_factory=list)
-    archives: list[UploadedFile] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    misnamed: list[str] = field(default_factory=list)  # announced by names that no picture can have
-    archive_sizes: list[int] = field(default_factory=list)
-
-
-def chosen_files(request: HttpRequest) -> Chosen:
-    """Sorts the uploaded files by the ending of their names; what they really are is found out by intake."""
-    chosen = Chosen()
-    for file in request.FILES.getlist("files"):
-        ending = (file.name or "").lower().rpartition(".")[2]
-        {"csv": chosen.tables, "json": chosen.tables, "zip": chosen.archives}.get(ending, chosen.pictures).append(file)
-    announced = [(str(said), _as_filename(said)) for said in _announced(request, "names")]
-    chosen.names = [file.name or "" for file in chosen.pictures] or [name for _, name in announced if name]
-    chosen.misnamed = [said for said, name in announced if not name]
-    sizes = [size for size in _announced(request, "archives") if isinstance(size, int)]
-    chosen.archive_sizes = [file.size or 0 for file in chosen.archives] + sizes
-    return chosen
-
-
-def _announced(request: HttpRequest, what: str) -> list[Any]:
-    """What a script says of the files that it will send: a JSON list; what none of ours would say is not heard."""
-    said = request.POST.get(what) or "[]"
-    try:
-        check_values(said.encode())
-        listed = json.loads(said)
-    except (Problem, ValueError, RecursionError):
-        return []
-    return listed if isinstance(listed, list) else []
-
-
-def _as_filename(said: object) -> str:
-    """The name that a picture can have; empty where it cannot."""
-    try:
-        return filename(said)
-    except FieldError:
-        return ""
 
 
 @for_roles(Role.PROVIDER)
@@ -103,7 +57,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
         cases: list[CaseSpec] | None = None
         unlisted: list[str] = []
         try:
-            if problem := _problem_of(chosen, form.cleaned_data["grouping"]):
+            if problem := problem_of(chosen, form.cleaned_data["grouping"]):
                 form.add_error(None, problem)
             elif chosen.archive_sizes and not chosen.tables:
                 cases = []  # they are in the archive
@@ -156,30 +110,6 @@ def _of_table(chosen: Chosen, said: dict[str, Any]) -> tuple[Manifest, list[str]
         manifest, name = read_manifest(table, as_json=as_json, capture=said["capture"])
         said["name"] = said["name"] or name
         return (manifest, []) if manifest.errors else with_files_of(manifest, chosen.names)
-
-
-def _problem_of(chosen: Chosen, grouping: str) -> str:
-    """What is wrong with this choice of files, in a sentence; empty if nothing is."""
-    limit = settings.IMPORT_MAX_BYTES
-    one = grouping == BatchForm.ONE
-    each = "Choose “Each file is a case of its own” with it."
-    sheets = [name for name in chosen.names if name.lower().endswith(SPREADSHEETS)]
-    problems = {
-        f"{_shown(sheets)}: a table is read as CSV. Save it as “CSV UTF-8” in the program that made it, and choose the "
-        "files again.": sheets and not chosen.tables,
-        "Choose one ZIP file or single pictures, not both.": chosen.archive_sizes
-        and len(chosen.archive_sizes) + bool(chosen.names) > 1,
-        f"A ZIP file is for many cases. {each}": one and chosen.archive_sizes,
-        f"The ZIP file is larger than {limit // 1024**2} MB. Split it into several.": any(
-            size > limit for size in chosen.archive_sizes
-        ),
-        "Choose one CSV table or JSON manifest at most.": len(chosen.tables) > 1,
-        f"A table describes its cases itself. {each}": one and chosen.tables,
-        f"{UNNAMEABLE}: {_shown(chosen.misnamed)}. {RENAME}": chosen.misnamed
-        and not (chosen.names or chosen.tables or chosen.archive_sizes),
-        NOTHING_CHOSEN: not (chosen.names or chosen.tables or chosen.archive_sizes),
-    }
-    return next((sentence for sentence, holds in problems.items() if holds), "")
 
 
 def _made(
@@ -250,11 +180,11 @@ def _places(request: HttpRequest, batch: Batch) -> JsonResponse:
     """Where each picture goes that a script will send, of the `sizes` that it says, in bytes."""
     if request.FILES:  # of a page that was opened before scripts sent pictures past the site
         return JsonResponse({"errors": [OLD_PAGE]}, status=409)
-    both = zip(_announced(request, "names"), _announced(request, "sizes"), strict=False)
+    both = zip(announced(request, "names"), announced(request, "sizes"), strict=False)
     said = [(name, size) for name, size in both if isinstance(size, int) and size >= 0]
     names = [name for name, _ in said]
     try:
-        found = match(batch=batch, names=[_as_filename(name) for name in names])
+        found = match(batch=batch, names=[as_filename(name) for name in names])
         places = [{"file": n, **place_of(image, size=said[n][1])} for n, image in found.images.items()]
     except Problem as problem:
         return JsonResponse({"errors": [problem.message]}, status=problem.status)
@@ -265,12 +195,7 @@ def _places(request: HttpRequest, batch: Batch) -> JsonResponse:
 def _say_left_out(request: HttpRequest, reason: str, names: list[str]) -> None:
     if names:
         files = "one of the files, so it was" if len(names) == 1 else f"{len(names):,} of the files, so they were"
-        messages.warning(request, f"{reason} {files} left out: {_shown(names)}.")
-
-
-def _shown(names: list[str]) -> str:
-    """The first of the names, in what a page can show."""
-    return ", ".join(map(showable, names[:SHOWN_NAMES])) + (" and others" if len(names) > SHOWN_NAMES else "")
+        messages.warning(request, f"{reason} {files} left out: {shown(names)}.")
 
 
 def _told(form: BatchForm, case_form: CaseForm, row_errors: Sequence[RowError]) -> tuple[list[str], list[str]]:
