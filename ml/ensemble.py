@@ -63,7 +63,14 @@ class Ensemble:
     def __init__(
         self, members: Sequence[Member], frame: Size, cache: Path, *, precision: Precision | None = None
     ) -> None:
-        self._answer = _on_gpu(members, frame) or OpenVinoMembers(members, frame, cache, precision)
+        self._answer: Backend
+        self.fewest: int | None = None
+        """Frames that keep every core at work, where that is known."""
+        if gpu := _on_gpu(members, frame):
+            self._answer = gpu
+        else:
+            cpu = OpenVinoMembers(members, frame, cache, precision)
+            self._answer, self.fewest = cpu, cpu.fewest
 
     def __call__(self, frames: np.ndarray) -> Answers:
         """The answers to frames, uint8 (n, height, width, 3), taken at once."""
@@ -156,6 +163,7 @@ class OpenVinoMembers:
         paths = [network_path(member, frame, cache) for member in members]
         threads = cores()
         streams = min(threads, BATCH // CHUNK)
+        self.fewest = CHUNK * streams
         options = {
             "INFERENCE_PRECISION_HINT": precision or native_precision(),
             "INFERENCE_NUM_THREADS": threads,

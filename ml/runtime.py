@@ -62,6 +62,11 @@ class Runtime:
         self._blas = ThreadpoolController()
         self._ensemble = Ensemble(self.bundle.members, self.bundle.frame, Path(cache))
 
+    @property
+    def fewest(self) -> int | None:
+        """The fewest images in one `predict` that keep every core at work; None on a GPU, where that is not known."""
+        return self._ensemble.fewest
+
     def prepare(self, data: bytes) -> np.ndarray:
         """Decodes one image file to the size of the frame, in its own shape: uint8 RGB (rows, columns, 3); see
         `ml.imaging.preprocess.fit`. Raises ImageRefused.

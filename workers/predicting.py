@@ -25,9 +25,10 @@ Predict = Callable[[Sequence[np.ndarray]], list[Prediction]]
 
 @dataclass
 class BatchSize:
-    """The number of images that are given to the model at once."""
+    """The number of images that are given to the model at once; `fewest` keep all of the device at work, if known."""
 
     images: int
+    fewest: int | None = None
     people_until: float = 0.0
 
     def person_came(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,8 +36,12 @@ class BatchSize:
         self.people_until = clock() + PEOPLE_SECONDS
 
     def to_take(self, *, clock: Callable[[], float] = time.monotonic) -> int:
-        """How many to take now: half a batch while people come, since they wait for the one that is at the model."""
-        return max(1, self.images // 2 if clock() < self.people_until else self.images)
+        """How many to take now: as few as keep the device at work while people come, since they wait for what is at the
+        model; half a batch where that number is not known.
+        """
+        if clock() >= self.people_until:
+            return self.images
+        return min(self.images, self.fewest or max(1, self.images // 2))
 
     def check(self, predict: Predict, blank: np.ndarray) -> None:
         """Raises DeviceFailed where the device does not answer a blank image."""

@@ -42,7 +42,7 @@ def _runtime(bundle_sha256: str) -> Runtime:
     runtime = Runtime(fetch_bundle(release), cache=settings.RUNTIME_CACHE)
     width, height = runtime.bundle.frame
     blank = np.zeros((height, width, 3), np.uint8)
-    SIZE.images = settings.INFERENCE_BATCH
+    SIZE.images, SIZE.fewest = settings.INFERENCE_BATCH, runtime.fewest
     SIZE.check(runtime.predict, blank)
     if not SIZE.images:
         SIZE.find(runtime.predict, blank)

@@ -70,6 +70,16 @@ def test_a_cpu_and_a_gpu_give_the_same_answers(
     np.testing.assert_allclose(cpu.features, gpu.features, atol=1e-3)
 
 
+def test_the_fewest_frames_keep_each_core_at_work(
+    members: list[Member], networks: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for cores, fewest in (1, CHUNK), (3, 3 * CHUNK):
+        monkeypatch.setattr(ensemble, "cores", lambda cores=cores: cores)
+        assert Ensemble(members, FRAME, networks).fewest == fewest
+    monkeypatch.setattr(ensemble, "_on_gpu", lambda members, frame: lambda frames: [])
+    assert Ensemble(members, FRAME, networks).fewest is None
+
+
 def test_no_number_of_frames_waits_for_a_compiler(members: list[Member], monkeypatch: pytest.MonkeyPatch) -> None:
     """XLA, which Keras would choose on a GPU, compiles for each number of frames."""
     import tensorflow

@@ -68,9 +68,10 @@ def test_a_device_that_answers_nothing_blames_no_image() -> None:
         BatchSize(8).predict(Device(memory=0, error=RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")), [PIXELS] * 3)
 
 
-def test_batches_are_half_as_large_while_people_come() -> None:
-    size, now = BatchSize(32), 100.0
-    assert size.to_take(clock=lambda: now) == 32
+@pytest.mark.parametrize(("images", "fewest", "taken"), [(32, 8, 8), (4, 8, 4), (32, None, 16), (1, None, 1)])
+def test_no_more_is_taken_than_the_device_needs_while_people_come(images: int, fewest: int | None, taken: int) -> None:
+    size, now = BatchSize(images, fewest), 100.0
+    assert size.to_take(clock=lambda: now) == images
     size.person_came(clock=lambda: now)
-    assert size.to_take(clock=lambda: now + PEOPLE_SECONDS - 1) == 16
-    assert size.to_take(clock=lambda: now + PEOPLE_SECONDS + 1) == 32
+    assert size.to_take(clock=lambda: now + PEOPLE_SECONDS - 1) == taken
+    assert size.to_take(clock=lambda: now + PEOPLE_SECONDS + 1) == images

@@ -16,6 +16,8 @@ from celery import Celery
 from celery.signals import worker_ready, worker_shutdown
 from pytest_django import Settings
 
+from ml.cores import cores
+from ml.ensemble import BATCH, CHUNK
 from ml.runtime import Runtime
 from tests.factories import ReleaseFactory
 from tests.ml.tiny_bundle import make_tiny_bundle
@@ -101,6 +103,7 @@ def test_a_worker_that_starts_looks_for_work_without_a_sweep(
         first = Worker.objects.get().seen_at
         wait_for(lambda: Worker.objects.get().seen_at > first)
     assert rung == ["inference.drain"]
+    assert warmth.SIZE.fewest == CHUNK * min(cores(), BATCH // CHUNK)
 
 
 def test_a_worker_of_another_queue_loads_no_model(release: ModelRelease) -> None:
