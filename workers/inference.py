@@ -37,7 +37,7 @@ from workers.warmth import DEVICE, SIZE, die, load_active
 
 logger = structlog.get_logger(__name__)
 READERS = 2
-LEASED = 4  # batches of the model that are claimed and written at once: a dozen queries for all of them
+LEASED = 4  # batches of the model, at most, that are claimed and written at once: a dozen queries for all of them
 RUN_SECONDS = 60  # then another wake-up goes on, as another worker's does where this one is asked to end
 
 
@@ -149,7 +149,7 @@ def _claim(readers: ThreadPoolExecutor, loaded: tuple[ModelRelease, Runtime] | N
     if loaded is None:
         return None
     release, runtime = loaded
-    limit = LEASED * SIZE.images
+    limit = SIZE.to_lease(LEASED)
     token, jobs = claim_jobs(limit=limit, suspects=suspects)
     if not jobs:
         return None

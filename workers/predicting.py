@@ -12,6 +12,7 @@ from ml.runtime import Prediction
 logger = structlog.get_logger(__name__)
 SMALLEST, LARGEST = 8, 512
 PEOPLE_SECONDS = 60  # how long after a person's photo the next one is expected
+TURN_SECONDS = 1.0
 GAIN = 1.05  # a batch twice as large that is not even this much faster only makes people wait
 NO_MEMORY = ("out of memory", "oom", "resource_exhausted", "alloc")  # as the backends say it, beside MemoryError
 
@@ -25,11 +26,15 @@ Predict = Callable[[Sequence[np.ndarray]], list[Prediction]]
 
 @dataclass
 class BatchSize:
-    """The number of images that are given to the model at once; `fewest` keep all of the device at work, if known."""
+    """The number of images that are given to the model at once; `fewest` keep all of the device at work, if known.
+
+    `pace` is how many seconds an image took in the last batch that did so.
+    """
 
     images: int
     fewest: int | None = None
     people_until: float = 0.0
+    pace: float = 0.0
 
     def person_came(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Somebody waits for an answer, and the next person probably comes soon."""
@@ -42,6 +47,14 @@ class BatchSize:
         if clock() >= self.people_until:
             return self.images
         return min(self.images, self.fewest or max(1, self.images // 2))
+
+    def to_lease(self, batches: int) -> int:
+        """How many to lease at once: `batches`, or as few of them as take about TURN_SECONDS, so that a clinic that has
+        just come waits no longer for its turn.
+        """
+        if self.pace:
+            batches = min(batches, max(1, round(TURN_SECONDS / (self.pace * self.images))))
+        return batches * self.images
 
     def check(self, predict: Predict, blank: np.ndarray) -> None:
         """Raises DeviceFailed where the device does not answer a blank image."""
@@ -67,7 +80,9 @@ class BatchSize:
             self.images, best, tried = tried, rate, tried * 2
         logger.info("batch_size_found", images=self.images, images_a_second=round(best))
 
-    def predict(self, predict: Predict, images: Sequence[np.ndarray]) -> list[Prediction | None]:
+    def predict(
+        self, predict: Predict, images: Sequence[np.ndarray], *, clock: Callable[[], float] = time.perf_counter
+    ) -> list[Prediction | None]:
         """Predictions in order; None for an image that the model cannot take.
 
         A batch that fails, for want of memory or for one poisonous image, is halved until what works has worked. Where
@@ -76,8 +91,9 @@ class BatchSize:
         """
         if not images:
             return []
+        started = clock()
         try:
-            return list(predict(images))
+            predictions = list(predict(images))
         except Exception as error:
             logger.warning("model_failed", images=len(images), error=type(error).__name__)
             if len(images) == 1:
@@ -87,3 +103,6 @@ class BatchSize:
             if isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY):
                 self.images = max(1, min(self.images, half))
             return self.predict(predict, images[:half]) + self.predict(predict, images[half:])
+        if len(images) >= (self.fewest or self.images):
+            self.pace = (clock() - started) / len(images)
+        return predictions

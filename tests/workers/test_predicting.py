@@ -75,3 +75,13 @@ def test_no_more_is_taken_than_the_device_needs_while_people_come(images: int, f
     size.person_came(clock=lambda: now)
     assert size.to_take(clock=lambda: now + PEOPLE_SECONDS - 1) == taken
     assert size.to_take(clock=lambda: now + PEOPLE_SECONDS + 1) == images
+
+
+@pytest.mark.parametrize(("seconds", "leased"), [(0.01, 128), (0.33, 96), (0.66, 64), (5.0, 32)])
+def test_what_is_leased_takes_about_a_second_where_the_device_is_slow(seconds: float, leased: int) -> None:
+    size, times = BatchSize(32, 8), iter([0.0, seconds, 9.0, 9.9])
+    assert size.to_lease(4) == 128  # nothing is known yet
+    size.predict(Device(), [PIXELS] * 32, clock=lambda: next(times))
+    assert size.to_lease(4) == leased
+    size.predict(Device(), [PIXELS], clock=lambda: next(times))  # a lone photo takes one core
+    assert size.to_lease(4) == leased
