@@ -93,7 +93,7 @@ class BatchSize:
             return []
         started = clock()
         try:
-            predictions = list(predict(images))
+            predictions: list[Prediction | None] = list(predict(images))
         except Exception as error:
             logger.warning("model_failed", images=len(images), error=type(error).__name__)
             if len(images) == 1:
