@@ -12,6 +12,7 @@ from webapp.api.parsers import check_values
 from webapp.cases.archive_report import showable
 from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm
+from webapp.cases.naming import is_no_picture
 from webapp.errors import Problem
 
 NOTHING_CHOSEN = "Choose at least one picture."
@@ -32,6 +33,7 @@ class Chosen:
     tables: list[UploadedFile] = field(default_factory=list)
     archives: list[UploadedFile] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)  # as `names`, of what nobody means as a picture
     misnamed: list[str] = field(default_factory=list)  # announced by names that no picture can have
     archive_sizes: list[int] = field(default_factory=list)
 
@@ -43,7 +45,8 @@ def chosen_files(request: HttpRequest) -> Chosen:
         ending = (file.name or "").lower().rpartition(".")[2]
         {"csv": chosen.tables, "json": chosen.tables, "zip": chosen.archives}.get(ending, chosen.pictures).append(file)
     named = [(str(said), as_filename(said)) for said in announced(request, "names")]
-    chosen.names = [file.name or "" for file in chosen.pictures] or [name for _, name in named if name]
+    for name in [file.name or "" for file in chosen.pictures] or [name for _, name in named if name]:
+        (chosen.beside if is_no_picture(name) else chosen.names).append(name)
     chosen.misnamed = [said for said, name in named if not name]
     sizes = [size for size in announced(request, "archives") if isinstance(size, int)]
     chosen.archive_sizes = [file.size or 0 for file in chosen.archives] + sizes
@@ -74,7 +77,8 @@ def problem_of(chosen: Chosen, grouping: str) -> str:
     limit = settings.IMPORT_MAX_BYTES
     one = grouping == BatchForm.ONE
     each = "Choose “Each file is a case of its own” with it."
-    sheets = [name for name in chosen.names if name.lower().endswith(SPREADSHEETS)]
+    sheets = [name for name in [*chosen.names, *chosen.beside] if name.lower().endswith(SPREADSHEETS)]
+    nothing = not (chosen.names or chosen.tables or chosen.archive_sizes)
     problems = {
         f"{shown(sheets)}: a table is read as CSV. Save it as “CSV UTF-8” in the program that made it, and choose the "
         "files again.": sheets and not chosen.tables,
@@ -86,9 +90,9 @@ def problem_of(chosen: Chosen, grouping: str) -> str:
         ),
         "Choose one CSV table or JSON manifest at most.": len(chosen.tables) > 1,
         f"A table describes its cases itself. {each}": one and chosen.tables,
-        f"{UNNAMEABLE}: {shown(chosen.misnamed)}. {RENAME}": chosen.misnamed
-        and not (chosen.names or chosen.tables or chosen.archive_sizes),
-        NOTHING_CHOSEN: not (chosen.names or chosen.tables or chosen.archive_sizes),
+        f"{UNNAMEABLE}: {shown(chosen.misnamed)}. {RENAME}": chosen.misnamed and nothing,
+        f"{shown(chosen.beside)}: no picture, by what the name says. {NOTHING_CHOSEN}": chosen.beside and nothing,
+        NOTHING_CHOSEN: nothing,
     }
     return next((sentence for sentence, holds in problems.items() if holds), "")
 

@@ -1,5 +1,6 @@
 """Files that come without a table: each is a case of its own, known by the file's name, or by its path in a ZIP."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
@@ -7,13 +8,13 @@ from unicodedata import normalize
 
 LONGEST = 100  # characters, as `Case.external_id`
 ROOM = 90  # of them for the name where a number follows it
-NO_PICTURES = {
-    *(".txt", ".md", ".rst", ".rtf", ".html", ".htm", ".tex", ".log", ".bib"),
-    *(".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".ini", ".md5", ".sha256"),
-    *(".doc", ".docx", ".odt", ".xls", ".xlsx", ".ods", ".ppt", ".pptx", ".url", ".lnk", ".py", ".sh"),
-    *(".pdf", ".db", "readme", "license", "licence", ".nomedia"),
-}
-"""How the names of files end that lie beside pictures, and that nobody means as one; or what they are."""
+NO_PICTURES = (
+    r"\.(?:txt|md|rst|rtf|html?|tex|log|bib|pdf|docx?|odt|xlsx?|ods|pptx?|tsv|jsonl?|xml|ya?ml|ini|md5|sha256|url|lnk"
+    r"|py|sh|db|nomedia|ds_store|aae|xmp|mov|mp4)$|(?:^|/)(?:readme|licen[sc]e|\._[^/]*)$"
+)
+"""Names of files that lie beside pictures, and that nobody means as one, whatever the case of their letters; read alike
+by the page's script.
+"""
 
 
 def case_ids(names: Sequence[str], *, given: Iterable[str] = ()) -> list[str]:
@@ -39,8 +40,7 @@ def case_ids(names: Sequence[str], *, given: Iterable[str] = ()) -> list[str]:
 
 def is_no_picture(name: str) -> bool:
     """Whether a file's name, or its path, says that nobody means it as a picture. A damaged one ends as a picture."""
-    path = PurePath(name)
-    return (path.suffix or path.name).lower() in NO_PICTURES
+    return re.search(NO_PICTURES, name, re.IGNORECASE) is not None
 
 
 def stem(name: str) -> str:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.api.parsers import a_turn
 from webapp.cases.api.chosen_manifest import read_manifest
-from webapp.cases.archive_report import line, showable
+from webapp.cases.archive_report import NO_PICTURE, line, showable
 from webapp.cases.awaited import awaits_archive
 from webapp.cases.browser_files import match, one_case_each, place_of, sent_to, take_archive, take_files, with_files_of
 from webapp.cases.chosen import (
@@ -35,6 +35,7 @@ from webapp.cases.forms import BatchForm, CaseForm
 from webapp.cases.manifest import MAX_CSV_BYTES, Manifest
 from webapp.cases.mistakes import sentences
 from webapp.cases.models import Batch
+from webapp.cases.naming import NO_PICTURES, is_no_picture
 from webapp.cases.quotas import usage
 from webapp.cases.rows import RowError, RowsRefused, error_table
 from webapp.cases.services import Submission, create_batch
@@ -55,7 +56,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         chosen = chosen_files(request)
         cases: list[CaseSpec] | None = None
-        unlisted: list[str] = []
+        left_out = chosen.beside
         try:
             if problem := problem_of(chosen, form.cleaned_data["grouping"]):
                 form.add_error(None, problem)
@@ -66,13 +67,13 @@ def batch_new(request: HttpRequest) -> HttpResponse:
                 spec = case_form.spec(chosen.names, capture=form.cleaned_data["capture"])
                 cases = [spec] if spec else None
             elif chosen.tables:
-                manifest, unlisted = _of_table(chosen, form.cleaned_data)
+                manifest, left_out = _of_table(chosen, form.cleaned_data)
                 row_errors = manifest.errors
                 cases = None if row_errors else manifest.cases
             else:
                 cases = one_case_each(chosen.names, capture=form.cleaned_data["capture"])
             if cases is not None:
-                return _made(request, form.cleaned_data, cases, chosen, unlisted)
+                return _made(request, form.cleaned_data, cases, chosen, left_out)
         except Problem as refused:
             if isinstance(refused, RowsRefused) and chosen.tables:
                 row_errors = refused.errors
@@ -91,6 +92,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
         "row_error_sentences": sentences(row_errors),
         "error_table": _as_link(row_errors),
         "nothing_chosen": NOTHING_CHOSEN,
+        "no_pictures": NO_PICTURES,
         "archive_limit": settings.IMPORT_MAX_BYTES,
         "picture_limit": settings.UPLOAD_MAX_BYTES,
         "usage": usage(organisation_of(request)),
@@ -109,11 +111,11 @@ def _of_table(chosen: Chosen, said: dict[str, Any]) -> tuple[Manifest, list[str]
         as_json = (file.name or "").lower().endswith(".json")
         manifest, name = read_manifest(table, as_json=as_json, capture=said["capture"])
         said["name"] = said["name"] or name
-        return (manifest, []) if manifest.errors else with_files_of(manifest, chosen.names)
+        return (manifest, []) if manifest.errors else with_files_of(manifest, [*chosen.names, *chosen.beside])
 
 
 def _made(
-    request: HttpRequest, said: dict[str, Any], cases: list[CaseSpec], chosen: Chosen, unlisted: list[str]
+    request: HttpRequest, said: dict[str, Any], cases: list[CaseSpec], chosen: Chosen, left_out: list[str]
 ) -> HttpResponse:
     """Make the batch, or go on with the one that the same page has made of the same files before."""
     actor = actor_of(request)
@@ -125,7 +127,7 @@ def _made(
         archive=bool(chosen.archive_sizes),
         capture=said["capture"],
         left_out=[
-            *(line(showable(name), "not_in_table", UNLISTED) for name in unlisted),
+            *(_why_left_out(name) for name in left_out),
             *(line(showable(name), "unsafe_name", f"{UNNAMEABLE}. {RENAME}") for name in chosen.misnamed),
         ],
     )
@@ -135,7 +137,7 @@ def _made(
             {
                 "batch": reverse("cases:batch", args=[batch.pk]),
                 **sent_to(batch),
-                "unlisted": [*unlisted, *chosen.misnamed],
+                "unlisted": [*left_out, *chosen.misnamed],
             }
         )
     if not new and batch.state != Batch.State.OPEN:
@@ -143,9 +145,16 @@ def _made(
         return redirect("cases:batch", batch.pk)
     for file in chosen.archives if new or awaits_archive(batch) else []:
         take_archive(actor=actor, batch=batch, file=file)
-    listed = [file for file in chosen.pictures if file.name not in set(unlisted)]
-    take_files(batch=batch, files=listed)
+    unwanted = set(left_out)
+    take_files(batch=batch, files=[file for file in chosen.pictures if file.name not in unwanted])
     return redirect("cases:batch", batch.pk)
+
+
+def _why_left_out(name: str) -> dict[str, str]:
+    """The line about a file that is an image of no case."""
+    if is_no_picture(name):
+        return line(showable(name), "no_picture", NO_PICTURE)
+    return line(showable(name), "not_in_table", UNLISTED)
 
 
 @for_roles(Role.PROVIDER)

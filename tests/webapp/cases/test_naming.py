@@ -1,9 +1,10 @@
 """Files that come without a table."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.cases.naming import LONGEST, case_ids
+from webapp.cases.naming import LONGEST, case_ids, is_no_picture
 
 
 def test_a_case_is_known_by_its_file() -> None:
@@ -26,3 +27,34 @@ def test_ids_are_unique_and_fit(names: list[str]) -> None:
     ids = case_ids(names)
     assert len(set(ids)) == len(names)
     assert all(0 < len(case_id) <= LONGEST for case_id in ids)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("readme", "LICENSE", "a/readme.txt", "a/1.JSON", "Thumbs.db", ".DS_Store", "a/.ds_store", ".nomedia"),
+        *("._1.jpg", "a/._1.jpg", "IMG_1.AAE", "IMG_1.MOV", "1.jpg.txt"),
+    ],
+)
+def test_what_nobody_means_as_a_picture(name: str) -> None:
+    assert is_no_picture(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "1.jpg",
+        "txt",
+        "db",
+        "IM000001",
+        "DICOM.1",
+        "1.",
+        "a.txt/1.jpg",
+        "a._b.jpg",
+        "._a/1.jpg",
+        "my readme",
+        "1.txt.jpg",
+    ],
+)
+def test_what_may_be_meant_as_one(name: str) -> None:
+    assert not is_no_picture(name)

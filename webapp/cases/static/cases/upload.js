@@ -7,13 +7,19 @@
   const errors = document.getElementById("upload-errors");
   const panel = document.getElementById("upload-progress");
   const ending = (file) => file.name.split(".").pop().toLowerCase();
-  const isPicture = (file) => !["zip", "csv", "json"].includes(ending(file));
+  const isTable = (file) => ["csv", "json"].includes(ending(file));
+  const isPicture = (file) => ending(file) !== "zip" && !isTable(file);
+  const noPictures = new RegExp(input.dataset.noPictures, "i");
+  const isBeside = (file) => isPicture(file) && noPictures.test(file.name); // no picture, by its name
   const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
   const tell = () => {
     const files = [...input.files];
     const bytes = files.reduce((sum, file) => sum + file.size, 0);
-    chosen.textContent = files.length ? `${files.length} file${files.length > 1 ? "s" : ""} chosen, ${size(bytes)}.` : "";
+    const beside = files.filter(isBeside).map((file) => file.name);
+    const listed = files.some(isTable) ? " unless the table names them" : "";
+    const told = beside.length ? ` Left out${listed}, since by their names they are no pictures: ${Sending.named(beside)}.` : "";
+    chosen.textContent = files.length ? `${files.length} file${files.length > 1 ? "s" : ""} chosen, ${size(bytes)}.${told}` : "";
   };
   input.addEventListener("change", tell);
   for (const name of ["dragover", "dragleave", "drop"]) {
@@ -64,10 +70,10 @@
   const send = async () => {
     const files = [...input.files];
     const archives = files.filter((file) => ending(file) === "zip");
-    const tables = files.filter((file) => ["csv", "json"].includes(ending(file)));
+    const tables = files.filter(isTable);
     const pictures = files.filter(isPicture);
     const meter = new Sending.Meter(panel, files.reduce((sum, file) => sum + file.size, 0));
-    const unsent = Sending.tooLarge(pictures, form.dataset) || (await Sending.changed([...tables, ...archives]));
+    const unsent = Sending.tooLarge(pictures.filter((file) => !isBeside(file)), form.dataset) || (await Sending.changed([...tables, ...archives]));
     if (unsent) {
       show(NOT_YET, [unsent], { fields: [input.id] });
       return null;
