@@ -16,7 +16,7 @@ from django.utils.crypto import salted_hmac
 from ml.classes import CLASSES
 from webapp import storage
 from webapp.accounts.models import Patient
-from webapp.cases.models import Case
+from webapp.cases.models import Case, Image
 from webapp.registry.models import DatasetSnapshot, PatientSplit, Split
 from webapp.registry.selectors import usable_labels, withheld_labels
 from webapp.registry.splits import Labelled, Told, divide, on_both_sides, select
@@ -60,7 +60,8 @@ def draw_up() -> Content:
     with transaction.atomic():
         with connection.cursor() as cursor:  # one at a time, so that a patient is not decided twice
             cursor.execute("LOCK TABLE registry_patientsplit IN SHARE ROW EXCLUSIVE MODE")
-        rows, withheld = _labelled(), withheld_labels().count()
+        rows, others = _labelled()
+        withheld = withheld_labels().count() + others
         patients = {row.patient_id for row in rows}
         splits = {
             pk: split
@@ -109,8 +110,10 @@ def read_snapshot(snapshot: DatasetSnapshot) -> bytes:
     return data
 
 
-def _labelled() -> list[Labelled]:
-    """What annotators agree on, oldest first."""
+def _labelled() -> tuple[list[Labelled], int]:
+    """What annotators agree on, oldest first; and how many they agree on besides whose picture its clinic has also sent
+    as that of a patient who does not agree.
+    """
     numbering = {
         (organisation, lesion)
         for organisation, lesion in Case.objects.exclude(lesion_id="")
@@ -119,12 +122,18 @@ def _labelled() -> list[Labelled]:
         .filter(patients__gt=NUMBERING)
         .values_list("organisation_id", "lesion_id")
     }
-    rows = usable_labels().order_by("created_at", "pk").values_list(
+    usable = usable_labels()
+    pictures = Image.objects.filter(sha256__in=usable.values("image__sha256"), case__patient__training_consent=False)
+    refused = set(pictures.values_list("organisation_id", "sha256"))
+    rows = usable.order_by("created_at", "pk").values_list(
         "image_id", "image__case__organisation_id", "image__case__lesion_id", "image__case__patient_id",
         "image__case__patient__external_id", "dx", "image__sha256", "drawn",
     )  # fmt: skip
-    labelled = []
+    labelled, others = [], 0
     for image, organisation, lesion, patient, patients_name, dx, sha256, drawn in rows.iterator():
+        if (organisation, sha256) in refused:
+            others += 1
+            continue
         is_named = not patients_name.startswith(Patient.UNNAMED)
         name, told = f"patient {patient}", Told.PATIENT if is_named else Told.NOBODY
         if lesion and (organisation, lesion) not in numbering:
@@ -132,7 +141,7 @@ def _labelled() -> list[Labelled]:
         elif lesion:
             name, told = f"patient {patient} lesion {lesion}", Told.LESION if is_named else Told.NOBODY
         labelled.append(Labelled(image, name, patient, dx, sha256, drawn, told))
-    return labelled
+    return labelled, others
 
 
 def _names(row: Labelled) -> tuple[str, str, str]:

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from tests.factories import ConsensusFactory, MembershipFactory, ReleaseFactory
+from tests.factories import ConsensusFactory, ImageFactory, MembershipFactory, ReleaseFactory
 from webapp.accounts.consent import choose_training
 from webapp.audit.services import SYSTEM
 from webapp.labels.models import CANNOT_TELL
@@ -33,6 +33,19 @@ def test_what_a_patient_withdraws_is_in_none_from_then_on_and_is_counted() -> No
     assert accepted_labels().total == accepted_labels().withheld == 1
     choose_training(actor=SYSTEM, patient=withdrawn.image.case.patient, agreed=True)
     assert make_snapshot() == before
+
+
+def test_a_picture_that_is_also_anothers_is_in_none_while_one_of_them_refuses() -> None:
+    """Their clinic has sent it twice, as of two patients: one of them of whom it named none."""
+    labelled = ConsensusFactory()
+    twin = ImageFactory(case__batch__organisation=labelled.image.organisation, ready=True, sha256=labelled.image.sha256)
+    other_clinics = ImageFactory(ready=True, sha256=labelled.image.sha256, case__patient__training_consent=False)
+    assert other_clinics.organisation != labelled.image.organisation
+    assert (make_snapshot().images, make_snapshot().withheld) == (1, 0)
+
+    choose_training(actor=SYSTEM, patient=twin.case.patient, agreed=False)
+    after = make_snapshot()
+    assert (after.images, after.withheld) == (0, 1)
 
 
 def test_operators_read_how_many(client: Client) -> None:
