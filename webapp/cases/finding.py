@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Value
+from django.db.models import Exists, OuterRef, Value
 from django.db.models.functions import Collate, Upper
 
 from webapp.accounts.models import CALLED, Organisation, Patient
@@ -14,18 +14,22 @@ LISTED = 100
 
 def found(organisation: Organisation, words: str) -> list[Case]:
     """The cases whose own id, or whose patient's, begins with these words, in capitals or not: one more than are
-    LISTED where there are more. Those whose whole id it is come first, of each id the newest.
+    LISTED where there are more. Those whose whole id it is come first, of each id the newest. Ids that are not the
+    clinic's own are not sought: of what is erased, and of patients whom it has not named.
 
     Read in the order of an index, so that the first letter of a million ids costs as little as a whole one.
     """
     if not words:
         return []
     begin = Upper(Value(words))
-    cases = with_release(Case.objects.filter(organisation=organisation)).prefetch_related("images__jobs")
+    kept = Case.objects.filter(organisation=organisation, erased_at=None)
+    cases = with_release(kept).prefetch_related("images__jobs")
     so_called = cases.annotate(sought=CALLED).filter(sought__startswith=begin)
-    patients = Patient.objects.filter(organisation=organisation).annotate(sought=CALLED)
-    named = patients.filter(sought__startswith=begin).order_by("sought").values_list("pk", flat=True)[: LISTED + 1]
-    of_patients = cases.filter(patient__in=list(named)).annotate(sought=Collate(Upper("patient__external_id"), "C"))
+    of_case = Exists(kept.filter(patient=OuterRef("pk")))  # else who has none would take the place of who has
+    patients = Patient.objects.filter(of_case, organisation=organisation).annotate(sought=CALLED)
+    named = patients.filter(sought__startswith=begin).exclude(external_id__startswith=Patient.UNNAMED)
+    first = named.order_by("sought").values_list("pk", flat=True)[: LISTED + 1]
+    of_patients = cases.filter(patient__in=list(first)).annotate(sought=Collate(Upper("patient__external_id"), "C"))
     rows: list[Any] = [
         case for by in (so_called, of_patients) for case in by.order_by("sought", "-created_at", "id")[: LISTED + 1]
     ]

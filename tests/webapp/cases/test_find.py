@@ -18,9 +18,11 @@ from tests.factories import (
     OrganisationFactory,
     PatientFactory,
 )
-from webapp.accounts.models import Organisation
+from webapp.accounts.models import Organisation, Patient
 from webapp.audit.models import Event
+from webapp.audit.services import SYSTEM
 from webapp.cases import finding
+from webapp.cases.erasure import erase_case
 from webapp.cases.models import Batch, Case
 
 pytestmark = pytest.mark.django_db
@@ -60,6 +62,24 @@ def test_a_case_is_found_by_its_id_or_its_patients_whole_or_by_how_it_begins(
 def test_a_case_that_is_called_as_its_patient_is_listed_once(client: Client, clinic: Organisation) -> None:
     called(clinic, "P-1", "P-1")
     assert names(client, "p") == ["P-1"]
+
+
+def test_patients_without_a_case_take_nobodys_place(
+    client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "LISTED", 2)
+    for number in range(4):
+        PatientFactory(organisation=clinic, external_id=f"P-{number}")
+    called(clinic, "left", "P-9")
+    assert names(client, "P-") == ["left"]
+
+
+def test_ids_that_are_not_the_clinics_own_are_not_sought(client: Client, clinic: Organisation) -> None:
+    erase_case(actor=SYSTEM, case=called(clinic, "left", "P-1"))
+    called(clinic, "right", f"{Patient.UNNAMED}1")
+    for words in ("erased", "unnamed", "u"):
+        assert names(client, words) == []
+    assert names(client, "r") == ["right"]
 
 
 def test_a_row_leads_to_the_case_and_says_of_which_batch_and_patient_it_is(
