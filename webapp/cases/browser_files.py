@@ -19,8 +19,9 @@ from webapp.cases.fields import IMAGES
 from webapp.cases.locks import require_open
 from webapp.cases.manifest import Manifest
 from webapp.cases.matching import Files, folded
-from webapp.cases.models import Batch, Image
+from webapp.cases.models import Batch, Image, PartedUpload
 from webapp.cases.naming import case_ids
+from webapp.cases.parts import give_up_parts
 from webapp.cases.rows import RowError
 from webapp.cases.selectors import awaited_images
 from webapp.cases.services import NOT_ARRIVED
@@ -123,13 +124,16 @@ def sent_to(batch: Batch) -> dict[str, str]:
 
 def place_of(image: Image, *, size: int) -> dict[str, Any]:
     """Where a script sends a file of `size` bytes that an image awaits: whole, or by the address of its `parts` where
-    `upload` is None.
+    `upload` is None. Of one that comes whole, the parts of a larger one that broke off before it are forgotten.
 
     Raises Problem `too_large_bytes`.
     """
-    check_size(image.awaited_key, size)
+    key = image.awaited_key
+    check_size(key, size)
     whole = size <= PART_BYTES
-    upload = asdict(storage.upload_target(image.awaited_key, size=size or None)) if whole else None
+    if whole and PartedUpload.objects.filter(key=key).exists():
+        give_up_parts(key=key)
+    upload = asdict(storage.upload_target(key, size=size or None)) if whole else None
     return {"id": str(image.pk), "upload": upload, "parts": reverse("api:image-parts", args=[image.pk])}
 
 

@@ -123,6 +123,19 @@ def test_a_large_file_comes_in_parts_beside_the_one_that_was_refused(client: Cli
     assert storage.size(Image.objects.get().upload_key) == size
 
 
+def test_a_smaller_file_comes_whole_after_a_large_one_broke_off(client: Client) -> None:
+    clinic, replace = blurred(client)
+    size = PART_BYTES + 1
+    good(clinic.http.post(place_of_another(client, replace, size)["parts"], {"size": size}, "application/json"))
+
+    url = parse_url(place_of_another(client, replace)["upload"]["url"]).request_uri
+    client.put(url, b"a picture", "image/jpeg")
+    told = client.post(replace, {"sent": "1"}, follow=True).content.decode()
+
+    assert "Another file is here" in told
+    assert storage.read(Image.objects.get().upload_key) == b"a picture"
+
+
 def test_what_came_beside_a_refused_picture_and_was_never_put_in_its_place_is_not_kept(client: Client) -> None:
     _, replace = blurred(client)
     Image.objects.update(original_forgotten=True, ended_at=timezone.now() - timedelta(hours=3))
