@@ -48,7 +48,7 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
         )
         for name in sorted(emails)  # one order for all batches, so that two never wait for each other
     ]
-    patients, former, changed = {}, {}, []
+    patients, former, changed, to_follow = {}, {}, [], []
     for pk, name, email, former[name], day, agrees, account in _made_or_known(organisation, made):
         patients[name] = pk
         emails[name], born[name] = email or emails[name], day or born[name]
@@ -56,6 +56,8 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
         if (emails[name], born[name], agrees_now) != (email, day, agrees):
             now = {"email": emails[name], "date_of_birth": born[name], "training_consent": agrees_now}
             changed.append(Patient(pk=pk, **now))
+        if (emails[name], born[name]) != (email, day):
+            to_follow.append(pk)
     conflicts = [
         (spec, field)
         for name, spec in zip(names, cases, strict=True)
@@ -64,7 +66,7 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
     if conflicts:
         raise _conflict(conflicts)
     Patient.objects.bulk_update(changed, ["email", "date_of_birth", "training_consent"], batch_size=AT_ONCE)
-    follow_patients(patients=[patient.pk for patient in changed])
+    follow_patients(patients=to_follow)
     return [patients[name] for name in names]
 
 

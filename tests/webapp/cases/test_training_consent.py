@@ -11,6 +11,8 @@ from tests.webapp.api.clinic import Clinic, case, good, problem, send_table
 from webapp.accounts.models import Patient
 from webapp.audit.models import Event
 from webapp.cases.models import Case
+from webapp.notify.links import make_result_link
+from webapp.notify.models import ResultLink
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +75,14 @@ def test_further_cases_that_say_something_else_are_no_repeat(clinic: Clinic) -> 
     good(clinic.post(path, {"cases": [case("a", training_consent=True)]}), 200)
     assert problem(clinic.post(path, {"cases": [case("a", training_consent=False)]}), 422)["code"] == "case_id_repeated"
     assert agrees()
+
+
+def test_it_lets_nobody_try_another_date_of_birth(clinic: Clinic) -> None:
+    clinic.create(case())
+    make_result_link(case=Case.objects.get())
+    ResultLink.objects.update(tries_left=0)
+    clinic.create(case("1", training_consent=False))
+    assert (agrees(), ResultLink.objects.get().tries_left) == (False, 0)
 
 
 def test_software_withdraws_it_without_another_case(clinic: Clinic) -> None:
