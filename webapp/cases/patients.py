@@ -86,14 +86,15 @@ def _made_or_known(organisation: Organisation, made: Sequence[Patient]) -> list[
 
 
 def is_of(spec: CaseSpec, patient: Patient) -> bool:
-    """Whether a case that is there already, of this patient, is as it is said now."""
+    """Whether a case that is there already, of this patient, is as it is said now. That models may learn from photos is
+    not said anew by a repeat, which may be older than a refusal; a refusal that does not hold yet is something new.
+    """
     named = (
         spec.patient_id == patient.external_id if spec.patient_id else patient.external_id.startswith(Patient.UNNAMED)
     )
-    holds = patient.training_consent
-    after = training_consent_after(spec.training_consent, holds=holds, has_account=patient.user_id is not None)
+    refused = spec.training_consent is False and patient.training_consent
     known = (patient.email, patient.clinics_email)
-    return named and after == holds and not _differing(spec, known, patient.date_of_birth)
+    return named and not refused and not _differing(spec, known, patient.date_of_birth)
 
 
 def _names(cases: Sequence[CaseSpec]) -> list[str]:

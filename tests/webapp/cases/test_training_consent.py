@@ -77,6 +77,23 @@ def test_further_cases_that_say_something_else_are_no_repeat(clinic: Clinic) -> 
     assert agrees()
 
 
+def test_a_request_that_says_both_of_one_patient_may_be_repeated(clinic: Clinic) -> None:
+    path = f"/batches/{clinic.create(case('first'))['id']}/cases"
+    both = {"cases": [case("a", training_consent=True), case("b", training_consent=False)]}
+    for status in (201, 200):
+        good(clinic.post(path, both), status)
+        assert not agrees()
+
+
+def test_a_repeat_takes_back_no_refusal_that_came_since(clinic: Clinic) -> None:
+    path = f"/batches/{clinic.create(case('first'))['id']}/cases"
+    said = {"cases": [case("a", training_consent=True)]}
+    good(clinic.post(path, said), 201)
+    good(clinic.post(f"/cases/{Case.objects.get(external_id='a').pk}/training-consent", {"training_consent": False}))
+    good(clinic.post(path, said), 200)
+    assert not agrees()
+
+
 def test_it_lets_nobody_try_another_date_of_birth(clinic: Clinic) -> None:
     clinic.create(case())
     make_result_link(case=Case.objects.get())
