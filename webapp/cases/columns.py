@@ -32,7 +32,8 @@ MEANT = {
     "birth_date": "patient_date_of_birth",
     "consent": "training_consent",
 }
-UNKNOWN = f"Rename or remove it. Known are: {', '.join(COLUMNS)}."
+RENAME, RENAME_ALL = "Rename or remove it.", "Rename or remove them."  # of several that are told in one sentence
+UNKNOWN = f"{RENAME} Known are: {', '.join(COLUMNS)}."
 
 
 def unknown(name: str) -> str:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from webapp.cases.columns import RENAME, RENAME_ALL
 from webapp.cases.rows import RowError
 
 SHOWN_ROWS = 5
@@ -24,7 +25,9 @@ def sentences(errors: Iterable[RowError]) -> list[str]:
 def _sentence(columns: Sequence[str], told: str) -> str:
     if not columns:
         return told[0].upper() + told[1:]
-    return f"Column{'s' if len(columns) > 1 else ''} {_listed(columns)}, {told}"
+    if len(columns) == 1:
+        return f"Column {columns[0]}, {told}"
+    return f"Columns {_listed(columns)}, {told.replace(RENAME, RENAME_ALL)}"
 
 
 def _told(alike: Sequence[RowError]) -> str:

@@ -251,7 +251,7 @@ def test_columns_that_are_not_known_are_told_in_one_sentence(client: Client, cli
     html = response.content.decode().partition('id="upload-errors"')[2].partition("</ul>")[0]
     told = [sentence.partition(" Known are: ")[0] for sentence in re.findall("<li>(.*?)</li>", html)]
     assert told == [
-        "Columns ward and room, row 1: Rename or remove it.",
+        "Columns ward and room, row 1: Rename or remove them.",
         "Column gender, row 1: Did you mean sex? Rename or remove it.",
     ]
 
