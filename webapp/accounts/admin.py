@@ -5,7 +5,7 @@ Everything goes through the services, so that a clinic's own audit trail says it
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, cast
 
 from allauth.account.models import EmailAddress
@@ -18,9 +18,8 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 
 from webapp.accounts import services
-from webapp.accounts.date_of_birth import may_be_alive
+from webapp.accounts.forms import PatientForm
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
-from webapp.addresses import in_one_form
 from webapp.audit.services import Actor
 from webapp.cases.models import Case
 from webapp.labels.models import Consensus, Label
@@ -203,23 +202,9 @@ class SecondFactorAdmin(admin.ModelAdmin):
             self.delete_model(request, factor)
 
 
-class PatientForm(ChangeForm):
-    """What is known of a patient."""
-
-    def clean_email(self) -> str:
-        email: str = self.cleaned_data["email"]
-        return email and in_one_form(email)
-
-    def clean_date_of_birth(self) -> date | None:
-        born: date | None = self.cleaned_data["date_of_birth"]
-        if born and not may_be_alive(born):
-            raise forms.ValidationError("The date of birth must be in the past. Check the year.")
-        return born
-
-
 @admin.register(Patient)
 class PatientAdmin(admin.ModelAdmin):
-    """Whom clinics' cases are of. Their software cannot change what is known of somebody; this page can."""
+    """Whom clinics' cases are of. Their providers change what is known of somebody, too, on a case's page."""
 
     form = PatientForm
     list_display = ["external_id", "organisation", "known_since"]

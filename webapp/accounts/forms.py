@@ -1,5 +1,6 @@
-"""Forms to sign in with, and of a clinic's own settings."""
+"""Forms to sign in with, of a clinic's own settings, and of what is known of a patient."""
 
+from datetime import date
 from typing import Any
 
 from allauth.account import fields
@@ -10,7 +11,8 @@ from allauth.core.internal import ratelimit
 from django import forms
 from django.core.exceptions import ValidationError
 
-from webapp.accounts.models import ApiKey, Organisation
+from webapp.accounts.date_of_birth import may_be_alive
+from webapp.accounts.models import ApiKey, Organisation, Patient
 from webapp.addresses import in_one_form
 from webapp.pages.forms import ChangeForm
 
@@ -135,3 +137,29 @@ class OrganisationForm(ChangeForm):
         days = self.fields["retention_days"]
         days.widget.attrs["min"] = 1
         days.error_messages["min_value"] = "Give a number of days, 1 or more, or leave this empty."
+
+
+class PatientForm(ChangeForm):
+    """How a patient is reached, and what opens the links in their letters."""
+
+    class Meta:
+        model = Patient
+        fields = ["email", "date_of_birth"]
+        labels = {"email": "Patient's e-mail address", "date_of_birth": "Patient's date of birth"}
+        help_texts = {
+            "email": "The letter about a result goes here. Once you change it, the links in letters that went to the "
+            "address before open nothing any more, and those letters go out again, to this one.",
+            "date_of_birth": "It opens the link in the letter, so ask the patient for it. Once you change it, a link "
+            "that wrong dates have locked can be tried again.",
+        }
+        widgets = {"date_of_birth": forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"})}
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"]
+        return email and in_one_form(email)
+
+    def clean_date_of_birth(self) -> date | None:
+        born: date | None = self.cleaned_data["date_of_birth"]
+        if born and not may_be_alive(born):
+            raise ValidationError("The date of birth must be in the past. Check the year.")
+        return born

@@ -186,6 +186,11 @@ class Patient(models.Model):
         """Whether the id says who this is."""
         return not self.external_id.startswith(self.UNNAMED)
 
+    @property
+    def chooses_address(self) -> bool:
+        """Whether the e-mail address is that of the person's own account."""
+        return self.user_id is not None and bool(self.email)
+
 
 class ApiKey(models.Model):
     """A key of a clinic's software. The secret is shown once; only its SHA-256 is kept (it has 256 random bits)."""

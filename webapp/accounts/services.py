@@ -41,7 +41,7 @@ class Settings(TypedDict, total=False):
 
 
 class Known(TypedDict, total=False):
-    """What an administrator corrects of a patient. What is not said stays, as a patient chose the address, say."""
+    """What is corrected of a patient. What is not said stays, as a patient chose the address, say."""
 
     email: str
     date_of_birth: date | None
@@ -240,6 +240,18 @@ def correct_patient(*, actor: Actor, patient: Patient, **now: Unpack[Known]) -> 
     follow_patients(patients=[patient.pk])
     if changed := [name for name, value in now.items() if value != getattr(before, name)]:
         _note_correction(actor, patient, ", ".join(changed))
+
+
+@transaction.atomic
+def correct_own_patient(*, actor: Actor, patient: Patient, **now: Unpack[Known]) -> None:
+    """As `correct_patient`, by somebody of the patient's clinic. Raises Problem `patients_own_address` where they would
+    have letters to a person who has an account go elsewhere: that address is proved, and changed, by the person alone.
+    """
+    before = Patient.objects.select_for_update(no_key=True).get(pk=patient.pk)
+    if "email" in now and before.chooses_address:
+        told = "Nothing was changed: this patient has an account by now, and chooses the e-mail address there."
+        raise Problem("patients_own_address", told)
+    correct_patient(actor=actor, patient=patient, **now)
 
 
 @transaction.atomic

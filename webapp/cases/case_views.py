@@ -49,7 +49,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
     found = cases.select_related("organisation", "patient", "reviewed_by", "batch").get(pk=case_id)
     record(actor=actor_of(request), action="case.viewed", object_id=found.pk, organisation=found.organisation)
     images = list(found.images.all())
-    seen_as = [str(found.pk), *(str(image.pk) for image in images)]
+    seen_as = [str(row.pk) for row in (found, found.patient, *images)]
     events = Event.objects.filter(organisation=found.organisation, object_id__in=seen_as)
     history = events.select_related("user__membership", "api_key").order_by("-at", "-pk")[:HISTORY]
     opened = opened_from(request)
@@ -118,7 +118,7 @@ def release(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
             messages.warning(request, f"The result was released. {reason.message}")
         else:
             messages.success(request, "The result was released. The patient is told by e-mail.")
-    return _back(request, case_id)
+    return back(request, case_id)
 
 
 @for_roles(Role.PROVIDER)
@@ -132,7 +132,7 @@ def looked_again(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         messages.success(request, "This case no longer waits for review. The patient’s result has not changed.")
     except Problem as problem:
         messages.error(request, problem.message)
-    return _back(request, case_id)
+    return back(request, case_id)
 
 
 @for_roles(Role.PROVIDER)
@@ -145,7 +145,7 @@ def training_consent(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         messages.success(request, "What you said of this patient’s photos was kept.")
     except Problem as problem:
         messages.error(request, problem.message)
-    return _back(request, case_id)
+    return back(request, case_id)
 
 
 @for_roles(Role.PROVIDER)
@@ -155,7 +155,7 @@ def delete(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
     delete_photos(actor=actor_of(request), case=found)
     messages.success(request, "The photos of this case were deleted.")
-    return _back(request, case_id)
+    return back(request, case_id)
 
 
 @for_roles(Role.PROVIDER)
@@ -180,7 +180,7 @@ def erase(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         more = selectors.has_more(found.patient, found)
         context = {"case": found, "opened": opened_from(request), "photos": photos, "more": more, "others": others}
         return render(request, "cases/erase.html", context)
-    return _back(request, case_id)
+    return back(request, case_id)
 
 
 def _may_exist(image: Image) -> bool:
@@ -197,6 +197,6 @@ def _moment(written: str) -> datetime | None:
         return None
 
 
-def _back(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+def back(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """To the case's page, as it was opened."""
     return redirect(reverse("cases:case", args=[case_id]) + opened_from(request).query)

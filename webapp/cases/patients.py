@@ -16,8 +16,8 @@ AT_ONCE = 1000
 MAX_LISTED = 100
 MAX_NAMED = 10  # of the cases, in the sentence
 ADVICE = (
-    "Give another person a `patient_id` of their own. If it is the same person, correct the field or leave it out; to "
-    "change what is known, ask your administrator."
+    "Give another person a `patient_id` of their own. If it is the same person, correct the field or leave it out; a "
+    "provider changes what is known, on the page of a case of theirs."
 )
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from webapp.cases import case_views, find_views, image_views, new_batch_views, review_views, views
+from webapp.cases import case_views, find_views, image_views, new_batch_views, patient_views, review_views, views
 from webapp.cases.upload_views import put_upload
 
 app_name = "cases"
@@ -23,6 +23,7 @@ urlpatterns = [
     path("cases/<uuid:case_id>/release/", case_views.release, name="case_release"),
     path("cases/<uuid:case_id>/looked-again/", case_views.looked_again, name="case_look_again"),
     path("cases/<uuid:case_id>/training-consent/", case_views.training_consent, name="case_training_consent"),
+    path("cases/<uuid:case_id>/patient/", patient_views.patient, name="case_patient"),
     path("cases/<uuid:case_id>/photos/delete/", case_views.delete, name="case_photos_delete"),
     path("cases/<uuid:case_id>/erase/", case_views.erase, name="case_erase"),
     path("images/<uuid:image_id>/override/", views.override, name="image_override"),

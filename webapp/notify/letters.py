@@ -22,10 +22,13 @@ SUBJECTS = {
 }
 
 
-NO_EMAIL = "The patient's e-mail address is missing. Ask your administrator to add it."
-NO_DATE_OF_BIRTH = "The patient's date of birth is missing, so the link could not be opened. Ask your administrator to "
-NO_DATE_OF_BIRTH += "add it."
-WANTING = (NO_EMAIL, NO_DATE_OF_BIRTH)  # such a message is sent once that is known
+NO_EMAIL = "The patient's e-mail address is missing. Add it on the case's page."
+NO_DATE_OF_BIRTH = "The patient's date of birth is missing, so the link could not be opened. Add it on the case's page."
+SAID_BEFORE = "Ask your administrator to add it."  # how both ended until 22 November 2026: letters that failed say it
+WANTING = (  # such a message is sent once that is known
+    *(NO_EMAIL, NO_DATE_OF_BIRTH),
+    *(said.replace("Add it on the case's page.", SAID_BEFORE) for said in (NO_EMAIL, NO_DATE_OF_BIRTH)),
+)
 
 
 class UndeliverableError(Exception):

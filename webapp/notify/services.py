@@ -90,14 +90,14 @@ def why_not_told(*, case: Case) -> Problem | None:
     if letter is None or not letter.recipient:
         return Problem(
             "no_email",
-            "No e-mail address of the patient is known, so nobody was told. Tell the patient yourself, or ask your "
-            "administrator to add the address: the letter goes out then.",
+            "No e-mail address of the patient is known, so nobody was told. Tell the patient yourself, or add the "
+            "address on the case’s page: the letter goes out then.",
         )
     if case.patient.date_of_birth is None:
         return Problem(
             "no_date_of_birth",
-            "The patient's date of birth is not known and opens the link in the letter, so none is sent. Ask your "
-            "administrator to add it: the letter goes out then.",
+            "The patient's date of birth is not known and opens the link in the letter, so none is sent. Add it on "
+            "the case’s page: the letter goes out then.",
         )
     if letter.state == Message.State.FAILED:
         return Problem(
@@ -110,7 +110,7 @@ def why_not_told(*, case: Case) -> Problem | None:
         return Problem(
             "link_locked",
             "The link in the letter is locked, since the date of birth was wrong too often. Tell the patient yourself; "
-            "or, if the date that is known is wrong, ask your administrator to correct it: the link opens again then.",
+            "or, if the date that is known is wrong, correct it on the case’s page: the link opens again then.",
         )
     return None
 

@@ -96,7 +96,7 @@ def test_a_known_patient_is_never_somebody_else(said: dict[str, str], fields: li
     assert refused["code"] == "patient_conflict"
     assert refused["conflicts"] == [{"case_id": "c", "field": field} for field in fields]
     assert "c (" in refused["detail"]
-    assert "administrator" in refused["detail"]
+    assert "a provider changes what is known, on the page of a case" in refused["detail"]
     assert not any(value in answer.content.decode() for value in ANNA.values())
     assert (Batch.objects.count(), Case.objects.count(), Patient.objects.count()) == (1, 1, 1)
     assert Patient.objects.get().email == "anna@home.example"

@@ -68,7 +68,8 @@ def test_each_contradiction_comes_with_its_row_as_a_problem() -> None:
     refused = problem(clinic.post("/batches", {"cases": [case("b"), case("c", **BERT)]}), 422)
     assert (refused["code"], refused["error_count"]) == ("patient_conflict", 2)
     assert [(error["row"], error["field"]) for error in refused["errors"]] == [(2, field) for field in FIELDS]
-    assert all(error["message"].endswith("ask your administrator.") for error in refused["errors"])
+    advice = "a provider changes what is known, on the page of a case of theirs."
+    assert all(error["message"].endswith(advice) for error in refused["errors"])
 
     many = problem(send_table(clinic, table(*[BERT] * 600)), 422)
     assert (many["error_count"], len(many["errors"])) == (1200, 1000)

@@ -1,0 +1,48 @@
+"""How the patient of a case is reached, which a provider adds or corrects."""
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+
+from webapp.accounts.forms import PatientForm
+from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
+from webapp.accounts.services import correct_own_patient
+from webapp.audit.services import record_view
+from webapp.cases.case_views import back
+from webapp.cases.models import Case
+from webapp.cases.opened import opened_from
+from webapp.errors import Problem
+from webapp.notify.services import why_not_told
+
+
+@for_roles(Role.PROVIDER)
+@never_cache
+def patient(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """What is known of a case's patient, and a form to correct it: all of it, or without the address of an account."""
+    cases = Case.objects.filter(erased_at=None, organisation=organisation_of(request)).select_related("patient")
+    found = get_object_or_404(cases, pk=case_id)
+    known, actor = found.patient, actor_of(request)
+    form = PatientForm(request.POST or None, instance=known)
+    if known.chooses_address:
+        del form.fields["email"]
+    if request.method == "POST" and form.is_valid():
+        try:
+            if form.changes:
+                correct_own_patient(actor=actor, patient=known, **form.changes)
+                _say_what_follows(request, cases.get(pk=case_id))
+            else:
+                messages.info(request, "Nothing was changed.")
+        except Problem as problem:
+            messages.error(request, problem.message)
+        return back(request, case_id)
+    record_view(actor=actor, action="patient.viewed", object_id=known.pk, organisation=found.organisation)
+    return render(request, "cases/patient.html", {"case": found, "form": form, "opened": opened_from(request)})
+
+
+def _say_what_follows(request: HttpRequest, case: Case) -> None:
+    reason = why_not_told(case=case) if case.released_at else None
+    say = messages.warning if reason else messages.success
+    say(request, "What is known of the patient was changed." + (f" {reason.message}" if reason else ""))
