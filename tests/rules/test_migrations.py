@@ -6,8 +6,10 @@ import pytest
 from django.apps import apps
 from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently
 from django.db import migrations, models
+from django.db.migrations import Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
+from django.db.migrations.operations.fields import FieldOperation
 
 # The last migration of each app that was made before this rule.
 BEFORE = {
@@ -24,13 +26,21 @@ BEFORE = {
 # The last migration of an app that made or dropped an index under a lock against everything.
 LOCKED_BEFORE = {"cases": "0015_review_turn", "inference": "0005_suspect_jobs", "notify": "0002_message_sending"}
 
+# The last migration of an app that wrote rows in the transaction that had changed a table.
+WRITTEN_BEFORE = {"cases": "0014_archive_stored_at", "webhooks": "0002_enabled_once"}
+
+
+def made_by(operations: Sequence[Operation]) -> set[str]:
+    """The models, in small letters, whose tables they make: nobody else uses these yet."""
+    return {operation.name.lower() for operation in operations if isinstance(operation, migrations.CreateModel)}
+
 
 def unwritable(operations: Sequence[Operation], empty: Set[tuple[str, str]] = frozenset()) -> Iterator[str]:
     """The columns of a table that a program which does not know them cannot leave out: they are added, or were among
     those (model and name, in small letters) that may be `empty` before.
     """
     nullable = set(empty)
-    made = {operation.name.lower() for operation in operations if isinstance(operation, migrations.CreateModel)}
+    made = made_by(operations)
     for operation in operations:
         if not isinstance(operation, migrations.AddField | migrations.AlterField):
             continue
@@ -70,7 +80,7 @@ def test_a_version_can_write_rows_to_the_next_ones_tables() -> None:
 
 def locking(operations: Sequence[Operation]) -> Iterator[str]:
     """The indexes that are made or dropped while nobody can read or write the table that has them already."""
-    made = {operation.name.lower() for operation in operations if isinstance(operation, migrations.CreateModel)}
+    made = made_by(operations)
     for operation in operations:
         if not isinstance(operation, migrations.AddIndex | migrations.RemoveIndex):
             continue
@@ -89,6 +99,40 @@ def test_a_version_goes_on_while_the_next_ones_indexes_are_made() -> None:
         if label in ours and name > LOCKED_BEFORE.get(label, "")
     }
     assert not {name: indexes for name, indexes in found.items() if indexes}, "Make and drop them concurrently."
+
+
+def held(migration: Migration) -> Iterator[str]:
+    """The tables that nobody can read while rows are written: they are changed in the same transaction."""
+    made = made_by(migration.operations)
+    writes = any(isinstance(operation, migrations.RunSQL | migrations.RunPython) for operation in migration.operations)
+    for operation in migration.operations if migration.atomic and writes else ():
+        if isinstance(operation, FieldOperation) and operation.model_name.lower() not in made:
+            yield operation.model_name
+
+
+def test_a_version_goes_on_while_the_next_ones_rows_are_written() -> None:
+    ours = {config.label for config in apps.get_app_configs() if config.name.startswith("webapp.")}
+    migrated = MigrationLoader(None).disk_migrations
+    assert set(WRITTEN_BEFORE.items()) <= set(migrated)
+    found = {
+        f"{label}.{name}": list(held(migration))
+        for (label, name), migration in migrated.items()
+        if label in ours and name > WRITTEN_BEFORE.get(label, "")
+    }
+    assert not {name: tables for name, tables in found.items() if tables}, "Write the rows in a migration of its own."
+
+
+def test_the_rule_knows_what_nobody_can_read_meanwhile() -> None:
+    add, write = migrations.AddField("Case", "colour", models.IntegerField(null=True)), migrations.RunSQL("")
+    for operations, atomic, tables in (
+        ([add, write], True, ["Case"]),
+        ([add, write], False, []),
+        ([add], True, []),
+        ([write], True, []),
+        ([migrations.CreateModel("Case", []), add, write], True, []),
+    ):
+        kind = type("Colours", (Migration,), {"operations": operations, "atomic": atomic})
+        assert list(held(kind("colours", "cases"))) == tables
 
 
 def test_the_rule_knows_which_index_locks_a_table() -> None:
