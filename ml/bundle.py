@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml.advice import Advice
 from ml.assess.novelty import Novelty
 from ml.calibration import Calibration
 from ml.classes import SEVEN, TAXONOMIES, Taxonomy, taxonomy
@@ -18,6 +17,7 @@ from ml.decision import Decision
 from ml.imaging import preprocess
 from ml.imaging.fingerprint import WORDS
 from ml.preparation import NOTHING, SEGMENTERS, Preparation
+from ml.sound import damaged, wrong_numbers
 from ml.stack import Stack
 
 FORMAT: Final = 2
@@ -171,7 +171,10 @@ def load(path: Path, *, to_start_from: bool = False) -> Bundle:
         raise BundleError(f"{path} holds no {MANIFEST}: it is not a bundle.") from None
     except ValueError as error:
         raise BundleError(f"{path / MANIFEST} is not JSON: {error}.") from None
-    problem = _problem(path, manifest, to_start_from)
+    try:
+        problem = _problem(path, manifest, to_start_from)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        problem = f"{MANIFEST}: an entry is not as this version writes it ({type(error).__name__}: {error})."
     if problem:
         raise BundleError(f"{path}: {problem}")
     return Bundle(path, manifest)
@@ -189,7 +192,10 @@ def _problem(path: Path, manifest: Any, to_start_from: bool) -> str | None:
     needed = [SEEN, NOVELTY, CARD, *(member["weights"] for member in manifest["members"])]
     if absent := [name for name in needed if not (path / name).is_file()]:
         return f"{', '.join(absent)} missing."
-    return _foreign(manifest, to_start_from) or _wrong_numbers(path, manifest)
+    arrays = [path / name for name in (*needed, TRAINED) if name != CARD and (path / name).is_file()]
+    if broken := damaged(arrays):
+        return f"{', '.join(broken)} damaged: copy the bundle again from where it came from."
+    return _foreign(manifest, to_start_from) or wrong_numbers(manifest) or _wrong_prints(path)
 
 
 def _unread(manifest: Any) -> str | None:
@@ -211,25 +217,13 @@ def _foreign(manifest: dict[str, Any], to_start_from: bool) -> str | None:
             f"it wants preprocessing {wanted}, and this version has {preprocess.VERSION}. "
             "Run it with the version that made it, or train it anew: python -m ml train --help."
         )
-    segmenter = manifest["preparation"].get("segmenter")
+    segmenter = Preparation(**manifest["preparation"]).segmenter
     if segmenter and not (SEGMENTERS / segmenter).is_dir() and not to_start_from:
         return f"it wants the segmenter {segmenter}, and {SEGMENTERS} has none of that name."
     return None
 
 
-def _wrong_numbers(path: Path, manifest: dict[str, Any]) -> str | None:
-    classes = len(manifest["classes"])
-    needed = (classes * len(manifest["members"]), classes)
-    shape = np.array(manifest["stack"]["coefficients"]).shape
-    if shape != needed:
-        return f"the stack's coefficients have shape {shape}, and its members need {needed}."
-    if len(manifest["decision"]["bias"]) != classes or manifest["decision"]["temperature"] <= 0:
-        return f"the decision {manifest['decision']} does not fit {classes} classes."
-    if len(manifest["conformal"]) != classes:
-        return f"the conformal quantiles {manifest['conformal']} do not fit {classes} classes."
-    limits = manifest["thresholds"]
-    if not 0 <= limits.get(Advice.ROUTINE_REFERRAL, -1) <= limits.get(Advice.URGENT_REFERRAL, -1) <= 1:
-        return f"the thresholds {limits} do not rise from routine_referral to urgent_referral within [0, 1]."
+def _wrong_prints(path: Path) -> str | None:
     seen = np.load(path / SEEN, mmap_mode="r")
     if seen.dtype != np.uint64 or seen.ndim != 2 or seen.shape[1] != WORDS:
         return f"{SEEN} is {seen.dtype} of shape {seen.shape}, not uint64 of shape (n, {WORDS})."

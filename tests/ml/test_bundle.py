@@ -49,6 +49,19 @@ def lose(name: str) -> Callable[[Path], None]:
     return lambda path: (path / name).unlink()
 
 
+def cut(name: str) -> Callable[[Path], None]:
+    return lambda path: (path / name).write_bytes((path / name).read_bytes()[:60])
+
+
+def flip(name: str) -> Callable[[Path], None]:
+    def apply(path: Path) -> None:
+        content = bytearray((path / name).read_bytes())
+        content[200] ^= 1
+        (path / name).write_bytes(content)
+
+    return apply
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -66,6 +79,26 @@ def lose(name: str) -> Callable[[Path], None]:
             "wants the segmenter nobody, and .*segmenters has none of that name",
         ),
         (change("stack", {"coefficients": [[0.0]], "intercept": [0.0]}), "coefficients have shape"),
+        (
+            change("stack", {"coefficients": np.eye(7).tolist(), "intercept": [0.0]}),
+            "intercept .* does not fit 7 classes",
+        ),
+        (change("stack", {"coefficients": np.eye(7).tolist(), "intercept": [np.nan] * 7}), "no finite number"),
+        (
+            change("stack", {"coefficients": np.full((7, 7), np.inf).tolist(), "intercept": [0.0] * 7}),
+            "no finite number",
+        ),
+        (change("decision", {"bias": [0.0] * 6 + [np.nan], "temperature": 1.0}), "no finite number"),
+        (change("conformal", [np.nan] * 7), "no finite number"),
+        (change("stack", []), "manifest.json: an entry is not as this version writes it"),
+        (
+            change("members", [{"name": "tiny", "weights": "tiny.npz", "width": 0, "height": 144, "views": ["whole"]}]),
+            r"the sides of its frame and its members are \[256, 192, 0, 144\]",
+        ),
+        (change("members", "tiny"), "an entry is not as this version writes it"),
+        (change("members", [{"name": "tiny"}]), "an entry is not as this version writes it.*'weights'"),
+        (change("preparation", {"zoom": 2}), "an entry is not as this version writes it.*'zoom'"),
+        (change("preprocessing", []), "an entry is not as this version writes it"),
         (change("conformal", [0.1]), "do not fit 7 classes"),
         (change("decision", {"bias": [0.0], "temperature": 1.0}), "does not fit 7 classes"),
         (change("thresholds", {"routine_referral": 0.9, "urgent_referral": 0.1}), "do not rise"),
@@ -74,6 +107,12 @@ def lose(name: str) -> Callable[[Path], None]:
         (lose("seen.npy"), "seen.npy missing"),
         (lose("model_card.md"), "model_card.md missing"),
         (lambda path: np.save(path / "seen.npy", np.zeros(3)), "not uint64"),
+        (cut("tiny.npz"), "tiny.npz damaged: copy the bundle again"),
+        (flip("tiny.npz"), "tiny.npz damaged"),
+        (cut("novelty.npz"), "novelty.npz damaged"),
+        (cut("seen.npy"), "seen.npy damaged"),
+        (lambda path: (path / "seen.npy").write_bytes(b""), "seen.npy damaged"),
+        (lambda path: (path / "trained.npy").write_bytes(b"no array"), "trained.npy damaged"),
     ],
 )
 def test_a_damaged_bundle_says_what_is_wrong(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
