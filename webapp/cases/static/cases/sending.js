@@ -101,7 +101,7 @@ window.Sending = (() => {
   const changed = async (files) => {
     const read = await Promise.all(files.map((file) => file.slice(0, 1).arrayBuffer().then(() => true, () => false)));
     const gone = files.filter((_, place) => !read[place]).map((file) => file.name);
-    return gone.length ? `${named(gone)}: changed or moved since you chose ${gone.length > 1 ? "them" : "it"}. Choose your files again.` : "";
+    return gone.length ? `${named(gone)}: changed or moved since you chose ${gone.length > 1 ? "them. Choose them" : "it. Choose it"} again.` : "";
   };
 
   const ask = async (method, address, body, headers = {}) => {

@@ -2,40 +2,10 @@
 (() => {
   const form = document.getElementById("upload");
   const input = form.elements.files;
-  const zone = document.getElementById("drop-zone");
-  const chosen = document.getElementById("chosen");
   const errors = document.getElementById("upload-errors");
   const panel = document.getElementById("upload-progress");
-  const ending = (file) => file.name.split(".").pop().toLowerCase();
-  const isTable = (file) => ["csv", "json"].includes(ending(file));
-  const isPicture = (file) => ending(file) !== "zip" && !isTable(file);
-  const noPictures = new RegExp(input.dataset.noPictures, "i");
-  const isBeside = (file) => isPicture(file) && noPictures.test(file.name); // no picture, by its name
-  const size = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
-
-  const tell = () => {
-    const files = [...input.files];
-    const bytes = files.reduce((sum, file) => sum + file.size, 0);
-    const beside = files.filter(isBeside).map((file) => file.name);
-    const listed = files.some(isTable) ? " unless the table names them" : "";
-    const told = beside.length ? ` Left out${listed}, since by their names they are no pictures: ${Sending.named(beside)}.` : "";
-    chosen.textContent = files.length ? `${files.length} file${files.length > 1 ? "s" : ""} chosen, ${size(bytes)}.${told}` : "";
-  };
-  input.addEventListener("change", tell);
-  for (const name of ["dragover", "dragleave", "drop"]) {
-    zone.addEventListener(name, (event) => {
-      event.preventDefault();
-      zone.classList.toggle("over", name === "dragover");
-    });
-  }
-  zone.addEventListener("drop", (event) => {
-    const all = new DataTransfer();
-    const dropped = [...event.dataTransfer.files];
-    const replaced = (file) => !isPicture(file) && dropped.some(({ name }) => name === file.name); // a table that was corrected
-    for (const file of [...[...input.files].filter((file) => !replaced(file)), ...dropped]) all.items.add(file);
-    input.files = all.files;
-    tell();
-  });
+  const { isTable, isArchive, isPicture } = Choosing;
+  const chosen = Choosing.choosing(input, document.getElementById("drop-zone"));
 
   const NOT_YET = "Nothing was stored yet. Correct this and upload again:";
   const NO_ANSWER = "The server has not answered. Upload again; if it has made the batch, it makes no second one:";
@@ -68,12 +38,16 @@
 
   let batch = ""; // its page, once it is made
   const send = async () => {
-    const files = [...input.files];
-    const archives = files.filter((file) => ending(file) === "zip");
+    const files = await chosen.settled();
+    if (!files.length) {
+      show(NOT_YET, [input.dataset.missing], { fields: [input.id] });
+      return null;
+    }
+    const archives = files.filter(isArchive);
     const tables = files.filter(isTable);
     const pictures = files.filter(isPicture);
     const meter = new Sending.Meter(panel, files.reduce((sum, file) => sum + file.size, 0));
-    const unsent = Sending.tooLarge(pictures.filter((file) => !isBeside(file)), form.dataset) || (await Sending.changed([...tables, ...archives]));
+    const unsent = Sending.tooLarge(pictures.filter((file) => !chosen.isBeside(file)), form.dataset) || (await Sending.changed([...tables, ...archives]));
     if (unsent) {
       show(NOT_YET, [unsent], { fields: [input.id] });
       return null;
@@ -106,10 +80,6 @@
     event.preventDefault();
     show("", []);
     batch = "";
-    if (!input.files.length) {
-      show(NOT_YET, [input.dataset.missing], { fields: [input.id] });
-      return;
-    }
     Sending.during(form, panel, send, (message, link) => show(batch ? NOT_ALL : NO_ANSWER, [message], { batch, link }));
   });
 })();
