@@ -197,7 +197,7 @@ def viewable_images(user: User | AnonymousUser, kind: str) -> "QuerySet[Image]":
     if user.role == Membership.Role.PROVIDER:
         return images.filter(organisation=user.membership.organisation)
     if user.role == Membership.Role.ANNOTATOR and kind != "heatmap":
-        return images.filter(organisation=user.membership.organisation)
+        return images.filter(organisation=user.membership.organisation, case__patient__training_consent=True)
     if user.role == "patient":
         own = images.filter(case__patient__user=user)
         return own.filter(case__released_at__isnull=False) if kind == "heatmap" else own

@@ -179,7 +179,7 @@ def labels_of(annotator: User) -> "QuerySet[Label]":
     """Everything the annotator has said about images of the organisation that they are in now, newest first."""
     return (
         Label.objects.filter(annotator=annotator, image__organisation=F("annotator__membership__organisation"))
-        .select_related("image__case", "image__consensus__result__release")
+        .select_related("image__case__patient", "image__consensus__result__release")
         .order_by("-pk")
     )
 

@@ -1,8 +1,12 @@
 """Photos whose patient does not agree that models learn from them are put before no annotator."""
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from tests.factories import ImageFactory, JobFactory, LabelFactory, MembershipFactory, ResultFactory
+from tests.ml.imaging.samples import encode, skin_photo
+from webapp import storage
 from webapp.accounts.consent import choose_training
 from webapp.accounts.models import User
 from webapp.audit.services import SYSTEM, Actor
@@ -49,6 +53,23 @@ def test_a_photo_leaves_the_screen_when_its_patient_withdraws(image: Image, anno
     assert refused.value.code == "image_settled"
     assert shown(annotator) is None
     assert not Label.objects.exists()
+
+
+def test_nobody_looks_at_what_they_have_labelled_once_its_patient_withdraws(
+    client: Client, image: Image, annotator: User
+) -> None:
+    LabelFactory(image=image, annotator=annotator)
+    storage.write(image.clean_key, encode(skin_photo(), "JPEG"))
+    client.force_login(annotator)
+    pictures = [reverse("cases:image_file", args=[image.pk, kind]) for kind in ("clean", "thumbnail")]
+    for agreed, status in ((True, 200), (False, 404)):
+        choose_training(actor=SYSTEM, patient=image.case.patient, agreed=agreed)
+        assert [client.get(picture).status_code for picture in pictures] == [status] * 2
+        page = client.get(reverse("labels:mine")).content.decode()
+        assert (pictures[1] in page) == agreed
+        assert ("its patient does not agree" in page) != agreed
+    client.force_login(MembershipFactory(organisation=image.organisation, role="provider").user)
+    assert client.get(pictures[0]).status_code == 200
 
 
 def test_no_disagreement_about_it_is_settled(image: Image, annotator: User) -> None:
