@@ -189,7 +189,8 @@ def has_more(patient: Patient, case: Case) -> bool:
 def viewable_images(user: User | AnonymousUser, kind: str) -> "QuerySet[Image]":
     """The images whose picture of this kind (clean, thumbnail, heatmap) a person may see.
 
-    Annotators never see a heatmap: it is the model's answer. Patients see theirs once the result is released.
+    Annotators never see a heatmap: it is the model's answer, nor what its patient does not let models learn from.
+    Patients see theirs once the result is released.
     """
     images = Image.objects.filter(width__gt=0).exclude(state=Image.State.PURGED)
     if not isinstance(user, User):
