@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from ml.data.errors import DataError
+from ml.imaging.decode import MAX_BYTES
 from ml.imaging.refusal import ImageRefused
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".heic", ".heif", ".dcm"})
@@ -45,7 +46,7 @@ class ImageStore:
 
     def read(self, image_id: str) -> bytes:
         """The encoded bytes of one image; safe to call from several threads. Raises KeyError for an unknown id, and
-        ImageRefused for a file or an entry of an archive that cannot be read.
+        ImageRefused for a file or an entry of an archive that cannot be read, or is longer than a photo may be.
         """
         reader = self._readers[image_id]
         try:
@@ -83,7 +84,14 @@ def _leads_back(path: Path) -> bool:
 
 
 def _in_folder(folder: Path) -> dict[str, Callable[[], bytes]]:
-    return {path.stem: path.read_bytes for path in reversed(files_in(folder)) if path.suffix.lower() in SUFFIXES}
+    def read(path: Path) -> bytes:
+        if not path.is_file():  # a pipe would be waited for
+            raise ImageRefused("corrupt", "no file")
+        _check_length(path.stat().st_size)
+        return path.read_bytes()
+
+    images = (path for path in reversed(files_in(folder)) if path.suffix.lower() in SUFFIXES)
+    return {path.stem: partial(read, path) for path in images}
 
 
 def _in_archive(source: Path, lock: threading.Lock) -> dict[str, Callable[[], bytes]]:
@@ -94,6 +102,7 @@ def _in_archive(source: Path, lock: threading.Lock) -> dict[str, Callable[[], by
 
     def read(name: str) -> bytes:
         try:
+            _check_length(archive.getinfo(name).file_size)  # no more is unpacked than it says
             with lock:
                 return archive.read(name)
         except NotImplementedError as error:  # a way of packing that Python does not have
@@ -102,8 +111,13 @@ def _in_archive(source: Path, lock: threading.Lock) -> dict[str, Callable[[], by
             raise ImageRefused("encrypted", str(error)) from error
 
     names = sorted(archive.namelist(), reverse=True)
-    paths = {name: PurePosixPath(name) for name in names}
+    paths = {name: path_in_archive(name) for name in names}
     return {path.stem: partial(read, name) for name, path in paths.items() if path.suffix.lower() in SUFFIXES}
+
+
+def path_in_archive(name: str) -> PurePosixPath:
+    """The path that the name of a ZIP file's entry says; programs on Windows part folders by backslashes."""
+    return PurePosixPath(name.replace("\\", "/"))
 
 
 def _in_hdf5(source: Path, lock: threading.Lock) -> dict[str, Callable[[], bytes]]:
@@ -116,10 +130,19 @@ def _in_hdf5(source: Path, lock: threading.Lock) -> dict[str, Callable[[], bytes
 
     def read(name: str) -> bytes:
         with lock:
-            value = file[name][()]
+            if not isinstance(held := file[name], h5py.Dataset):
+                raise ImageRefused("corrupt", "a group")
+            _check_length(held.nbytes)
+            value = held[()]
         return value if isinstance(value, bytes) else bytes(value.tobytes())
 
     return {name: partial(read, name) for name in file}
+
+
+def _check_length(length: int) -> None:
+    """Raises ImageRefused for what nothing would decode, before memory is filled with it."""
+    if length > MAX_BYTES:
+        raise ImageRefused("too_large_bytes")
 
 
 def _not_a_source(source: Path) -> DataError:

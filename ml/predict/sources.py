@@ -4,7 +4,7 @@ import zipfile
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from ml.data.images import SUFFIXES, ImageStore, files_in
+from ml.data.images import SUFFIXES, ImageStore, files_in, path_in_archive
 
 
 class NoImagesError(Exception):
@@ -47,10 +47,11 @@ def _files(source: Path) -> list[PurePosixPath]:
     them; nothing for any other file.
     """
     if source.is_dir():
-        names = [path.relative_to(source).as_posix() for path in files_in(source)]
+        paths = [PurePosixPath(path.relative_to(source)) for path in files_in(source)]
     elif zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
             names = sorted(entry.filename for entry in archive.infolist() if not entry.is_dir())
+            paths = [path_in_archive(name) for name in names]
     else:
         return []
-    return [path for path in map(PurePosixPath, names) if not path.name.startswith(".")]
+    return [path for path in paths if not path.name.startswith(".")]
