@@ -50,7 +50,10 @@ def lose(name: str) -> Callable[[Path], None]:
 
 
 def cut(name: str) -> Callable[[Path], None]:
-    return lambda path: (path / name).write_bytes((path / name).read_bytes()[:60])
+    def apply(path: Path) -> None:
+        (path / name).write_bytes((path / name).read_bytes()[:60])
+
+    return apply
 
 
 def flip(name: str) -> Callable[[Path], None]:
