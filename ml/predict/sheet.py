@@ -43,21 +43,27 @@ def draw(tiles: Sequence[Tile]) -> Image.Image:
     width, height = TILE[0] + GAP, TILE[1] + TEXT
     sheet = Image.new("RGB", (COLUMNS * width + GAP, rows * height + GAP), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.truetype(FONT, 14)
-    for place, tile in enumerate(tiles):
-        left, top = GAP + place % COLUMNS * width, GAP + place // COLUMNS * height
+    for number, tile in enumerate(tiles):
+        left, top = GAP + number % COLUMNS * width, GAP + number // COLUMNS * height
         picture = Image.fromarray(tile.pixels)
         picture.thumbnail(TILE)
         sheet.paste(picture, (left, top))
         for line, text in enumerate((tile.title, tile.text)):
-            pen.text(
-                (left, top + TILE[1] + 2 + 19 * line), _in_a_line(text), fill=ALARM if tile.alarm else INK, font=font
-            )
+            place = left, top + TILE[1] + 2 + 19 * line
+            pen.text(place, _in_a_line(text, font), fill=ALARM if tile.alarm else INK, font=font)
     return sheet
 
 
-def _in_a_line(text: str) -> str:
-    """With a sign for what no font draws in a line: Pillow writes over the next one, or raises."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
+def _in_a_line(text: str, font: ImageFont.FreeTypeFont) -> str:
+    """With a sign for what no font draws in a line: Pillow writes over the next one, or raises. What is wider than a
+    tile loses its middle, since names mostly differ at either end.
+    """
+    whole = "".join(letter if letter.isprintable() else "�" for letter in text)
+    shown, kept = whole, len(whole)
+    while font.getlength(shown) > TILE[0]:
+        kept -= 1
+        shown = f"{whole[: kept - kept // 2]}…{whole[len(whole) - kept // 2 :]}"
+    return shown
 
 
 def of_answers(

@@ -36,3 +36,19 @@ def test_a_break_of_a_line_in_a_name_hides_nothing_of_the_answer() -> None:
 def test_the_picture_writes_names_with_accents() -> None:
     drawn = [sheet.draw([sheet.Tile(GREY, name, "", alarm=False)]).tobytes() for name in ("café", "cafè", "cafж")]
     assert len(set(drawn)) == 3
+
+
+def test_a_long_name_stays_under_its_own_picture_and_keeps_both_ends() -> None:
+    """As phones name their photos."""
+
+    def drawn(name: str) -> np.ndarray:
+        return np.asarray(sheet.draw([sheet.Tile(GREY, each, "", alarm=False) for each in (name, "next")]))
+
+    short, first, second, third = map(
+        drawn, ("a", "Screenshot" * 9 + "1", "Screenshot" * 9 + "2", "S" + "crenshot" * 9 + "1")
+    )
+    right = sheet.GAP + sheet.TILE[0]
+    for long in (first, second, third):
+        assert (long[:, right:] == short[:, right:]).all()
+    assert (first != second).any()
+    assert (first != third).any()
