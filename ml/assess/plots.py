@@ -17,7 +17,7 @@ from PIL import Image
 
 from ml.assess.conformal import COVERAGE, Coverage
 from ml.assess.subgroups import Subgroup
-from ml.measured import Measured
+from ml.measured import Measured, label
 from ml.metrics import (
     BINS,
     Scored,
@@ -50,7 +50,7 @@ VALIDATION: Final = "val_"
 
 def training_curves(epochs: Sequence[Mapping[str, float]], path: Path, title: str = "") -> None:
     """How a member was fitted: one dict for each epoch, as `ml.training.history` gives them. Keys with `loss` go to one
-    panel, other metrics to a second; with the prefix VALIDATION a line is dashed.
+    panel, other metrics to a second; with the prefix VALIDATION a line is dashed and its dots are hollow.
     """
     names = [name for name in epochs[0] if name != "epoch"]
     panels = [[name for name in names if "loss" in name], [name for name in names if "loss" not in name]]
@@ -62,10 +62,11 @@ def training_curves(epochs: Sequence[Mapping[str, float]], path: Path, title: st
             order = list(dict.fromkeys(plain))
             for name, base in zip(panel, plain, strict=True):
                 held_out = name.startswith(VALIDATION)
-                label = f"{base.replace('_', ' ')}, {'validation' if held_out else 'train'}"
+                told = f"{base.replace('_', ' ')}, {'validation' if held_out else 'train'}"
                 colour = COLOURS[order.index(base) % len(COLOURS)]
                 values, line = [epoch[name] for epoch in epochs], "--" if held_out else "-"
-                axis.plot(number, values, line, color=colour, marker="o", ms=3, label=label)
+                inside = "white" if held_out else colour
+                axis.plot(number, values, line, color=colour, marker="o", ms=4, mfc=inside, label=told)
             axis.set_xlabel("epoch")
             axis.set_ylabel("loss (nats)" if "loss" in panel[0] else "metric")
             axis.xaxis.get_major_locator().set_params(integer=True)
@@ -122,7 +123,7 @@ def roc_and_precision_recall(scored: Scored, path: Path) -> None:
         _label(right, "recall (sensitivity)", "precision", "Precision and recall; average precision")
         for axis, corner in ((left, "lower right"), (right, "lower left")):
             axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-            axis.legend(loc=corner, fontsize=8)
+            axis.legend(loc=corner, fontsize=8, frameon=True, edgecolor="none", framealpha=0.8)
 
 
 def reliability(scored: Scored, path: Path) -> None:
@@ -139,7 +140,7 @@ def reliability(scored: Scored, path: Path) -> None:
          malignant_ece(scored, ones)),
     ]  # fmt: skip
     with _drawn(path, 8.4, 5.0, columns=2, rows=2, ratios=(3, 1)) as axes:
-        for (title, label, stated, true, place, error), upper, lower in zip(panels, axes[:2], axes[2:], strict=True):
+        for (title, what, stated, true, place, error), upper, lower in zip(panels, axes[:2], axes[2:], strict=True):
             bins = [place == bin_ for bin_ in np.unique(place)]
             images = [inside.sum() for inside in bins]
             confidence = [stated[inside].mean() for inside in bins]
@@ -150,7 +151,7 @@ def reliability(scored: Scored, path: Path) -> None:
             _label(upper, "", "share that is true", f"{title}: expected calibration error {error:.3f}")
             upper.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
             lower.bar(confidence, images, width=0.012, color=COLOURS[0])
-            _label(lower, f"{label}, mean of the bin", "images", "")
+            _label(lower, f"{what}, mean of the bin", "images", "")
             lower.set(xlim=(-0.02, 1.02))
 
 
@@ -183,7 +184,7 @@ def subgroup_forest(rows: Sequence[Subgroup], metric: str, overall: Measured, pa
             if rows[place].attribute != rows[place - 1].attribute:
                 axis.axhline(place - 0.5, color="#cccccc", lw=0.8)
         title = "Line and band: all images, 95 % interval"
-        _label(axis, metric.replace("_", " "), "malignant lesions of all lesions", title)
+        _label(axis, label(metric), "malignant lesions of all lesions", title)
 
 
 @contextmanager

@@ -65,6 +65,16 @@ def test_training_curves_name_both_sides(tmp_path: Path) -> None:
     assert "loss, train" in words(tmp_path / "one.svg")
 
 
+def test_one_epoch_tells_training_from_validation(tmp_path: Path) -> None:
+    """There are no lines by whose dashes they could be told apart."""
+    first, swapped = tmp_path / "first.png", tmp_path / "swapped.png"
+    plots.training_curves([{"loss": 1.0, "val_loss": 2.0}], first)
+    plots.training_curves([{"loss": 2.0, "val_loss": 1.0}], swapped)
+    with Image.open(first) as one, Image.open(swapped) as other:
+        assert one.size == other.size
+        assert one.convert("RGB").tobytes() != other.convert("RGB").tobytes()
+
+
 def test_a_forest_has_a_row_for_each_group_and_says_what_is_not_determined(tmp_path: Path) -> None:
     known, unknown = Measured(0.9, 0.85, 0.95), Measured(np.nan, np.nan, np.nan)
     rows = [
@@ -76,6 +86,7 @@ def test_a_forest_has_a_row_for_each_group_and_says_what_is_not_determined(tmp_p
     assert "sex male (12 of 40)" in drawn
     assert "age &lt;30 (1 of 8)" in drawn
     assert drawn.count("not determined") == 1
+    assert ">AUC, malignant against benign<" in drawn
 
 
 def test_a_picture_is_small_and_the_same_for_the_same_numbers(tmp_path: Path) -> None:
