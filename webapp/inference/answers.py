@@ -17,7 +17,7 @@ WHERE result.id = ANY(%s) AND held.id = result.case_id AND (held.released_at IS 
 """
 RAISE = """
 UPDATE cases_case held SET raised_at = result.created_at
-FROM inference_caseresult result
+FROM inference_caseresult result JOIN cases_case before ON before.id = result.case_id
 WHERE result.id = ANY(%s) AND held.id = result.case_id AND held.released_at IS NOT NULL AND held.answer_id <> result.id
     AND array_position(%s, result.advice::text) - 1 < held.urgency
     AND NOT EXISTS (
@@ -25,7 +25,10 @@ WHERE result.id = ANY(%s) AND held.id = result.case_id AND held.released_at IS N
         WHERE shown.case_id = held.id AND shown.created_at = held.raised_at
             AND array_position(%s, shown.advice::text) < array_position(%s, result.advice::text)
     )
-RETURNING held.id
+RETURNING held.id, NOT EXISTS (
+    SELECT FROM inference_caseresult shown
+    WHERE shown.case_id = held.id AND shown.created_at = before.raised_at AND shown.advice = result.advice
+)
 """
 
 
@@ -35,14 +38,14 @@ def hold(*, results: Sequence[CaseResult]) -> int:
 
     Not where the patient has been given another one already: that stays what the case says, and the result is kept
     beside it. Where it is more urgent, the case says since when (`raised_at`, of the most urgent one), until a
-    clinician has looked again, and the clinic is told.
+    clinician has looked again, and the clinic is told, unless it waits for a clinician already for as much.
     """
     written = [result.pk for result in results]
     with connection.cursor() as cursor:
         cursor.execute(HOLD, [written])
         held = int(cursor.rowcount)
         cursor.execute(RAISE, [written, *[list(URGENCY)] * 3])
-        raised = [pk for (pk,) in cursor.fetchall()]
+        raised = [pk for pk, is_more in cursor.fetchall() if is_more]
     if raised:
         announce_raised(cases=raised)
     return held

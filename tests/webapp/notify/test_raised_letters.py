@@ -196,3 +196,13 @@ def test_software_is_told_with_ids_each_time() -> None:
         look_again(actor=SYSTEM, case=case, raised_at=case.raised_at)
     ids = {"case_id": str(case.pk), "batch_id": str(case.batch_id)}
     assert [json.loads(row.body)["data"] for row in endpoint.deliveries.all()] == [ids, ids]
+
+
+def test_what_calls_for_no_more_than_what_raised_the_case_is_not_told_of_again() -> None:
+    endpoint = EndpointFactory(event_types=[EventType.CASE_RAISED])
+    case = given(endpoint.organisation)
+    for advice, events in (("routine_referral", 1), ("routine_referral", 1), ("urgent_referral", 2)):
+        CaseResultFactory(case=case, advice=advice)
+        assert endpoint.deliveries.count() == events
+    case.refresh_from_db()
+    assert case.raised_at == case.results.get(advice="urgent_referral").created_at
