@@ -26,7 +26,7 @@ from webapp.errors import Problem
 from webapp.inference.models import Result
 from webapp.inference.selectors import image_answer, with_answers
 from webapp.labels.models import Consensus
-from webapp.notify.services import why_not_told
+from webapp.notify.services import LOCKED, why_not_told
 from webapp.pages.keyset import neighbours
 from webapp.pages.words import ONE_IMAGE
 from webapp.registry.selectors import rolled_back
@@ -62,6 +62,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
     _fetch_heatmaps([answer for answer in answers.values() if answer])
     consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
     others = [row for row in found.results.all() if row != found.answer]
+    untold = why_not_told(case=found) if found.released_at else None
     context = {
         "case": found,
         "result": found.answer,
@@ -75,7 +76,8 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
         "one_image": ONE_IMAGE,
         "others": others,
         "more_urgent": next((row for row in others if row.created_at == found.raised_at), None),
-        "untold": why_not_told(case=found) if found.released_at else None,
+        "untold": untold,
+        "locked": LOCKED if found.link_locked_at or (untold and untold.code == "link_locked") else None,
         "awaited": selectors.stage(found) in AWAITED,
         "unseen": not found.answer and selectors.without_result(found.organisation).filter(pk=found.pk).exists(),
         "undeleted": sum(map(_may_exist, images)),

@@ -30,7 +30,7 @@ from webapp.labels.models import Label
 from webapp.notify.services import forget_letters
 
 UNREVIEWED = {
-    **dict.fromkeys(["reviewed_by", "reviewed_at", "released_at", "raised_at"]),
+    **dict.fromkeys(["reviewed_by", "reviewed_at", "released_at", "raised_at", "link_locked_at"]),
     **dict.fromkeys(["review_note", "opinion"], ""),
 }
 WHEN_UNPACKED = "when that has ended; or cancel the batch, if the ZIP is kept until a quota has room."

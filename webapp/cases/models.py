@@ -19,6 +19,7 @@ from webapp.leases import Leased
 NOT_A_LESION = "not_a_lesion"  # the reason of an image that the model does not recognise as a lesion
 URGENCY = {advice.value: rank for rank, advice in enumerate(Advice)}  # 0 is the most urgent
 TO_REVIEW = Q(released_at=None) & ~Q(advice="")  # a result that nobody has given to the patient
+AGAIN = Q(raised_at__isnull=False) | Q(link_locked_at__isnull=False)  # a released result that a clinician sees again
 UNSEEN = Q(answer=None, erased_at=None, no_result_seen_at=None)  # no result, and nobody has said that they saw it
 UNANSWERED = {"answer": None, "advice": "", "top_class": "", "risk": -1, "uncertainty": None}
 
@@ -105,6 +106,9 @@ class Case(Said, Labelled):
     review_note = models.TextField(blank=True, help_text="Shown to the patient with the result")
     released_at = models.DateTimeField(null=True, blank=True)
     raised_at = models.DateTimeField(null=True, blank=True, help_text="When a more urgent answer came since")
+    link_locked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When wrong dates of birth locked the link to it, until somebody saw to that"
+    )
     erased_at = models.DateTimeField(null=True, blank=True, help_text="Since when this row is empty")
     no_result_seen_at = models.DateTimeField(null=True, blank=True, help_text="When somebody saw that it got no result")
     answer = models.ForeignKey("inference.CaseResult", models.RESTRICT, null=True, blank=True, related_name="+")
@@ -131,6 +135,9 @@ class Case(Said, Labelled):
             ),
             models.Index(fields=["batch"], condition=TO_REVIEW, name="case_to_review"),
             models.Index(fields=["organisation", "raised_at"], condition=~Q(raised_at=None), name="case_raised"),
+            models.Index(
+                fields=["organisation", "link_locked_at"], condition=~Q(link_locked_at=None), name="case_link_locked"
+            ),
             models.Index(fields=["batch"], condition=UNSEEN, name="case_unseen"),
             models.Index(
                 *("organisation", REVIEW_TURN, "urgency", F("risk").desc(), "created_at", "id"),

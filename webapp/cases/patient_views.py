@@ -1,4 +1,4 @@
-"""How the patient of a case is reached, which a provider adds or corrects."""
+"""How the patient of a case is reached, which a provider adds or corrects, and what to do of a link that is locked."""
 
 import uuid
 
@@ -6,6 +6,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
 
 from webapp.accounts.forms import PatientForm
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
@@ -15,6 +16,7 @@ from webapp.cases.case_views import back
 from webapp.cases.models import Case
 from webapp.cases.opened import opened_from
 from webapp.errors import Problem
+from webapp.notify.links import see_to_lock, send_another_link
 from webapp.notify.services import why_not_told
 
 
@@ -46,3 +48,27 @@ def _say_what_follows(request: HttpRequest, case: Case) -> None:
     reason = why_not_told(case=case) if case.released_at else None
     say = messages.warning if reason else messages.success
     say(request, "What is known of the patient was changed." + (f" {reason.message}" if reason else ""))
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def another_link(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """Send another link to a patient who has locked theirs."""
+    found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
+    try:
+        send_another_link(actor=actor_of(request), case=found)
+    except Problem as problem:
+        messages.error(request, problem.message)
+    else:
+        messages.success(request, "Another link is on its way to the patient. The one before opens nothing any more.")
+    return back(request, case_id)
+
+
+@for_roles(Role.PROVIDER)
+@require_POST
+def lock_seen(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
+    """Say that one has told the patient, who cannot open the link."""
+    found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
+    see_to_lock(actor=actor_of(request), case=found)
+    messages.success(request, "This case no longer waits for you. The link in the letter stays locked.")
+    return back(request, case_id)

@@ -19,7 +19,8 @@ from webapp.cases.opinions import CALLS_FOR_LESS, DISSENT
 from webapp.cases.selectors import without_result
 from webapp.errors import Problem
 from webapp.inference.selectors import is_unfinished
-from webapp.notify.services import tell_of_raised, tell_patient
+from webapp.notify.clinics import tell_of_raised
+from webapp.notify.services import tell_patient
 from webapp.pages.words import agreed_on
 from webapp.webhooks.events import case_raised, case_released
 

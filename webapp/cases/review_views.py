@@ -40,8 +40,9 @@ def to_review(request: HttpRequest) -> HttpResponse:
         size=PAGE,
     )
     more_urgent = Prefetch("results", CaseResult.objects.filter(created_at=F("case__raised_at")), to_attr="more_urgent")
-    raised = selectors.raised(organisation).select_related("patient", "batch").prefetch_related("images", more_urgent)
-    found = [] if opened.filters else list(raised[: PAGE + 1])
+    again = selectors.waiting_again(organisation).select_related("patient", "batch")
+    found = [] if opened.filters else list(again.prefetch_related("images", more_urgent)[: PAGE + 1])
+    locked = [case for case in found[:PAGE] if not case.raised_at]
     ended = selectors.without_result(organisation).select_related("patient", "batch").prefetch_related("images")
     unanswered = [] if opened.filters else list(ended[: PAGE + 1])
     record(actor=actor_of(request), action="case.listed", object_id="to review", organisation=organisation)
@@ -49,8 +50,10 @@ def to_review(request: HttpRequest) -> HttpResponse:
         "page": page,
         "opened": opened,
         "filtered": bool(opened.filters),
-        "raised": found[:PAGE],
-        "more_raised": len(found) > PAGE,
+        "raised": [case for case in found[:PAGE] if case.raised_at],
+        "more_raised": len(found) > PAGE and not locked,
+        "locked": locked,
+        "more_locked": len(found) > PAGE,
         "unanswered": unanswered[:PAGE],
         "more_unanswered": len(unanswered) > PAGE,
         "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 
 from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, Patient, User
-from webapp.cases.models import TO_REVIEW, UNSEEN, URGENCY, Batch, Case, Image
+from webapp.cases.models import AGAIN, TO_REVIEW, UNSEEN, URGENCY, Batch, Case, Image
 from webapp.cases.opinions import REVIEW_TURN
 from webapp.inference.models import Job
 from webapp.pages.words import CLOSE, NEAR
@@ -88,11 +88,13 @@ def to_review(organisation: Organisation) -> "QuerySet[Case]":
     return Case.objects.filter(TO_REVIEW, organisation=organisation).annotate(review_turn=REVIEW_TURN)
 
 
-def raised(organisation: Organisation) -> "QuerySet[Case]":
-    """An organisation's cases that a later answer, or what dermatologists agree on, calls more urgent than what the
-    patient was given, until a clinician has looked again; what waits longest first.
+def waiting_again(organisation: Organisation) -> "QuerySet[Case]":
+    """An organisation's cases whose result was released and that a clinician has to look at again: those that a later
+    answer, or what dermatologists agree on, calls more urgent than what the patient was given; then those whose link
+    wrong dates of birth have locked; of each what waits longest first.
     """
-    return Case.objects.filter(organisation=organisation, raised_at__isnull=False).order_by("raised_at", "id")
+    waiting = Case.objects.filter(AGAIN, organisation=organisation)
+    return waiting.order_by(F("raised_at").asc(nulls_last=True), "link_locked_at", "id")
 
 
 class _OneOf(Func):
@@ -135,7 +137,7 @@ def review_count(organisation: Organisation) -> str:
     """
     new, *others = (
         cases(organisation).order_by().values("pk")[: REVIEW_COUNTED + 1]
-        for cases in (to_review, raised, without_result)
+        for cases in (to_review, waiting_again, without_result)
     )
     found = new.union(*others, all=True).count()
     return bounded(found) if found else ""

@@ -13,7 +13,8 @@ from webapp.cases.review import release_automatically
 from webapp.inference.answers import hold
 from webapp.inference.models import NEWEST, CaseResult, Result
 from webapp.inference.selectors import unfinished_images
-from webapp.notify.services import tell_patient_to_retake, tell_provider
+from webapp.notify.clinics import tell_provider
+from webapp.notify.services import tell_patient_to_retake
 from webapp.registry.models import ModelRelease
 from webapp.webhooks.events import batch_completed
 

@@ -8,7 +8,7 @@ server has certainly not taken (it could not be reached, or it refused) is tried
 
 import random
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
-from webapp.cases.models import TO_REVIEW, Batch, Case
+from webapp.cases.models import AGAIN, TO_REVIEW, Batch, Case
 from webapp.errors import Problem
 from webapp.leases import UNLEASED, claim, expired
 from webapp.notify.models import Message
@@ -30,7 +30,7 @@ FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
 AWAITED = {  # what the clinic's letters that may wait an hour are about
     Message.Kind.REVIEW_WAITING: Q(TO_REVIEW, batch__source=Batch.Source.PATIENT),
-    Message.Kind.CASE_RAISED: Q(raised_at__isnull=False),
+    Message.Kind.CASE_RAISED: AGAIN,
 }
 LEASE_SECONDS = 300  # far more than the time limits of one conversation with a mail server
 
@@ -98,6 +98,20 @@ def _leased(message: Message, token: uuid.UUID) -> QuerySet[Message]:
 def afresh() -> dict[str, Any]:
     """What makes a message due, as if nobody had tried."""
     return {"state": Message.State.PENDING, "attempt": 0, "send_after": timezone.now(), "error": ""}
+
+
+def post(
+    *, kind: str, recipient: str, batch: Batch, case: Case | None = None, send_after: datetime | None = None
+) -> None:
+    """Write a message, in the caller's transaction. A repeat of the same news, or nobody to tell, changes nothing."""
+    if not recipient:
+        return
+    # The constraint `message_sent_once` makes a repeat a no-op.
+    Message.objects.bulk_create(
+        [Message(kind=kind, recipient=recipient, batch=batch, case=case, send_after=send_after or timezone.now())],
+        ignore_conflicts=True,
+    )
+    ring(Task.DELIVER)
 
 
 @transaction.atomic

@@ -8,12 +8,13 @@ from datetime import date, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from webapp.audit.services import SYSTEM, record
+from webapp.audit.services import SYSTEM, Actor, record
 from webapp.cases.models import Case
 from webapp.errors import Problem
+from webapp.notify.clinics import tell_of_raised
 from webapp.notify.delivery import afresh
 from webapp.notify.models import Message, ResultLink
 from webapp.queue import Task, ring
@@ -21,6 +22,7 @@ from webapp.queue import Task, ring
 TRIES = 5  # of a date of birth
 RENEWAL_WAIT = timedelta(hours=1)
 MAX_RENEWALS = 10
+ENDED = (Message.State.SENT, Message.State.FAILED)
 
 
 def make_result_link(*, case: Case) -> str:
@@ -38,11 +40,13 @@ def make_result_link(*, case: Case) -> str:
 def close_links(*, patients: Collection[uuid.UUID]) -> None:
     """Forget every link to these patients' results: the letters that they came in lie in a mailbox of somebody else."""
     ResultLink.objects.filter(case__patient__in=patients).delete()
+    _settle(Q(patient__in=patients))
 
 
 def unlock_links(*, patients: Collection[uuid.UUID]) -> None:
     """Let the dates of birth of these patients be tried again, where that had locked a link."""
     ResultLink.objects.filter(case__patient__in=patients, tries_left=0).update(tries_left=TRIES)
+    _settle(Q(patient__in=patients))
 
 
 def find_link(token: str) -> ResultLink | None:
@@ -64,7 +68,8 @@ def open_link(*, link: ResultLink, date_of_birth: date) -> bool:
     """Whether this date of birth opens the link. A wrong one costs a try, a right one gives the tries back.
 
     The try is paid before the answer is looked at, in one conditional UPDATE, so that many guesses at the same moment
-    cannot outrun the count. Raises the problems of `tries_left`.
+    cannot outrun the count. With the last one the case waits for a clinician again. Raises the problems of
+    `tries_left`.
     """
     now = timezone.now()
     usable = ResultLink.objects.filter(pk=link.pk, tries_left__gt=0, expires_at__gt=now)
@@ -74,8 +79,44 @@ def open_link(*, link: ResultLink, date_of_birth: date) -> bool:
     right = link.case.patient.date_of_birth == date_of_birth
     if right:
         ResultLink.objects.filter(pk=link.pk).update(tries_left=TRIES)
+        _settle(Q(pk=link.case_id))
     _note(link.case, "result_link.opened" if right else "result_link.wrong_date")
+    if not right and ResultLink.objects.filter(pk=link.pk, tries_left=0).exists():
+        _locked(link.case)
     return right
+
+
+@transaction.atomic
+def _locked(case: Case) -> None:
+    """Say, of several tries at one moment once, that the patient cannot open this result, and tell the clinic."""
+    waiting = Case.objects.filter(pk=case.pk, released_at__isnull=False, link_locked_at=None)
+    if waiting.update(link_locked_at=timezone.now()):
+        tell_of_raised(batch=case.batch)
+
+
+def _settle(which: Q) -> int:
+    """The patients of these cases can open the results again, or know them; gives how many could not."""
+    return Case.objects.filter(which, link_locked_at__isnull=False).update(link_locked_at=None)
+
+
+@transaction.atomic
+def see_to_lock(*, actor: Actor, case: Case) -> None:
+    """Say that a patient whose link is locked was told of the result in another way. Twice changes nothing."""
+    if _settle(Q(pk=case.pk)):
+        record(actor=actor, action="case.lock_seen_to", object_id=case.pk, organisation=case.organisation)
+
+
+@transaction.atomic
+def send_another_link(*, actor: Actor, case: Case) -> None:
+    """Send the letter about a result once more, to a patient whose wrong dates of birth have locked the link in it.
+
+    Raises Problem `link_not_locked` where none is: each costs whoever guesses a call to the clinic.
+    """
+    if not ResultLink.objects.filter(case=case, tries_left=0).delete()[0]:
+        raise Problem("link_not_locked", "The link is not locked any more, so no other was sent.")
+    _send_anew(Message.objects.filter(case=case, state__in=ENDED), case)
+    _settle(Q(pk=case.pk))
+    record(actor=actor, action="case.link_sent_again", object_id=case.pk, organisation=case.organisation)
 
 
 @transaction.atomic
@@ -85,25 +126,26 @@ def renew_link(*, case: Case) -> None:
     Raises Problem `link_not_renewed` less than an hour after the last one, or when there were too many.
     """
     ended = Message.objects.filter(
-        case=case,
-        kind=Message.Kind.RESULT_READY,
-        state__in=[Message.State.SENT, Message.State.FAILED],
-        send_after__lt=timezone.now() - RENEWAL_WAIT,
-        renewals__lt=MAX_RENEWALS,
+        case=case, state__in=ENDED, send_after__lt=timezone.now() - RENEWAL_WAIT, renewals__lt=MAX_RENEWALS
     )
-    if not ended.update(
-        **afresh(),
-        recipient=case.patient.email,  # it may have been corrected since
-        sent_at=None,
-        renewals=F("renewals") + 1,
-    ):
+    if not _send_anew(ended, case):
         raise Problem(
             "link_not_renewed",
             "We cannot send another link now: one is on its way or was sent a short time ago, or too many were asked "
             "for. Please look in your inbox and spam folder, or call your clinic.",
         )
+    _settle(Q(pk=case.pk))
     _note(case, "result_link.renewed")
-    ring(Task.DELIVER)
+
+
+def _send_anew(letters: "QuerySet[Message]", case: Case) -> int:
+    """Send those of these letters about a case that say that its result can be read, with a new link; how many."""
+    address = case.patient.email  # it may have been corrected since
+    ready = letters.filter(kind=Message.Kind.RESULT_READY)
+    sent = ready.update(**afresh(), recipient=address, sent_at=None, renewals=F("renewals") + 1)
+    if sent:
+        ring(Task.DELIVER)
+    return sent
 
 
 def _note(case: Case, action: str) -> None:

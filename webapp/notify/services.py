@@ -1,84 +1,31 @@
-"""Who is told what. Writing a message is part of the transaction that gives rise to it; sending comes later."""
+"""What patients are told. Writing a message is part of the transaction that gives rise to it; sending comes later."""
 
 import uuid
 from collections.abc import Collection
-from datetime import datetime, timedelta
 
-from django.db.models import F, Max, OuterRef, Q, Subquery
+from django.db.models import F, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from webapp.accounts.models import Membership, Organisation, Patient, User
-from webapp.cases.models import TO_REVIEW, Batch, Case, Image
+from webapp.accounts.models import Patient, User
+from webapp.cases.models import Batch, Case, Image
 from webapp.errors import Problem
 from webapp.leases import UNLEASED
-from webapp.notify.delivery import afresh
+from webapp.notify.delivery import afresh, post
 from webapp.notify.letters import WANTING
 from webapp.notify.links import close_links, unlock_links
 from webapp.notify.models import Message, ResultLink
 from webapp.queue import Task, ring
 
-REVIEW_LETTERS_APART = timedelta(hours=1)  # of one kind to one reader
-
-
-def tell_provider(*, batch: Batch) -> None:
-    """Tell who sent a batch that it is complete; of a patient's photo the clinic, that a result waits for review."""
-    if batch.source == Batch.Source.PATIENT:
-        _tell_of_review(batch)
-        return
-    recipient = batch.created_by.email if batch.created_by else batch.organisation.contact_email
-    _post(kind=Message.Kind.BATCH_COMPLETED, recipient=recipient, batch=batch)
-
-
-def _tell_of_review(batch: Batch) -> None:
-    organisation = _alone_in(batch)
-    if batch.cases.filter(TO_REVIEW).exists():
-        _post_at_most_hourly(kind=Message.Kind.REVIEW_WAITING, recipient=organisation.contact_email, batch=batch)
-
-
-def tell_of_raised(*, batch: Batch) -> None:
-    """Tell the clinic that a case of this batch waits for a clinician again."""
-    for recipient in _who_looks_after(batch, _alone_in(batch)):
-        _post_at_most_hourly(kind=Message.Kind.CASE_RAISED, recipient=recipient, batch=batch)
-
-
-def _who_looks_after(batch: Batch, organisation: Organisation) -> list[str]:
-    """The addresses of the clinic and of who sent the batch, while they are a provider there; where there is neither,
-    of every provider: somebody must hear of it, however old the batch is.
-    """
-    providers = list(
-        User.objects.filter(
-            is_active=True, membership__organisation=organisation, membership__role=Membership.Role.PROVIDER
-        ).order_by("pk")
-    )
-    sender = [one.email for one in providers if one.pk == batch.created_by_id]
-    addresses = [one for one in dict.fromkeys([organisation.contact_email, *sender]) if one]
-    return addresses or [one.email for one in providers]
-
-
-def _alone_in(batch: Batch) -> Organisation:
-    """The clinic of a batch, to which nobody else writes such a letter until this transaction ends."""
-    return Organisation.objects.select_for_update(no_key=True).get(pk=batch.organisation_id)
-
-
-def _post_at_most_hourly(*, kind: str, recipient: str, batch: Batch) -> None:
-    """Post a letter an hour after the last of its kind from this clinic at the soonest: one that waits tells of all
-    that came until it goes out. A batch that there was such a letter about has it written anew.
-    """
-    told = Message.objects.filter(recipient=recipient, kind=kind, batch__organisation=batch.organisation_id)
-    if told.filter(state__in=[Message.State.PENDING, Message.State.SENDING]).exists():
-        return
-    last = told.aggregate(last=Max("send_after"))["last"]
-    due = max(timezone.now(), last + REVIEW_LETTERS_APART) if last else timezone.now()
-    anew = {**afresh(), "send_after": due, "sent_at": None, "renewals": F("renewals") + 1}
-    if told.filter(batch=batch).update(**anew):
-        ring(Task.DELIVER)
-    else:
-        _post(kind=kind, recipient=recipient, batch=batch, send_after=due)
+LOCKED = (
+    "The link in the letter is locked, since the date of birth was wrong too often. Tell the patient the result "
+    "yourself, or send another link on the case’s page. If the date that is known is wrong, correct it there: the link "
+    "opens again then."
+)
 
 
 def tell_patient(*, case: Case) -> None:
     """Tell the patient that a released result can be read."""
-    _post(kind=Message.Kind.RESULT_READY, recipient=case.patient.email, batch=case.batch, case=case)
+    post(kind=Message.Kind.RESULT_READY, recipient=case.patient.email, batch=case.batch, case=case)
 
 
 def why_not_told(*, case: Case) -> Problem | None:
@@ -109,8 +56,7 @@ def why_not_told(*, case: Case) -> Problem | None:
     if (link := links.order_by("-pk").only("tries_left").first()) and not link.tries_left:
         return Problem(
             "link_locked",
-            "The link in the letter is locked, since the date of birth was wrong too often. Tell the patient yourself; "
-            "or, if the date that is known is wrong, correct it on the case’s page: the link opens again then.",
+            LOCKED,
         )
     return None
 
@@ -161,7 +107,7 @@ def forget_sender(*, user: User) -> None:
 def tell_patient_to_retake(*, case: Case) -> None:
     """Tell a patient who sent a photo that it cannot be used."""
     if case.batch.source == Batch.Source.PATIENT:
-        _post(kind=Message.Kind.IMAGE_UNUSABLE, recipient=case.patient.email, batch=case.batch, case=case)
+        post(kind=Message.Kind.IMAGE_UNUSABLE, recipient=case.patient.email, batch=case.batch, case=case)
 
 
 def tell_patient_of_cancelling(*, batch: Batch) -> None:
@@ -170,17 +116,4 @@ def tell_patient_of_cancelling(*, batch: Batch) -> None:
         return
     for case in batch.cases.filter(answer=None, erased_at=None).select_related("patient"):
         if case.images.exclude(state=Image.State.PURGED).exists():  # whoever deleted their photos awaits nothing
-            _post(kind=Message.Kind.CHECK_STOPPED, recipient=case.patient.email, batch=batch, case=case)
-
-
-def _post(
-    *, kind: str, recipient: str, batch: Batch, case: Case | None = None, send_after: datetime | None = None
-) -> None:
-    if not recipient:
-        return
-    # The constraint `message_sent_once` makes a repeat of the same news a no-op.
-    Message.objects.bulk_create(
-        [Message(kind=kind, recipient=recipient, batch=batch, case=case, send_after=send_after or timezone.now())],
-        ignore_conflicts=True,
-    )
-    ring(Task.DELIVER)
+            post(kind=Message.Kind.CHECK_STOPPED, recipient=case.patient.email, batch=batch, case=case)

@@ -22,8 +22,8 @@ from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import erasure
 from webapp.cases.erasure import erase_case, erase_patient
 from webapp.cases.models import Case
+from webapp.notify.clinics import tell_provider
 from webapp.notify.models import Message
-from webapp.notify.services import tell_provider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

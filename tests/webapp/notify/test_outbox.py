@@ -23,6 +23,7 @@ from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch
 from webapp.cases.review import release_case
 from webapp.errors import Problem
+from webapp.notify.clinics import tell_provider
 from webapp.notify.delivery import (
     ATTEMPTS,
     UNKNOWN,
@@ -36,7 +37,7 @@ from webapp.notify.delivery import (
 )
 from webapp.notify.letters import compose
 from webapp.notify.models import Message
-from webapp.notify.services import tell_patient, tell_patient_to_retake, tell_provider
+from webapp.notify.services import tell_patient, tell_patient_to_retake
 
 State = Message.State
 TO_STAFF = (Message.Kind.BATCH_COMPLETED, Message.Kind.REVIEW_WAITING, Message.Kind.CASE_RAISED)

@@ -1,0 +1,70 @@
+"""What clinics are told, in the transaction that gives rise to it: of what waits for them, once an hour at most."""
+
+from datetime import timedelta
+
+from django.db.models import F, Max
+from django.utils import timezone
+
+from webapp.accounts.models import Membership, Organisation, User
+from webapp.cases.models import TO_REVIEW, Batch
+from webapp.notify.delivery import afresh, post
+from webapp.notify.models import Message
+from webapp.queue import Task, ring
+
+REVIEW_LETTERS_APART = timedelta(hours=1)  # of one kind to one reader
+
+
+def tell_provider(*, batch: Batch) -> None:
+    """Tell who sent a batch that it is complete; of a patient's photo the clinic, that a result waits for review."""
+    if batch.source == Batch.Source.PATIENT:
+        _tell_of_review(batch)
+        return
+    recipient = batch.created_by.email if batch.created_by else batch.organisation.contact_email
+    post(kind=Message.Kind.BATCH_COMPLETED, recipient=recipient, batch=batch)
+
+
+def _tell_of_review(batch: Batch) -> None:
+    organisation = _alone_in(batch)
+    if batch.cases.filter(TO_REVIEW).exists():
+        _post_at_most_hourly(kind=Message.Kind.REVIEW_WAITING, recipient=organisation.contact_email, batch=batch)
+
+
+def tell_of_raised(*, batch: Batch) -> None:
+    """Tell the clinic that a case of this batch waits for a clinician again."""
+    for recipient in _who_looks_after(batch, _alone_in(batch)):
+        _post_at_most_hourly(kind=Message.Kind.CASE_RAISED, recipient=recipient, batch=batch)
+
+
+def _who_looks_after(batch: Batch, organisation: Organisation) -> list[str]:
+    """The addresses of the clinic and of who sent the batch, while they are a provider there; where there is neither,
+    of every provider: somebody must hear of it, however old the batch is.
+    """
+    providers = list(
+        User.objects.filter(
+            is_active=True, membership__organisation=organisation, membership__role=Membership.Role.PROVIDER
+        ).order_by("pk")
+    )
+    sender = [one.email for one in providers if one.pk == batch.created_by_id]
+    addresses = [one for one in dict.fromkeys([organisation.contact_email, *sender]) if one]
+    return addresses or [one.email for one in providers]
+
+
+def _alone_in(batch: Batch) -> Organisation:
+    """The clinic of a batch, to which nobody else writes such a letter until this transaction ends."""
+    return Organisation.objects.select_for_update(no_key=True).get(pk=batch.organisation_id)
+
+
+def _post_at_most_hourly(*, kind: str, recipient: str, batch: Batch) -> None:
+    """Post a letter an hour after the last of its kind from this clinic at the soonest: one that waits tells of all
+    that came until it goes out. A batch that there was such a letter about has it written anew.
+    """
+    told = Message.objects.filter(recipient=recipient, kind=kind, batch__organisation=batch.organisation_id)
+    if told.filter(state__in=[Message.State.PENDING, Message.State.SENDING]).exists():
+        return
+    last = told.aggregate(last=Max("send_after"))["last"]
+    due = max(timezone.now(), last + REVIEW_LETTERS_APART) if last else timezone.now()
+    anew = {**afresh(), "send_after": due, "sent_at": None, "renewals": F("renewals") + 1}
+    if told.filter(batch=batch).update(**anew):
+        ring(Task.DELIVER)
+    else:
+        post(kind=kind, recipient=recipient, batch=batch, send_after=due)
