@@ -35,6 +35,8 @@ def forget_originals() -> int:
         forgotten = []
         try:
             for image in _from_anywhere(ended):
+                if image.another_at and not ended.filter(pk=image.pk).exists():  # another is sent to its place by now
+                    continue
                 with storage.others_go_on(image=str(image.pk)):
                     _forget(image)
                     forgotten.append(image.pk)

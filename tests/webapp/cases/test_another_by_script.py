@@ -152,6 +152,33 @@ def test_what_came_beside_a_refused_picture_and_was_never_put_in_its_place_is_no
     assert problem(client.put(url, b"a picture", "image/jpeg"), 409)["code"] == "not_awaited"
 
 
+def test_what_is_put_in_its_place_while_others_are_forgotten_is_kept(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic, replace = blurred(client)
+    long_ago = timezone.now() - timedelta(hours=3)
+    place_of_another(client, replace)
+    late = Image.objects.get()
+    clinic.create(case("2"))
+    Image.objects.exclude(pk=late.pk).update(**BLURRED, ended_at=long_ago - timedelta(hours=1))
+    Image.objects.filter(pk=late.pk).update(ended_at=long_ago, another_at=long_ago)
+    monkeypatch.setattr("webapp.cases.originals.random", lambda: 0)
+    deleting = storage.delete
+
+    def delete(key: str) -> None:
+        deleting(key)
+        if Image.objects.get(pk=late.pk).state == "rejected":  # the sweep is still at the other picture
+            url = parse_url(place_of_another(client, replace)["upload"]["url"]).request_uri
+            client.put(url, b"a picture", "image/jpeg")
+            client.post(replace, {"sent": "1"})
+
+    monkeypatch.setattr(storage, "delete", delete)
+    forget_originals()
+
+    late.refresh_from_db()
+    assert (late.state, storage.read(late.upload_key)) == ("stored", b"a picture")
+
+
 def test_of_two_other_files_the_one_that_is_late_changes_nothing(client: Client) -> None:
     _, replace = blurred(client)
     for _ in range(2):
