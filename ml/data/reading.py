@@ -7,7 +7,7 @@ from typing import Final
 
 from ml.data import challenges, class_folders, ham10000, isic2024
 from ml.data.errors import DataError
-from ml.data.table import Dataset, lacking, tables_in
+from ml.data.table import Dataset, how_to_save, lacking, tables_in
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Layout:
         if not tables:
             return f"no {self.table}"
         absent = [lacking(path, self.columns) for path in tables]
-        return f"{tables[0].name} lacks {', '.join(absent[0])}" if all(absent) else ""
+        return f"{tables[0].name} lacks {', '.join(absent[0])}{how_to_save(tables[0])}" if all(absent) else ""
 
 
 LAYOUTS: Final = (

@@ -57,11 +57,19 @@ def tables_in(folder: Path, pattern: str) -> list[Path]:
 
 def lacking(path: Path, columns: Iterable[str]) -> list[str]:
     """Those of `columns` that the header of a CSV file does not have, sorted: all of them where it is no CSV."""
+    return sorted(set(columns) - _header(path))
+
+
+def how_to_save(path: Path) -> str:
+    """What to do about a table whose columns cannot be told apart, to stand behind what it lacks; else empty."""
+    return "" if len(_header(path)) > 1 else ": save it as a CSV file in UTF-8, its columns parted by commas"
+
+
+def _header(path: Path) -> set[str]:
     try:
-        header = set(pd.read_csv(path, nrows=0).columns)
+        return set(pd.read_csv(path, nrows=0).columns)
     except ValueError:  # what pandas raises for an empty or binary file
-        header = set()
-    return sorted(set(columns) - header)
+        return set()
 
 
 def read_table(path: Path, columns: Iterable[str]) -> pd.DataFrame:
@@ -69,9 +77,11 @@ def read_table(path: Path, columns: Iterable[str]) -> pd.DataFrame:
     `columns` is not there, `unreadable_table`.
     """
     if missing := lacking(path, columns):
-        raise DataError("missing_columns", f"{path.name} lacks the columns {', '.join(missing)}.")
+        raise DataError("missing_columns", f"{path.name} lacks the columns {', '.join(missing)}{how_to_save(path)}.")
     try:
         return pd.read_csv(path, dtype=str)
+    except UnicodeDecodeError:
+        raise DataError("unreadable_table", f"{path.name} is not in UTF-8: save it as a CSV file in UTF-8.") from None
     except ValueError as error:
         raise DataError("unreadable_table", f"{path.name} is no sound CSV file: {str(error).strip()}") from None
 

@@ -194,11 +194,25 @@ def test_a_table_that_is_no_csv_lacks_every_column(tmp_path: Path, content: byte
         ml.data.read(tmp_path)
 
 
-def test_a_table_with_a_broken_row_is_named(tmp_path: Path) -> None:
-    (tmp_path / "metadata.csv").write_text("image_id,lesion_id,dx\na,b,mel\na,b,mel,too,many\n")
-    with pytest.raises(DataError, match=r"metadata\.csv is no sound CSV") as caught:
+@pytest.mark.parametrize(("comma", "encoding"), [(";", "utf-8"), (",", "utf-16"), ("\t", "utf-8")])
+def test_a_table_that_a_spreadsheet_saved_in_its_own_way_says_how_to_save_it(
+    tmp_path: Path, comma: str, encoding: str
+) -> None:
+    table = "image_id,lesion_id,dx\na,b,mel\n".replace(",", comma)
+    (tmp_path / "metadata.csv").write_text(table, encoding=encoding)
+    with pytest.raises(DataError, match=r"lesion_id: save it as a CSV file in UTF-8, its columns parted by commas"):
         ml.data.read(tmp_path)
-    assert caught.value.code == "unreadable_table"
+
+
+def test_a_table_with_a_broken_row_is_named(tmp_path: Path) -> None:
+    for content, said in (
+        ("a,b,mel,x\na,b,mel,too,many\n", "no sound CSV"),
+        ("a,b,mel,Rücken\n", "not in UTF-8: save"),
+    ):
+        (tmp_path / "metadata.csv").write_text(f"image_id,lesion_id,dx,site\n{content}", encoding="latin-1")
+        with pytest.raises(DataError, match=rf"metadata\.csv is {said}") as caught:
+            ml.data.read(tmp_path)
+        assert caught.value.code == "unreadable_table"
 
 
 def test_groupings_that_name_no_lesion_are_refused(tmp_path: Path) -> None:
