@@ -59,6 +59,7 @@ def test_labels_become_a_release_that_serves_and_can_be_rolled_back(
     expect(page.locator("main")).to_contain_text("Answering now")
     candidate = page.locator("#active a").inner_text()
     assert candidate != first
+    expect(page.locator("#loaded-by")).to_contain_text("heard of at", timeout=60_000)  # by itself
     assert answering_release(clinic, photos[0]) == candidate
 
     page.on("dialog", lambda dialog: dialog.accept())

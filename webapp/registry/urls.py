@@ -8,6 +8,7 @@ app_name = "models"
 urlpatterns = [
     path("", views.releases, name="releases"),
     path("releases/<int:pk>/", views.release, name="release"),
+    path("releases/<int:pk>/loaded/", views.loaded_by, name="release_loaded"),
     path("releases/<int:pk>/promote/", views.promote_release, name="promote"),
     path("releases/<int:pk>/reject/", views.reject_release, name="reject"),
     path("roll-back/<int:pk>/", views.roll_back_release, name="roll_back"),

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HTMX_STOP_POLLING, HttpResponseClientRedirect
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import record
@@ -47,6 +47,19 @@ def releases(request: HttpRequest) -> HttpResponse:
             "held": selectors.held_by(active) if active else None,
         },
     )
+
+
+@for_roles(Role.OPERATOR)
+@require_safe
+def loaded_by(request: HttpRequest, pk: int) -> HttpResponse:
+    """Which workers have a release: a part of the page, which asks until one has it, or another is active; 204 as long
+    as it would ask again.
+    """
+    found = get_object_or_404(ModelRelease, pk=pk)
+    workers = workers_alive().filter(release=found)
+    if found.state == State.ACTIVE and not workers:
+        return HttpResponse(status=204)
+    return render(request, "registry/_loaded_by.html", {"active": found, "workers": workers}, status=HTMX_STOP_POLLING)
 
 
 @for_roles(Role.OPERATOR)
