@@ -212,11 +212,18 @@ def _beyond(row: Row, margin: float) -> str:
 
 def _too_few(found: Mapping[str, int], chosen: Mapping[str, int] | None, needs: Mapping[str, int]) -> str:
     """`chosen` are those that chance chose, None where it chose all."""
-    few, those, many = "", "", "" if found["benign"] == 1 else "s"
-    if chosen is not None:
-        few = f", and only {chosen['malignant']} and {chosen['benign']} of them were chosen by chance"
-        those = " chosen by chance"
-    return (
-        f"{found['malignant']} malignant and {found['benign']} benign lesion{many} of the test split are new to the "
-        f"model{few}; {needs['malignant']} and {needs['benign']}{those} are needed to tell."
-    )
+    wanted = f"{needs['malignant']} malignant and {needs['benign']} benign ones that are new to the model"
+    if chosen is None:
+        return f"Too few lesions to tell: the test split needs {wanted}. It has {_counted(found)}."
+    told = f"Too few lesions to tell: the test split needs {wanted} and that annotators were given by chance. "
+    told += f"It has {_counted(chosen)}"
+    if chosen != found:
+        told += (
+            f"; or {_counted(found)} with those that annotators were given because the model was unsure, which decide "
+            "nothing"
+        )
+    return f"{told}. More labels bring more of them."
+
+
+def _counted(lesions: Mapping[str, int]) -> str:
+    return f"{lesions['malignant']} malignant and {lesions['benign']} benign"

@@ -74,7 +74,7 @@ def test_too_few_lesions_are_inconclusive_and_never_pass(malignant: int, benign:
     result = gate.compare(active, active, draws=50)
     assert result.verdict == "inconclusive"
     assert "passed" not in verdicts(result).values()
-    assert f"{malignant} malignant and {benign} benign lesion{'' if benign == 1 else 's'} of the" in result.reason
+    assert f"It has {malignant} malignant and {benign} benign." in result.reason
     if not malignant:
         sensitivity = next(row for row in result.as_dict()["rows"] if row["metric"] == "sensitivity")
         assert sensitivity["active"] is sensitivity["difference"] is sensitivity["low"] is None
@@ -131,8 +131,10 @@ def test_images_that_chance_did_not_choose_decide_nothing() -> None:
     assert result.verdict == "inconclusive"
     assert "passed" not in verdicts(result).values()
     assert result.reason == (
-        "100 malignant and 200 benign lesions of the test split are new to the model, and only 12 and 40 of them were "
-        "chosen by chance; 73 and 35 chosen by chance are needed to tell."
+        "Too few lesions to tell: the test split needs 73 malignant and 35 benign ones that are new to the model and "
+        "that annotators were given by chance. It has 12 malignant and 40 benign; or 100 malignant and 200 benign with "
+        "those that annotators were given because the model was unsure, which decide nothing. More labels bring more "
+        "of them."
     )
 
 
@@ -233,7 +235,7 @@ def test_a_loss_that_shows_fails_however_few_the_lesions_are() -> None:
     result = gate.compare(active, but(active, 0, 0.06), draws=50)
     assert (result.verdict, verdicts(result)["sensitivity"]) == ("failed", "inconclusive")
     assert "It finds melanoma less often" in result.reason
-    assert "73 and 35 are needed to tell" in result.reason
+    assert "needs 73 malignant and 35 benign ones that are new to the model. It has 34 malignant" in result.reason
 
 
 def test_where_one_class_is_malignant_there_is_none_to_hide() -> None:

@@ -97,7 +97,7 @@ def test_from_labels_to_a_candidate_with_its_gate(
     assert gate["images"] == 4
     assert {"metric", "active", "candidate", "difference", "low", "high", "verdict"} == set(gate["rows"][0])
     total, classes = gate["reason"].split(" Whether it still finds these is not measured, ")
-    assert total.endswith("73 and 35 chosen by chance are needed to tell.")
+    assert "needs 73 malignant and 35 benign ones that are new to the model and that annotators were given by" in total
     assert classes.startswith("for fewer than 10 lesions: melanoma (")
     card = (tmp_path / "bundle" / "model_card.md").read_text()
     assert "with 2 for validation; 1 more were left out" in card
@@ -187,7 +187,7 @@ def test_the_gate_and_the_card_see_what_a_candidate_turns_away(
     assert (found["sensitivity"], found["specificity"]) == ((0, 0), (0, 0))
     told = bundle.load(tmp_path / "bundle").manifest["metrics"]["metrics"]
     assert (told["sensitivity"]["value"], told["specificity"]["value"]) == (0, 0)
-    assert "and only 0 and 0 of them were chosen by chance" in gate["reason"]
+    assert "given by chance. It has 0 malignant and 0 benign; or" in gate["reason"]
 
 
 def test_a_test_split_that_the_model_has_seen_decides_nothing(
