@@ -63,7 +63,7 @@ def _post_at_most_hourly(*, kind: str, recipient: str, batch: Batch) -> None:
         return
     last = told.aggregate(last=Max("send_after"))["last"]
     due = max(timezone.now(), last + REVIEW_LETTERS_APART) if last else timezone.now()
-    anew = {**afresh(), "send_after": due, "sent_at": None, "renewals": F("renewals") + 1}
+    anew = {**afresh(), "created_at": due, "send_after": due, "sent_at": None, "renewals": F("renewals") + 1}
     if told.filter(batch=batch).update(**anew):
         ring(Task.DELIVER)
     else:

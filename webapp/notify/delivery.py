@@ -96,8 +96,9 @@ def _leased(message: Message, token: uuid.UUID) -> QuerySet[Message]:
 
 
 def afresh() -> dict[str, Any]:
-    """What makes a message due, as if nobody had tried."""
-    return {"state": Message.State.PENDING, "attempt": 0, "send_after": timezone.now(), "error": ""}
+    """What makes a message due, as if it were written now and nobody had tried."""
+    now = timezone.now()
+    return {"state": Message.State.PENDING, "attempt": 0, "created_at": now, "send_after": now, "error": ""}
 
 
 def post(

@@ -32,7 +32,9 @@ from webapp.inference.again import rescore
 from webapp.inference.claim import claim_jobs
 from webapp.inference.services import Outcome, finish
 from webapp.labels.services import submit_label
+from webapp.notify.delivery import UNREACHABLE, claim_message, put_off
 from webapp.notify.models import Message
+from webapp.operations.selectors import waiting
 from webapp.webhooks.models import EventType
 
 pytestmark = pytest.mark.django_db
@@ -206,3 +208,17 @@ def test_what_calls_for_no_more_than_what_raised_the_case_is_not_told_of_again()
         assert endpoint.deliveries.count() == events
     case.refresh_from_db()
     assert case.raised_at == case.results.get(advice="urgent_referral").created_at
+
+
+def test_a_letter_that_is_written_anew_has_not_waited_since_it_was_first_written() -> None:
+    """Whoever watches the service is not rung for a mail server that was away for a second."""
+    case = given(OrganisationFactory())
+    raise_it(case)
+    went_out(ago=timedelta(days=100))
+    Message.objects.update(created_at=timezone.now() - timedelta(days=100))
+    look_again(actor=SYSTEM, case=case, raised_at=case.raised_at)
+    raise_it(case)
+
+    token, letter = claim_message() or pytest.fail("nothing is due")
+    put_off(message=letter, token=token, error=UNREACHABLE)
+    assert {row.kind: row.age < 60 for row in waiting() if row.count} == {"message": True, "stranded_message": True}
