@@ -27,6 +27,7 @@ from tests.ml.inverted import backbone
 SIZE = (32, 24)
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_the_recipe_writes_a_file_beside_its_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

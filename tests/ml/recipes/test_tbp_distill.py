@@ -106,6 +106,7 @@ def lesson_of(taxonomy: Taxonomy, work: Path, epochs: int) -> Lesson:
     return Lesson(recipe, Sides(examples, examples, examples), taxonomy, work, None, None, JsonProgress())
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_student_becomes_a_bundle_whose_card_says_what_the_metadata_are_worth(tmp_path: Path) -> None:
     """Interrupted on an HDF5 file, the run goes on from the same images in a folder, and what is fitted stays."""
     in_hdf5, in_folder = (write_slice_3d(tmp_path / name, hdf5=name == "hdf5") for name in ("hdf5", "folder"))

@@ -12,6 +12,7 @@ from ml.recipes import trainer
 from tests.ml.recipes.small import TINY, run_of
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_card_says_nothing_is_found_where_all_is_turned_away(
     published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
