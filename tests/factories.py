@@ -92,6 +92,7 @@ class CaseFactory(factory.django.DjangoModelFactory[Case]):
 
     batch = factory.SubFactory(BatchFactory)
     organisation = factory.SelfAttribute("batch.organisation")
+    source = factory.SelfAttribute("batch.source")
     patient = factory.SubFactory(PatientFactory, organisation=factory.SelfAttribute("..organisation"))
     external_id = factory.Sequence(lambda n: f"case-{n}")
     capture = Case.Capture.DERMOSCOPIC

@@ -20,6 +20,8 @@ NOT_A_LESION = "not_a_lesion"  # the reason of an image that the model does not 
 URGENCY = {advice.value: rank for rank, advice in enumerate(Advice)}  # 0 is the most urgent
 TO_REVIEW = Q(released_at=None) & ~Q(advice="")  # a result that nobody has given to the patient
 AGAIN = Q(raised_at__isnull=False) | Q(link_locked_at__isnull=False)  # a released result that a clinician sees again
+# The order of what is to review; and last what it is narrowed to, which Postgres then looks at in the index alone.
+REVIEWED_IN_TURN = (REVIEW_TURN, "urgency", F("risk").desc(), "created_at", "id", "top_class", "uncertainty")
 UNSEEN = Q(answer=None, erased_at=None, no_result_seen_at=None)  # no result, and nobody has said that they saw it
 UNANSWERED = {"answer": None, "advice": "", "top_class": "", "risk": -1, "uncertainty": None}
 
@@ -99,6 +101,7 @@ class Case(Said, Labelled):
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="cases")
     organisation = models.ForeignKey("accounts.Organisation", models.PROTECT, related_name="cases")
     patient = models.ForeignKey("accounts.Patient", models.PROTECT, related_name="cases")
+    source = models.CharField(max_length=10, choices=Batch.Source, db_default="", help_text="That of its batch")
     external_id = models.CharField(max_length=100)
     created_at = models.DateTimeField(auto_now_add=True)
     reviewed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
@@ -139,11 +142,8 @@ class Case(Said, Labelled):
                 fields=["organisation", "link_locked_at"], condition=~Q(link_locked_at=None), name="case_link_locked"
             ),
             models.Index(fields=["batch"], condition=UNSEEN, name="case_unseen"),
-            models.Index(
-                *("organisation", REVIEW_TURN, "urgency", F("risk").desc(), "created_at", "id"),
-                condition=TO_REVIEW,
-                name="case_review_first",
-            ),
+            models.Index("organisation", *REVIEWED_IN_TURN, "source", condition=TO_REVIEW, name="case_review_list"),
+            models.Index("organisation", "source", *REVIEWED_IN_TURN, condition=TO_REVIEW, name="case_review_sent_by"),
         ]
         constraints = [
             models.CheckConstraint(

@@ -63,14 +63,14 @@ def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
     the clinic's own id.
     """
     if (advice := wanted.get("advice")) in URGENCY:
-        cases = cases.filter(advice=advice)
+        cases = cases.filter(advice=advice, urgency=URGENCY[advice])  # the same twice: indexes are in order of urgency
     if (dx := wanted.get("dx")) in DISPLAY_NAMES:
         cases = cases.filter(top_class=dx)
     if (band := wanted.get("uncertainty")) in UNCERTAINTIES:
         least, most = UNCERTAINTIES[band]
         cases = cases.filter(uncertainty__gte=least, uncertainty__lt=most)
     if (source := wanted.get("source")) in Batch.Source.values:
-        cases = cases.filter(batch__source=source)
+        cases = cases.filter(source=source)
     if words := words_in(wanted):
         cases = cases.filter(external_id__icontains=words)
     match wanted.get("review"):

@@ -149,6 +149,7 @@ def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[
             batch_id=batch.pk,
             organisation_id=batch.organisation_id,
             patient_id=patient,
+            source=batch.source,
             external_id=spec.external_id,
             **{name: getattr(spec, name) for name in SAID},
         )
