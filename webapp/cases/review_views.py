@@ -17,6 +17,7 @@ from webapp.audit.services import record
 from webapp.cases import selectors
 from webapp.cases.models import Batch
 from webapp.cases.opened import choices, listed
+from webapp.cases.retaken import FAIR_TIME
 from webapp.cases.review import see_to
 from webapp.inference.models import CaseResult
 from webapp.pages.keyset import page_of
@@ -43,8 +44,10 @@ def to_review(request: HttpRequest) -> HttpResponse:
     again = selectors.waiting_again(organisation).select_related("patient", "batch")
     found = [] if opened.filters else list(again.prefetch_related("images", more_urgent)[: PAGE + 1])
     locked = [case for case in found[:PAGE] if not case.raised_at]
-    ended = selectors.without_result(organisation).select_related("patient", "batch").prefetch_related("images")
-    unanswered = [] if opened.filters else list(ended[: PAGE + 1])
+    unanswered, retaken = (
+        [] if opened.filters else list(cases.select_related("patient", "batch").prefetch_related("images")[: PAGE + 1])
+        for cases in (selectors.unanswered(organisation), selectors.awaiting_better_photo(organisation))
+    )
     record(actor=actor_of(request), action="case.listed", object_id="to review", organisation=organisation)
     context = {
         "page": page,
@@ -56,6 +59,9 @@ def to_review(request: HttpRequest) -> HttpResponse:
         "more_locked": len(found) > PAGE,
         "unanswered": unanswered[:PAGE],
         "more_unanswered": len(unanswered) > PAGE,
+        "retaken": retaken[:PAGE],
+        "more_retaken": len(retaken) > PAGE,
+        "fair_days": FAIR_TIME.days,
         "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "sources": Batch.Source.choices,
         **choices(),

@@ -13,6 +13,7 @@ from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, Patient, User
 from webapp.cases.models import AGAIN, TO_REVIEW, UNSEEN, URGENCY, Batch, Case, Image
 from webapp.cases.opinions import REVIEW_TURN
+from webapp.cases.retaken import awaits_better_photo
 from webapp.inference.models import Job
 from webapp.pages.words import CLOSE, NEAR
 
@@ -108,7 +109,8 @@ class _OneOf(Func):
 
 
 def without_result(organisation: Organisation) -> "QuerySet[Case]":
-    """An organisation's cases that ended without a result, until somebody has seen to them; what waits longest first.
+    """An organisation's cases that ended without a result, until somebody has seen to them; what waits longest first:
+    `unanswered` and `awaiting_better_photo` together.
 
     Not those of a batch that is open, under way or cancelled; nor a patient's photo where they have sent a newer one of
     the spot.
@@ -125,6 +127,16 @@ def without_result(organisation: Organisation) -> "QuerySet[Case]":
     return ended.exclude(sent_again).order_by("created_at", "id")
 
 
+def unanswered(organisation: Organisation) -> "QuerySet[Case]":
+    """Those for which nothing more comes by itself."""
+    return without_result(organisation).exclude(awaits_better_photo())
+
+
+def awaiting_better_photo(organisation: Organisation) -> "QuerySet[Case]":
+    """Those whose patients may be expected to send another photo."""
+    return without_result(organisation).filter(awaits_better_photo())
+
+
 def with_release(cases: "QuerySet[Case]") -> "QuerySet[Case]":
     """The cases with patient and batch, and with the `release` of their answer and its `release_state`, for rows."""
     cases = cases.select_related("patient", "batch")
@@ -132,12 +144,12 @@ def with_release(cases: "QuerySet[Case]") -> "QuerySet[Case]":
 
 
 def review_count(organisation: Organisation) -> str:
-    """How many cases wait for review, those to be looked at again and those without a result too, as the navigation
-    says it: none as nothing, and many as more than 99.
+    """How many cases wait for review, those to be looked at again and those `unanswered` too, as the navigation says
+    it: none as nothing, and many as more than 99.
     """
     new, *others = (
         cases(organisation).order_by().values("pk")[: REVIEW_COUNTED + 1]
-        for cases in (to_review, waiting_again, without_result)
+        for cases in (to_review, waiting_again, unanswered)
     )
     found = new.union(*others, all=True).count()
     return bounded(found) if found else ""
