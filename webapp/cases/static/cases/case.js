@@ -40,6 +40,28 @@ document.addEventListener("keydown", (event) => {
 });
 if (document.activeElement === document.body) document.querySelector("h1").focus({ preventScroll: true });
 
+// What is written in the note is there again after signing in again. It is kept in this tab alone, until it is sent, or its
+// writer signs out, or somebody else signs in (sign_out.js). Once the result is released there is no field for it.
+const DRAFT = "note-draft";
+const { writer, case: about } = document.getElementById("case").dataset;
+const keep = (text) => {
+  try {
+    if (text.trim()) sessionStorage.setItem(DRAFT, JSON.stringify([writer, about, text]));
+    else sessionStorage.removeItem(DRAFT);
+  } catch { /* this browser keeps nothing */ }
+};
+try {
+  const [by, of, text] = JSON.parse(sessionStorage.getItem(DRAFT)) ?? [];
+  if (by === writer && of === about) {
+    if (!note) keep("");
+    else if (!note.value) {
+      note.value = text;
+      document.getElementById("note-kept").hidden = false;
+    }
+  }
+} catch { /* nor did it */ }
+note?.addEventListener("input", () => keep(note.value));
+
 // A note that is typed and not sent would be lost: the browser asks, unless it is being sent. Who stays goes on here.
 const ask = (event) => {
   if (!note.value.trim()) return;
