@@ -54,7 +54,6 @@ def environment_of(folder: Path) -> dict[str, str]:
     return {
         **QUICK,
         "BUNDLE": str(make_tiny_bundle(folder / "tiny")),
-        "RUNTIME_CACHE": str(folder / "runtime"),
         "DEMO_PASSWORD": "a-password-for-tests",
     }
 

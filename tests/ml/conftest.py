@@ -1,5 +1,6 @@
-"""Made once for a test session: a tiny bundle, and the cache that its network was converted into."""
+"""Made once for a test session: a tiny bundle, and a cache that has its network."""
 
+import os
 import shutil
 from dataclasses import replace
 from io import BytesIO
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml import bundle
+from ml import bundle, convert
 from ml.runtime import Runtime
 from tests.ml.tiny_bundle import make_tiny_bundle
+
+RUNTIME_CACHE = Path(os.environ["RUNTIME_CACHE"])
+"""What all tests share."""
 
 F32_TOLERANCE, BF16_TOLERANCE = 1e-4, 0.05
 """Of probabilities, against Keras in float32: docs/runtime.md states them."""
@@ -31,8 +35,13 @@ def strict(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("networks")
+def cache(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the tiny network in it, which is converted once for all workers of a run."""
+    loaded, own = bundle.load(tiny_bundle), tmp_path_factory.mktemp("networks")
+    (shared,) = (convert.network_path(each, loaded.frame, RUNTIME_CACHE) for each in loaded.members)
+    convert.warm_elsewhere(loaded.members, loaded.frame, RUNTIME_CACHE)
+    shutil.copytree(shared.parent, own / shared.parent.name)
+    return own
 
 
 @pytest.fixture(scope="session")

@@ -38,14 +38,9 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKER = "from workers import app; from workers.training import train; train()"
 
 
-@pytest.fixture(scope="session")
-def runtime_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runtime")
-
-
 @pytest.fixture(autouse=True)
-def _folders(settings: Settings, tmp_path: Path, runtime_cache: Path, storage_folder: Path) -> None:
-    settings.BUNDLE_FOLDER, settings.RUNTIME_CACHE = str(tmp_path / "bundles"), str(runtime_cache)
+def _folders(settings: Settings, tmp_path: Path, storage_folder: Path) -> None:
+    settings.BUNDLE_FOLDER = str(tmp_path / "bundles")
 
 
 @pytest.fixture
@@ -132,7 +127,6 @@ def test_a_killed_worker_leaves_the_run_to_another_and_its_trainer_dies_with_it(
         "DATABASE_URL": database_url(settings),
         "STORAGE_FOLDER": str(tmp_path / "storage"),
         "BUNDLE_FOLDER": str(tmp_path / "other-machine"),
-        "RUNTIME_CACHE": settings.RUNTIME_CACHE,
     }
     worker = subprocess.Popen([sys.executable, "-c", WORKER], cwd=ROOT, env=environment, start_new_session=True)
     try:

@@ -14,7 +14,6 @@ import pytest
 import structlog
 from celery import Celery
 from celery.signals import worker_ready, worker_shutdown
-from pytest_django import Settings
 
 from ml.cores import cores
 from ml.ensemble import BATCH, CHUNK
@@ -55,17 +54,10 @@ def running(queue: str) -> Iterator[None]:
     worker_shutdown.send(sender=worker)
 
 
-@pytest.fixture(scope="module")
-def runtime_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Converted once: all bundles here have the same weights."""
-    return tmp_path_factory.mktemp("runtime")
-
-
 @pytest.fixture(autouse=True)
-def often(monkeypatch: pytest.MonkeyPatch, settings: Settings, runtime_cache: Path, tmp_path: Path) -> None:
+def often(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(warmth, "HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr(warmth, "WARM", tmp_path / "warm")
-    settings.RUNTIME_CACHE = str(runtime_cache)
 
 
 @pytest.fixture

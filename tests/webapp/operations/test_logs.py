@@ -11,7 +11,6 @@ import structlog
 from django.db import IntegrityError
 from django.test import Client
 from django.urls import reverse
-from pytest_django import Settings
 
 from ml.advice import Advice
 from ml.classes import CLASSES, DISPLAY_NAMES
@@ -74,8 +73,7 @@ def test_no_record_of_an_address_has_its_token(log: io.StringIO, address: str, l
 
 
 @pytest.fixture
-def clinic(settings: Settings, tmp_path: Path) -> Organisation:
-    settings.RUNTIME_CACHE = str(tmp_path / "runtime")
+def clinic(tmp_path: Path) -> Organisation:
     made = store_bundle(make_tiny_bundle(tmp_path / "bundle"))
     release = register_release(bundle_sha256=made.hash, manifest=dict(made.manifest))
     promote(actor=SYSTEM, release=release)
