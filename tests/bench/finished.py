@@ -36,6 +36,14 @@ SMALL: Final = 60  # batches of the clinic from the beginning: more than a page 
 QUEUED: Final = 300
 AT_ONCE: Final = 16  # images of a claim
 
+# What no case to review is: all of them are there to be read until that shows.
+NONE_TO_REVIEW: Final = {
+    "of patients": {"source": "patient"},
+    "urgent": {"advice": "urgent_referral"},
+    "of a class that none has": {"dx": "DF"},
+    "of an unknown id": {"q": "nobody"},
+}
+
 # What differs between the copies, in SQL: `n` numbers them through, from `first` on, and `i` within their batch.
 CASE, IMAGE = "md5('case' || n)::uuid", "md5('image' || n)::uuid"
 CREATED = "now() + i * interval '30 microseconds'"  # as far apart as rows that Django makes in bulk
@@ -140,7 +148,8 @@ class Rows:
         yield _get("batch page without results", person, "cases:batch", self._unanswered.pk)
         yield _get("batch page, filtered", person, "cases:batch", largest, **wanted)
         yield _get("cases to review", person, "cases:to_review")
-        yield _get("cases to review, of patients", person, "cases:to_review", source="patient")
+        for words, narrowed in NONE_TO_REVIEW.items():
+            yield _get(f"cases to review, {words}", person, "cases:to_review", **narrowed)
         annotator = Client(SERVER_NAME="127.0.0.1")
         annotator.force_login(self._annotator)
         yield replace(_get("annotator's next image", annotator, "labels:queue"), undo=Assignment.objects.all().delete)
@@ -148,6 +157,9 @@ class Rows:
         yield _get("API: list of batches", software, "api:batch-list")
         yield _get("API: list of cases", software, "api:case-list")
         yield _get("API: urgent cases", software, "api:case-list", advice="urgent_referral")
+        urgent_and_waiting = {"advice": "urgent_referral", "released": "false"}
+        yield _get("API: urgent cases to release, none", software, "api:case-list", **urgent_and_waiting)
+        yield _get("API: cases of an unknown patient", software, "api:case-list", patient_id="nobody")
         yield _get("API: images of a batch", software, "api:batch-images", watched)
         yield _get("API: a batch and its progress", software, "api:batch-detail", watched)
         operator = Client(SERVER_NAME="127.0.0.1")

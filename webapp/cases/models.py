@@ -134,6 +134,9 @@ class Case(Said, Labelled):
             models.Index(fields=["organisation", "-created_at"], name="case_newest"),
             models.Index("organisation", CALLED, F("created_at").desc(), "id", name="case_called"),
             models.Index(
+                fields=["organisation", "advice", "-created_at"], condition=~Q(advice=""), name="case_advised"
+            ),
+            models.Index(
                 fields=["batch", "urgency", "-risk", "created_at", "id"], include=["top_class"], name="case_most_urgent"
             ),
             models.Index(fields=["batch"], condition=TO_REVIEW, name="case_to_review"),
