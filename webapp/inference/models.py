@@ -50,7 +50,7 @@ class Job(Leased):
             models.Index(fields=["organisation", "priority", "id"], condition=Q(state="queued"), name="job_queued"),
             models.Index(fields=["priority"], condition=Q(state="queued", priority=0), name="job_of_a_person"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="job_running"),
-            models.Index(fields=["id"], condition=SUSPECT, name="job_suspect"),
+            models.Index(fields=["organisation", "priority", "id"], condition=SUSPECT, name="job_suspect_in_turn"),
             models.Index(fields=["batch", "state"], name="job_in_batch"),
             models.Index(fields=["finished_at"], condition=Q(state="succeeded"), name="job_succeeded"),
             models.Index(fields=["finished_at"], condition=Q(state="failed"), name="job_failed"),

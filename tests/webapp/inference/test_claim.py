@@ -126,6 +126,17 @@ def test_jobs_whose_workers_died_twice_come_alone() -> None:
     assert sorted(job.pk for job in claim_jobs(limit=5)[1]) == later
 
 
+def test_jobs_that_come_alone_take_turns_too() -> None:
+    """However many one clinic has: each claim is one job, and chance decides whose."""
+    backlog, small = queue(BatchFactory(submitted=True), 40), queue(BatchFactory(submitted=True), 1)
+    Job.objects.filter(pk__in=[*backlog, *small]).update(attempt=2)
+
+    claimed = [job.pk for _ in range(40) for job in claim_jobs(limit=6)[1]]
+
+    assert len(claimed) == 40
+    assert small[0] in claimed
+
+
 def test_intake_takes_turns_too_and_a_patients_photo_goes_first() -> None:
     backlog = ImageFactory.create_batch(20, case__batch=BatchFactory(), stored=True)
     small = ImageFactory.create_batch(3, case__batch=BatchFactory(), stored=True)
