@@ -82,4 +82,5 @@ def test_the_docs_load_nothing_from_elsewhere_and_lead_back_and_to_the_document(
     assert len(sources) > len(links)
     assert all(source.startswith("/static/") for source in sources if source not in links)
     assert '<html lang="en-GB">' in page
-    assert "<h1>LesionLens API</h1>" in page.split("<noscript>")[1].split("</noscript>")[0]
+    assert "<h1>LesionLens API</h1>" in page.split("<noscript>")[0].split("<header")[1]  # with scripts as without
+    assert "your browser runs none" in page.split("<noscript><main")[1].split("</main></noscript>")[0]
