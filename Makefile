@@ -2,7 +2,8 @@
 
 PYTHON ?= python3.11
 BIN := .venv/bin
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+PIP_SILENT := After “Installing collected packages” pip is silent for half of that.
 
 # This is a developer's own machine: settings that a real site must choose get harmless values.
 export LOCAL ?= 1
@@ -69,13 +70,13 @@ system-packages: ## install the browser and the S3 server that tests use (Debian
 
 .venv/.runtime: requirements.txt constraints.txt | .venv/.made
 	@cat $^ | cmp -s - $@ || { \
-	  echo "Installing what LesionLens runs on: a minute or two, the first time"; \
+	  echo "Installing what LesionLens runs on, the first time: two minutes, on a busy machine seven. $(PIP_SILENT)"; \
 	  $(PIP_INSTALL) --requirement requirements.txt && cat $^ > $@; }
 	@touch $@
 
 .venv/.developer: requirements.txt requirements-dev.txt constraints.txt | .venv/.made
 	@cat $^ | cmp -s - $@ || { \
-	  echo "Installing what LesionLens runs on and is tested with: a minute or two, the first time"; \
+	  echo "Installing what LesionLens runs on and is tested with, the first time: two minutes, on a busy machine seven. $(PIP_SILENT)"; \
 	  $(PIP_INSTALL) --requirement requirements-dev.txt && cat $^ > $@; }
 	@cat requirements.txt constraints.txt > .venv/.runtime
 	@touch $@
