@@ -123,7 +123,8 @@ def text(bundle: Bundle, to: str, files: Sequence[str], segmenter: Mapping[str, 
    place is the answer if the whole photo looked like it; and `features` (n, channels). Of photos they differ from
    another runtime's by some hundredths, and probabilities by some thousandths: a pixel of a view halfway between two
    grey levels may be rounded either way. The service, and OpenVINO unless `INFERENCE_PRECISION_HINT` is `f32`, compute
-   in bfloat16 where the processor can: that may move a probability by a hundredth.
+   in bfloat16 where the processor is quicker in it: that moves a probability by some hundredths at times, and may
+   change the advice where P(malignant) is near a threshold.
 """,
         f"""**Make one answer of their logits** with the numbers of `{NUMBERS}`:
 
