@@ -21,10 +21,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from ml.bootstrap import lesion_weights
 from ml.classes import class_in_sentence
 from ml.intervals import needed
 from ml.measured import Measured, plain
-from ml.metrics import DRAWS, METRICS, Metric, Scored, lesion_weights
+from ml.metrics import DRAWS, METRICS, Metric, Scored
 from ml.paired import SIDES, difference, values
 from ml.within import places, within_classes
 

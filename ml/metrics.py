@@ -5,21 +5,20 @@ as its lesion was drawn. Source: Efron and Tibshirani, An Introduction to the Bo
 Guo et al., On Calibration of Modern Neural Networks, ICML 2017 (ECE).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final
 
 import numpy as np
 
+from ml.bootstrap import lesion_draws, lesion_weights
 from ml.classes import SEVEN, Taxonomy
 from ml.intervals import around
 from ml.measured import Measured
 from ml.stack import malignant
 
 DRAWS: Final = 1000
-AT_ONCE: Final = 100_000
-"""Lesions that are drawn in one step of a bootstrap: few steps, and few megabytes."""
 BINS: Final = 15
 SENSITIVITY: Final = 0.95
 """Where `specificity_at_95_sensitivity` reads the curve."""
@@ -245,7 +244,7 @@ def measure_mean(values: np.ndarray, lesions: np.ndarray, draws: int = DRAWS) ->
     values, lesions = values[known], lesions[known]
     named, lesion = np.unique(lesions, return_inverse=True)
     held = np.stack([np.bincount(lesion, values, len(named)), np.bincount(lesion, minlength=len(named))])
-    drawn = np.concatenate([np.divide(*(held @ counts.T)) for counts in _lesion_draws(len(named), draws)])
+    drawn = np.concatenate([np.divide(*(held @ counts.T)) for counts in lesion_draws(len(named), draws)])
     value = values.mean() if len(values) else np.nan
     return around(float(value), drawn, lambda: len(named) if values.dtype == bool else 0)
 
@@ -263,27 +262,6 @@ def confusion(scored: Scored) -> np.ndarray:
     classes = len(scored.taxonomy.codes)
     counts = np.bincount(scored.labels * classes + scored.named, minlength=classes * classes)
     return np.asarray(counts.reshape(classes, classes))
-
-
-def lesion_weights(lesions: np.ndarray, draws: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """For each bootstrap draw, how often each image counts: float64 (n,). No draw without a lesion."""
-    named, lesion = np.unique(lesions, return_inverse=True)
-    for counts in _lesion_draws(len(named), draws, seed):
-        for count in counts:
-            yield count[lesion].astype(np.float64)
-
-
-def _lesion_draws(lesions: int, draws: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """For each bootstrap draw, how often each lesion counts: int64 (some draws, lesions), as many at a time as are
-    quick. No draw without a lesion.
-    """
-    rng = np.random.default_rng(seed)
-    at_once = max(1, AT_ONCE // max(1, lesions))
-    yield np.zeros((0, lesions), np.int64)
-    for start in range(0, draws if lesions else 0, at_once):
-        rows = np.arange(min(at_once, draws - start))[:, None]
-        drawn = rows * lesions + rng.integers(0, lesions, (len(rows), lesions))
-        yield np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
 
 
 def _share(hit: np.ndarray, weight: np.ndarray) -> float:

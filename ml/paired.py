@@ -32,7 +32,7 @@ def looked_at(name: str, scored: Scored) -> np.ndarray | None:
 
 def values(metric: Metric, scored: Scored, weights: Sequence[np.ndarray]) -> np.ndarray:
     """A metric on all images and then in each draw, float64 (1 + draws,), for `difference`. `weights` are those of
-    `ml.metrics.lesion_weights`.
+    `ml.bootstrap.lesion_weights`.
     """
     return np.array([metric(scored, weight) for weight in (np.ones(len(scored.labels)), *weights)])
 

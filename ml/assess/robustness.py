@@ -6,8 +6,9 @@ from typing import Final
 
 import numpy as np
 
+from ml.bootstrap import lesion_weights
 from ml.measured import Measured
-from ml.metrics import DRAWS, METRICS, Scored, lesion_weights, measure_mean
+from ml.metrics import DRAWS, METRICS, Scored, measure_mean
 from ml.paired import difference, values
 
 COMPARED: Final = ("malignant_auc", "sensitivity", "specificity", "balanced_accuracy")

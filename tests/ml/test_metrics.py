@@ -15,6 +15,7 @@ from sklearn.metrics import (
 )
 
 from ml import metrics
+from ml.bootstrap import lesion_weights
 from ml.classes import BINARY, EIGHT, SEVEN, Taxonomy
 from ml.intervals import interval
 from ml.measured import Measured
@@ -155,7 +156,7 @@ def test_a_share_of_all_keeps_an_interval_and_what_is_no_share_has_none() -> Non
 
 def test_an_interval_holds_95_percent_of_the_draws_and_a_draw_as_many_lesions_as_there_are() -> None:
     assert interval(np.array([*range(101), np.nan])) == (2.5, 97.5)
-    weights = list(metrics.lesion_weights(np.array(["b", "a", "b", "c"]), 50, 0))
+    weights = list(lesion_weights(np.array(["b", "a", "b", "c"]), 50, 0))
     assert {weight[[0, 1, 3]].sum() for weight in weights} == {3}
     assert all(weight[0] == weight[2] for weight in weights)
     assert {0, 1, 2, 3} == {count for weight in weights for count in weight}
