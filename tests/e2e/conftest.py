@@ -53,6 +53,7 @@ def environment_of(folder: Path) -> dict[str, str]:
     """The settings of a service for journeys, with a tiny bundle, that keeps its files in `folder`."""
     return {
         **QUICK,
+        "DJANGO_SETTINGS_MODULE": "tests.e2e.quick_settings",
         "BUNDLE": str(make_tiny_bundle(folder / "tiny")),
         "DEMO_PASSWORD": "a-password-for-tests",
     }
