@@ -10,6 +10,7 @@ import numpy as np
 from ml.imaging.preprocess import Size
 from ml.preparation import SEGMENTERS
 from ml.segmentation import outline
+from ml.sound import damaged
 
 MANIFEST: Final = "manifest.json"
 WEIGHTS: Final = "segmenter.npz"
@@ -35,7 +36,7 @@ class Segmenter:
     """The network in a folder that `ml.segmentation.train` wrote. `manifest` is its `manifest.json` as read; `model` is
     that of `ml.segmentation.network`, and `size` the (width, height) that it sees.
 
-    Raises FileNotFoundError for another folder, WeightsError for weights that do not fit.
+    Raises FileNotFoundError for another folder, WeightsError for weights that are damaged or do not fit.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,6 +46,8 @@ class Segmenter:
         if not (folder / MANIFEST).is_file():
             raise FileNotFoundError(f"{folder} holds no {MANIFEST}: it is not a segmenter.")
         self.manifest: Mapping[str, Any] = json.loads((folder / MANIFEST).read_text())
+        if broken := damaged([folder / self.manifest["weights"], folder / SEEN]):
+            raise weights.WeightsError(f"{folder}: {', '.join(broken)} damaged: copy the segmenter again.")
         self.size = input_size(folder)
         self.model = network.build(self.size)
         weights.load(self.model, folder / self.manifest["weights"])
