@@ -44,10 +44,9 @@ def to_review(request: HttpRequest) -> HttpResponse:
     again = selectors.waiting_again(organisation).select_related("patient", "batch")
     found = [] if opened.filters else list(again.prefetch_related("images", more_urgent)[: PAGE + 1])
     locked = [case for case in found[:PAGE] if not case.raised_at]
-    unanswered, retaken = (
-        [] if opened.filters else list(cases.select_related("patient", "batch").prefetch_related("images")[: PAGE + 1])
-        for cases in (selectors.unanswered(organisation), selectors.awaiting_better_photo(organisation))
-    )
+    ended = selectors.unanswered_first(organisation).select_related("patient", "batch").prefetch_related("images")
+    without = [] if opened.filters else list(ended[: PAGE + 1])
+    retaken = [case for case in without[:PAGE] if case.retaken]
     record(actor=actor_of(request), action="case.listed", object_id="to review", organisation=organisation)
     context = {
         "page": page,
@@ -57,10 +56,10 @@ def to_review(request: HttpRequest) -> HttpResponse:
         "more_raised": len(found) > PAGE and not locked,
         "locked": locked,
         "more_locked": len(found) > PAGE,
-        "unanswered": unanswered[:PAGE],
-        "more_unanswered": len(unanswered) > PAGE,
-        "retaken": retaken[:PAGE],
-        "more_retaken": len(retaken) > PAGE,
+        "unanswered": [case for case in without[:PAGE] if not case.retaken],
+        "more_unanswered": len(without) > PAGE and not retaken,
+        "retaken": retaken,
+        "more_retaken": len(without) > PAGE,
         "fair_days": FAIR_TIME.days,
         "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "sources": Batch.Source.choices,

@@ -6,7 +6,19 @@ from unicodedata import normalize
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import BooleanField, Count, Exists, F, Func, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    BooleanField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    F,
+    Func,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
 from django.db.models.functions import Coalesce
 
 from ml.classes import DISPLAY_NAMES
@@ -109,8 +121,7 @@ class _OneOf(Func):
 
 
 def without_result(organisation: Organisation) -> "QuerySet[Case]":
-    """An organisation's cases that ended without a result, until somebody has seen to them; what waits longest first:
-    `unanswered` and `awaiting_better_photo` together.
+    """An organisation's cases that ended without a result, until somebody has seen to them; what waits longest first.
 
     Not those of a batch that is open, under way or cancelled; nor a patient's photo where they have sent a newer one of
     the spot.
@@ -128,13 +139,14 @@ def without_result(organisation: Organisation) -> "QuerySet[Case]":
 
 
 def unanswered(organisation: Organisation) -> "QuerySet[Case]":
-    """Those for which nothing more comes by itself."""
+    """Those `without_result` whose patient is not expected to send a better photo: nothing more comes by itself."""
     return without_result(organisation).exclude(awaits_better_photo())
 
 
-def awaiting_better_photo(organisation: Organisation) -> "QuerySet[Case]":
-    """Those whose patients may be expected to send another photo."""
-    return without_result(organisation).filter(awaits_better_photo())
+def unanswered_first(organisation: Organisation) -> QuerySet[Any]:
+    """Those `without_result`: first the `unanswered`, then the others, which may be `retaken`."""
+    retaken = ExpressionWrapper(awaits_better_photo(), output_field=BooleanField())
+    return without_result(organisation).annotate(retaken=retaken).order_by("retaken", "created_at", "id")
 
 
 def with_release(cases: "QuerySet[Case]") -> "QuerySet[Case]":
