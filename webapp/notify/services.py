@@ -54,10 +54,7 @@ def why_not_told(*, case: Case) -> Problem | None:
         )
     links = ResultLink.objects.filter(case=case, expires_at__gt=timezone.now())  # of an older one they ask for another
     if (link := links.order_by("-pk").only("tries_left").first()) and not link.tries_left:
-        return Problem(
-            "link_locked",
-            LOCKED,
-        )
+        return Problem("link_locked", LOCKED)
     return None
 
 

@@ -21,12 +21,11 @@
   let stalled = false;
   let timer = 0;
 
-  const DRAFT = "photo-draft"; // in this tab alone, until it is sent or its writer signs out (sign_out.js)
+  const DRAFT = "photo-draft"; // in this tab alone, until it is sent, or its writer signs out, or somebody else signs in (sign_out.js)
   const written = [form.elements.anatom_site, form.elements.notes];
   try {
     const [writer, page, ...values] = JSON.parse(sessionStorage.getItem(DRAFT)) ?? [];
-    if (writer !== form.dataset.writer) sessionStorage.removeItem(DRAFT);
-    else if (page === form.action) {
+    if (writer === form.dataset.writer && page === form.action) {
       document.getElementById("kept").hidden = written.every((field, place) => field.value === values[place]);
       written.forEach((field, place) => { field.value = values[place]; });
     }
