@@ -20,9 +20,8 @@ from webapp.audit.services import Actor, forget_actor, record
 from webapp.cases.archive_report import ABSENT
 from webapp.cases.left_out import Lines
 from webapp.cases.locks import locked
-from webapp.cases.models import UNANSWERED, Archive, Batch, Case, Image
+from webapp.cases.models import UNANSWERED, UNSAID, Archive, Batch, Case, Image
 from webapp.cases.retention import delete_files_now, purge
-from webapp.cases.said import UNSAID
 from webapp.cases.selectors import has_more
 from webapp.errors import Problem
 from webapp.inference.models import CaseResult, Result

@@ -5,8 +5,7 @@ opinion of people on a picture, and no diagnosis.
 from functools import reduce
 from operator import or_
 
-from django.db import models
-from django.db.models import Q, Value, When
+from django.db.models import Case, Q, Value, When
 
 from ml.advice import Advice
 
@@ -25,26 +24,5 @@ LESS_URGENT = {dx: _ADVICE[_ADVICE.index(wanted) + 1 :] for dx, wanted in CALLS_
 """For each opinion the advice of an answer that is less urgent than it."""
 DISSENT = reduce(or_, (Q(opinion=dx, advice__in=less) for dx, less in LESS_URGENT.items()))
 """Cases of which dermatologists see more than the answer that holds."""
-REVIEW_TURN = models.Case(When(DISSENT, then=Value(0)), default=Value(1))
+REVIEW_TURN = Case(When(DISSENT, then=Value(0)), default=Value(1))
 """Which cases come first in what waits for review, whatever the model says of them."""
-
-
-class Labelled(models.Model):
-    """The column of a case that its annotators fill."""
-
-    opinion = models.CharField(
-        max_length=10,
-        blank=True,
-        default="",
-        db_default="",
-        help_text="The malignant class that dermatologists agree on for a picture; of several, what calls for most",
-    )
-
-    class Meta:
-        abstract = True
-
-    @property
-    def dissent(self) -> str:
-        """The opinion, where it calls for more than the advice of the answer that holds; else empty."""
-        advice: str = self.advice  # type: ignore[attr-defined]  # a column of the case itself
-        return self.opinion if advice in LESS_URGENT.get(self.opinion, ()) else ""
