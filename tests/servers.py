@@ -57,6 +57,7 @@ def _start_servers() -> None:
     os.environ.setdefault("LOCAL", "1")
     # Each core has a worker of its own: threads of NumPy's that wait for one another would take it from the next test.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("TRAINING_NICENESS", "1")  # who waits for a training here is another test
     # One RUNTIME_CACHE for all: converting a network takes TensorFlow and seconds.
     for name in ("STORAGE_FOLDER", "BUNDLE_FOLDER", "MAILBOX_FOLDER", "STATIC_ROOT", "RUNTIME_CACHE"):
         os.environ.setdefault(name, str(folder / name.lower()))

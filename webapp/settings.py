@@ -177,6 +177,7 @@ RETRAIN_AFTER_LABELS = env.whole("RETRAIN_AFTER_LABELS", 500, least=1, most=10**
 RETRAIN_EPOCHS = env.whole("RETRAIN_EPOCHS", 3, least=1, most=1000)
 RETRAIN_MEMBERS = env.list("RETRAIN_MEMBERS", default=[])  # empty: the bundle's first member
 TRAINING_SECONDS = env.whole("TRAINING_SECONDS", 6 * 3600, least=1, most=YEAR)  # a run that takes longer is stopped
+TRAINING_NICENESS = env.whole("TRAINING_NICENESS", 10, least=0, most=19)  # 0: as much of the processor as all others
 GATE_MARGIN = env.share("GATE_MARGIN", 0.05)  # the loss of sensitivity that a candidate may have
 # Malignant and benign each, or more where a margin needs more.
 GATE_MIN_LESIONS = env.whole("GATE_MIN_LESIONS", 30, least=1, most=10**6)

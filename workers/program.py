@@ -10,9 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from django.conf import settings
+
 from webapp.children import dies_with
 
-NICENESS = 10
 GRACE_SECONDS = 30
 END = None
 
@@ -41,8 +42,7 @@ class Program:
                 text=True,
                 errors="replace",
             )
-        with suppress(ProcessLookupError):  # it ended already
-            os.setpriority(os.PRIO_PROCESS, self._child.pid, NICENESS)  # answering patients goes first
+        _give_way(self._child.pid)
         self._reader = threading.Thread(target=self._read, name="program-output", daemon=True)
         self._reader.start()
         return self
@@ -83,3 +83,13 @@ class Program:
             for line in output:
                 self._lines.put(line)
         self._lines.put(END)
+
+
+def _give_way(pid: int) -> None:
+    """Let a process with a session of its own have little of the processor where others want it: answering goes first.
+
+    Linux shares a processor by sessions (autogroups of sched(7)), so the process's own priority counts in its session.
+    """
+    with suppress(OSError):  # it ended already, or this kernel has no such groups
+        os.setpriority(os.PRIO_PROCESS, pid, settings.TRAINING_NICENESS)
+        Path(f"/proc/{pid}/autogroup").write_text(str(settings.TRAINING_NICENESS))

@@ -133,6 +133,8 @@ def test_a_killed_worker_leaves_the_run_to_another_and_its_trainer_dies_with_it(
         wait_for(lambda: any(event["event"] == "epoch" for event in progress(run)), 90)
         [child] = children(worker.pid)
         assert os.getpriority(os.PRIO_PROCESS, child) > os.getpriority(os.PRIO_PROCESS, worker.pid)
+        if (session := Path(f"/proc/{child}/autogroup")).exists():
+            assert session.read_text().endswith("nice 1\n")
     finally:
         os.kill(worker.pid, signal.SIGKILL)
         worker.wait()
