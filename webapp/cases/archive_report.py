@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from unicodedata import category
 
 from ml.imaging.archive import LONGEST_NAME
-from webapp.cases.rows import RowError
+from webapp.cases.manifest.mistakes import RowError
 
 MISSING_NAMED = 20  # of the files that a table names and the archive lacks: a published table names thousands
 FITTING_NAMED = 5  # of the files that a name fits

@@ -2,7 +2,7 @@
 them. The names come first and the bytes follow, so that what a broken connection lost is known and can be sent again.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -15,20 +15,20 @@ from webapp.audit.services import Actor
 from webapp.cases.archives import complete_archive, key_of
 from webapp.cases.arrivals import receive
 from webapp.cases.awaited import awaits_archive, check_size
-from webapp.cases.fields import IMAGES
 from webapp.cases.locks import require_open
-from webapp.cases.manifest import Manifest
-from webapp.cases.matching import Files, folded
+from webapp.cases.manifest.fields import IMAGES
+from webapp.cases.manifest.filenames import Files, case_ids, folded
+from webapp.cases.manifest.mistakes import RowError
+from webapp.cases.manifest.reading import Manifest
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Batch, Image, PartedUpload
-from webapp.cases.naming import case_ids
 from webapp.cases.parts import give_up_parts
-from webapp.cases.rows import RowError
 from webapp.cases.selectors import awaited_images
 from webapp.cases.services import NOT_ARRIVED
-from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.multipart import PART_BYTES
 
+ONE_EACH = "Give each file a name of its own, or put all of them into a ZIP file with their folders."
 SENT_BY = ("complete", "archive-parts", "complete-archive")
 
 
@@ -62,6 +62,23 @@ def with_files_of(table: Manifest, names: Sequence[str]) -> tuple[Manifest, list
         found.cases.append(replace(spec, filenames=list(here)))
     listed = {name for spec in found.cases for name in spec.filenames}
     return found, [name for name in names if name not in listed]
+
+
+def alike(table: Manifest, names: Sequence[str]) -> list[RowError]:
+    """What is wrong with a table that `with_files_of` gave, where a name that it has is that of two files of these
+    `names`, or is said of two cases: a browser gives no folders, so a picture could become another patient's.
+    """
+    called, first = Counter(names), dict[str, str]()
+    errors = []
+    for spec in table.cases:
+        for name, row in zip(spec.filenames, spec.rows, strict=False):
+            case_id = first.setdefault(name, spec.external_id)
+            if case_id == spec.external_id and called[name] < 2:
+                continue
+            also = f"{called[name]} of the files have it" if called[name] > 1 else f"case {case_id} has it, too"
+            message = f"{name} is no name of one picture alone: {also}. {ONE_EACH}"
+            errors.append(RowError(row, IMAGES, "image_ambiguous", message))
+    return errors
 
 
 def take_archive(*, actor: Actor, batch: Batch, file: UploadedFile) -> None:

@@ -16,7 +16,7 @@ from webapp.audit.models import Event
 from webapp.audit.services import record
 from webapp.cases import selectors
 from webapp.cases.erasure import erase_case, erase_patient
-from webapp.cases.fields import MAX_NOTES, FieldError, notes
+from webapp.cases.manifest.fields import MAX_NOTES, FieldError, notes
 from webapp.cases.models import Case, Image
 from webapp.cases.opened import opened_from
 from webapp.cases.opinions import CALLS_FOR, REVIEW_TURN

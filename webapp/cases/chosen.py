@@ -10,9 +10,9 @@ from django.http import HttpRequest
 
 from webapp.api.parsers import check_values
 from webapp.cases.archive_report import showable
-from webapp.cases.fields import FieldError, filename
 from webapp.cases.forms import BatchForm
-from webapp.cases.naming import is_no_picture
+from webapp.cases.manifest.fields import FieldError, filename
+from webapp.cases.manifest.filenames import is_no_picture
 from webapp.errors import Problem
 
 NOTHING_CHOSEN = "Choose at least one picture."

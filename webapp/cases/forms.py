@@ -5,9 +5,9 @@ from typing import Any
 
 from django import forms
 
-from webapp.cases.manifest import from_json
+from webapp.cases.manifest.reading import from_json
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Case
-from webapp.cases.spec import CaseSpec
 
 
 class BatchForm(forms.Form):

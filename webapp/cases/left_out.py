@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from webapp.cases.fields import for_spreadsheet
+from webapp.cases.manifest.fields import for_spreadsheet
 from webapp.cases.models import Archive, Batch, MoreLeftOut
 
 MAX_LISTED = 2000  # of an archive's report, and of a batch's `left_out`

@@ -19,7 +19,16 @@ from webapp.api.parsers import a_turn
 from webapp.cases.api.chosen_manifest import read_manifest
 from webapp.cases.archive_report import NO_PICTURE, line, showable
 from webapp.cases.awaited import awaits_archive
-from webapp.cases.browser_files import match, one_case_each, place_of, sent_to, take_archive, take_files, with_files_of
+from webapp.cases.browser_files import (
+    alike,
+    match,
+    one_case_each,
+    place_of,
+    sent_to,
+    take_archive,
+    take_files,
+    with_files_of,
+)
 from webapp.cases.chosen import (
     NOTHING_CHOSEN,
     RENAME,
@@ -32,14 +41,13 @@ from webapp.cases.chosen import (
     shown,
 )
 from webapp.cases.forms import BatchForm, CaseForm
-from webapp.cases.manifest import MAX_CSV_BYTES, Manifest
-from webapp.cases.mistakes import sentences
+from webapp.cases.manifest.filenames import NO_PICTURES, is_no_picture
+from webapp.cases.manifest.mistakes import RowError, RowsRefused, error_table, sentences
+from webapp.cases.manifest.reading import MAX_CSV_BYTES, Manifest
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Batch
-from webapp.cases.naming import NO_PICTURES, is_no_picture
 from webapp.cases.quotas import usage
-from webapp.cases.rows import RowError, RowsRefused, error_table
 from webapp.cases.services import Submission, create_batch
-from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
 
@@ -111,7 +119,13 @@ def _of_table(chosen: Chosen, said: dict[str, Any]) -> tuple[Manifest, list[str]
         as_json = (file.name or "").lower().endswith(".json")
         manifest, name = read_manifest(table, as_json=as_json, capture=said["capture"])
         said["name"] = said["name"] or name
-        return (manifest, []) if manifest.errors else with_files_of(manifest, [*chosen.names, *chosen.beside])
+        if manifest.errors:
+            return manifest, []
+        names = [*chosen.names, *chosen.beside]
+        found, left_out = with_files_of(manifest, names)
+        if not (found.errors or chosen.archive_sizes):  # a ZIP tells files of one name apart by their folders
+            found.errors.extend(alike(found, names))
+        return found, left_out
 
 
 def _made(

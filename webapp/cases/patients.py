@@ -8,8 +8,8 @@ from typing import Any
 
 from webapp.accounts.consent import training_consent_after
 from webapp.accounts.models import Organisation, Patient
-from webapp.cases.rows import RowError, RowsRefused
-from webapp.cases.spec import CaseSpec
+from webapp.cases.manifest.mistakes import RowError, RowsRefused
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.notify.services import follow_patients
 
 AT_ONCE = 1000

@@ -17,12 +17,12 @@ from webapp.cases.arrivals import NEVER_UPLOADED
 from webapp.cases.awaited import awaits_archive
 from webapp.cases.left_out import MAX_LISTED, Lines, keep_more
 from webapp.cases.locks import locked, require_open
+from webapp.cases.manifest.mistakes import RowError, RowsRefused
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import SAID, Archive, Batch, Case, Image, Priority
 from webapp.cases.patients import is_of, patients_of
 from webapp.cases.quotas import require_room
-from webapp.cases.rows import RowError, RowsRefused
 from webapp.cases.selectors import cases_there
-from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.inference.again import stop_repeats
 from webapp.inference.completion import combine_answered, end_images

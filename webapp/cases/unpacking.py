@@ -25,14 +25,13 @@ from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
 from webapp.cases.awaited import given_up_before
 from webapp.cases.locks import locked, require_open
-from webapp.cases.manifest import Manifest, from_csv
-from webapp.cases.matching import Files
+from webapp.cases.manifest.filenames import Files, case_ids, is_no_picture
+from webapp.cases.manifest.mistakes import RowsRefused
+from webapp.cases.manifest.reading import Manifest, from_csv
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Archive, Batch, Case, Image
-from webapp.cases.naming import case_ids, is_no_picture
 from webapp.cases.quotas import NoRoomYet
-from webapp.cases.rows import RowsRefused
 from webapp.cases.services import INSERT_SIZE, add_cases
-from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.leases import UNLEASED, excuse, extend, lasting
 

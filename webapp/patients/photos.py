@@ -11,9 +11,9 @@ from django.utils import timezone
 from webapp.accounts.models import Patient
 from webapp.audit.services import Actor
 from webapp.cases.arrivals import receive
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.services import Submission, create_batch, submit_batch
-from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 
 ADULT = 18  # years: photos that people send of themselves are for adults

@@ -10,7 +10,7 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from ml.advice import Advice
 from ml.classes import EIGHT
-from webapp.cases.fields import for_spreadsheet
+from webapp.cases.manifest.fields import for_spreadsheet
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.selectors import for_stage, is_at_model
 from webapp.inference.models import CaseResult

@@ -11,7 +11,7 @@ from django.urls import reverse
 from tests.factories import MembershipFactory
 from tests.webapp.api.clinic import API, Clinic, case, good, problem
 from webapp.api import parsers
-from webapp.cases.manifest import MAX_CASES
+from webapp.cases.manifest.reading import MAX_CASES
 
 pytestmark = pytest.mark.django_db
 

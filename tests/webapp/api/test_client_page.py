@@ -9,7 +9,8 @@ from ml.imaging.archive import Limits
 from ml.imaging.quality import MIN_SHORT_SIDE
 from ml.imaging.refusal import SENTENCES
 from ml.imaging.still import MAX_PIXELS, MIN_SIDE
-from webapp.cases import fields, manifest, services
+from webapp.cases import services
+from webapp.cases.manifest import fields, reading
 from webapp.cases.models import NOT_A_LESION
 from webapp.cases.refused import FOR_CLINICS
 
@@ -42,7 +43,7 @@ def test_what_may_be_overridden_is_said_of_the_quality_check(code: str) -> None:
         f"at least {MIN_SHORT_SIDE} pixels",
         f"below {MIN_SIDE} pixels no picture",
         f"up to {fields.MAX_IMAGES} images",
-        f"{manifest.MAX_CASES:,} cases, {manifest.MAX_IMAGES:,} images and {LONGEST} MB",
+        f"{reading.MAX_CASES:,} cases, {reading.MAX_IMAGES:,} images and {LONGEST} MB",
         f"a batch up to {services.MAX_CASES:,} cases",
         f"up to {settings.IMPORT_MAX_BYTES // GB} GB (`IMPORT_MAX_BYTES` of the site), {Limits.entries:,} files",
         f"a table of up to {Limits.manifest_bytes // MB} MB",

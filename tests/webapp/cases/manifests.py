@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from webapp.cases.manifest import Manifest
+from webapp.cases.manifest.reading import Manifest
 
 
 def row(**fields: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tests.ml.imaging.samples import zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.cases.zips import codes, expand_next, images, photo, sent
 from webapp import storage
-from webapp.cases.matching import TOLD_APART, Files
+from webapp.cases.manifest.filenames import TOLD_APART, Files
 from webapp.cases.models import Archive, Batch
 
 FOLDERS = {f"export/patient{n}/{name}": photo(n) for n, name in [(1, "1.jpg"), (2, "1.jpg"), (2, "2.jpg")]}

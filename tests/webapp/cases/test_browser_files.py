@@ -3,6 +3,7 @@
 import csv
 import json
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import pytest
@@ -14,9 +15,9 @@ from urllib3.util import parse_url
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.browser_files import with_files_of
-from webapp.cases.manifest import from_csv
+from webapp.cases.manifest.mistakes import error_table
+from webapp.cases.manifest.reading import from_csv
 from webapp.cases.models import Batch, Image
-from webapp.cases.rows import error_table
 from webapp.cases.services import cancel_batch
 
 pytestmark = pytest.mark.django_db
@@ -161,6 +162,42 @@ def test_a_name_that_several_files_may_mean_takes_none_of_them(client: Client, c
     )
     assert (refused.status_code, refused.json()["errors"]) == (422, [told])
     assert not Batch.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "names", "also"),
+    [
+        (b"L1,a.jpg\nL2,a.jpg\n", ["a.jpg", "a.jpg"], ["2 of the files have it"] * 2),
+        (b"L1,a.jpg\n", ["a.jpg", "a.jpg", "b.jpg"], ["2 of the files have it"]),
+        (b"L1,a.jpg\nL2,a.jpg\n", ["a.jpg"], ["case L1 has it, too"]),
+        (b"L1,A.JPG\nL2,a\n", ["a.jpg"], ["case L1 has it, too"]),
+        (b"L1,a.jpg\nL2,a.jpg\n", [], ["case L1 has it, too"]),
+    ],
+)
+def test_a_picture_becomes_nobody_elses_by_a_name_that_others_have(
+    client: Client, clinic: Organisation, rows: bytes, names: list[str], also: list[str]
+) -> None:
+    form = {"key": str(uuid4()), "grouping": "each", "capture": "phone", "names": json.dumps(names)}
+    table = SimpleUploadedFile("cases.csv", b"case_id,images\n" + rows)
+    refused = client.post(NEW, {**form, "files": table}, headers=JSON)
+
+    assert refused.status_code == 422
+    told = unquote(refused.json()["error_table"])
+    assert [told.count(words) for words in dict.fromkeys(also)] == [len(also)]
+    assert told.count("image_ambiguous") == len(also)
+    assert not Batch.objects.exists()
+
+
+def test_pictures_of_one_name_that_a_table_leaves_out_are_left_out(client: Client, clinic: Organisation) -> None:
+    form = {
+        "key": str(uuid4()),
+        "grouping": "each",
+        "capture": "phone",
+        "names": json.dumps(["a.jpg", "b.jpg", "b.jpg"]),
+    }
+    table = SimpleUploadedFile("cases.csv", b"case_id,images\nL1,a.jpg\n")
+    made = client.post(NEW, {**form, "files": table}, headers=JSON)
+    assert made.json()["unlisted"] == ["b.jpg", "b.jpg"]
 
 
 def test_a_script_is_told_that_nobody_is_signed_in_any_more(client: Client) -> None:

@@ -24,10 +24,10 @@ from webapp.audit.services import SYSTEM
 from webapp.cases import erasure, retention
 from webapp.cases.erasure import erase_case
 from webapp.cases.intake import Found, claim_images, settle
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Batch, Image
 from webapp.cases.originals import forget_originals
 from webapp.cases.services import Submission, create_batch, submit_batch
-from webapp.cases.spec import CaseSpec
 from webapp.errors import Problem
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result

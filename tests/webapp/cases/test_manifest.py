@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.webapp.cases.manifests import codes, row
-from webapp.cases.manifest import MAX_CASES, Manifest, from_csv, from_json
-from webapp.cases.spec import CaseSpec
+from webapp.cases.manifest.reading import MAX_CASES, Manifest, from_csv, from_json
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.errors import Problem
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tests.webapp.cases.manifests import codes, row
-from webapp.cases.manifest import MAX_CASES, Manifest, from_csv, from_json, of_request
-from webapp.cases.spec import CaseSpec
+from webapp.cases.manifest.reading import MAX_CASES, Manifest, from_csv, from_json, of_request
+from webapp.cases.manifest.spec import CaseSpec
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webapp.cases.naming import LONGEST, case_ids, is_no_picture
+from webapp.cases.manifest.filenames import LONGEST, case_ids, is_no_picture
 
 
 def test_a_case_is_known_by_its_file() -> None:

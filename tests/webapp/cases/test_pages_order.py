@@ -11,10 +11,10 @@ from tests.factories import CaseResultFactory
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases import views
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Batch
 from webapp.cases.selectors import MOST_URGENT_FIRST
 from webapp.cases.services import Submission, create_batch
-from webapp.cases.spec import CaseSpec
 
 pytestmark = pytest.mark.django_db
 NAMES = [f"lesion {number:02}" for number in range(30)]

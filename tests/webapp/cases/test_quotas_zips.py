@@ -16,9 +16,9 @@ from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases import unpacking
 from webapp.cases.archives import claim_archive, sweep_archives
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Archive, Batch, Case, Image
 from webapp.cases.services import add_cases, cancel_batch
-from webapp.cases.spec import CaseSpec
 from webapp.cases.unpacking import expand
 
 pytestmark = pytest.mark.django_db(transaction=True)

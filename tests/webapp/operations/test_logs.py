@@ -20,10 +20,10 @@ from tests.ml.tiny_bundle import make_tiny_bundle
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.arrivals import receive
+from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Batch, Case
 from webapp.cases.review import release_case
 from webapp.cases.services import Submission, create_batch, submit_batch
-from webapp.cases.spec import CaseSpec
 from webapp.labels.services import next_image, submit_label
 from webapp.notify.models import Message
 from webapp.registry.bundles import store_bundle

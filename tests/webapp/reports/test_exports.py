@@ -12,7 +12,7 @@ from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, ImageF
 from tests.webapp.api.clinic import Clinic, good
 from tests.webapp.api.document import answer_of
 from webapp.audit.services import SYSTEM
-from webapp.cases.fields import FORMULA
+from webapp.cases.manifest.fields import FORMULA
 from webapp.cases.models import NOT_A_LESION, Case, Image
 from webapp.cases.services import cancel_batch
 from webapp.inference.claim import claim_jobs

@@ -47,9 +47,9 @@ from webapp.cases.api.requests import (
 )
 from webapp.cases.arrivals import complete_uploads
 from webapp.cases.awaited import awaits_archive, check_size
+from webapp.cases.manifest.mistakes import RowsRefused
 from webapp.cases.models import Batch
 from webapp.cases.parts import give_up_parts
-from webapp.cases.rows import RowsRefused
 from webapp.errors import Problem
 from webapp.inference import again
 

@@ -7,8 +7,8 @@ from rest_framework.utils import json
 
 from webapp.api.parsers import check_values
 from webapp.cases.api.requests import BatchOptions
-from webapp.cases.manifest import MAX_CSV_BYTES, Manifest, from_csv, from_json, of_request
-from webapp.cases.rows import RowError
+from webapp.cases.manifest.mistakes import RowError
+from webapp.cases.manifest.reading import MAX_CSV_BYTES, Manifest, from_csv, from_json, of_request
 
 NOT_JSON = "The manifest is no JSON in UTF-8 of the form that the API takes. Correct it and send it again."
 

@@ -6,8 +6,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from webapp.api.parsers import Table, a_turn, is_table
-from webapp.cases.manifest import Manifest, from_csv, from_json, of_request
-from webapp.cases.rows import RowsRefused, error_table
+from webapp.cases.manifest.mistakes import RowsRefused, error_table
+from webapp.cases.manifest.reading import Manifest, from_csv, from_json, of_request
 from webapp.errors import Problem
 
 

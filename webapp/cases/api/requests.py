@@ -7,9 +7,9 @@ from rest_framework import serializers
 
 from webapp.api.bodies import Body
 from webapp.api.choices import OneOf
-from webapp.cases.fields import MAX_AGE, MAX_IMAGES, MAX_NOTES
+from webapp.cases.manifest.fields import MAX_AGE, MAX_IMAGES, MAX_NOTES
+from webapp.cases.manifest.sites import HAM10000
 from webapp.cases.models import Case
-from webapp.cases.sites import HAM10000
 
 IMAGES = "Names of files: JPEG, PNG, WebP, TIFF, HEIC or DICOM, each of up to 25 MB and 50 million pixels"
 FEMALE_BACK = {"case_id": "A-1", "patient_id": "P-7", "age": 61, "sex": "female", "anatom_site": "back"}
