@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
-from django.test import override_settings
+from django.test import TransactionTestCase, override_settings
 from hypothesis import settings as drawing
 from pytest_django.fixtures import Settings
 
+from tests.tables import empty_tables
 from tests.webapp.webhooks.receiver import Receiver, receiving
 
 # A busy machine takes its time over an example; pytest ends a test that hangs.
@@ -31,6 +32,16 @@ def quick_passwords() -> Iterator[None]:
     """Passwords are hashed and checked as the site does, in a thousandth of the rounds, which are slow on purpose."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PBKDF2PasswordHasher, "iterations", PBKDF2PasswordHasher.iterations // 1000)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_emptying() -> Iterator[None]:
+    """After a test that commits, only what it has written is taken out: Django makes every table anew, and its own rows
+    about models, for half a second.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda case: empty_tables())
         yield
 
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.db.models import Count
 from django.utils import timezone
 from hypothesis import HealthCheck
@@ -26,6 +25,7 @@ from hypothesis.stateful import (
 )
 
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, ReleaseFactory
+from tests.tables import empty_tables
 from tests.webapp.inference.scenes import outcome
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
@@ -47,8 +47,6 @@ from webapp.registry.services import promote, roll_back
 
 LIVE_IMAGES = [Image.State.AWAITING_UPLOAD, Image.State.STORED]
 LIVE_JOBS = [Job.State.QUEUED, Job.State.RUNNING]
-TABLES = ("notify_message", "inference_result", "inference_caseresult", "inference_job", "cases_image", "cases_case",
-          "cases_batch", "registry_modelrelease", "audit_event")  # fmt: skip
 
 
 class BatchMachine(RuleBasedStateMachine):
@@ -59,8 +57,7 @@ class BatchMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
+        empty_tables()
         self.releases: list[ModelRelease] = [ReleaseFactory(active=True)]
         self.reopened: set[uuid.UUID] = set()
         self.read: dict[uuid.UUID, tuple[object, ...]] = {}

@@ -15,6 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from pytest_django.fixtures import Settings
 
 from tests.factories import ConsensusFactory, MembershipFactory, ReleaseFactory, RunFactory, UserFactory
+from tests.tables import empty_tables
 from tests.webapp.registry.gates import gate
 from webapp.audit.services import SYSTEM, Actor
 from webapp.errors import Problem
@@ -214,8 +215,7 @@ class RunMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE registry_modelrelease, cases_image, accounts_patient CASCADE")
+        empty_tables()
         ReleaseFactory(active=True)
         labels()
         self.ended: dict[uuid.UUID, str] = {}
