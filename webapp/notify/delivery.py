@@ -102,15 +102,17 @@ def afresh() -> dict[str, Any]:
 
 
 def post(
-    *, kind: str, recipient: str, batch: Batch, case: Case | None = None, send_after: datetime | None = None
+    *, kind: str, recipient: str | None, batch: Batch, case: Case | None = None, send_after: datetime | None = None
 ) -> None:
-    """Write a message, in the caller's transaction. A repeat of the same news, or nobody to tell, changes nothing."""
-    if not recipient:
+    """Write a message, in the caller's transaction. A repeat of the same news, or nobody to tell, changes nothing. None
+    as `recipient` is asked for when the message is sent.
+    """
+    if recipient == "":
         return
+    due = send_after or timezone.now()
     # The constraint `message_sent_once` makes a repeat a no-op.
     Message.objects.bulk_create(
-        [Message(kind=kind, recipient=recipient, batch=batch, case=case, send_after=send_after or timezone.now())],
-        ignore_conflicts=True,
+        [Message(kind=kind, recipient=recipient or "", batch=batch, case=case, send_after=due)], ignore_conflicts=True
     )
     ring(Task.DELIVER)
 

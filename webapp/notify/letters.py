@@ -8,6 +8,7 @@ from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from webapp.accounts.models import Patient
 from webapp.cases.models import Case
 from webapp.notify.links import make_result_link
 from webapp.notify.models import Message
@@ -37,12 +38,12 @@ class UndeliverableError(Exception):
 
 def compose(message: Message) -> EmailMultiAlternatives:
     """The e-mail of this message, with a new result link where it has one. Raises UndeliverableError."""
+    kind, path = Message.Kind(message.kind), _path(message)
     if not message.recipient:
         raise UndeliverableError(NO_EMAIL)
-    kind = Message.Kind(message.kind)
     context = {
         "subject": SUBJECTS[kind],
-        "link": settings.SITE_URL + _path(message),
+        "link": settings.SITE_URL + path,
         "clinic": message.batch.organisation.name,
         "phone": message.batch.organisation.help_phone,
         "days": settings.RESULT_LINK_DAYS,
@@ -65,8 +66,6 @@ def message_id(message: Message) -> str:
 def _path(message: Message) -> str:
     match message.kind:
         case Message.Kind.RESULT_READY if message.case is not None:
-            if message.case.patient.date_of_birth is None:
-                raise UndeliverableError(NO_DATE_OF_BIRTH)
             return reverse("patient:link", args=[_link(message, message.case)])
         case Message.Kind.IMAGE_UNUSABLE | Message.Kind.CHECK_STOPPED:
             return reverse("patient:case", args=[message.case_id])
@@ -78,8 +77,18 @@ def _path(message: Message) -> str:
 
 @transaction.atomic
 def _link(message: Message, case: Case) -> str:
-    """A new link for this letter, unless the letter was taken back since it was leased. Raises UndeliverableError."""
-    held = Message.objects.select_for_update(no_key=True).filter(pk=message.pk, lease_token=message.lease_token)
-    if not held.exists():
+    """A new link for this letter, which goes to the address that is known of the patient now: it may have been
+    corrected while the letter was being written down. Raises UndeliverableError, also where the letter was taken back
+    since it was leased.
+    """
+    # The patient first, as who corrects one does: either the letter follows the correction, or that takes it back.
+    patient = Patient.objects.select_for_update(no_key=True).get(pk=case.patient_id)
+    if not patient.email:
+        raise UndeliverableError(NO_EMAIL)
+    if patient.date_of_birth is None:
+        raise UndeliverableError(NO_DATE_OF_BIRTH)
+    held = Message.objects.filter(pk=message.pk, lease_token=message.lease_token)
+    if not held.update(recipient=patient.email):
         raise UndeliverableError("The patient's address was corrected while this letter was being written.")
+    message.recipient = patient.email
     return make_result_link(case=case)

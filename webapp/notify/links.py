@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from webapp.accounts.models import Patient
 from webapp.audit.services import SYSTEM, Actor, record
 from webapp.cases.models import Case
 from webapp.errors import Problem
@@ -112,6 +113,7 @@ def send_another_link(*, actor: Actor, case: Case) -> None:
 
     Raises Problem `link_not_locked` where none is: each costs whoever guesses a call to the clinic.
     """
+    _lock_patient(case)
     if not ResultLink.objects.filter(case=case, tries_left=0).delete()[0]:
         raise Problem("link_not_locked", "The link is not locked any more, so no other was sent.")
     _send_anew(Message.objects.filter(case=case, state__in=ENDED), case)
@@ -125,6 +127,7 @@ def renew_link(*, case: Case) -> None:
 
     Raises Problem `link_not_renewed` less than an hour after the last one, or when there were too many.
     """
+    _lock_patient(case)
     ended = Message.objects.filter(
         case=case, state__in=ENDED, send_after__lt=timezone.now() - RENEWAL_WAIT, renewals__lt=MAX_RENEWALS
     )
@@ -140,12 +143,18 @@ def renew_link(*, case: Case) -> None:
 
 def _send_anew(letters: "QuerySet[Message]", case: Case) -> int:
     """Send those of these letters about a case that say that its result can be read, with a new link; how many."""
-    address = case.patient.email  # it may have been corrected since
     ready = letters.filter(kind=Message.Kind.RESULT_READY)
-    sent = ready.update(**afresh(), recipient=address, sent_at=None, renewals=F("renewals") + 1)
+    sent = ready.update(**afresh(), sent_at=None, renewals=F("renewals") + 1)
     if sent:
         ring(Task.DELIVER)
     return sent
+
+
+def _lock_patient(case: Case) -> None:
+    """Lock the patient of a case before its letters and links, as who corrects or erases one does, so that no two wait
+    for each other.
+    """
+    Patient.objects.select_for_update(no_key=True).get(pk=case.patient_id)
 
 
 def _note(case: Case, action: str) -> None:

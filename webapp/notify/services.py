@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Collection
 
-from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from webapp.accounts.models import Patient, User
@@ -25,7 +25,11 @@ LOCKED = (
 
 def tell_patient(*, case: Case) -> None:
     """Tell the patient that a released result can be read."""
-    post(kind=Message.Kind.RESULT_READY, recipient=case.patient.email, batch=case.batch, case=case)
+    known: str | None = case.patient.email
+    if not known:  # somebody may be adding it in this moment; who does so later waits for this, and tells the patient
+        others_wait = Patient.objects.select_for_update(no_key=True, skip_locked=True)
+        known = others_wait.filter(pk=case.patient_id).values_list("email", flat=True).first()
+    post(kind=Message.Kind.RESULT_READY, recipient=known, batch=case.batch, case=case)
 
 
 def why_not_told(*, case: Case) -> Problem | None:
@@ -68,7 +72,10 @@ def follow_patients(*, patients: Collection[uuid.UUID]) -> None:
     unlock_links(patients=patients)
     letters = Message.objects.filter(case__patient__in=patients)
     address = Patient.objects.filter(cases=OuterRef("case")).values("email")
-    letters.exclude(state=Message.State.SENT).update(recipient=Subquery(address))
+    unsent, sent = letters.exclude(state=Message.State.SENT), letters.filter(state=Message.State.SENT)
+    same = sent.filter(kind=OuterRef("kind"), case=OuterRef("case"), recipient=OuterRef("case__patient__email"))
+    unsent.filter(Exists(same)).delete()  # who goes back to an address has that news there
+    unsent.update(recipient=Subquery(address))
     wanting = letters.filter(state=Message.State.FAILED, error__in=WANTING).exclude(recipient="")
     if wanting.exclude(kind=Message.Kind.RESULT_READY, case__patient__date_of_birth=None).update(**afresh()):
         ring(Task.DELIVER)
