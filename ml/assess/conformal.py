@@ -29,7 +29,10 @@ def fit(probabilities: np.ndarray, labels: np.ndarray) -> list[float]:
     are, the further the coverage of one draw lies from it: at 90 % it is Beta-distributed with a standard deviation of
     0.08 for n = 10 and of 0.03 for n = 100. With n = 9 the quantile is the worst calibration image itself; with n < 9
     (also n = 0) no image can witness 90 %, the quantile is 1, and the class is in every set: true, and useless.
-    Images of one lesion are not independent and count for less than their number.
+    Images of one lesion are not independent and count for less than their number. Where a calibration image is answered
+    by a stack that was fitted without it, and a new one by the stack that was fitted to all, as in `ml.calibration`,
+    they are nearly exchangeable and not quite (Barber et al., Predictive inference with the jackknife+, Annals of
+    Statistics 2021, arXiv:1905.02928): so what holds of the promise is measured, by `coverage`.
     """
     return [_quantile(1 - probabilities[labels == place, place]) for place in range(probabilities.shape[1])]
 
