@@ -86,7 +86,11 @@ def test_every_recipe_learns_and_goes_on_on_another_backend(backend: str, tmp_pa
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
-        "XLA_FLAGS": "--xla_backend_optimization_level=0",  # JAX compiles for longer than it learns
+        # JAX compiles for longer than it learns: with little care, and what goes on again not a second time.
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         "PYTHONPATH": str(ROOT),
     }
     command = [sys.executable, "-c", EPOCHS]
