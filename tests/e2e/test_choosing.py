@@ -95,3 +95,22 @@ def test_files_that_are_chosen_later_join_the_others_and_each_can_be_removed(
     expect(page.locator("#chosen-files")).to_be_hidden()
     page.click("main button:has-text('Upload')")
     expect(page.locator("#upload-errors")).to_contain_text("Choose at least one picture.")
+
+
+def test_a_corrected_table_of_another_name_takes_the_place_of_the_one_before(
+    site: Site, open_page: Callable[..., Page]
+) -> None:
+    page = open_page(site.email("provider"))
+    page.goto("/batches/new/")
+    drop(page, *((f"{number}.jpg", str(number)) for number in range(201)), ("cases.csv", "images"))
+    expect(page.locator("#chosen")).to_contain_text("202 files chosen")
+    drop(page, ("cases corrected.csv", "images\n1.jpg"))
+    told = "202 files chosen, 1 kB. Taken out, since the table that you chose later takes its place: cases.csv."
+    expect(page.locator("#chosen")).to_have_text(told)
+    assert [name for name in names(page) if name.endswith(".csv")] == ["cases corrected.csv"]
+    drop(page, ("a.csv", "images"), ("b.json", "{}"))  # both at once: which one holds is for the person to say
+    expect(page.locator("#chosen")).to_contain_text("203 files chosen")
+    page.click("#chosen-files summary")
+    page.get_by_role("button", name="Remove a.csv").click()
+    expect(page.locator("#chosen")).to_contain_text("202 files chosen")
+    assert "b.json" in names(page)

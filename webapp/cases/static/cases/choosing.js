@@ -41,7 +41,7 @@ window.Choosing = (() => {
       return line;
     };
 
-    const keep = (now, twice = []) => {
+    const keep = (now, twice = [], replaced = []) => {
       files = now;
       const all = new DataTransfer();
       for (const file of files) all.items.add(file);
@@ -49,21 +49,26 @@ window.Choosing = (() => {
       const beside = files.filter(isBeside).map(({ name }) => name);
       const unless = files.some(isTable) ? " unless the table names them" : "";
       const sentences = [`${files.length} file${files.length > 1 ? "s" : ""} chosen, ${size(files.reduce((sum, file) => sum + file.size, 0))}.`];
+      if (replaced.length) sentences.push(`Taken out, since the table that you chose later takes its place: ${Sending.named(replaced)}.`);
       if (twice.length) sentences.push(`Chosen before, and kept once: ${Sending.named(twice)}.`);
       if (beside.length) sentences.push(`Left out${unless}, since by their names they are no pictures: ${Sending.named(beside)}.`);
       told.textContent = files.length ? sentences.join(" ") : "";
       listed.hidden = !files.length;
-      list.replaceChildren(...files.slice(0, SHOWN).map(row));
+      const others = files.filter((file) => !isPicture(file)); // always shown: of two tables one has to go
+      list.replaceChildren(...[...others, ...files.filter(isPicture)].slice(0, SHOWN).map(row));
       more.textContent = files.length > SHOWN ? `and ${files.length - SHOWN} more.` : "";
     };
 
-    // A table or a ZIP takes the place of one of its name, and so does a picture of one that cannot be read any more; a picture
-    // of a name that is there stays beside it unless it is the same: folders hold other pictures of the same name.
+    // A table takes the place of the one chosen before, whatever its name: a corrected one is often saved under another, and a
+    // batch has one at most. A ZIP takes the place of one of its name, and so does a picture of one that cannot be read any more;
+    // a picture of a name that is there stays beside it unless it is the same: folders hold other pictures of the same name.
     const add = async (chosen) => {
       const named = new Map();
       const note = (file) => named.set(file.name, [...(named.get(file.name) ?? []), file]);
       files.forEach(note);
-      const [out, joining, twice] = [new Set(), [], []];
+      const tables = chosen.filter(isTable).map(({ name }) => name);
+      const [out, joining, twice] = [new Set(files.filter((file) => tables.length && isTable(file))), [], []];
+      const replaced = [...out].map(({ name }) => name).filter((name) => !tables.includes(name));
       for (const file of chosen) {
         let isThere = false;
         for (const before of named.get(file.name) ?? []) {
@@ -77,7 +82,7 @@ window.Choosing = (() => {
         joining.push(file);
         note(file);
       }
-      keep([...files, ...joining].filter((file) => !out.has(file)), twice);
+      keep([...files, ...joining].filter((file) => !out.has(file)), twice, replaced);
     };
 
     let last = Promise.resolve();
