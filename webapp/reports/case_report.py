@@ -37,7 +37,7 @@ def case_report(case: Case) -> Document:
         "headline": wording.headline(case),
         "colour": ADVICE[result.advice].colour if result else "secondary",
         "sentences": wording.sentences(result) if result else ["There is no answer by the model for this case."],
-        "warnings": wording.warnings(case),
+        "warnings": wording.warnings(case, case.images.all()),
         "review": {
             "headline": wording.review(case),
             "note": case.review_note,

@@ -6,17 +6,18 @@ that they are valid is tested. What the codes mean: docs/fhir.md.
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from html import escape
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Prefetch
+from django.db.models import Prefetch, prefetch_related_objects
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
 
 from ml.classes import BINARY, DISPLAY_NAMES
-from webapp.cases.models import Batch, Case, Image
+from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.cases.selectors import for_stage, stage
 from webapp.inference.models import NEWEST, CaseResult, Result
 from webapp.pages.words import ADVICE, NOTICE, uncertainty_in_words
@@ -24,7 +25,9 @@ from webapp.registry.models import ModelRelease
 from webapp.reports import wording
 
 CHUNK = 1000
+AS_JSON = json.JSONEncoder(ensure_ascii=False)
 Resource = dict[str, Any]
+Seen = tuple[Case, Iterable[Image]]  # with the images that make its answer doubtful, if any do
 
 # The project's own codes: LOINC has none for a model's opinion of a lesion, and SNOMED CT's would read as a diagnosis.
 CLASSES = "urn:lesionlens:fhir:lesion-class"  # ISIC's codes of lesions, and BENIGN and MALIGNANT
@@ -43,39 +46,52 @@ DIAGNOSTIC_IMAGING = {"system": f"{TERMINOLOGY}/v2-0074", "code": "IMG", "displa
 
 def case_bundle(case: Case) -> Iterator[str]:
     """Pieces of the Bundle of a case that `with_answers` has fetched."""
-    return _bundle(case.pk, [case])
+    return _bundle(case.pk, [(case, case.images.all())])
 
 
 def batch_bundle(batch: Batch) -> Iterator[str]:
-    """Pieces of the Bundle of a whole batch: any number of cases in little memory and a constant number of queries."""
-    cases = batch.cases.select_related("patient", "reviewed_by", "answer__release").defer("answer__release__manifest")
-    doubtful = Result.objects.filter(case__top_class__in=BINARY.codes).order_by(*NEWEST).defer("heatmap")
-    images = Prefetch("images", Image.objects.order_by("created_at", "id"))
+    """Pieces of the Bundle of a whole batch: any number of cases in little memory, and few queries."""
+    return _bundle(batch.pk, _with_images(batch))
+
+
+def _with_images(batch: Batch) -> Iterator[Seen]:
+    """The cases of a batch. Most need neither images nor other results than their answer, which take half the time."""
+    unrecognised = Image.objects.filter(quality__contains=[{"code": NOT_A_LESION}])
+    in_order = Prefetch("images", Image.objects.order_by("created_at", "id"))
+    of_images = Prefetch("images__results", Result.objects.order_by(*NEWEST).defer("heatmap"))
     later = Prefetch("results", CaseResult.objects.only("case", "created_at"))
-    cases = cases.prefetch_related(images, Prefetch("images__results", doubtful), later, *for_stage(batch))
-    return _bundle(batch.pk, cases.iterator(chunk_size=CHUNK))
+    cases = batch.cases.select_related("patient", "reviewed_by", "answer").iterator(chunk_size=CHUNK)
+    while chunk := list(islice(cases, CHUNK)):
+        doubtful = set(unrecognised.filter(case__in=chunk).values_list("case", flat=True))
+        doubtful.update(case.pk for case in chunk if case.top_class in BINARY.codes)
+        prefetch_related_objects([case for case in chunk if case.answer is None], in_order, *for_stage(batch))
+        prefetch_related_objects([case for case in chunk if case.pk in doubtful], in_order, of_images)
+        prefetch_related_objects([case for case in chunk if case.raised_at], later)
+        yield from ((case, case.images.all() if case.pk in doubtful else ()) for case in chunk)
 
 
-def _bundle(pk: uuid.UUID, cases: Iterable[Case]) -> Iterator[str]:
+def _bundle(pk: uuid.UUID, cases: Iterable[Seen]) -> Iterator[str]:
     head = {"resourceType": "Bundle", "id": str(pk), "type": "collection", "timestamp": _instant(timezone.now())}
     yield json.dumps(head)[:-1]
-    number = -1
-    for number, resource in enumerate(_resources(cases)):
-        entry = {"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource}
-        yield (",\n" if number else ', "entry": [\n') + json.dumps(entry, ensure_ascii=False)
-    yield "}\n" if number < 0 else "\n]}\n"  # FHIR knows no empty lists
+    between = ', "entry": [\n'
+    for resources in _resources(cases):
+        entries = [{"fullUrl": f"urn:uuid:{resource['id']}", "resource": resource} for resource in resources]
+        yield between + ",\n".join(map(AS_JSON.encode, entries))
+        between = ",\n"
+    yield "\n]}\n" if between == ",\n" else "}\n"  # FHIR knows no empty lists
 
 
-def _resources(cases: Iterable[Case]) -> Iterator[Resource]:
-    devices = set[str]()
-    for case in cases:
-        if case.answer is not None:
-            device = _device(case.answer.release)
-            if device["id"] not in devices:
-                devices.add(device["id"])
-                yield device
-            yield _observation(case, case.answer, device["id"])
-        yield _report(case)
+def _resources(cases: Iterable[Seen]) -> Iterator[list[Resource]]:
+    """Those of each case; of a release with the first case that it answered."""
+    devices: dict[int, str] = {}
+    for case, images in cases:
+        about, answer, found = _about(case), case.answer, list[Resource]()
+        if answer is not None:
+            if answer.release_id not in devices:
+                found.append(_device(answer.release))
+                devices[answer.release_id] = found[0]["id"]
+            found.append(_observation(case, answer, images, about, devices[answer.release_id]))
+        yield [*found, _report(case, about, found[-1:])]
 
 
 def _device(release: ModelRelease) -> Resource:
@@ -91,18 +107,18 @@ def _device(release: ModelRelease) -> Resource:
     }
 
 
-def _observation(case: Case, result: CaseResult, device: str) -> Resource:
+def _observation(case: Case, result: CaseResult, images: Iterable[Image], about: Resource, device: str) -> Resource:
     observation = {
         "resourceType": "Observation",
         "id": _id("observation", f"{case.pk} {result.release_id}"),
         "status": _status(case),
         "category": [{"coding": [IMAGING]}],
         "code": {"coding": [TRIAGE], "text": TRIAGE["display"]},
-        **_about(case),
+        **about,
         "issued": _instant(result.created_at),
         "valueCodeableConcept": _concept(CLASSES, result.top_class, DISPLAY_NAMES[result.top_class]),
         "interpretation": [_advice(result)],
-        "note": [{"text": text} for text in (*_opinion(case), *wording.warnings(case), NOTICE)],
+        "note": [{"text": text} for text in (*_opinion(case), *wording.warnings(case, images), NOTICE)],
         "device": {"reference": f"urn:uuid:{device}"},
         "component": [
             _component(P_MALIGNANT, result.malignant),
@@ -115,32 +131,33 @@ def _observation(case: Case, result: CaseResult, device: str) -> Resource:
         ],
     }
     if case.capture != Case.Capture.UNKNOWN:
-        observation["method"] = {"text": case.get_capture_display()}
+        observation["method"] = {"text": Case.Capture(case.capture).label}
     if case.anatom_site:
         observation["bodySite"] = {"text": case.anatom_site}
     return observation
 
 
-def _report(case: Case) -> Resource:
+def _report(case: Case, about: Resource, results: Sequence[Resource]) -> Resource:
     result = case.answer
+    headline, review = wording.headline(case), wording.review(case)
     conclusion = " ".join(wording.sentences(result)) if result else ""
     report = {
         "resourceType": "DiagnosticReport",
         "id": str(case.pk),
-        "text": {"status": "generated", "div": _narrative(case, conclusion)},
+        "text": {"status": "generated", "div": _narrative(headline, conclusion, f"{review}.", NOTICE)},
         "identifier": [{"system": _system(case, "case"), "value": case.external_id}],
         "status": _status(case),
         "category": [{"coding": [DIAGNOSTIC_IMAGING]}],
         "code": {"coding": [TRIAGE], "text": TRIAGE["display"]},
-        **_about(case),
+        **about,
         "performer": [{"type": "Organization", "display": case.batch.organisation.name}],
     }
     if result is None:
         return report
     report |= {
         "issued": _instant(result.created_at),
-        "result": [{"reference": f"urn:uuid:{_id('observation', f'{case.pk} {result.release_id}')}"}],
-        "conclusion": f"{wording.headline(case)}. {conclusion} {wording.review(case)}. {NOTICE}",
+        "result": [{"reference": f"urn:uuid:{observation['id']}"} for observation in results],
+        "conclusion": f"{headline}. {conclusion} {review}. {NOTICE}",
         "conclusionCode": [_advice(result)],
     }
     if case.reviewed_by:
@@ -169,12 +186,9 @@ def _opinion(case: Case) -> list[str]:
     return [f"{wording.opinion(case)} than this advice. It is an opinion of a picture."] if case.dissent else []
 
 
-def _narrative(case: Case, conclusion: str) -> str:
-    said = [conclusion, f"{wording.review(case)}.", NOTICE]
-    paragraphs = format_html_join("", "<p>{}</p>", ([text] for text in said if text))
-    return format_html(
-        '<div xmlns="http://www.w3.org/1999/xhtml"><p><b>{}</b></p>{}</div>', wording.headline(case), paragraphs
-    )
+def _narrative(headline: str, *paragraphs: str) -> str:
+    said = "".join(f"<p>{escape(text)}</p>" for text in paragraphs if text)
+    return f'<div xmlns="http://www.w3.org/1999/xhtml"><p><b>{escape(headline)}</b></p>{said}</div>'
 
 
 def _advice(result: CaseResult) -> Resource:

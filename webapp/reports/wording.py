@@ -1,5 +1,6 @@
 """What the reports say of a case in the house's words, whatever they are written in."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.template.defaultfilters import capfirst
@@ -56,15 +57,15 @@ def sentences(result: CaseResult) -> list[str]:
     ]
 
 
-def warnings(case: Case) -> list[str]:
-    """Why to rely less on the answer of a case; empty where nothing speaks for it.
+def warnings(case: Case, images: Iterable[Image]) -> list[str]:
+    """Why to rely less on the answer of a case with these images; empty where nothing speaks for it.
 
-    It asks for the case's images, and for their results where the answer tells malignant from benign alone.
+    It asks for their results where the answer tells malignant from benign alone.
     """
     if case.answer is None:
         return []
-    found = [] if case.capture == Case.Capture.DERMOSCOPIC else [f"{case.get_capture_display()}: {LEARNT}"]
-    for number, image in enumerate(case.images.all(), 1):
+    found = [] if case.capture == Case.Capture.DERMOSCOPIC else [f"{Case.Capture(case.capture).label}: {LEARNT}"]
+    for number, image in enumerate(images, 1):
         if is_insisted_on(image):
             found.append(
                 f"The model saw no lesion in picture {number} and answered only because a provider insisted: "

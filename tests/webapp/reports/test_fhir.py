@@ -26,7 +26,7 @@ from tests.webapp.api.clinic import Clinic, good
 from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from tests.webapp.reports.scenes import answered, refused, reviewed
 from webapp.audit.models import Event
-from webapp.cases.models import Batch, Case
+from webapp.cases.models import NOT_A_LESION, Batch, Case
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
 from webapp.inference.services import finish
@@ -195,10 +195,29 @@ def test_a_batch_is_one_bundle_in_a_constant_number_of_queries() -> None:
     assert Event.objects.get(action="batch.results_exported").detail == "FHIR"
 
 
-def test_the_same_case_has_the_same_ids_alone_and_in_its_batch() -> None:
-    case = answered(pictures=0)
-    alone, within = ({entry["fullUrl"] for entry in bundle(of)["entry"]} for of in (case, case.batch))
-    assert alone == within
+def test_a_case_says_the_same_alone_and_in_its_batch() -> None:
+    batch = BatchFactory(completed=True)
+    _plain, insisted, binary, raised, _refused = (
+        answered(batch),
+        *(answered(batch, pictures=2) for _ in range(3)),
+        refused(batch),
+    )
+    insisted.images.filter(pk=insisted.images.all()[1].pk).update(quality=[{"code": NOT_A_LESION}])
+    shares = {"BENIGN": 0.26, "MALIGNANT": 0.74}
+    binary.results.update(top_class="MALIGNANT", probabilities=shares)
+    Case.objects.filter(pk=binary.pk).update(top_class="MALIGNANT")
+    later = CaseResultFactory(case=reviewed(raised))
+    Case.objects.filter(pk=raised.pk).update(answer=raised.answer, raised_at=later.created_at)
+
+    within = {entry["fullUrl"]: entry for entry in bundle(batch)["entry"]}
+
+    for case in batch.cases.all():
+        alone = {entry["fullUrl"]: entry for entry in bundle(case)["entry"]}
+        assert alone == {address: within[address] for address in alone}
+    said = json.dumps(list(within.values()))
+    assert said.count("The model saw no lesion in picture 2") == 1
+    assert said.count("was answered in other classes") == 2
+    assert said.count("is more urgent: decide") == 2  # in the text and in the conclusion
 
 
 @override_settings(SITE_URL="https://lesions.example")
