@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db.models import F, Max
+from django.db.models import F, Max, QuerySet
 from django.utils import timezone
 
 from webapp.accounts.models import Membership, Organisation, User
@@ -15,11 +15,14 @@ REVIEW_LETTERS_APART = timedelta(hours=1)  # of one kind to one reader
 
 
 def tell_provider(*, batch: Batch) -> None:
-    """Tell who sent a batch that it is complete; of a patient's photo the clinic, that a result waits for review."""
+    """Tell who sent a batch that it is complete, while they are a provider of its clinic, and else the clinic; of a
+    patient's photo the clinic, that a result waits for review.
+    """
     if batch.source == Batch.Source.PATIENT:
         _tell_of_review(batch)
         return
-    recipient = batch.created_by.email if batch.created_by else batch.organisation.contact_email
+    sender = _providers(batch.organisation).filter(pk=batch.created_by_id or 0).first()
+    recipient = sender.email if sender else batch.organisation.contact_email
     post(kind=Message.Kind.BATCH_COMPLETED, recipient=recipient, batch=batch)
 
 
@@ -39,14 +42,16 @@ def _who_looks_after(batch: Batch, organisation: Organisation) -> list[str]:
     """The addresses of the clinic and of who sent the batch, while they are a provider there; where there is neither,
     of every provider: somebody must hear of it, however old the batch is.
     """
-    providers = list(
-        User.objects.filter(
-            is_active=True, membership__organisation=organisation, membership__role=Membership.Role.PROVIDER
-        ).order_by("pk")
-    )
+    providers = list(_providers(organisation).order_by("pk"))
     sender = [one.email for one in providers if one.pk == batch.created_by_id]
     addresses = [one for one in dict.fromkeys([organisation.contact_email, *sender]) if one]
     return addresses or [one.email for one in providers]
+
+
+def _providers(organisation: Organisation) -> "QuerySet[User]":
+    """The providers of a clinic who may sign in."""
+    role = Membership.Role.PROVIDER
+    return User.objects.filter(is_active=True, membership__organisation=organisation, membership__role=role)
 
 
 def _alone_in(batch: Batch) -> Organisation:

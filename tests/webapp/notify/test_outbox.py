@@ -18,7 +18,9 @@ from tests.factories import (
     MessageFactory,
     OrganisationFactory,
     PatientFactory,
+    UserFactory,
 )
+from webapp.accounts.models import Membership
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch
 from webapp.cases.review import release_case
@@ -54,6 +56,19 @@ def test_the_same_news_is_written_once_for_one_recipient() -> None:
         ("batch_completed", case.organisation.contact_email),
         ("result_ready", case.patient.email),
     ]
+
+
+@pytest.mark.django_db
+def test_a_complete_batch_is_told_of_to_nobody_who_works_there_no_more() -> None:
+    clinic, stays = OrganisationFactory(contact_email="desk@clinic.example"), MembershipFactory()
+    left, elsewhere = UserFactory(), MembershipFactory().user
+    other_role = MembershipFactory(organisation=clinic, role=Membership.Role.ANNOTATOR).user
+    closed = MembershipFactory(organisation=clinic, user__is_active=False).user
+    for sender in (left, elsewhere, other_role, closed):
+        tell_provider(batch=BatchFactory(organisation=clinic, created_by=sender))
+    assert set(Message.objects.values_list("recipient", flat=True)) == {"desk@clinic.example"}
+    tell_provider(batch=BatchFactory(organisation=stays.organisation, created_by=stays.user))
+    assert Message.objects.latest("pk").recipient == stays.user.email
 
 
 @pytest.mark.django_db
