@@ -31,11 +31,10 @@ def address_changed(
 ) -> None:
     """Somebody chose another of their proven addresses: clinics write to that one, and the one before hears of it, in
     case it was somebody else at their device. Where it cannot be told, it stays the main one,
-    unless its server says that nobody reads there any more.
+    unless its server says that nobody reads there any more. A second press tells nobody: it does what a first has left
+    undone that broke off.
     """
-    if from_email_address == to_email_address:  # a second press
-        return
-    if from_email_address is not None:
+    if from_email_address is not None and from_email_address != to_email_address:
         try:
             get_adapter().post("account/email/email_changed", from_email_address.email, {})
         except OSError as error:

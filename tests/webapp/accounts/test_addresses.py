@@ -3,10 +3,12 @@
 import re
 from smtplib import SMTPRecipientsRefused
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
@@ -87,6 +89,23 @@ def test_a_second_press_tells_the_new_address_nothing_of_letters_going_elsewhere
     for _ in range(2):
         client.post(ADDRESSES, {"email": "new@home.example", "action_primary": ""})
 
+    assert [letter.to for letter in mail.outbox] == [["old@home.example"]]
+
+
+def test_a_second_press_does_what_a_first_that_broke_off_has_left(
+    client: Client, person: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    EmailAddress.objects.create(user=person, email="new@home.example", verified=True)
+    patient = PatientFactory(user=person, email="old@home.example")
+    client.raise_request_exception = False
+    with monkeypatch.context() as broken:
+        broken.setattr("webapp.accounts.receivers.follow_account", Mock(side_effect=OperationalError))
+        assert client.post(ADDRESSES, {"email": "new@home.example", "action_primary": ""}).status_code >= 500
+
+    client.post(ADDRESSES, {"email": "new@home.example", "action_primary": ""})
+
+    patient.refresh_from_db()
+    assert patient.email == "new@home.example"
     assert [letter.to for letter in mail.outbox] == [["old@home.example"]]
 
 
