@@ -87,7 +87,8 @@ def warm_elsewhere(members: Sequence[Member], frame: Size, cache: Path) -> None:
     root = Path(__file__).parents[1]
     finished = subprocess.run(command, input=asked, capture_output=True, check=False, cwd=root, env=environment)  # noqa: S603
     if finished.returncode != 0:
-        names, said = ", ".join(member.name for member in todo), finished.stderr.decode(errors="replace").strip()
+        names = ", ".join(member.name for member in todo)
+        said = (finished.stdout or finished.stderr).decode(errors="replace").strip()
         raise ConversionFailed(f"Converting {names} failed: {said[-2000:]}")
 
 
@@ -117,9 +118,17 @@ def classes(weights: Path) -> int:
 
 
 def keras_model(member: Member, frame: Size) -> keras.Model:
-    """The member with its weights, as it serves: from frames to logits, maps and features. Imports TensorFlow."""
+    """The member with its weights, as it serves: from frames to logits, maps and features. Imports TensorFlow. Raises
+    ConversionFailed for a network or a view that this version does not have.
+    """
     from ml import members, weights
 
+    for kind, wanted, known in (
+        ("network", {member.name}, members.ARCHITECTURES),
+        ("view", {*member.views}, members.VIEWS),
+    ):
+        if unknown := sorted(wanted - known.keys()):
+            raise ConversionFailed(f"This version has no {kind} {', '.join(unknown)}, only {', '.join(sorted(known))}.")
     model = members.build(member.name, member.size, classes(member.weights))
     weights.load(model, member.weights)
     return members.serving(model, frame, member.views)
@@ -137,4 +146,8 @@ def _convert(member: Member, frame: Size, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    warm(*pickle.load(sys.stdin.buffer))  # noqa: S301  # from `warm_elsewhere`
+    try:
+        warm(*pickle.load(sys.stdin.buffer))  # noqa: S301  # from `warm_elsewhere`
+    except ConversionFailed as failed:
+        sys.stdout.write(str(failed))
+        raise SystemExit(1) from None

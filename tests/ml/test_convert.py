@@ -3,6 +3,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,10 +55,21 @@ def test_what_a_conversion_that_was_killed_has_left_is_deleted_and_what_another_
     shutil.rmtree(working)
 
 
-def test_weights_of_no_network_fail_and_say_of_which(runtime: Runtime, tmp_path: Path) -> None:
-    unknown = replace(runtime.bundle.members[0], name="unknown")
-    with pytest.raises(convert.ConversionFailed, match=r"^Converting unknown failed: [\s\S]*KeyError"):
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"name": "unknown"}, "Converting unknown failed: This version has no network unknown, only densenet121, "),
+        ({"views": ("whole", "side")}, "Converting tiny failed: This version has no view side, only middle, whole."),
+    ],
+)
+def test_a_network_or_a_view_that_is_not_known_is_told_in_a_sentence(
+    changed: dict[str, Any], told: str, runtime: Runtime, tmp_path: Path
+) -> None:
+    unknown = replace(runtime.bundle.members[0], **changed)
+    with pytest.raises(convert.ConversionFailed) as failed:
         convert.warm_elsewhere([unknown], FRAME, tmp_path)
+    assert str(failed.value).startswith(told)
+    assert "\n" not in str(failed.value)
     assert convert.missing([unknown], FRAME, tmp_path) == [unknown]
 
 
