@@ -66,11 +66,13 @@ class Ensemble:
         self._answer: Backend
         self.fewest: int | None = None
         """Frames that keep every core at work, where that is known."""
+        self.computes = "in f32 on a GPU"
+        """With which precision, and on what: an answer differs a little between two."""
         if gpu := _on_gpu(members, frame):
             self._answer = gpu
         else:
             cpu = OpenVinoMembers(members, frame, cache, precision)
-            self._answer, self.fewest = cpu, cpu.fewest
+            self._answer, self.fewest, self.computes = cpu, cpu.fewest, f"in {cpu.precision} on the CPU"
 
     def __call__(self, frames: np.ndarray) -> Answers:
         """The answers to frames, uint8 (n, height, width, 3), taken at once."""
@@ -164,8 +166,9 @@ class OpenVinoMembers:
         threads = cores()
         streams = min(threads, BATCH // CHUNK)
         self.fewest = CHUNK * streams
+        self.precision: Precision = precision or native_precision()
         options = {
-            "INFERENCE_PRECISION_HINT": precision or native_precision(),
+            "INFERENCE_PRECISION_HINT": self.precision,
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": streams,
         }

@@ -67,6 +67,11 @@ class Runtime:
         """The fewest images in one `predict` that keep every core at work; None on a GPU, where that is not known."""
         return self._ensemble.fewest
 
+    @property
+    def computes(self) -> str:
+        """As `in bf16 on the CPU`: near a threshold, advice may depend on it."""
+        return self._ensemble.computes
+
     def prepare(self, data: bytes) -> np.ndarray:
         """Decodes one image file to the size of the frame, in its own shape: uint8 RGB (rows, columns, 3); see
         `ml.imaging.preprocess.fit`. Raises ImageRefused.

@@ -108,7 +108,7 @@ def _predict(options: argparse.Namespace) -> None:
         sys.stderr.write(f"{image_id}: {refusal.message} ({refusal.code})\n")
     sys.stderr.write(
         f"{count} image{'s' * (count != 1)}, {len(outcome.refused)} refused, {len(outcome.poor)} that the service "
-        f"would refuse for their quality, by {runtime.bundle.name}: {options.output}\n"
+        f"would refuse for their quality, by {runtime.bundle.name} {runtime.computes}: {options.output}\n"
     )
 
 

@@ -4,6 +4,9 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from ml import bundle
 from ml.classes import BINARY, CLASSES, MALIGNANT
 from ml.cli import main
 from ml.data.images import ImageStore
+from ml.ensemble import native_precision
 from ml.imaging.preprocess import VERSION
 from ml.imaging.refusal import SENTENCES
 from ml.predict import predict as write
@@ -130,7 +134,9 @@ def test_a_photo_that_the_service_would_refuse_has_its_codes_and_neither_diagnos
     grey = np.asarray(Image.open(photos / "a.jpg").convert("L").convert("RGB"))
     (photos / "grey.jpg").write_bytes(jpeg(grey))
     found = {row["image"]: row for row in rows(predict(photos, "csv", more=("--picture", str(tmp_path / "a.png"))))}
-    assert "5 images, 1 refused, 1 that the service would refuse for their quality" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "5 images, 1 refused, 1 that the service would refuse for their quality, by " in told
+    assert f" in {native_precision()} on the CPU: {tmp_path / 'answers.csv'}\n" in told
     row = found["grey"]
     assert (row["quality"], row["diagnosis"], row["advice"], row["error"]) == ("not_skin", "", "", "")
     assert 0 <= float(row["malignant"]) <= 1
@@ -196,6 +202,26 @@ def test_a_picture_without_room_is_told_by_its_name(
     (tmp_path / "answers.png").symlink_to("/dev/full")
     assert rows(predict(photos, "csv", code=1, more=("--picture", str(tmp_path / "answers.png"))))
     assert "answers.png: No space left on device. (os_error)" in "".join(capsys.readouterr().err.splitlines())
+
+
+def test_what_is_ended_from_outside_leaves_nothing_half_written(
+    tiny_bundle: Path, cache: Path, runtime: object, tmp_path: Path
+) -> None:
+    source, output = tmp_path / "photos", tmp_path / "answers" / "answers.csv"
+    for folder in (source, output.parent):
+        folder.mkdir()
+    (source / "0.jpg").write_bytes(picture(0))
+    for number in range(1, 2000):
+        os.link(source / "0.jpg", source / f"{number}.jpg")
+    paths = ("--images", source, "--output", output, "--bundle", tiny_bundle, "--cache", cache)
+    command = [sys.executable, "-m", "ml", "predict", *map(str, paths)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as predicting:
+        while predicting.poll() is None and not any(output.parent.iterdir()):
+            time.sleep(0.01)
+        predicting.terminate()
+        _, told = predicting.communicate(timeout=60)
+    assert (predicting.returncode, "Stopped." in told) == (130, True)
+    assert not any(output.parent.iterdir())
 
 
 def test_a_pipe_is_written_into_and_a_link_is_kept(runtime: Runtime, photos: Path, tmp_path: Path) -> None:
