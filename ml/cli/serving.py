@@ -114,10 +114,15 @@ def _predict(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     bundle = load(chosen(options))
+    from ml.data import left_out
     from ml.export import export  # after what can be wrong with the bundle: it greets for TensorFlow
 
     with bar("exporting", len(bundle.members)) as advance:
-        exported = export(bundle, options.to, options.output, options.cache, int8=options.int8, advance=advance)
+        exported, refused = export(
+            bundle, options.to, options.output, options.cache, int8=options.int8, advance=advance
+        )
+    if unread := left_out.unreadable(refused):
+        sys.stderr.write(f"{unread}\n")
     for member in exported:
         sys.stderr.write(
             f"{member.file}: logits within {member.difference:.2g} of Keras ({member.tolerance:g} allowed)\n"

@@ -58,14 +58,15 @@ def export(
     *,
     int8: Path | None = None,
     advance: Callable[[], object] = lambda: None,
-) -> list[Exported]:
+) -> tuple[list[Exported], dict[str, str]]:
     """Writes each member of a bundle as it serves, the segmenter that blanks its frames where one does, `export.json`,
     `README.md` and the code that makes a frame to the folder `output`.
 
     `to` is `tflite`, `onnx` or `openvino`; `int8`, for tflite alone, a folder or ZIP file of representative images to
     quantise weights and activations by. Each file takes frames, uint8 (n, height, width, 3), and gives `logits`,
-    `maps` and `features` as `ml.members.serving` does. `cache` keeps OpenVINO networks; `advance` is called once for
-    each member.
+    `maps` and `features` as `ml.members.serving` does. Given back are the files, and which of the representative images
+    could not be read, with why, as `export.json` also says. `cache` keeps OpenVINO networks; `advance` is called once
+    for each member.
 
     Each file is run on a few frames that are the same every time. Raises ExportError where its logits differ from those
     of Keras by more than the tolerance, where what is needed to write or run a file is not installed, or for `int8`
@@ -76,9 +77,10 @@ def export(
         raise ExportError(f"Eight bits are for tflite; {to} files are float32.")
     backends.require(to)
     tolerance = FLOAT_TOLERANCE if int8 is None else INT8_TOLERANCE
-    representative = None
+    representative, refused = None, dict[str, str]()
     if int8 is not None:
-        representative = prepared(backends.representative(int8, bundle.frame, REPRESENTATIVE), bundle.preparation)
+        read, refused = backends.representative(int8, bundle.frame, REPRESENTATIVE)
+        representative = prepared(read, bundle.preparation)
     output.mkdir(parents=True, exist_ok=True)
     told = output / guide.NUMBERS
     _clear(told)
@@ -100,8 +102,10 @@ def export(
         shutil.copy(file, output)
     (output / guide.TEXT).write_text(guide.text(bundle, to, [one.file for one in exported], segmenter))
     numbers = guide.numbers(bundle, to, [vars(one) for one in exported], segmenter)
+    if representative is not None:
+        numbers["representative"] = {"images": len(representative), "refused": refused}
     told.write_text(json.dumps(numbers, indent=1) + "\n")
-    return exported
+    return exported, refused
 
 
 def _require(name: str, difference: float, tolerance: float) -> None:

@@ -44,25 +44,30 @@ def require(to: str) -> None:
         )
 
 
-def representative(source: Path, size: Size, count: int) -> np.ndarray:
-    """Frames of up to `count` images of a folder or ZIP file, evenly over its ids: uint8 (n, height, width, 3).
+def representative(source: Path, size: Size, count: int) -> tuple[np.ndarray, dict[str, str]]:
+    """Frames of up to `count` images of a folder or ZIP file, evenly over its ids: uint8 (n, height, width, 3); and
+    which of these images could not be read, with a code of `ml.imaging.refusal`.
 
-    Raises ExportError where none can be read, and DataError for a source that is neither.
+    Raises ExportError where none can be read, NoImagesError where there is none, and DataError for a source that is
+    neither.
     """
     from ml.data.images import ImageStore
     from ml.imaging.decode import decode
     from ml.imaging.preprocess import preprocess
     from ml.imaging.refusal import ImageRefused
+    from ml.predict.sources import image_ids
 
     images = ImageStore(source)
-    ids = images.ids()
-    frames = []
+    ids = image_ids(images)
+    frames, refused = [], {}
     for place in np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int):
-        with contextlib.suppress(ImageRefused):
+        try:
             frames.append(preprocess(decode(images.read(ids[place])).image, size))
+        except ImageRefused as refusal:
+            refused[ids[place]] = refusal.code
     if not frames:
         raise ExportError(f"{source} holds no image that can be read, and eight bits need some to be fitted to.")
-    return np.stack(frames)
+    return np.stack(frames), refused
 
 
 def write(

@@ -121,21 +121,26 @@ def test_an_export_does_not_write_over_what_no_export_wrote(
     assert "say another --output" in " ".join(capsys.readouterr().err.split())
 
 
-def test_eight_bits_are_smaller_and_close(export: Any, tmp_path: Path) -> None:
+def test_eight_bits_are_smaller_and_close(export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And say which images they were not fitted to, since these could not be read."""
     synthesize(7, tmp_path / "representative")
+    (tmp_path / "representative" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing more")
+    (tmp_path / "representative" / "._twin.jpg").write_bytes(b"a resource fork")
     whole = (export("--to", "tflite") / "tiny.tflite").read_bytes()
     output = export("--to", "tflite", "--int8", str(tmp_path / "representative"))
     assert len((output / "tiny.tflite").read_bytes()) < len(whole)
-    (member,) = json.loads((output / "export.json").read_text())["members"]
-    assert 0 < member["largest_difference_of_logits"] < 0.2
+    told = json.loads((output / "export.json").read_text())
+    assert 0 < told["members"][0]["largest_difference_of_logits"] < 0.2
+    assert told["representative"] == {"images": 7, "refused": {"broken": "corrupt"}}
+    assert "Images left out since they cannot be read: 1 (broken (corrupt))" in capsys.readouterr().err
 
 
 def test_representative_images_are_spread_over_all(tmp_path: Path) -> None:
     for level in range(5):
         (tmp_path / f"{level}.jpg").write_bytes(jpeg(np.full((75, 100, 3), 180 + 15 * level, np.uint8)))
-    frames = backends.representative(tmp_path, (64, 48), 3)
+    frames, _ = backends.representative(tmp_path, (64, 48), 3)
     assert [round((frame.mean() - 180) / 15) for frame in frames] == [0, 2, 4]
-    assert len(backends.representative(tmp_path, (64, 48), 9)) == 5
+    assert len(backends.representative(tmp_path, (64, 48), 9)[0]) == 5
 
 
 def test_a_file_that_answers_otherwise_fails_loudly(
