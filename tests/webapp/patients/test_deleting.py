@@ -1,5 +1,7 @@
 """A patient deletes photos that they have sent; what a clinic took itself is the clinic's."""
 
+from datetime import date
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -11,6 +13,7 @@ from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.retention import delete_photos
+from webapp.notify.links import make_result_link
 
 pytestmark = pytest.mark.django_db
 
@@ -98,3 +101,30 @@ def test_what_the_clinic_deleted_is_said_too(client: Client, patient: Patient) -
     delete_photos(actor=SYSTEM, case=case)
 
     assert "before there was a result" in page(client, case)
+
+
+@pytest.mark.parametrize(
+    ("source", "has_account", "told"),
+    [
+        ("patient", True, "Sign in to delete it"),
+        ("patient", False, "Ask Harbour Clinic."),
+        ("web", True, "Ask Harbour"),
+    ],
+)
+def test_who_reads_by_the_link_is_told_how_the_photo_is_deleted(
+    client: Client, source: str, has_account: bool, told: str
+) -> None:
+    user = UserFactory() if has_account else None
+    patient = PatientFactory(user=user, organisation__name="Harbour Clinic", date_of_birth=date(1964, 3, 27))
+    case = sent_by(patient, source=source)
+    case.images.update(state="ready", ended_at=timezone.now(), sha256="a" * 64, width=600, height=450)
+    CaseResultFactory(case=case)
+    Case.objects.filter(pk=case.pk).update(released_at=timezone.now())
+    asked = client.get(f"/results/{make_result_link(case=case)}/")["Location"]
+    html = client.post(asked, {"day": "27", "month": "3", "year": "1964"}, follow=True).content.decode()
+    assert "Do you want your photo deleted?" in html
+    assert told in html
+    assert (f'href="/my/cases/{case.pk}/"' in html) == told.startswith("Sign in")
+
+    delete_photos(actor=SYSTEM, case=case)
+    assert "Do you want" not in client.get(f"/results/read/{case.pk}/").content.decode()
