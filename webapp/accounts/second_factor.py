@@ -3,11 +3,10 @@
 import structlog
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
-from cryptography.fernet import InvalidToken
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from webapp.ciphers import cipher
+from webapp.ciphers import seal, unseal
 
 logger = structlog.get_logger(__name__)
 PURPOSE = b"lesionlens second factors"
@@ -24,16 +23,15 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
     }
 
     def encrypt(self, text: str) -> str:
-        return cipher(PURPOSE).encrypt(text.encode()).decode()
+        return seal(PURPOSE, text)
 
     def decrypt(self, encrypted_text: str) -> str:
-        try:
-            return cipher(PURPOSE).decrypt(encrypted_text.encode()).decode()
-        except InvalidToken:
-            if encrypted_text.startswith(ENCRYPTED):  # as a seed, it would make codes that a backup's reader knows
-                logger.error("second_factor_unreadable", hint="Add its SECRET_KEY to SECRET_KEY_FALLBACKS.")
-                raise self.validation_error("unreadable") from None
-            return encrypted_text  # it is from before they were encrypted
+        if (text := unseal(PURPOSE, encrypted_text)) is not None:
+            return text
+        if encrypted_text.startswith(ENCRYPTED):  # as a seed, it would make codes that a backup's reader knows
+            logger.error("second_factor_unreadable", hint="Add its SECRET_KEY to SECRET_KEY_FALLBACKS.")
+            raise self.validation_error("unreadable")
+        return encrypted_text  # it is from before they were encrypted
 
 
 @transaction.atomic

@@ -4,7 +4,6 @@ address has it encrypted: a browser keeps addresses, and so do logs.
 
 from urllib.parse import urlencode
 
-from cryptography.fernet import InvalidToken
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,7 +15,7 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.services import record, record_views
 from webapp.cases.finding import LISTED, found
 from webapp.cases.selectors import words_in
-from webapp.ciphers import cipher
+from webapp.ciphers import seal, unseal
 from webapp.registry.selectors import rolled_back
 
 PURPOSE = b"lesionlens words that are sought"
@@ -30,9 +29,9 @@ def find(request: HttpRequest) -> HttpResponse:
     """The organisation's cases whose id, or whose patient's id, begins with what is sought."""
     if request.method == "POST":
         words = words_in(request.POST.dict())[:LONGEST]
-        sealed = {"q": cipher(PURPOSE).encrypt(words.encode()).decode()} if words else {}
+        sealed = {"q": seal(PURPOSE, words)} if words else {}
         return redirect(f"{reverse('cases:find')}?{urlencode(sealed)}" if sealed else "cases:find")
-    words, organisation = _opened(request.GET.get("q", "")), organisation_of(request)
+    words, organisation = unseal(PURPOSE, request.GET.get("q", "")) or "", organisation_of(request)
     cases = found(organisation, words)
     if words:
         actor, seen = actor_of(request), [case.pk for case in cases[:LISTED]]
@@ -46,11 +45,3 @@ def find(request: HttpRequest) -> HttpResponse:
         "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
     }
     return render(request, "cases/find.html", context)
-
-
-def _opened(sealed: str) -> str:
-    """What an address says is sought; nothing, where this site did not write it."""
-    try:
-        return cipher(PURPOSE).decrypt(sealed.encode()).decode()
-    except InvalidToken:
-        return ""

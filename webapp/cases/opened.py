@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from cryptography.fernet import InvalidToken
 from django.http import HttpRequest
 
 from webapp.cases.selectors import FILTERS, UNCERTAINTIES
-from webapp.ciphers import cipher
+from webapp.ciphers import seal, unseal
 from webapp.pages.words import ADVICE, uncertainty_in_words
 
 PURPOSE = b"lesionlens filters of a list"
@@ -36,7 +35,7 @@ def listed(request: HttpRequest, *, reviewing: bool = False) -> Opened:
     filters = {name: value for name in FILTERS if (value := request.GET.get(name))}
     named = {"list": TO_REVIEW} if reviewing else {}
     if filters:
-        named["filters"] = cipher(PURPOSE).encrypt(urlencode(filters).encode()).decode()
+        named["filters"] = seal(PURPOSE, urlencode(filters))
     return Opened(reviewing, filters, _query(named))
 
 
@@ -52,10 +51,7 @@ def choices() -> dict[str, Any]:
 def opened_from(request: HttpRequest) -> Opened:
     """The list that the address of a case names: its whole batch, where it names none that can be read."""
     named = {name: value for name in ("list", "filters") if (value := request.GET.get(name))}
-    try:
-        filters = dict(parse_qsl(cipher(PURPOSE).decrypt(named.get("filters", "").encode()).decode()))
-    except InvalidToken:
-        filters = {}
+    filters = dict(parse_qsl(unseal(PURPOSE, named.get("filters", "")) or ""))
     return Opened(named.get("list") == TO_REVIEW, filters, _query(named))
 
 

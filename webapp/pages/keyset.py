@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from cryptography.fernet import InvalidToken
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, Q, QuerySet
 
-from webapp.ciphers import cipher
+from webapp.ciphers import seal, unseal
 
 PURPOSE = b"lesionlens keyset pages"
 
@@ -65,16 +64,11 @@ def _later(order: Sequence[str], last: Sequence[Any]) -> Q:
 
 def _write(row: Model, order: Sequence[str]) -> str:
     values = [getattr(row, term.removeprefix("-")) for term in order]
-    return cipher(PURPOSE).encrypt(json.dumps(values, cls=_Exact).encode()).decode()
+    return seal(PURPOSE, json.dumps(values, cls=_Exact))
 
 
 def _read(cursor: str, columns: int) -> list[Any] | None:
-    if not cursor:
-        return None
-    try:
-        values = json.loads(cipher(PURPOSE).decrypt(cursor.encode()))
-    except InvalidToken:
-        return None
+    values = json.loads(unseal(PURPOSE, cursor) or "[]")
     return values if len(values) == columns else None
 
 

@@ -10,9 +10,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import datetime
 
-from cryptography.fernet import InvalidToken
-
-from webapp.ciphers import cipher
+from webapp import ciphers
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32  # the specification asks for 24 to 64
@@ -30,24 +28,20 @@ def new_secret() -> str:
 
 def seal(secret: str) -> str:
     """The secret encrypted under a key that is derived from SECRET_KEY."""
-    return cipher(PURPOSE).encrypt(secret.encode()).decode()
+    return ciphers.seal(PURPOSE, secret)
 
 
 def unseal(sealed: str) -> str:
     """The secret again. Raises SecretLostError."""
-    try:
-        return cipher(PURPOSE).decrypt(sealed.encode()).decode()
-    except InvalidToken as error:
-        raise SecretLostError from error
+    secret = ciphers.unseal(PURPOSE, sealed)
+    if secret is None:
+        raise SecretLostError
+    return secret
 
 
 def is_lost(sealed: str) -> bool:
     """Whether no SECRET_KEY that there is reads the secret."""
-    try:
-        unseal(sealed)
-    except SecretLostError:
-        return True
-    return False
+    return ciphers.unseal(PURPOSE, sealed) is None
 
 
 def reseal(sealed: str) -> str:
