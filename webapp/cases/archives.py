@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from webapp import storage
 from webapp.audit.services import Actor, record
+from webapp.cases.archive_report import line
 from webapp.cases.awaited import awaits_archive, given_up_before
 from webapp.cases.left_out import MAX_LISTED, Lines, keep_more
 from webapp.cases.locks import locked, require_open
@@ -117,7 +118,7 @@ def sweep_archives() -> int:
     lost = Archive.objects.filter(expired(), state=Archive.State.STORED)
     changed = give_back(lost)
     message = "This archive could not be unpacked. Make the ZIP again, or send it in parts. It goes into a new batch."
-    report = [{"name": "", "code": "archive_failed", "message": message}]
+    report = [line("", "archive_failed", message)]
     for archive in lost.filter(attempt__gte=settings.MAX_ATTEMPTS):
         if archive.lease_token is not None:
             changed += finish(archive=archive, token=archive.lease_token, report=report, reason="archive_failed")

@@ -4,11 +4,9 @@ An archive's report and a batch's `left_out` are read with each look at the batc
 The rest, a hundred thousand where a large table is wrong throughout, is read by who takes all of it away.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from webapp.cases.manifest.fields import for_spreadsheet
+from webapp import spreadsheets
 from webapp.cases.models import Archive, Batch, MoreLeftOut
 
 MAX_LISTED = 2000  # of an archive's report, and of a batch's `left_out`
@@ -28,9 +26,9 @@ def as_csv(batch: Batch) -> Iterator[str]:
     """Every line as CSV, many at once, the header first. Texts that a spreadsheet would take for a formula are quoted
     for it.
     """
-    yield _rows([COLUMNS])
+    yield spreadsheets.as_csv([COLUMNS])
     for lines in _parts(batch):
-        yield _rows([for_spreadsheet(line[column]) for column in COLUMNS] for line in lines)
+        yield spreadsheets.as_csv([line[column] for column in COLUMNS] for line in lines)
 
 
 def _parts(batch: Batch) -> Iterator[Lines]:
@@ -39,9 +37,3 @@ def _parts(batch: Batch) -> Iterator[Lines]:
     yield batch.left_out
     for more in batch.more_left_out.order_by("pk").iterator(chunk_size=20):
         yield more.lines
-
-
-def _rows(rows: Iterable[Sequence[str]]) -> str:
-    written = io.StringIO()
-    csv.writer(written).writerows(rows)
-    return written.getvalue()

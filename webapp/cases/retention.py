@@ -1,7 +1,7 @@
 """Photos are deleted: when somebody asks for it, or once they are older than their clinic keeps them.
 
 The rows say it first, in one transaction; then the files go. A process that dies in between leaves files that nobody
-is shown any more: `webapp.cases.intake.forget_originals` deletes those of every deleted photo once more, when nobody
+is shown any more: `webapp.cases.originals.forget_originals` deletes those of every deleted photo once more, when nobody
 who began before can write them any more. What the model answered stays.
 """
 

@@ -10,13 +10,13 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from ml.advice import Advice
 from ml.classes import EIGHT
-from webapp.cases.manifest.fields import for_spreadsheet
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.selectors import for_stage, is_at_model
 from webapp.inference.models import CaseResult
 from webapp.pages.words import NOTICE
 from webapp.registry.models import ModelRelease
 from webapp.reports.wording import is_insisted_on
+from webapp.spreadsheets import for_spreadsheet
 
 CHUNK = 2000
 REFUSED = (Image.State.REJECTED, Image.State.EXPIRED)

@@ -12,12 +12,12 @@ from tests.factories import BatchFactory, CaseFactory, CaseResultFactory, ImageF
 from tests.webapp.api.clinic import Clinic, good
 from tests.webapp.api.document import answer_of
 from webapp.audit.services import SYSTEM
-from webapp.cases.manifest.fields import FORMULA
 from webapp.cases.models import NOT_A_LESION, Case, Image
 from webapp.cases.services import cancel_batch
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
 from webapp.reports import exports
+from webapp.spreadsheets import FORMULA
 
 pytestmark = pytest.mark.django_db
 

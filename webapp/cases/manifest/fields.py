@@ -1,4 +1,4 @@
-"""One field of a case: from JSON values or the cells of a table, as clients write it, to what is stored, and back."""
+"""One field of a case: from JSON values or the cells of a table, as clients write it, to what is stored."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +20,6 @@ MAX_NOTES = 5000
 IMAGES = "images"
 MISSING = {"", "unknown", "nan", "na", "n/a", "none", "null"}
 SEXES = {"f": Case.Sex.FEMALE, "m": Case.Sex.MALE, "o": Case.Sex.OTHER, "u": Case.Sex.UNKNOWN}  # as HL7 v2 writes them
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 CONSENTS = {"yes": True, "true": True, "no": False, "false": False}
 CAPTURES = {
     "dermatoscopic": Case.Capture.DERMOSCOPIC,
@@ -193,8 +192,3 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "patient_date_of_birth": birth_date,
     "training_consent": training_consent,
 }
-
-
-def for_spreadsheet(written: str) -> str:
-    """A client's text as a cell of a table: quoted where a spreadsheet would take it for a formula."""
-    return f"'{written}" if written.startswith(FORMULA) else written

@@ -2,16 +2,14 @@
 tells them: those that are alike in one sentence, so that a pattern is seen.
 """
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
 from webapp.cases.manifest.columns import RENAME, RENAME_ALL
-from webapp.cases.manifest.fields import for_spreadsheet
 from webapp.errors import Problem
+from webapp.spreadsheets import as_csv
 
 MAX_LISTED = 1000  # of the mistakes in a problem; the rest are counted
 SHOWN_ROWS = 5  # of the rows with one mistake, in its sentence
@@ -38,12 +36,8 @@ class RowsRefused(Problem):
 
 def error_table(errors: Sequence[RowError]) -> str:
     """Every mistake as a row of CSV, the header first."""
-    table = io.StringIO()
-    writer = csv.writer(table)
-    writer.writerow(["row", "field", "code", "message"])
-    for error in errors:
-        writer.writerow([error.row, for_spreadsheet(error.field), error.code, for_spreadsheet(error.message)])
-    return table.getvalue()
+    rows = ([str(error.row), error.field, error.code, error.message] for error in errors)
+    return as_csv([["row", "field", "code", "message"], *rows])
 
 
 def sentences(errors: Iterable[RowError]) -> list[str]:
