@@ -28,6 +28,7 @@ from webapp.inference.selectors import image_answer, with_answers
 from webapp.labels.models import Consensus
 from webapp.notify.services import LOCKED, why_not_told
 from webapp.pages.keyset import neighbours
+from webapp.pages.problems import telling
 from webapp.pages.words import ONE_IMAGE
 from webapp.registry.selectors import rolled_back
 
@@ -129,11 +130,9 @@ def looked_again(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """Say that one has seen what is more urgent than the result that the patient of a case has."""
     found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
     read, opinion = _moment(request.POST.get("raised_at", "")), request.POST.get("opinion", "")
-    try:
+    with telling(request):
         look_again(actor=actor_of(request), case=found, raised_at=read, opinion=opinion)
         messages.success(request, "This case no longer waits for review. The patient’s result has not changed.")
-    except Problem as problem:
-        messages.error(request, problem.message)
     return back(request, case_id)
 
 
@@ -142,11 +141,9 @@ def looked_again(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
 def training_consent(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """Say, for the patient of a case, whether models may learn from their photos."""
     found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
-    try:
+    with telling(request):
         choose_training(actor=actor_of(request), patient=found.patient, agreed="agreed" in request.POST)
         messages.success(request, "What you said of this patient’s photos was kept.")
-    except Problem as problem:
-        messages.error(request, problem.message)
     return back(request, case_id)
 
 
@@ -167,15 +164,13 @@ def erase(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     cases = Case.objects.select_related("patient", "batch")
     found = get_object_or_404(cases, pk=case_id, organisation=organisation_of(request))
     if request.method == "POST":
-        try:
+        with telling(request):
             if "everything" in request.POST and found.erased_at is None:
                 erase_patient(actor=actor_of(request), patient=found.patient)
                 messages.success(request, "Everything of this patient was erased.")
             else:
                 erase_case(actor=actor_of(request), case=found)
                 messages.success(request, "This case was erased.")
-        except Problem as problem:
-            messages.error(request, problem.message)
     elif found.erased_at is None:
         photos = sum(map(_may_exist, found.images.all()))
         others = found.patient.cases.filter(erased_at=None).exclude(pk=found.pk).count()

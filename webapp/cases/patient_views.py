@@ -15,9 +15,9 @@ from webapp.audit.services import record_view
 from webapp.cases.case_views import back
 from webapp.cases.models import Case
 from webapp.cases.opened import opened_from
-from webapp.errors import Problem
 from webapp.notify.links import see_to_lock, send_another_link
 from webapp.notify.services import why_not_told
+from webapp.pages.problems import telling
 
 
 @for_roles(Role.PROVIDER)
@@ -31,14 +31,12 @@ def patient(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     if known.chooses_address:
         del form.fields["email"]
     if request.method == "POST" and form.is_valid():
-        try:
+        with telling(request):
             if form.changes:
                 correct_own_patient(actor=actor, patient=known, **form.changes)
                 _say_what_follows(request, cases.get(pk=case_id))
             else:
                 messages.info(request, "Nothing was changed.")
-        except Problem as problem:
-            messages.error(request, problem.message)
         return back(request, case_id)
     record_view(actor=actor, action="patient.viewed", object_id=known.pk, organisation=found.organisation)
     return render(request, "cases/patient.html", {"case": found, "form": form, "opened": opened_from(request)})
@@ -55,11 +53,8 @@ def _say_what_follows(request: HttpRequest, case: Case) -> None:
 def another_link(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """Send another link to a patient who has locked theirs."""
     found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
-    try:
+    with telling(request):
         send_another_link(actor=actor_of(request), case=found)
-    except Problem as problem:
-        messages.error(request, problem.message)
-    else:
         messages.success(request, "Another link is on its way to the patient. The one before opens nothing any more.")
     return back(request, case_id)
 

@@ -32,6 +32,7 @@ from webapp.errors import Problem
 from webapp.inference.again import failed_count, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress
 from webapp.pages.keyset import page_of
+from webapp.pages.problems import telling
 from webapp.pages.requests import asks_for_json
 from webapp.pages.words import ADVICE, counted
 from webapp.registry.selectors import rolled_back
@@ -158,10 +159,8 @@ def _progress(found: Batch) -> dict[str, object]:
 def submit(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     """Send a batch to the model."""
     found = _own(request, batch_id)
-    try:
+    with telling(request):
         submit_batch(actor=actor_of(request), batch=found, allow_missing="allow_missing" in request.POST)
-    except Problem as problem:
-        messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)
 
 
@@ -170,7 +169,7 @@ def submit(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
 def cancel(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     """Stop a batch."""
     found = _own(request, batch_id)
-    try:
+    with telling(request):
         with transaction.atomic():
             awaited = locked(found.pk).remaining
             ended = cancel_batch(actor=actor_of(request), batch=found)
@@ -185,8 +184,6 @@ def cancel(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         if state.at_model:
             told += f" What is at the model at this moment is still answered: {counted(state.at_model, 'image')}."
         messages.success(request, f"{told} Results that were there already remain.")
-    except Problem as problem:
-        messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)
 
 
@@ -195,14 +192,12 @@ def cancel(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
 def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
     """Try images once more: those that `failed`, at the model or at their check, or all for a `newer` release."""
     found = _own(request, batch_id)
-    try:
+    with telling(request):
         queue = {"failed": rerun_failed, "newer": rescore}[what]
         with transaction.atomic():
             before = locked(found.pk).remaining
             queued = queue(actor=actor_of(request), batch=found).remaining - before
         messages.success(request, f"{counted(queued, 'image')} {'is' if queued == 1 else 'are'} tried once more.")
-    except Problem as problem:
-        messages.error(request, problem.message)
     return redirect("cases:batch", batch_id)
 
 
@@ -247,11 +242,9 @@ def _put_in_place(file: UploadedFile | None, sent: bool, *, actor: Actor, image:
 
 def _of_refused(request: HttpRequest, image: Image, change: Callable[..., object], *, told: str) -> HttpResponse:
     """Change what becomes of a refused image; `told` says so, with the file's name in its braces."""
-    try:
+    with telling(request):
         change(actor=actor_of(request), image=image)
         messages.success(request, told.format(image.filename))
-    except Problem as problem:
-        messages.error(request, problem.message)
     return redirect("cases:batch", image.batch_id)
 
 

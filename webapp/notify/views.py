@@ -8,10 +8,10 @@ from django.views.decorators.http import require_POST
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import record
-from webapp.errors import Problem
 from webapp.notify import delivery
 from webapp.notify.models import Message
 from webapp.pages.keyset import page_of
+from webapp.pages.problems import telling
 
 
 @for_roles(Role.PROVIDER, Role.OPERATOR)
@@ -30,10 +30,7 @@ def failed_messages(request: HttpRequest) -> HttpResponse:
 def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     """Send a failed message again, by hand."""
     message = get_object_or_404(Message, pk=pk, batch__organisation=organisation_of(request))
-    try:
+    with telling(request):
         delivery.send_again(actor=actor_of(request), message=message)
-    except Problem as problem:
-        messages.error(request, problem.message)
-    else:
         messages.success(request, "The message will be sent again.")
     return redirect("notify:messages")

@@ -16,6 +16,7 @@ from webapp.audit.services import record
 from webapp.errors import Problem
 from webapp.inference.models import Result
 from webapp.inference.selectors import workers_alive
+from webapp.pages.problems import telling
 from webapp.registry import selectors
 from webapp.registry.card import model_card
 from webapp.registry.chart import charts
@@ -116,11 +117,8 @@ def reject_release(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks, then puts a candidate aside for good."""
     found = get_object_or_404(ModelRelease, pk=pk)
     if request.method == "POST":
-        try:
+        with telling(request):
             reject(actor=actor_of(request), release=found, note=request.POST.get("note", "").strip())
-        except Problem as problem:
-            messages.error(request, problem.message)
-        else:
             messages.success(request, f"{found.name} was rejected.")
         return redirect("models:releases")
     return render(request, "registry/reject.html", {"release": found})
@@ -132,11 +130,8 @@ def roll_back_release(request: HttpRequest, pk: int) -> HttpResponse:
     """Makes a release active again if it is the one before the active one; asks first where no script has."""
     found = get_object_or_404(ModelRelease, pk=pk)
     if request.method == "POST" and request.POST.get("confirmed"):
-        try:
+        with telling(request):
             again = roll_back(actor=actor_of(request), to=found)
-        except Problem as problem:
-            messages.error(request, problem.message)
-        else:
             messages.success(request, f"{again.name} is active again. Workers swap to it between two batches.")
         if request.headers.get("HX-Request"):
             return HttpResponseClientRedirect(reverse("models:releases"))

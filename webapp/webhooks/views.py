@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.errors import Problem
 from webapp.pages.keyset import page_of
+from webapp.pages.problems import telling
 from webapp.webhooks import services
 from webapp.webhooks.forms import EndpointForm, ReplayForm
 from webapp.webhooks.models import Delivery, Endpoint
@@ -100,11 +101,8 @@ def rotate(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
 def enable(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     """Send to it again."""
     found = _endpoint(request, endpoint_id)
-    try:
+    with telling(request):
         services.enable(actor=actor_of(request), endpoint=found)
-    except Problem as problem:
-        messages.error(request, problem.message)
-    else:
         messages.success(request, "The webhook is enabled. What failed in the meantime can be replayed below.")
     return _back(found)
 
@@ -152,11 +150,8 @@ def replay(request: HttpRequest, endpoint_id: uuid.UUID, delivery_id: uuid.UUID)
     """Send one delivery once more."""
     found = _endpoint(request, endpoint_id)
     delivery = get_object_or_404(found.deliveries.select_related("endpoint__organisation"), pk=delivery_id)
-    try:
+    with telling(request):
         services.replay(actor=actor_of(request), delivery=delivery)
-    except Problem as problem:
-        messages.error(request, problem.message)
-    else:
         messages.success(request, "The event will be sent again.")
     return _back(found)
 
@@ -170,11 +165,8 @@ def replay_failed(request: HttpRequest, endpoint_id: uuid.UUID) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, "Give the day and the time since when failed events are sent again.")
         return _back(found)
-    try:
+    with telling(request):
         count = services.replay_failed(actor=actor_of(request), endpoint=found, since=form.cleaned_data["since"])
-    except Problem as problem:
-        messages.error(request, problem.message)
-    else:
         messages.success(request, f"{count} event{'' if count == 1 else 's'} will be sent again.")
     return _back(found)
 
