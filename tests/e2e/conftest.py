@@ -89,10 +89,27 @@ def clinic(site: Site) -> Iterator[Clinic]:
     clinic.close()
 
 
+@pytest.fixture(scope="module")
+def signed_in(site: Site) -> dict[str, Any]:
+    """The session cookies of people who have signed in, by their addresses."""
+    return {}
+
+
 @pytest.fixture
-def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+def open_page(browser: Browser, site: Site, signed_in: dict[str, Any]) -> Iterator[Callable[..., Page]]:
     """`open_page(email=None, viewport=DESKTOP)`: a new browser window, signed in if an address is given."""
     contexts: list[BrowserContext] = []
+
+    def sign_in(page: Page, email: str) -> None:
+        page.goto("/account/login/")
+        page.fill("input[name=login]", email)
+        page.fill("input[name=password]", site.accounts["password"])
+        page.click("form:has(input[name=password]) button[type=submit]")
+        page.wait_for_url(lambda url: "/account/login" not in url)
+        [signed_in[email]] = session_of(page)
+
+    def session_of(page: Page) -> list[Any]:
+        return [cookie for cookie in page.context.cookies() if cookie["name"] == "sessionid"]
 
     def open_page(email: str | None = None, viewport: dict[str, int] = DESKTOP) -> Page:
         touch = viewport is PHONE  # no mouse and no keyboard
@@ -100,12 +117,11 @@ def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
-        if email:
-            page.goto("/account/login/")
-            page.fill("input[name=login]", email)
-            page.fill("input[name=password]", site.accounts["password"])
-            page.click("form:has(input[name=password]) button[type=submit]")
-            page.wait_for_url(lambda url: "/account/login" not in url)
+        if email in signed_in:
+            context.add_cookies([signed_in[email]])
+            page.goto("/")
+        if email and not session_of(page):  # the first time, or after a test that signed out
+            sign_in(page, email)
         return page
 
     yield open_page

@@ -30,7 +30,6 @@ def test_kills_a_flush_and_a_restart_lose_and_double_nothing(own_state: Path) ->
         **QUICK,
         "INFERENCE_BATCH": "1",  # slow enough to be struck in the middle
         "BUNDLE": str(make_tiny_bundle(own_state / "tiny")),
-        "RUNTIME_CACHE": str(own_state / "runtime"),
     }
     with running_stack(own_state, isolated=True, environment=environment) as stack:
         clinic = Clinic(stack.base_url, json.loads(stack.manage("demo_accounts"))["api_key"])
