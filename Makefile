@@ -28,7 +28,11 @@ demo: setup ## play the whole loop: a clinic's batch in, results out, labels bac
 serve: setup ## run the site and its workers at http://127.0.0.1:8000 (or PORT=) until Ctrl-C
 	@trap : INT; $(BIN)/python -m deploy.local serve || [ $$? -eq 130 ] # 130: Ctrl-C, which is no failure
 
-test: developer-tools system-packages lint types check-compose pytest ## run every check and test
+# The types are checked beside the tests, on what these leave of two cores, and told behind them.
+test: developer-tools system-packages lint check-compose ## run every check and test
+	@$(BIN)/mypy > .venv/types.log 2>&1 & types=$$!; \
+	  $(BIN)/pytest $(ARGS); tests=$$?; \
+	  wait $$types; types=$$?; echo; echo "The types:"; cat .venv/types.log; exit $$((tests || types))
 
 lint: developer-tools ## check the style and the rules about who may import whom
 	$(BIN)/ruff check .

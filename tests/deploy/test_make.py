@@ -63,3 +63,19 @@ def test_who_has_what_developers_need_has_what_it_runs_on(tmp_path: Path, make: 
     assert make("developer-tools") == 0
     assert make("setup") == 0
     assert installed(tmp_path) == ["requirements-dev.txt"]
+
+
+@pytest.mark.parametrize("failing", [None, "ruff", "lint-imports", "check-jsonschema", "mypy", "pytest"])
+def test_whatever_check_fails_fails_the_whole_and_is_told(
+    tmp_path: Path, make: Callable[[str], int], failing: str | None
+) -> None:
+    tools = ["ruff", "lint-imports", "check-jsonschema", "mypy", "pytest"]
+    (tmp_path / "deploy").mkdir()
+    for program in (tmp_path / "deploy" / "system-packages.sh", *(tmp_path / ".venv" / "bin" / name for name in tools)):
+        program.write_text(f'#!/bin/sh\necho "{program.name} was here"\ntest {program.name} != "{failing}"\n')
+        program.chmod(0o755)
+    done = subprocess.run(
+        [str(shutil.which("make")), "test"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0) == (failing is None)
+    assert f"{failing or 'mypy'} was here" in done.stdout
