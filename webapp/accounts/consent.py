@@ -39,7 +39,8 @@ def join_as_patient(
         email=user.email,
         date_of_birth=date_of_birth,
     )
-    patient.user, patient.consented_at, patient.training_consent = user, timezone.now(), training_consent
+    patient.user, patient.training_consent = user, training_consent
+    patient.consented_at = patient.training_said_at = timezone.now()
     patient.save()
     record(actor=Actor(user=user), action="patient.consented", object_id=patient.pk, organisation=organisation)
     _note_choice(Actor(user=user), patient)
@@ -68,17 +69,18 @@ def choose_training(*, actor: Actor, patient: Patient, agreed: bool) -> None:
     if agreed and patient.user_id and (actor.user is None or actor.user.pk != patient.user_id):
         told = "This patient has an account, and agrees there themselves: on “My photos and results”."
         raise Problem("patients_own_choice", told)
-    if patient.training_consent != agreed:
-        patient.training_consent = agreed
-        patient.save(update_fields=["training_consent"])
+    changes = patient.training_consent != agreed
+    patient.training_consent, patient.training_said_at = agreed, timezone.now()
+    patient.save(update_fields=["training_consent", "training_said_at"])
+    if changes:
         _note_choice(actor, patient)
 
 
-def training_consent_after(said: bool | None, *, holds: bool, has_account: bool) -> bool:
-    """What holds once a clinic has said this of a patient, or nothing. A refusal holds always; who has an account takes
-    it back there.
+def training_consent_after(said: bool, *, holds: bool, has_account: bool) -> bool:
+    """What holds once a clinic has said this of a patient. A refusal holds always; who has an account takes it back
+    there.
     """
-    return holds if said is None or (said and has_account) else said
+    return holds if said and has_account else said
 
 
 def _note_choice(actor: Actor, patient: Patient) -> None:

@@ -164,6 +164,9 @@ class Patient(models.Model):
     training_consent = models.BooleanField(
         default=True, db_default=True, help_text="Whether models may learn from their photos, which are then labelled"
     )
+    training_said_at = models.DateTimeField(
+        null=True, blank=True, help_text="When that was said last; null: nobody has"
+    )
     wrong_dates = models.PositiveSmallIntegerField(
         default=0, db_default=0, help_text="How many accounts of this address have said another date of birth"
     )

@@ -212,6 +212,7 @@ def forget_patient(*, patient: Patient) -> None:
         date_of_birth=None,
         consented_at=None,
         training_consent=False,
+        training_said_at=None,
     )
 
 

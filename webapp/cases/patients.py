@@ -3,8 +3,10 @@
 import secrets
 import uuid
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
+
+from django.utils import timezone
 
 from webapp.accounts.consent import training_consent_after
 from webapp.accounts.models import Organisation, Patient
@@ -21,12 +23,18 @@ ADVICE = (
 )
 
 
-def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> list[uuid.UUID]:
+Between = tuple[datetime, datetime]  # the moment when something was said lies between these
+
+
+def patients_of(
+    *, organisation: Organisation, cases: Sequence[CaseSpec], said: Between | None = None
+) -> list[uuid.UUID]:
     """The patient of each case, in order, in the caller's transaction.
 
     A `patient_id` names one person for good: whom nobody has named before is made, and a known one gains what was
     missing, which their letters follow. Cases without one are of new patients, one for each case or for each lesion of
-    one person. Whether models may learn from a patient's photos is what is said last; of several cases, a refusal.
+    one person. Whether models may learn from a patient's photos is what is said last, by these cases where they were
+    `said`, or now; of several cases, a refusal, and where it is unknown which was said last.
     Raises RowsRefused `patient_conflict` where a case says another e-mail address or date of birth than is known.
     """
     names = _names(cases)
@@ -38,6 +46,8 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
         born[name] = born.get(name) or spec.patient_date_of_birth
         if spec.training_consent is not None and agreed.get(name) is not False:
             agreed[name] = spec.training_consent
+    # An agreement may be as old as it can be, a refusal as young.
+    at = dict(zip((True, False), said or [timezone.now()] * 2, strict=True))
     made = [
         Patient(
             organisation_id=organisation.pk,
@@ -45,17 +55,21 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
             email=emails[name],
             date_of_birth=born[name],
             training_consent=agreed.get(name, True),
+            training_said_at=at[agreed[name]] if name in agreed else None,
         )
         for name in sorted(emails)  # one order for all batches, so that two never wait for each other
     ]
     patients, former, changed, to_follow = {}, {}, [], []
-    for pk, name, email, former[name], day, agrees, account in _made_or_known(organisation, made):
+    for pk, name, email, former[name], day, *held, account in _made_or_known(organisation, made):
         patients[name] = pk
         emails[name], born[name] = email or emails[name], day or born[name]
-        agrees_now = training_consent_after(agreed.get(name), holds=agrees, has_account=account is not None)
-        if (emails[name], born[name], agrees_now) != (email, day, agrees):
-            now = {"email": emails[name], "date_of_birth": born[name], "training_consent": agrees_now}
-            changed.append(Patient(pk=pk, **now))
+        holds, since = held
+        if name in agreed and not (said and since and since > at[agreed[name]]):  # what was said later stays
+            holds = training_consent_after(agreed[name], holds=holds, has_account=account is not None)
+            since = at[agreed[name]]
+        if (emails[name], born[name], holds, since) != (email, day, *held):
+            now = {"email": emails[name], "date_of_birth": born[name]}
+            changed.append(Patient(pk=pk, training_consent=holds, training_said_at=since, **now))
         if (emails[name], born[name]) != (email, day):
             to_follow.append(pk)
     conflicts = [
@@ -65,7 +79,8 @@ def patients_of(*, organisation: Organisation, cases: Sequence[CaseSpec]) -> lis
     ]
     if conflicts:
         raise _conflict(conflicts)
-    Patient.objects.bulk_update(changed, ["email", "date_of_birth", "training_consent"], batch_size=AT_ONCE)
+    columns = ["email", "date_of_birth", "training_consent", "training_said_at"]
+    Patient.objects.bulk_update(changed, columns, batch_size=AT_ONCE)
     follow_patients(patients=to_follow)
     return [patients[name] for name in names]
 
@@ -76,7 +91,7 @@ def _made_or_known(organisation: Organisation, made: Sequence[Patient]) -> list[
     # Locked, so that of two batches that say who somebody is, the later is held against the earlier.
     known = named.select_for_update(no_key=True).order_by("external_id")
     columns = known.values_list(
-        "pk", "external_id", "email", "clinics_email", "date_of_birth", "training_consent", "user"
+        "pk", "external_id", "email", "clinics_email", "date_of_birth", "training_consent", "training_said_at", "user"
     )
     found: list[Any] = []
     while len(found) < len(made):  # again where one was erased after it was found to be there

@@ -20,7 +20,7 @@ from webapp.cases.locks import locked, require_open
 from webapp.cases.manifest.mistakes import RowError, RowsRefused
 from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import SAID, Archive, Batch, Case, Image, Priority
-from webapp.cases.patients import is_of, patients_of
+from webapp.cases.patients import Between, is_of, patients_of
 from webapp.cases.quotas import require_room
 from webapp.cases.selectors import cases_there
 from webapp.errors import Problem
@@ -93,9 +93,9 @@ def create_batch(
 
 
 @transaction.atomic
-def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> bool:
+def add_cases(*, batch: Batch, cases: Sequence[CaseSpec], said: Between | None = None) -> bool:
     """Add cases, patients and images to an open batch. Gives whether they are new: where each is there already as it is
-    said now, the request is a repeat, and changes nothing.
+    said now, the request is a repeat, and changes nothing. Where they were said before, `said` is between when.
 
     Raises Problem `case_id_repeated`, `too_many_cases`, `batch_not_open`, and those of `require_room` and of
     `patients_of`.
@@ -105,7 +105,7 @@ def add_cases(*, batch: Batch, cases: Sequence[CaseSpec]) -> bool:
     known = {case.external_id: case for case in found}
     if len(known) == len(cases) and _as_said(known, cases):
         return False
-    _add(batch, cases, there=batch.cases.count(), known=known.keys())
+    _add(batch, cases, there=batch.cases.count(), known=known.keys(), said=said)
     return True
 
 
@@ -124,7 +124,14 @@ def _as_said(known: Mapping[str, Case], cases: Sequence[CaseSpec]) -> bool:
     )
 
 
-def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[str] = frozenset()) -> None:
+def _add(
+    batch: Batch,
+    cases: Sequence[CaseSpec],
+    *,
+    there: int = 0,
+    known: Set[str] = frozenset(),
+    said: Between | None = None,
+) -> None:
     """Add cases to a batch that nobody else changes, where so many are `there`, and `known` of the new ids already."""
     if there + len(cases) > MAX_CASES:
         raise Problem(
@@ -142,7 +149,7 @@ def _add(batch: Batch, cases: Sequence[CaseSpec], *, there: int = 0, known: Set[
             for row in dict.fromkeys(spec.rows)
         ]
         raise RowsRefused("case_id_repeated", told, errors, case_ids=sorted(repeated)[:100])
-    patients = patients_of(organisation=batch.organisation, cases=cases)
+    patients = patients_of(organisation=batch.organisation, cases=cases, said=said)
     rows = [
         Case(
             batch_id=batch.pk,

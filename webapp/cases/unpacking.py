@@ -20,10 +20,10 @@ from ml.imaging.archive import LONGEST_NAME, Entry, Limits
 from ml.imaging.archive import Archive as ZipArchive
 from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
-from webapp.cases.archive_report import ABSENT, NO_PICTURE, UNSAFE_NAME, Report, fits, line, missing, of_rows, showable
 from webapp.cases.archives import finish
 from webapp.cases.arrivals import complete_written
 from webapp.cases.awaited import given_up_before
+from webapp.cases.left_out import ABSENT, NO_PICTURE, UNSAFE_NAME, Report, fits, line, missing, of_rows, showable
 from webapp.cases.locks import locked, require_open
 from webapp.cases.manifest.filenames import Files, case_ids, is_no_picture
 from webapp.cases.manifest.mistakes import RowsRefused
@@ -221,7 +221,9 @@ class _Unpacking:
         """Add the cases that are not in the batch yet."""
         ids = [spec.external_id for spec in specs]
         known = set(Case.objects.filter(batch=self.batch, external_id__in=ids).values_list("external_id", flat=True))
-        add_cases(batch=self.batch, cases=[spec for spec in specs if spec.external_id not in known])
+        announced, arrived = self.archive.created_at, self.archive.stored_at or self.archive.created_at
+        new = [spec for spec in specs if spec.external_id not in known]
+        add_cases(batch=self.batch, cases=new, said=(announced, arrived))
 
     def _store(self, chunk: Sequence[Found]) -> None:
         """Give each entry to the images of its name."""

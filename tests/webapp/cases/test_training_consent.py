@@ -7,7 +7,9 @@ from django.test import Client
 from django.urls import reverse
 
 from tests.factories import CaseFactory, MembershipFactory, PatientFactory, UserFactory
+from tests.ml.imaging.samples import zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem, send_table
+from tests.webapp.cases.zips import complete, expand_next, photo, sent
 from webapp.accounts.models import Patient
 from webapp.audit.models import Event
 from webapp.cases.models import Case
@@ -24,6 +26,15 @@ def clinic() -> Clinic:
 
 def agrees(patient_id: str = "patient-1") -> bool:
     return Patient.objects.get(external_id=patient_id).training_consent
+
+
+def choose(clinic: Clinic, agreed: bool) -> None:
+    good(clinic.post(f"/cases/{Case.objects.earliest('created_at').pk}/training-consent", {"training_consent": agreed}))
+
+
+def zip_that_says(answer: str) -> bytes:
+    table = f"case_id,patient_id,images,training_consent\na,patient-1,a.jpg,{answer}\n"
+    return zipped({"cases.csv": table.encode(), "a.jpg": photo()})
 
 
 @pytest.mark.parametrize(
@@ -92,6 +103,48 @@ def test_a_repeat_takes_back_no_refusal_that_came_since(clinic: Clinic) -> None:
     good(clinic.post(f"/cases/{Case.objects.get(external_id='a').pk}/training-consent", {"training_consent": False}))
     good(clinic.post(path, said), 200)
     assert not agrees()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("before", "since"), [("yes", False), ("no", True)])
+def test_a_zip_takes_back_nothing_that_was_said_after_it_was_sent(clinic: Clinic, before: str, since: bool) -> None:
+    clinic.create(case())
+    sent(clinic, zip_that_says(before))
+    choose(clinic, since)
+    expand_next()
+    assert agrees() is since
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_zip_takes_back_no_refusal_that_another_batch_has_brought_since(clinic: Clinic) -> None:
+    clinic.create(case(training_consent=False))
+    sent(clinic, zip_that_says("yes"))
+    clinic.create(case("2", training_consent=False))  # said again, so it is no older one
+    expand_next()
+    assert not agrees()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("inside", "meanwhile"), [("yes", False), ("no", True)])
+def test_of_a_zip_and_of_what_was_said_while_it_was_on_its_way_a_refusal_holds(
+    clinic: Clinic, inside: str, meanwhile: bool
+) -> None:
+    clinic.create(case())
+    batch = good(clinic.post("/batches", {"archive": True}), 201)
+    choose(clinic, meanwhile)
+    complete(clinic, batch, zip_that_says(inside))
+    expand_next()
+    assert not agrees()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("before", "inside"), [(False, "yes"), (True, "no")])
+def test_a_zip_that_is_announced_afterwards_is_what_was_said_last(clinic: Clinic, before: bool, inside: str) -> None:
+    clinic.create(case())
+    choose(clinic, before)
+    sent(clinic, zip_that_says(inside))
+    expand_next()
+    assert agrees() is not before
 
 
 def test_it_lets_nobody_try_another_date_of_birth(clinic: Clinic) -> None:

@@ -16,7 +16,11 @@ def photo(seed: int = 0) -> bytes:
 
 def sent(clinic: Clinic, data: bytes, **options: Any) -> Batch:
     """A batch whose archive was uploaded and completed through the API."""
-    batch = good(clinic.post("/batches", {"archive": True}), 201)
+    return complete(clinic, good(clinic.post("/batches", {"archive": True}), 201), data, **options)
+
+
+def complete(clinic: Clinic, batch: dict[str, Any], data: bytes, **options: Any) -> Batch:
+    """The batch that awaits an archive, once that was uploaded and completed."""
     path = batch["archive_upload"]["url"].removeprefix("http://127.0.0.1:8000")
     assert clinic.http.put(path, data, "application/zip").status_code == 204
     answer = good(clinic.post(f"/batches/{batch['id']}/archive/complete", options), 202)
