@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable
 from datetime import date, timedelta
+from importlib import import_module
 
 import pytest
 from django.core import mail
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -20,7 +22,15 @@ from webapp.cases.erasure import erase_case
 from webapp.cases.models import Case
 from webapp.cases.review import release_case
 from webapp.errors import Problem
-from webapp.notify.links import TRIES, find_link, open_link, renew_link, see_to_lock, send_another_link
+from webapp.notify.links import (
+    TRIES,
+    find_link,
+    make_result_link,
+    open_link,
+    renew_link,
+    see_to_lock,
+    send_another_link,
+)
 from webapp.notify.models import Message, ResultLink
 
 pytestmark = pytest.mark.django_db
@@ -206,3 +216,21 @@ def test_only_the_clinics_own_providers_see_to_it(client: Client, role: str, nam
         assert client.post(reverse(f"cases:{name}", args=[case.pk])).status_code in (403, 404)
     case.refresh_from_db()
     assert case.link_locked_at is not None
+
+
+def test_links_that_were_locked_before_cases_said_so_are_found(client: Client, clinic: Organisation) -> None:
+    waiting, told_since, has_another, may_ask = (locked(clinic)[0] for _ in range(4))
+    see_to_lock(actor=SYSTEM, case=told_since)
+    make_result_link(case=has_another)
+    ResultLink.objects.filter(case=may_ask).update(expires_at=timezone.now() - timedelta(days=1))
+    Case.objects.update(link_locked_at=None)
+
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("webapp.cases.migrations.0037_link_locked_before").LOCKED_BEFORE)
+
+    page = client.get(LIST).content.decode()
+    assert HEADING in page
+    found = Case.objects.get(link_locked_at__isnull=False)
+    assert found == waiting
+    last = Event.objects.filter(action="result_link.wrong_date", object_id=str(waiting.pk)).latest("at")
+    assert found.link_locked_at == last.at
