@@ -20,4 +20,4 @@ def awaits_better_photo() -> Q:
     unfit = Q(state=Image.State.REJECTED) & ~Q(reason__in=MAY_PASS)
     letters = Message.objects.filter(case=OuterRef("pk"), kind=Message.Kind.IMAGE_UNUSABLE)
     asked = Exists(letters.exclude(state=Message.State.FAILED)) & ~Exists(of_case.exclude(unfit))
-    return Q(batch__source=Batch.Source.PATIENT, batch__finished_at__gt=timezone.now() - FAIR_TIME) & asked
+    return Q(source=Batch.Source.PATIENT, batch__finished_at__gt=timezone.now() - FAIR_TIME) & asked

@@ -134,7 +134,7 @@ def without_result(organisation: Organisation) -> "QuerySet[Case]":
     )
     failed = Batch.objects.filter(organisation=organisation, state=Batch.State.COMPLETED_WITH_FAILURES)
     ended = Case.objects.filter(UNSEEN, _OneOf(F("batch"), ArraySubquery(failed.order_by().values("pk"))))
-    sent_again = Q(batch__source=Batch.Source.PATIENT) & ~Q(lesion_id="") & Exists(newer)
+    sent_again = Q(source=Batch.Source.PATIENT) & ~Q(lesion_id="") & Exists(newer)
     return ended.exclude(sent_again).order_by("created_at", "id")
 
 

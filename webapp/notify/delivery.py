@@ -29,7 +29,7 @@ ATTEMPTS = 15  # in about six hours, with the pauses below: four at the least, e
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
 AWAITED = {  # what the clinic's letters that may wait an hour are about
-    Message.Kind.REVIEW_WAITING: Q(TO_REVIEW, batch__source=Batch.Source.PATIENT),
+    Message.Kind.REVIEW_WAITING: Q(TO_REVIEW, source=Batch.Source.PATIENT),
     Message.Kind.CASE_RAISED: AGAIN,
 }
 LEASE_SECONDS = 300  # far more than the time limits of one conversation with a mail server

@@ -110,7 +110,7 @@ def forget_sender(*, user: User) -> None:
 
 def tell_patient_to_retake(*, case: Case) -> None:
     """Tell a patient who sent a photo that it cannot be used."""
-    if case.batch.source == Batch.Source.PATIENT:
+    if case.source == Batch.Source.PATIENT:
         post(kind=Message.Kind.IMAGE_UNUSABLE, recipient=case.patient.email, batch=case.batch, case=case)
 
 

@@ -65,12 +65,12 @@ OPENED = Progress("You have opened this result", "circle-check", "secondary")  #
 def cases_of(user: User) -> QuerySet[Case]:
     """The photos that this person sent, and what clinics have released to them, newest first."""
     mine = Case.objects.filter(patient__user=user)
-    sent = mine.filter(batch__source=Batch.Source.PATIENT).exclude(lesion_id="").order_by("-created_at")
+    sent = mine.filter(source=Batch.Source.PATIENT).exclude(lesion_id="").order_by("-created_at")
     # What was stopped or deleted before it was answered takes nothing's place.
     of_use = Exists(Image.objects.filter(case=OuterRef("pk")).exclude(state=Image.State.PURGED))
     sent = sent.filter(Q(answer__isnull=False) | ~Q(batch__state=Batch.State.CANCELLED) & of_use)
     later = sent.filter(lesion_id=OuterRef("lesion_id"), created_at__gt=OuterRef("created_at"))
-    shown = mine.filter(Q(batch__source=Batch.Source.PATIENT) | Q(released_at__isnull=False))
+    shown = mine.filter(Q(source=Batch.Source.PATIENT) | Q(released_at__isnull=False))
     opened = Event.objects.filter(object_id=Cast(OuterRef("pk"), CharField()), action="result.viewed")
     shown = shown.annotate(later=Subquery(later.values("pk")[:1]), opened=Exists(opened))
     shown = shown.select_related("batch", "organisation", "patient", "answer__release").defer(
@@ -129,7 +129,7 @@ def photos_to_show(case: Case) -> list[Image]:
 
 def photos_to_delete(case: Case) -> int:
     """How many photos of this case its patient may delete: those that they have sent. A clinic's own are its."""
-    return _photos_left(case) if case.batch.source == Batch.Source.PATIENT else 0
+    return _photos_left(case) if case.source == Batch.Source.PATIENT else 0
 
 
 def _photos_left(case: Case) -> int:

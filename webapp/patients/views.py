@@ -68,7 +68,7 @@ def photo(request: HttpRequest, case_id: uuid.UUID | None = None) -> HttpRespons
     patients = _user(request).patients.select_related("organisation").order_by("organisation__name")
     if not patients:
         return redirect("patient:home")
-    sent = cases_of(_user(request)).filter(batch__source=Batch.Source.PATIENT)  # a clinic's notes are its own
+    sent = cases_of(_user(request)).filter(source=Batch.Source.PATIENT)  # a clinic's notes are its own
     earlier = get_object_or_404(sent, pk=case_id) if case_id else None
     door = request.GET.get("clinic")
     chosen = [patient for patient in patients if patient.organisation.slug == door]

@@ -135,7 +135,7 @@ class Case(models.Model):
     @property
     def said_lesion(self) -> str:
         """The lesion's id where the clinic said one. Of photos from a phone the site made it up, to know them again."""
-        return "" if self.batch.source == Batch.Source.PATIENT else self.lesion_id
+        return "" if self.source == Batch.Source.PATIENT else self.lesion_id
 
     @property
     def dissent(self) -> str:
