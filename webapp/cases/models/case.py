@@ -95,8 +95,10 @@ class Case(models.Model):
             models.Index(fields=["batch", "created_at", "id"], name="case_in_batch"),
             models.Index(fields=["organisation", "-created_at"], name="case_newest"),
             models.Index("organisation", CALLED, F("created_at").desc(), "id", name="case_called"),
-            models.Index(
-                fields=["organisation", "advice", "-created_at"], condition=~Q(advice=""), name="case_advised"
+            models.Index(  # its last column is looked at in the index alone
+                fields=["organisation", "advice", "-created_at", "released_at"],
+                condition=~Q(advice=""),
+                name="case_by_advice",
             ),
             models.Index(
                 fields=["batch", "urgency", "-risk", "created_at", "id"], include=["top_class"], name="case_most_urgent"
