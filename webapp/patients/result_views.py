@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
@@ -10,6 +11,7 @@ from webapp.accounts.permissions import actor_of
 from webapp.audit.services import record
 from webapp.cases.models import Case, Image
 from webapp.cases.pictures import picture
+from webapp.inference.models import Job, Result
 from webapp.patients import words
 from webapp.patients.photos import BODY_SITES
 from webapp.patients.selectors import photos_to_delete
@@ -29,6 +31,8 @@ def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: s
     )
     result = case.answer
     assert result is not None  # noqa: S101 - it is released
+    jobs, answers = (rows.objects.filter(image=OuterRef("pk")) for rows in (Job, Result))
+    failed = Q(Exists(jobs.filter(state=Job.State.FAILED)), ~Exists(answers), state=Image.State.READY)
     return render(
         request,
         "patients/result.html",
@@ -38,8 +42,8 @@ def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: s
             "result": result,
             "explanation": words.explain(case, result),
             "words": words,
-            "images": case.images.filter(state=Image.State.READY),
-            "unused": case.images.filter(state=Image.State.REJECTED),
+            "images": case.images.filter(~failed, state=Image.State.READY),
+            "unused": case.images.filter(failed | Q(state=Image.State.REJECTED)),
             "deleted": case.images.filter(state=Image.State.PURGED),
             "to_delete": photos_to_delete(case) if request.user == case.patient.user else 0,
             "image_route": image_route,

@@ -5,7 +5,7 @@ from django.test import Client
 from django.utils import timezone
 
 from ml.advice import Advice
-from tests.factories import CaseFactory, CaseResultFactory, ImageFactory
+from tests.factories import CaseFactory, CaseResultFactory, ImageFactory, JobFactory, ResultFactory
 from tests.webapp.api.clinic import Clinic, good
 from webapp.accounts.models import Patient
 from webapp.cases.models import NOT_A_LESION, Case, Image
@@ -57,6 +57,22 @@ def test_no_number_stands_for_a_photo_that_shows_no_spot(client: Client, patient
     assert NO_NUMBER in page
     for reassuring in ("Of 100 spots", AGREED):
         assert reassuring not in page
+
+
+def test_a_photo_that_the_model_did_not_answer_is_said_to_be_left_out(client: Client, patient: Patient) -> None:
+    case = released(patient)
+    answered, unanswered = ImageFactory.create_batch(2, case=case, ready=True)
+    ResultFactory(job__image=answered)
+    JobFactory(image=unanswered, state="failed", reason="model_error", finished_at=timezone.now())
+    page = read(client, case)
+    assert "We could not use 1 of your photos. The result comes from the other." in page
+    assert str(answered.pk) in page
+    assert str(unanswered.pk) not in page
+
+    ResultFactory(job=JobFactory(image=unanswered, succeeded=True))  # in a second run
+    page = read(client, case)
+    assert "We could not use" not in page
+    assert str(unanswered.pk) in page
 
 
 def test_a_photo_that_was_left_out_takes_no_number_away(client: Client, patient: Patient) -> None:
