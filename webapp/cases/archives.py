@@ -11,9 +11,8 @@ from django.utils import timezone
 
 from webapp import storage
 from webapp.audit.services import Actor, record
-from webapp.cases.archive_report import line
 from webapp.cases.awaited import awaits_archive, given_up_before
-from webapp.cases.left_out import MAX_LISTED, Lines, keep_more
+from webapp.cases.left_out import MAX_LISTED, Lines, keep_more, line
 from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch
 from webapp.cases.parts import arrived_size, give_up_parts

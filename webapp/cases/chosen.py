@@ -9,8 +9,8 @@ from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest
 
 from webapp.api.parsers import check_values
-from webapp.cases.archive_report import showable
 from webapp.cases.forms import BatchForm
+from webapp.cases.left_out import showable
 from webapp.cases.manifest.fields import FieldError, filename
 from webapp.cases.manifest.filenames import is_no_picture
 from webapp.errors import Problem

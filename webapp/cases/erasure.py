@@ -17,8 +17,7 @@ from ml.imaging.refusal import SENTENCES
 from webapp.accounts.models import Patient
 from webapp.accounts.services import forget_patient
 from webapp.audit.services import Actor, forget_actor, record
-from webapp.cases.archive_report import ABSENT
-from webapp.cases.left_out import Lines
+from webapp.cases.left_out import ABSENT, Lines
 from webapp.cases.locks import locked
 from webapp.cases.models import UNANSWERED, UNSAID, Archive, Batch, Case, Image
 from webapp.cases.retention import delete_files_now, purge

@@ -17,7 +17,6 @@ from django.views.decorators.http import require_POST
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.api.parsers import a_turn
 from webapp.cases.api.chosen_manifest import read_manifest
-from webapp.cases.archive_report import NO_PICTURE, line, showable
 from webapp.cases.awaited import awaits_archive
 from webapp.cases.browser_files import (
     alike,
@@ -41,6 +40,7 @@ from webapp.cases.chosen import (
     shown,
 )
 from webapp.cases.forms import BatchForm, CaseForm
+from webapp.cases.left_out import NO_PICTURE, line, showable
 from webapp.cases.manifest.filenames import NO_PICTURES, is_no_picture
 from webapp.cases.manifest.mistakes import RowError, RowsRefused, error_table, sentences
 from webapp.cases.manifest.reading import MAX_CSV_BYTES, Manifest

@@ -160,14 +160,14 @@ def latency() -> Latency:
     return Latency(count, *(percentiles or (None, None, None)))
 
 
-def answered_by_minute(minutes: int = 60) -> list[int]:
-    """Images answered in each of the last minutes of the clock, oldest first; the last is not over yet.
+def answered_by_minute() -> list[int]:
+    """Images answered in each of the last sixty minutes of the clock, oldest first; the last is not over yet.
 
     Minutes that slid with the time of asking would give one peak another height each time.
     """
-    first = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=minutes - 1)
+    first = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=59)
     counts = dict(_rows(MINUTES, [first, first]))
-    return [counts.get(minute, 0) for minute in range(minutes)]
+    return [counts.get(minute, 0) for minute in range(60)]
 
 
 def failed_jobs(*, since: datetime) -> list[Failures]:

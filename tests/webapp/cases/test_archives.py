@@ -20,8 +20,8 @@ from tests.webapp.cases.zips import codes, expand_next, images, photo, sent
 from webapp import storage
 from webapp.accounts.models import Organisation
 from webapp.cases import unpacking
-from webapp.cases.archive_report import UNSAFE_NAME
 from webapp.cases.archives import claim_archive, sweep_archives
+from webapp.cases.left_out import UNSAFE_NAME
 from webapp.cases.models import Archive, Batch
 from webapp.cases.unpacking import expand
 
