@@ -36,14 +36,16 @@ def write(
     subgroups: Sequence[Subgroup] = (),
     lone_images: int = 0,
     patients_known: bool = False,
+    unnamed_patients: int = 0,
     nobodys: int = 0,
     ancestors: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """Markdown. `origin` are sentences on data and training; `evaluation` is `ml.evaluate.Evaluation.as_dict()`;
     `comparison` are the lines of a section beside somebody's figures, `figures` is the path of a page with plots, and
     `subgroups` are those of that page. `malignant_share` is that of `ml.calibration.Calibration`. Of `lone_images` of
-    the data nobody says which of them show one lesion, but whose they are where `patients_known`; of `nobodys`,
-    which it learnt from, neither. `ancestors` are those of `lineage`.
+    the data nobody says which of them show one lesion, but whose they are where `patients_known`; of
+    `unnamed_patients` images not whose they are; of `nobodys`, which it learnt from, neither. `ancestors` are those of
+    `lineage`.
     """
     classes = ", ".join(f"{code} ({class_in_sentence(code)})" for code in taxonomy.codes)
     spread = ", its standard deviation over the\nmembers" if len(members) > 1 else ""
@@ -74,6 +76,7 @@ def write(
         "Intervals: 95 %, bootstrap by lesion. In sensitivity and specificity, a lesion that the model takes for no",
         "lesion counts as an error.",
         *untold_lesions(lone_images, patients_known),
+        *_untold_patients(unnamed_patients),
         *_nobodys(nobodys),
         "",
         "| metric | value | 95 % interval |",
@@ -115,8 +118,8 @@ def lineage(parent: Bundle) -> list[dict[str, Any]]:
 
 
 def untold_lesions(lone_images: int, patients_known: bool) -> list[str]:
-    """What a split by lesion is worth where nobody says which of so many images show one lesion; where their patients
-    are known, it leaves each of these on one side.
+    """What figures are worth where nobody says which of so many images show one lesion. Where their patients are known,
+    a split leaves each of these on one side; so it does where nothing was divided.
     """
     if not lone_images:
         return []
@@ -124,6 +127,15 @@ def untold_lesions(lone_images: int, patients_known: bool) -> list[str]:
     return [
         f"Of {lone_images} images of the data it is not known which show one lesion, so each counts as a lesion",
         f"of its own{two_sides}, and the intervals are too narrow.",
+    ]
+
+
+def _untold_patients(images: int) -> list[str]:
+    if not images:
+        return []
+    return [
+        f"Of {images} images of the data it is not known whose they are: two lesions of one patient may lie on two",
+        "sides, which flatters, and they count as independent of each other, which makes the intervals too narrow.",
     ]
 
 

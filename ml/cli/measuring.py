@@ -16,6 +16,7 @@ from ml.bundle import Bundle, load
 from ml.cli import options as shared
 from ml.cli.options import Commands, chosen, command
 from ml.measured import label, unmeasured
+from ml.model_card import untold_lesions
 from ml.progress import bar
 
 if TYPE_CHECKING:
@@ -159,6 +160,9 @@ def _read(folder: Path, bundle: Bundle, whole: bool = False) -> "Dataset":
         sys.stderr.write(f"{folder}: {left_out.counts(dataset.problems)}\n")
     if misnamed := left_out.misnamed(dataset):
         sys.stderr.write(f"Warning: {misnamed}\n")
+    if alone := dataset.problems.get("image_as_lesion", 0):
+        one_side = whole or bool((dataset.table["patient_id"] != "").all())
+        sys.stderr.write(f"Warning: {' '.join(untold_lesions(alone, one_side))}\n")
     return replace(dataset, table=dataset.table.assign(split="test") if whole else splits.assign(dataset.table))
 
 

@@ -129,6 +129,7 @@ def write(
             subgroups=assessed.subgroups,
             lone_images=len(alone),
             patients_known=patients_known,
+            unnamed_patients=int((given.dataset.table["patient_id"] == "").sum()),
             ancestors=ancestors,
         ),
     )

@@ -69,7 +69,10 @@ def test_classes_that_no_image_shows_are_told(
     assert main(["evaluate", *paths, "--split", "all", "--json", str(told)]) == 0
     of_class = json.loads(told.read_text())["images_of_class"]
     assert of_class == {**dict.fromkeys(CLASSES, 0), "MEL": 2, "NV": 3}
-    assert "No image shows BCC, AKIEC, BKL, DF, VASC: every" in " ".join(capsys.readouterr().out.split())
+    shown = capsys.readouterr()
+    assert "No image shows BCC, AKIEC, BKL, DF, VASC: every" in " ".join(shown.out.split())
+    alone = "Of 5 images of the data it is not known which show one lesion, so each counts as a lesion of its own, and"
+    assert f"Warning: {alone} the intervals are too narrow.\n" in shown.err
 
 
 def test_data_too_few_to_be_divided_are_told_how_to_be_measured(
