@@ -25,8 +25,11 @@ FLOAT_TOLERANCE: Final = 0.001
 0.00002 for the members of the shipped release.
 """
 
-INT8_TOLERANCE: Final = 1.0
-"""For eight bits: finds a file that is wrong, not one that is worse. Measure that on labelled images."""
+INT8_TOLERANCE: Final = 2.0
+"""For eight bits: finds a file that is wrong, not one that is worse. Measure that on labelled images.
+MobileNetV2 of the shipped release differs by up to 1.5, fitted to 40 photos or to 200; a file of zeros would
+by 3, one of another of its members by 2.4.
+"""
 
 GREY_STEP: Final = 4
 """A view is resized, and rounded to whole grey levels. Two to three in a hundred pixels of a photo come out halfway
