@@ -42,7 +42,7 @@ def test_a_note_is_there_again_after_signing_in_and_gone_once_it_is_sent_or_some
     expect(page.locator("#note")).to_have_value("")
     page.goto(first)
     page.click("text=Release to the patient")
-    expect(page.locator("blockquote")).to_have_text(WRITTEN)
+    expect(page.locator("#note-sent")).to_have_text(WRITTEN)
     assert WRITTEN not in page.evaluate(KEPT)
 
     page.goto(second)
@@ -52,3 +52,22 @@ def test_a_note_is_there_again_after_signing_in_and_gone_once_it_is_sent_or_some
     assert WRITTEN in page.evaluate(KEPT)
     sign_in(page, site.email("annotator"), site.accounts["password"])
     assert WRITTEN not in page.evaluate(KEPT)
+
+
+def test_a_note_is_given_back_where_a_colleague_has_released_the_case_meanwhile(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    batch = clinic.submit(photos[12:13], name="Released meanwhile")
+    assert [*clinic.progress(batch["id"])][-1]["state"] == "completed"
+    [case] = clinic.cases(batch["id"])
+    page = open_page(site.email("provider"))
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(f"/cases/{case['id']}/")
+    page.locator("#note").press_sequentially(WRITTEN)
+
+    clinic.release(case["id"], "See you in March.")
+    page.reload()
+
+    expect(page.locator("#note-sent")).to_have_text("See you in March.")
+    expect(page.locator("#note-unsent")).to_contain_text("Tell the patient yourself")
+    expect(page.locator("#note-unsent blockquote")).to_have_text(WRITTEN)

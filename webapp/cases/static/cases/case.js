@@ -41,7 +41,7 @@ document.addEventListener("keydown", (event) => {
 if (document.activeElement === document.body) document.querySelector("h1").focus({ preventScroll: true });
 
 // What is written in the note is there again after signing in again. It is kept in this tab alone, until it is sent, or its
-// writer signs out, or somebody else signs in (sign_out.js). Once the result is released there is no field for it.
+// writer signs out, or somebody else signs in (sign_out.js). Where the result was released without it, it is shown.
 const DRAFT = "note-draft";
 const { writer, case: about } = document.getElementById("case").dataset;
 const keep = (text) => {
@@ -50,11 +50,18 @@ const keep = (text) => {
     else sessionStorage.removeItem(DRAFT);
   } catch { /* this browser keeps nothing */ }
 };
+const bare = (text) => text.normalize("NFC").replace(/\s/g, ""); // as it is kept and shown, lines and spaces differ
+const unsent = document.getElementById("note-unsent");
 try {
   const [by, of, text] = JSON.parse(sessionStorage.getItem(DRAFT)) ?? [];
   if (by === writer && of === about) {
-    if (!note) keep("");
-    else if (!note.value) {
+    if (unsent) {
+      if (bare(text) === bare(document.getElementById("note-sent")?.textContent ?? "")) keep("");
+      else {
+        unsent.querySelector("blockquote").innerText = text;
+        unsent.hidden = false;
+      }
+    } else if (note && !note.value) {
       note.value = text;
       document.getElementById("note-kept").hidden = false;
     }
