@@ -45,6 +45,7 @@ def test_a_refusal_is_said_first(
     page.route("**/progress/*", lambda route: route.abort())  # so that it goes on showing a batch that is open
     page.goto(f"/batches/{made['id']}/")
     clinic.post(f"batches/{made['id']}/cancel", {})
+    page.once("dialog", lambda dialog: dialog.accept())  # its file has not arrived
     page.click("#submit-batch")
     expect(page).to_have_title(re.compile("^Error: "))
     expect(page.locator("#messages .alert-danger")).to_be_focused()

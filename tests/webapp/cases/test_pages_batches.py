@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from tests.factories import (
     BatchFactory,
@@ -249,3 +250,18 @@ def test_a_case_shows_what_another_release_answered_after_its_own(client: Client
     html = page(client, "cases:case", case.pk)
     assert "second" in html
     assert "has not changed" in html
+
+
+@pytest.mark.parametrize(
+    ("state", "source", "said"), [("open", "web", 0), ("completed", "web", 1), ("completed", "patient", 0)]
+)
+def test_where_a_better_picture_goes_is_said_once_the_batch_takes_none(
+    client: Client, clinic: Organisation, state: str, source: str, said: int
+) -> None:
+    batch = BatchFactory(organisation=clinic, source=source, completed=state == "completed")
+    case = CaseFactory(batch=batch)
+    ImageFactory(case=case, state=Image.State.REJECTED, reason="corrupt", ended_at=timezone.now())
+    html = page(client, "cases:batch", batch.pk)
+    told = html.partition('id="unusable"')[2].partition("</details>")[0]
+    assert told.count(f'<a href="{NEW}">a new batch</a>') == said
+    assert told.count("Send another file") == (state == "open")

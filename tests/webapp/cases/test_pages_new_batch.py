@@ -69,6 +69,7 @@ def test_a_table_groups_the_files(client: Client, clinic: Organisation) -> None:
     assert "extra.jpg" in html
     assert "missing.jpg" in html
     assert "Submit without the missing files" in html
+    assert 'data-confirm="Submit without 1 file that has not arrived? After that it can only be sent' in html
 
 
 def test_every_mistake_in_a_table_is_shown_and_nothing_is_stored(client: Client, clinic: Organisation) -> None:
