@@ -179,7 +179,10 @@ class Patient(models.Model):
                 fields=["organisation", "user"], condition=models.Q(user__isnull=False), name="patient_user_unique"
             ),
         ]
-        indexes = [models.Index("organisation", CALLED, name="patient_called")]
+        indexes = [
+            models.Index("organisation", CALLED, name="patient_called"),
+            models.Index("organisation", Lower("email"), name="patient_reached", condition=~models.Q(email="")),
+        ]
 
     def __str__(self) -> str:
         return f"patient {self.id}"

@@ -1,11 +1,14 @@
-"""A clinic's cases of all batches, by what the clinic calls them or their patients."""
+"""A clinic's cases of all batches, by what the clinic calls them or their patients, or by where these have letters."""
 
 from typing import Any
+from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Value
-from django.db.models.functions import Collate, Upper
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef, QuerySet, Value
+from django.db.models.functions import Collate, Lower, Upper
 
 from webapp.accounts.models import CALLED, Organisation, Patient
+from webapp.addresses import in_one_form
 from webapp.cases.models import Case
 from webapp.cases.selectors import with_release
 
@@ -13,9 +16,10 @@ LISTED = 100
 
 
 def found(organisation: Organisation, words: str) -> list[Case]:
-    """The cases whose own id, or whose patient's, begins with these words, in capitals or not: one more than are
-    LISTED where there are more. Those whose whole id it is come first, of each id the newest. Ids that are not the
-    clinic's own are not sought: of what is erased, and of patients whom it has not named.
+    """The cases whose own id, or whose patient's, begins with these words, in capitals or not, and those of whoever
+    has letters at this whole address: one more than are LISTED where there are more. Those whose whole id it is come
+    first, of each id the newest. Ids that are not the clinic's own are not sought: of what is erased, and of patients
+    whom it has not named.
 
     Read in the order of an index, so that the first letter of a million ids costs as little as a whole one.
     """
@@ -28,11 +32,21 @@ def found(organisation: Organisation, words: str) -> list[Case]:
     of_case = Exists(kept.filter(patient=OuterRef("pk")))  # else who has none would take the place of who has
     patients = Patient.objects.filter(of_case, organisation=organisation).annotate(sought=CALLED)
     named = patients.filter(sought__startswith=begin).exclude(external_id__startswith=Patient.UNNAMED)
-    first = named.order_by("sought").values_list("pk", flat=True)[: LISTED + 1]
-    of_patients = cases.filter(patient__in=list(first)).annotate(sought=Collate(Upper("patient__external_id"), "C"))
+    first = [*named.order_by("sought").values_list("pk", flat=True)[: LISTED + 1], *_reached(patients, words)]
+    of_patients = cases.filter(patient__in=first).annotate(sought=Collate(Upper("patient__external_id"), "C"))
     rows: list[Any] = [
         case for by in (so_called, of_patients) for case in by.order_by("sought", "-created_at", "id")[: LISTED + 1]
     ]
     rows.sort(key=lambda case: case.created_at, reverse=True)
     rows.sort(key=lambda case: case.sought)
     return list(dict.fromkeys(rows))[: LISTED + 1]
+
+
+def _reached(patients: QuerySet[Patient], words: str) -> QuerySet[Patient, UUID]:
+    """Those whose e-mail address this is."""
+    try:
+        address = in_one_form(words)
+    except ValidationError:  # no address
+        return patients.none().values_list("pk", flat=True)
+    reached = patients.alias(small=Lower("email")).exclude(email="").filter(small=address)  # by the index of the three
+    return reached.values_list("pk", flat=True)[: LISTED + 1]

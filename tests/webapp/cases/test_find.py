@@ -59,6 +59,23 @@ def test_a_case_is_found_by_its_id_or_its_patients_whole_or_by_how_it_begins(
         assert names(client, nothing) == []
 
 
+def test_whoever_calls_without_knowing_an_id_is_found_by_their_whole_address(
+    client: Client, clinic: Organisation
+) -> None:
+    anna = PatientFactory(organisation=clinic, external_id="P-1", email="anna@home.example")
+    sender = PatientFactory(organisation=clinic, external_id=f"{Patient.UNNAMED}1", email="Anna@home.example")
+    for name, patient in (("first", anna), ("second", anna), ("phone-1", sender)):
+        called(clinic, name, patient=patient)
+    called(clinic, "anna@home.example")  # whatever a clinic calls its cases
+    stranger = PatientFactory(email="anna@home.example")
+    called(stranger.organisation, "elsewhere", patient=stranger)
+    erase_case(actor=SYSTEM, case=called(clinic, "gone", patient=anna))
+    found = names(client, " anna@HOME.example ")
+    assert found == ["anna@home.example", "second", "first", "phone-1"]
+    for part in ("anna", "anna@", "anna@home", "@home.example", "nna@home.example"):
+        assert set(names(client, part)) <= {"anna@home.example"}
+
+
 def test_a_case_that_is_called_as_its_patient_is_listed_once(client: Client, clinic: Organisation) -> None:
     called(clinic, "P-1", "P-1")
     assert names(client, "p") == ["P-1"]
@@ -175,14 +192,20 @@ def test_ids_are_read_from_their_indexes_in_their_order(clinic: Organisation) ->
         cursor.execute("ANALYZE cases_case, accounts_patient")
         for way in ("seqscan", "bitmapscan", "sort"):
             cursor.execute(f"SET LOCAL enable_{way} = off")
+    plans = plans_of(clinic, "a-1")
+    for index in ("case_called", "patient_called"):
+        [plan] = [plan for plan in plans if index in plan]
+        assert re.search(r"Index Cond: .*>=.*<", plan), plan
+        assert "Sort" not in plan.replace("Incremental Sort", "")
+    assert [plan for plan in plans_of(clinic, "anna@home.example") if "Index Scan using patient_reached" in plan]
+
+
+def plans_of(clinic: Organisation, words: str) -> list[str]:
     with CaptureQueriesContext(connection) as captured:
-        finding.found(clinic, "a-1")
+        finding.found(clinic, words)
     plans = []
     with connection.cursor() as cursor:
         for query in captured.captured_queries:
             cursor.execute(f"EXPLAIN {query['sql']}")
             plans.append("\n".join(line for (line,) in cursor.fetchall()))
-    for index in ("case_called", "patient_called"):
-        [plan] = [plan for plan in plans if index in plan]
-        assert re.search(r"Index Cond: .*>=.*<", plan), plan
-        assert "Sort" not in plan.replace("Incremental Sort", "")
+    return plans
