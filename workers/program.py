@@ -12,7 +12,7 @@ from typing import Self
 
 from django.conf import settings
 
-from webapp.children import dies_with
+from webapp.child_processes import dies_with
 
 GRACE_SECONDS = 30
 END = None

@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from deploy.local.databases import databases
 from deploy.local.process import ProcessDied
 from deploy.local.stack import STATE, Stack, claimed, running_stack, settings_for
-from webapp.children import dies_with
+from webapp.child_processes import dies_with
 from webapp.environment import Environment
 
 

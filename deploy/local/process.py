@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from webapp.children import dies_with
+from webapp.child_processes import dies_with
 
 POLL_SECONDS = 0.05
 

@@ -13,7 +13,7 @@ from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
 
 from webapp.errors import Problem
-from webapp.places import a_place
+from webapp.slots import a_slot
 
 # A value takes up to a hundred times its bytes in memory. The largest manifest has 140,000, and commas in its notes.
 MOST_VALUES = 500_000
@@ -31,7 +31,7 @@ def a_turn(size: int) -> Iterator[None]:
     if size <= SMALL_BYTES:
         yield
         return
-    with a_place(TURN, seconds=TURN_SECONDS):
+    with a_slot(TURN, seconds=TURN_SECONDS):
         yield
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webapp.places import a_place
+from webapp.slots import a_slot
 
 SECONDS = 120
 TURN = threading.Semaphore(1)  # one after the other in each process of the site: ten thousand cases take 400 MB
@@ -30,7 +30,7 @@ class Document:
 @contextmanager
 def in_turn() -> Iterator[None]:
     """Hold this process's turn to gather and typeset a document. Raises Problem `busy` where it does not come soon."""
-    with a_place(QUEUE), a_place(TURN, seconds=TURN_SECONDS):
+    with a_slot(QUEUE), a_slot(TURN, seconds=TURN_SECONDS):
         yield
 
 

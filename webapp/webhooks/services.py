@@ -13,8 +13,8 @@ from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
 from webapp.errors import Problem
 from webapp.leases import lasting
-from webapp.places import a_place
 from webapp.queue import Task, ring
+from webapp.slots import a_slot
 from webapp.webhooks.addresses import TargetRefusedError, parse
 from webapp.webhooks.delivery import LEASE_SECONDS, drop_pending, finish, send
 from webapp.webhooks.events import body_of
@@ -163,7 +163,7 @@ def send_test(*, actor: Actor, endpoint: Endpoint) -> Delivery:
 
     Fails after TEST_SECONDS without an answer. Raises Problem `busy` where too many tests wait for theirs.
     """
-    with a_place(TESTS):
+    with a_slot(TESTS):
         return _send_test(actor, endpoint)
 
 

@@ -21,15 +21,15 @@ pytestmark = pytest.mark.django_db
 
 
 @contextmanager
-def taken(places: threading.Semaphore) -> Iterator[None]:
-    """Every place, as by requests that are not answered yet."""
+def taken(slots: threading.Semaphore) -> Iterator[None]:
+    """Every slot, as by requests that are not answered yet."""
     count = 0
-    while places.acquire(blocking=False):
+    while slots.acquire(blocking=False):
         count += 1
     try:
         yield
     finally:
-        places.release(count)
+        slots.release(count)
 
 
 def busy(response: Any) -> None:
@@ -37,16 +37,16 @@ def busy(response: Any) -> None:
     assert int(response.headers["Retry-After"]) > 0
 
 
-@pytest.mark.parametrize("places", ["TURN", "QUEUE"])
-def test_a_report_whose_turn_does_not_come_is_gathered_by_nobody(monkeypatch: pytest.MonkeyPatch, places: str) -> None:
+@pytest.mark.parametrize("slots", ["TURN", "QUEUE"])
+def test_a_report_whose_turn_does_not_come_is_gathered_by_nobody(monkeypatch: pytest.MonkeyPatch, slots: str) -> None:
     case = answered()
     clinic = Clinic(case.organisation)
     monkeypatch.setattr(typesetting, "TURN_SECONDS", 0.05)
     for path in (f"/cases/{case.pk}/report.pdf", f"/batches/{case.batch_id}/report.pdf"):
-        with taken(getattr(typesetting, places)):
+        with taken(getattr(typesetting, slots)):
             busy(clinic.get(path))
     assert not Event.objects.filter(action__endswith="results_exported").exists()
-    assert clinic.get(f"/cases/{case.pk}/report.pdf").status_code == 200  # who was refused holds no place
+    assert clinic.get(f"/cases/{case.pk}/report.pdf").status_code == 200  # who was refused holds no slot
 
 
 def test_a_test_of_a_webhook_waits_for_no_other(client: Browser) -> None:

@@ -1,4 +1,4 @@
-"""Children of a process of ours: what makes them end with it."""
+"""Child processes of ours: what makes them end with us."""
 
 import ctypes
 import os
