@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.webapp.cases.manifests import codes, row
+from tests.webapp.cases.manifest.rows import codes, row
 from webapp.cases.manifest.reading import MAX_CASES, Manifest, from_csv, from_json, of_request
 from webapp.cases.manifest.spec import CaseSpec
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.webapp.cases.manifests import codes, row
+from tests.webapp.cases.manifest.rows import codes, row
 from webapp.cases.manifest.reading import from_csv, from_json
 from webapp.cases.manifest.sites import HAM10000
 from webapp.patients.photos import BODY_SITES

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.webapp.cases.manifests import codes, row
+from tests.webapp.cases.manifest.rows import codes, row
 from webapp.cases.manifest.reading import MAX_CASES, Manifest, from_csv, from_json
 from webapp.cases.manifest.spec import CaseSpec
 from webapp.errors import Problem
