@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Prefetch, Q, prefetch_related_objects
 from django.utils import timezone
 
 from ml.classes import BINARY, DISPLAY_NAMES
@@ -56,13 +56,14 @@ def batch_bundle(batch: Batch) -> Iterator[str]:
 
 def _with_images(batch: Batch) -> Iterator[Seen]:
     """The cases of a batch. Most need neither images nor other results than their answer, which take half the time."""
-    unrecognised = Image.objects.filter(quality__contains=[{"code": NOT_A_LESION}])
+    unanswered = Q(~Exists(Result.objects.filter(image=OuterRef("pk"))), state=Image.State.READY)
+    not_as_others = Image.objects.filter(unanswered | Q(quality__contains=[{"code": NOT_A_LESION}]))
     in_order = Prefetch("images", Image.objects.order_by("created_at", "id"))
     of_images = Prefetch("images__results", Result.objects.order_by(*NEWEST).defer("heatmap"))
     later = Prefetch("results", CaseResult.objects.only("case", "created_at"))
     cases = batch.cases.select_related("patient", "reviewed_by", "answer").iterator(chunk_size=CHUNK)
     while chunk := list(islice(cases, CHUNK)):
-        doubtful = set(unrecognised.filter(case__in=chunk).values_list("case", flat=True))
+        doubtful = set(not_as_others.filter(case__in=chunk).values_list("case", flat=True))
         doubtful.update(case.pk for case in chunk if case.top_class in BINARY.codes)
         prefetch_related_objects([case for case in chunk if case.answer is None], in_order, *for_stage(batch))
         prefetch_related_objects([case for case in chunk if case.pk in doubtful], in_order, of_images)

@@ -60,7 +60,7 @@ def sentences(result: CaseResult) -> list[str]:
 def warnings(case: Case, images: Iterable[Image]) -> list[str]:
     """Why to rely less on the answer of a case with these images; empty where nothing speaks for it.
 
-    It asks for their results where the answer tells malignant from benign alone.
+    It asks for their results.
     """
     if case.answer is None:
         return []
@@ -71,7 +71,11 @@ def warnings(case: Case, images: Iterable[Image]) -> list[str]:
                 f"The model saw no lesion in picture {number} and answered only because a provider insisted: "
                 "do not rely on its numbers."
             )
-        result = image_answer(image) if case.top_class in BINARY.codes else None
+        result = image_answer(image)
+        if result is None and image.state == Image.State.READY:
+            found.append(f"Picture {number} has no answer by the model: the result leaves it out.")
+        if case.top_class not in BINARY.codes:
+            continue
         if result and result.probabilities.keys() != case.answer.probabilities.keys():
             found.append(f"Picture {number} was answered in other classes: only malignant and benign are combined.")
     return found

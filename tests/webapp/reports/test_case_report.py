@@ -7,7 +7,15 @@ import pytest
 from django.test import Client as Browser
 from django.utils import timezone
 
-from tests.factories import BatchFactory, JobFactory, MembershipFactory, ReleaseFactory, ResultFactory, UserFactory
+from tests.factories import (
+    BatchFactory,
+    ImageFactory,
+    JobFactory,
+    MembershipFactory,
+    ReleaseFactory,
+    ResultFactory,
+    UserFactory,
+)
 from tests.webapp.api.clinic import Clinic, good, problem
 from tests.webapp.reports.pdf import accessible, text
 from tests.webapp.reports.scenes import answered, refused, reviewed
@@ -107,6 +115,16 @@ def test_doubts_are_said_beside_the_answer() -> None:
     assert "Used against the advice of the quality check: We see no lesion in this picture." in words
     assert words.count("On its own: Melanoma") == 2
     assert words.count(f"{case.external_id}, patient {case.patient.external_id}, ") == 2  # a page that goes astray
+
+
+def test_a_picture_that_the_model_did_not_answer_is_said_to_be_left_out(client: Browser, provider: Membership) -> None:
+    case = answered(BatchFactory(completed=True, organisation=provider.organisation), pictures=2)
+    told = "The model gave no answer for this picture, so the result leaves it out."
+    assert told not in client.get(f"/cases/{case.pk}/").content.decode()
+    ImageFactory(case=case, ready=True)
+    assert client.get(f"/cases/{case.pk}/").content.decode().count(told) == 1
+    words = " ".join(text(report(case).content).split())
+    assert "Picture 3 has no answer by the model: the result leaves it out." in words
 
 
 def test_what_software_insists_on_is_used_against_advice_too(client: Browser, provider: Membership) -> None:

@@ -18,6 +18,7 @@ from tests.factories import (
     BatchFactory,
     CaseFactory,
     CaseResultFactory,
+    ImageFactory,
     OrganisationFactory,
     PatientFactory,
     ReleaseFactory,
@@ -197,11 +198,12 @@ def test_a_batch_is_one_bundle_in_a_constant_number_of_queries() -> None:
 
 def test_a_case_says_the_same_alone_and_in_its_batch() -> None:
     batch = BatchFactory(completed=True)
-    _plain, insisted, binary, raised, _refused = (
-        answered(batch),
+    _plain, partly, insisted, binary, raised, _refused = (
+        *(answered(batch) for _ in range(2)),
         *(answered(batch, pictures=2) for _ in range(3)),
         refused(batch),
     )
+    ImageFactory(case=partly, ready=True)
     insisted.images.filter(pk=insisted.images.all()[1].pk).update(quality=[{"code": NOT_A_LESION}])
     shares = {"BENIGN": 0.26, "MALIGNANT": 0.74}
     binary.results.update(top_class="MALIGNANT", probabilities=shares)
@@ -215,6 +217,7 @@ def test_a_case_says_the_same_alone_and_in_its_batch() -> None:
         alone = {entry["fullUrl"]: entry for entry in bundle(case)["entry"]}
         assert alone == {address: within[address] for address in alone}
     said = json.dumps(list(within.values()))
+    assert said.count("Picture 2 has no answer by the model: the result leaves it out.") == 1
     assert said.count("The model saw no lesion in picture 2") == 1
     assert said.count("was answered in other classes") == 2
     assert said.count("is more urgent: decide") == 2  # in the text and in the conclusion
