@@ -31,8 +31,9 @@ def result_page(request: HttpRequest, case: Case, *, image_route: str, detail: s
     )
     result = case.answer
     assert result is not None  # noqa: S101 - it is released
-    jobs, answers = (rows.objects.filter(image=OuterRef("pk")) for rows in (Job, Result))
-    failed = Q(Exists(jobs.filter(state=Job.State.FAILED)), ~Exists(answers), state=Image.State.READY)
+    jobs = Job.objects.filter(image=OuterRef("pk"), state=Job.State.FAILED)
+    answers = Result.objects.filter(image=OuterRef("pk"))
+    failed = Q(Exists(jobs), ~Exists(answers), state=Image.State.READY)
     return render(
         request,
         "patients/result.html",
