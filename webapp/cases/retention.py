@@ -26,6 +26,7 @@ from webapp.cases.models import Batch, Case, Image, PartedUpload
 from webapp.cases.parts import give_up_parts
 from webapp.inference.completion import end_images
 from webapp.inference.models import Job, Result
+from webapp.inference.selectors import dropped_images
 from webapp.labels.models import Consensus
 from webapp.leases import UNLEASED
 from webapp.pages.words import counted
@@ -95,6 +96,10 @@ def purge(*, actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail:
     names = [image.pk for image in images]
     jobs = Job.objects.filter(image__in=names, state__in=Job.LIVE)
     at_the_model = set(jobs.values_list("image_id", flat=True))
+    if batch.state == Batch.State.CANCELLED:  # what this left without an end ends now
+        unended = set(dropped_images(batch).filter(pk__in=names).values_list("pk", flat=True))
+    else:
+        unended = {image.pk for image in images if image.state in Image.UNENDED}
     now = timezone.now()
     jobs.update(state=Job.State.CANCELLED, finished_at=now, **UNLEASED)
     answered = set(Result.objects.filter(image__in=names).values_list("image_id", flat=True))
@@ -102,7 +107,7 @@ def purge(*, actor: Actor, batch_id: uuid.UUID, wanted: QuerySet[Image], detail:
     Image.objects.filter(pk__in=names).update(
         state=Image.State.PURGED, ended_at=now, advice="", width=0, height=0, original_forgotten=False, **UNLEASED
     )
-    if ended := [image for image in images if image.state in Image.UNENDED or image.pk in at_the_model]:
+    if ended := [image for image in images if image.pk in unended | at_the_model]:
         end_images(batch=batch, ended=ended, failures=sum(image.pk not in answered for image in ended))
     for case_id, count in Counter(image.case_id for image in images).items():
         record(

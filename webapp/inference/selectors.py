@@ -53,7 +53,7 @@ def progress(batch: Batch) -> Progress:
     advice = {advice: by_urgency.get(rank, 0) for advice, rank in URGENCY.items()}
     total = sum(images.values())
     remaining = total if batch.state == Batch.State.OPEN else batch.remaining
-    cancelled = _dropped_images(batch).count() if batch.state == Batch.State.CANCELLED else 0
+    cancelled = dropped_images(batch).count() if batch.state == Batch.State.CANCELLED else 0
     percent = 100 * (total - remaining - cancelled) // total if total else 0
     pace = _per_minute(batch)
     seconds_left = math.ceil(60 * remaining / pace) if pace else None
@@ -108,7 +108,7 @@ def workers_alive() -> QuerySet[Worker]:
     return heard.select_related("release").defer("release__manifest").order_by("name")
 
 
-def _dropped_images(batch: Batch) -> QuerySet[Image]:
+def dropped_images(batch: Batch) -> QuerySet[Image]:
     """The images of a cancelled batch that were not answered, and neither refused nor missed nor failed before."""
     of_it = Job.objects.filter(image=OuterRef("pk"))
     unended = ~Exists(of_it) | Exists(of_it.filter(state__in=[*Job.LIVE, Job.State.CANCELLED]))

@@ -13,6 +13,7 @@ from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import Found, claim_images, override_quality, settle
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
+from webapp.cases.retention import delete_photos
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.inference.again import newer_release, rerun_failed, rescore
 from webapp.inference.claim import claim_jobs
@@ -107,6 +108,23 @@ def test_what_is_refused_after_the_cancelling_is_counted_as_any_other(release: M
 
     batch.refresh_from_db()
     assert (progress(batch).done, progress(batch).cancelled, batch.failures) == (3, 0, 2)
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_photo_that_is_deleted_after_the_cancelling_has_no_result(release: ModelRelease, sent: bool) -> None:
+    batch = BatchFactory()
+    for state in ("ready", "stored"):
+        ImageFactory(case__batch=batch, **{state: True})
+    if sent:
+        submit_batch(actor=SYSTEM, batch=batch)
+    cancel_batch(actor=SYSTEM, batch=batch)
+    batch.refresh_from_db()
+    assert progress(batch).cancelled == 2
+    for case in batch.cases.all():
+        delete_photos(actor=SYSTEM, case=case)
+
+    batch.refresh_from_db()
+    assert (progress(batch).done, progress(batch).cancelled, batch.failures) == (2, 0, 2)
 
 
 def answered_but_for_a_blurred_one(release: ModelRelease) -> tuple[Batch, Image]:

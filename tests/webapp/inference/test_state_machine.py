@@ -244,6 +244,14 @@ class BatchMachine(RuleBasedStateMachine):
             assert not ended.filter(images__results__isnull=False, answer=None).exists()
 
     @invariant()
+    def what_is_done_has_a_result_or_was_a_failure(self) -> None:
+        for batch in Batch.objects.exclude(state=Batch.State.OPEN):
+            answered = batch.images.filter(results__isnull=False)
+            if batch.state == Batch.State.SUBMITTED:
+                answered = answered.exclude(jobs__state__in=LIVE_JOBS)
+            assert progress(batch).done == batch.failures + answered.distinct().count()
+
+    @invariant()
     def attempts_are_bounded(self) -> None:
         assert not Job.objects.filter(attempt__gt=settings.MAX_ATTEMPTS).exists()
 
