@@ -4,7 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -51,22 +53,29 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def retrain(
-    active: Path, snapshot: Path, output: Path, cache: Path, **options: str
+    active: Path, snapshot: Path, output: Path, cache: Path, *, alone: bool = False, **options: str
 ) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code and the events; `alone`, of a process of its own, which takes seconds to import TensorFlow."""
     given = {
         "bundle": str(active), "snapshot": str(snapshot), "images": str(snapshot.parent), "output": str(output),
         "cache": str(cache), "epochs": "1", "members": "tiny", "seed": "0", "progress": "json", **options,
     }  # fmt: skip
     arguments = [part for name, value in given.items() for part in (f"--{name}", value)]
-    command = [sys.executable, "-m", "ml", "retrain", *arguments]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    return finished.returncode, [json.loads(line) for line in finished.stdout.splitlines()]
+    if alone:
+        command = [sys.executable, "-m", "ml", "retrain", *arguments]
+        finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        code, said = finished.returncode, finished.stdout
+    else:
+        with redirect_stdout(StringIO()) as written:
+            code = main(["retrain", *arguments])
+        said = written.getvalue()
+    return code, [json.loads(line) for line in said.splitlines()]
 
 
 def test_from_labels_to_a_candidate_with_its_gate(
     tiny_bundle: Path, snapshot: Path, cache: Path, tmp_path: Path
 ) -> None:
-    code, events = retrain(tiny_bundle, snapshot, tmp_path, cache)
+    code, events = retrain(tiny_bundle, snapshot, tmp_path, cache, alone=True)
     assert code == 0, events
     events = [event for event in events if event["event"] != "steps"]  # on a busy machine it tells how far it is
     assert [event["event"] for event in events] == ["stage", "stage", "epoch", "stage", "done"]
@@ -265,7 +274,7 @@ def test_a_bundle_of_other_classes_than_the_labels_is_refused_before_anything_is
 def test_an_error_is_an_event_and_an_exit_code(
     tiny_bundle: Path, snapshot: Path, cache: Path, tmp_path: Path, *, options: dict[str, str], code: str
 ) -> None:
-    status, events = retrain(tiny_bundle, snapshot, tmp_path, cache, **options)
+    status, events = retrain(tiny_bundle, snapshot, tmp_path, cache, alone=True, **options)
     assert status == 1
     assert events[-1]["event"] == "error"
     assert events[-1]["code"] == code
