@@ -26,7 +26,7 @@ from webapp.errors import Problem
 from webapp.inference.models import Result
 from webapp.inference.selectors import image_answer, with_answers
 from webapp.labels.models import Consensus
-from webapp.notify.services import LOCKED, why_not_told
+from webapp.notify.services import LOCKED, letter_sent_at, why_not_told
 from webapp.pages.keyset import neighbours
 from webapp.pages.problems import telling
 from webapp.pages.words import ONE_IMAGE
@@ -78,6 +78,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
         "others": others,
         "more_urgent": next((row for row in others if row.created_at == found.raised_at), None),
         "untold": untold,
+        "letter_sent_at": letter_sent_at(case=found) if found.released_at else None,
         "locked": LOCKED if found.link_locked_at or (untold and untold.code == "link_locked") else None,
         "awaited": selectors.stage(found) in AWAITED,
         "unseen": not found.answer and selectors.without_result(found.organisation).filter(pk=found.pk).exists(),

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection
+from datetime import datetime
 
 from django.db.models import Exists, F, OuterRef, Q, Subquery
 from django.utils import timezone
@@ -60,6 +61,12 @@ def why_not_told(*, case: Case) -> Problem | None:
     if (link := links.order_by("-pk").only("tries_left").first()) and not link.tries_left:
         return Problem("link_locked", LOCKED)
     return None
+
+
+def letter_sent_at(*, case: Case) -> datetime | None:
+    """When the letter about a released case went out, the newest of several; None while it has not."""
+    letters = Message.objects.filter(kind=Message.Kind.RESULT_READY, case=case)
+    return letters.order_by("-pk").values_list("sent_at", flat=True).first()
 
 
 def follow_patients(*, patients: Collection[uuid.UUID]) -> None:

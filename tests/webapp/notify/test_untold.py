@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from tests.factories import CaseResultFactory, MembershipFactory, MessageFactory, PatientFactory
 from tests.webapp.api.clinic import Clinic, case, good
@@ -31,6 +32,26 @@ def test_a_letter_that_failed_is_told_by_the_release_and_by_the_page_of_the_case
     page = client.get(reverse("cases:case", args=[released.pk])).content.decode()
     assert again["problem"]["detail"] in page
     assert reverse("notify:messages") in page
+
+
+def test_whoever_is_asked_where_the_letter_is_reads_on_the_case_whether_it_went_out(client: Client) -> None:
+    clinic = Clinic()
+    released = CaseResultFactory(case__batch__organisation=clinic.organisation).case
+    client.force_login(MembershipFactory(organisation=clinic.organisation).user)
+
+    def page() -> str:
+        return client.get(reverse("cases:case", args=[released.pk])).content.decode()
+
+    assert "The letter to the patient" not in page()
+    good(clinic.post(f"/cases/{released.pk}/release"))
+    assert "The letter to the patient is about to go out." in page()
+    go_out()
+    sent_at = Message.objects.get().sent_at
+    assert sent_at is not None
+    assert f"The letter to the patient went out {timezone.localtime(sent_at):%-d %b %Y, %H:%M}." in page()
+    Message.objects.update(state=Message.State.FAILED, error="no such address", sent_at=None)
+    assert "The letter to the patient went out" not in page()
+    assert "The letter to the patient is about" not in page()
 
 
 def test_a_link_that_wrong_dates_have_locked_is_told_and_opens_once_the_date_is_corrected(client: Client) -> None:
