@@ -89,3 +89,18 @@ def test_the_buttons_that_delete_for_good_can_be_read(
     page.click("a:has-text('Erase this case')")
     page.wait_for_url("**/erase/**")
     assert_accessible(page)
+
+
+def test_a_case_on_paper_says_that_it_is_no_diagnosis_and_holds_nothing_to_fill_in(
+    site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    batch = clinic.submit(photos[9:10], name="On paper")
+    assert [*clinic.progress(batch["id"])][-1]["state"] == "completed"
+    page = open_page(site.email("provider"))
+    page.goto(f"/batches/{batch['id']}/")
+    page.click("tbody a[href*='/cases/']")
+    expect(page.locator("#note")).to_be_visible()
+    page.emulate_media(media="print")
+    expect(page.get_by_text("Supports a professional's decision; not a diagnosis.")).to_be_visible()
+    expect(page.get_by_text("Not released to the patient.")).to_be_visible()
+    expect(page.locator("#note")).to_be_hidden()
