@@ -12,8 +12,7 @@ from webapp.cases.models import Batch
 pytestmark = pytest.mark.django_db
 
 
-def test_failed_images_run_again_once() -> None:
-    clinic = Clinic()
+def test_failed_images_run_again_once(clinic: Clinic) -> None:
     batch = BatchFactory(organisation=clinic.organisation, completed=True)
     Batch.objects.filter(pk=batch.pk).update(state=Batch.State.COMPLETED_WITH_FAILURES, failures=1)
     image = ImageFactory(case__batch=batch, ready=True)
@@ -26,8 +25,7 @@ def test_failed_images_run_again_once() -> None:
     assert problem(clinic.post(f"/batches/{batch.pk}/rerun"), 409)["code"] == "nothing_failed"
 
 
-def test_a_newer_release_is_asked_once_and_each_answer_names_its_release() -> None:
-    clinic = Clinic()
+def test_a_newer_release_is_asked_once_and_each_answer_names_its_release(clinic: Clinic) -> None:
     batch = BatchFactory(organisation=clinic.organisation, completed=True)
     image = ImageFactory(case__batch=batch, ready=True)
     old, new = ReleaseFactory(name="old"), ReleaseFactory(name="new", active=True)
@@ -48,8 +46,7 @@ def test_a_newer_release_is_asked_once_and_each_answer_names_its_release() -> No
     assert [other["release"]["name"] for other in shown["other_results"]] == ["old"]
 
 
-def test_cases_are_found_by_how_sure_the_model_is() -> None:
-    clinic = Clinic()
+def test_cases_are_found_by_how_sure_the_model_is(clinic: Clinic) -> None:
     sure, unsure = [
         CaseResultFactory(case__batch__organisation=clinic.organisation, uncertainty=uncertainty).case
         for uncertainty in (0.01, 0.3)

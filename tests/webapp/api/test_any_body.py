@@ -46,11 +46,6 @@ def test_no_body_is_a_fault(body: Any, clinic: Clinic, paths: list[str]) -> None
 
 
 @pytest.fixture
-def clinic() -> Clinic:
-    return Clinic()
-
-
-@pytest.fixture
 def paths(clinic: Clinic) -> list[str]:
     image = ImageFactory(case__batch__organisation=clinic.organisation)
     case = CaseResultFactory(case__batch=image.batch).case

@@ -20,8 +20,9 @@ pytestmark = pytest.mark.django_db
     ("charset", "status", "code"),
     [("utf-8", 413, "too_many_values"), ("cp037", 400, "parse_error")],  # the other has no comma where these have one
 )
-def test_a_body_of_endless_values_is_refused_before_they_are_built(charset: str, status: int, code: str) -> None:
-    clinic = Clinic()
+def test_a_body_of_endless_values_is_refused_before_they_are_built(
+    clinic: Clinic, charset: str, status: int, code: str
+) -> None:
     body = '{"cases":[' + "{}," * 1_000_000 + "{}]}"  # 3 MB, of which 85 would be built
     good(clinic.get("/batches"))
     sent = body.encode(charset)

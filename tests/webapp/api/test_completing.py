@@ -31,8 +31,7 @@ def complete(clinic: Clinic, batch: Any, ids: Sequence[Any]) -> list[dict[str, A
     return list(answer["images"])
 
 
-def test_each_image_is_answered_for_itself() -> None:
-    clinic = Clinic()
+def test_each_image_is_answered_for_itself(clinic: Clinic) -> None:
     made = clinic.create(*(case(name) for name in ("arrived", "missing", "in-parts", "given-up")))
     ids = [image["id"] for image in made["images"]]
     keys = [image.upload_key for image in Image.objects.order_by("created_at", "id")]
@@ -53,8 +52,7 @@ def test_each_image_is_answered_for_itself() -> None:
     assert Image.objects.get(pk=ids[0]).size == 4
 
 
-def test_repeating_it_changes_nothing() -> None:
-    clinic = Clinic()
+def test_repeating_it_changes_nothing(clinic: Clinic) -> None:
     batch = uploaded(clinic, 3)
     ids = list(batch.images.values_list("pk", flat=True))
     complete(clinic, batch.pk, ids[:2])
@@ -65,8 +63,7 @@ def test_repeating_it_changes_nothing() -> None:
     assert [before[image] == after[image] for image in ids] == [True, True, False]
 
 
-def test_an_image_of_another_batch_stops_them_all() -> None:
-    clinic = Clinic()
+def test_an_image_of_another_batch_stops_them_all(clinic: Clinic) -> None:
     batch, other = uploaded(clinic, 1), uploaded(clinic, 1)
     ids = [str(batch.images.get().pk), str(other.images.get().pk), str(uuid.uuid4())]
     refused = problem(clinic.post(f"/batches/{batch.pk}/complete", {"images": ids}), 422)
@@ -77,13 +74,11 @@ def test_an_image_of_another_batch_stops_them_all() -> None:
 @pytest.mark.parametrize(
     "ids", [[], ["nonsense"], [str(uuid.uuid4()) for _ in range(501)]], ids=["none", "no id", "501"]
 )
-def test_one_call_is_for_one_to_five_hundred_ids(ids: list[str]) -> None:
-    clinic = Clinic()
+def test_one_call_is_for_one_to_five_hundred_ids(clinic: Clinic, ids: list[str]) -> None:
     assert problem(clinic.post(f"/batches/{uploaded(clinic, 1).pk}/complete", {"images": ids}), 400)["errors"]
 
 
-def test_fifty_images_take_as_many_queries_as_two() -> None:
-    clinic = Clinic()
+def test_fifty_images_take_as_many_queries_as_two(clinic: Clinic) -> None:
     good(clinic.get("/batches"))  # notes the key's use
     counts = []
     for count in (2, 50):
@@ -96,8 +91,7 @@ def test_fifty_images_take_as_many_queries_as_two() -> None:
     assert set(Image.objects.values_list("state", flat=True)) == {"stored"}
 
 
-def test_one_image_takes_a_query_for_each_thing_that_is_asked() -> None:
-    clinic = Clinic()
+def test_one_image_takes_a_query_for_each_thing_that_is_asked(clinic: Clinic) -> None:
     good(clinic.get("/batches"))  # notes the key's use
     image = uploaded(clinic, 1).images.get()
     with CaptureQueriesContext(connection) as captured:
@@ -107,8 +101,7 @@ def test_one_image_takes_a_query_for_each_thing_that_is_asked() -> None:
     assert len(asked) == 4  # whose key, which image, in parts or not, and that it is stored
 
 
-def test_one_that_is_refused_at_this_moment_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    clinic = Clinic()
+def test_one_that_is_refused_at_this_moment_says_why(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     image = uploaded(clinic, 1).images.get()
     sizes, flag = storage.sizes, {"code": "blurred", "advice": "Hold still."}
 
@@ -125,8 +118,7 @@ def test_one_that_is_refused_at_this_moment_says_why(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_slow_storage_does_not_hold_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    clinic = Clinic()
+def test_a_slow_storage_does_not_hold_the_batch(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = uploaded(clinic, 2)
     size, free = storage.size, []
 

@@ -169,8 +169,7 @@ def test_the_same_key_at_the_same_moment_gives_one_batch() -> None:
     assert Image.objects.count() == 50
 
 
-def test_an_invalid_manifest_stores_nothing_and_names_every_row() -> None:
-    clinic = Clinic()
+def test_an_invalid_manifest_stores_nothing_and_names_every_row(clinic: Clinic) -> None:
     rows = [case("a", age=200), case("b"), case("b"), {"images": [], "colour": "red"}]
     answer = problem(clinic.post("/batches", {"cases": rows}), 422)
     assert answer["code"] == "manifest_invalid"
@@ -185,8 +184,7 @@ def test_an_invalid_manifest_stores_nothing_and_names_every_row() -> None:
     assert not Batch.objects.exists()
 
 
-def test_further_cases_join_an_open_batch_only() -> None:
-    clinic = Clinic()
+def test_further_cases_join_an_open_batch_only(clinic: Clinic) -> None:
     batch = clinic.create(case("a"))
     url = f"/batches/{batch['id']}"
     added = good(clinic.post(f"{url}/cases", {"cases": [case("b")]}), 201)
@@ -198,8 +196,7 @@ def test_further_cases_join_an_open_batch_only() -> None:
     assert problem(clinic.post(f"{url}/cancel"), 409)["code"] == "batch_finished"
 
 
-def test_images_are_listed_in_order_by_page_and_state() -> None:
-    clinic = Clinic()
+def test_images_are_listed_in_order_by_page_and_state(clinic: Clinic) -> None:
     batch = clinic.create(*(case(f"c{n}") for n in range(5)))
     clinic.upload(batch["images"][3], b"x")
     url = f"/batches/{batch['id']}/images"
@@ -211,8 +208,7 @@ def test_images_are_listed_in_order_by_page_and_state() -> None:
     assert problem(clinic.get(url, state="lost"), 400)["errors"][0]["field"] == "state"
 
 
-def test_a_fresh_upload_url_may_insist_on_a_size() -> None:
-    clinic = Clinic()
+def test_a_fresh_upload_url_may_insist_on_a_size(clinic: Clinic) -> None:
     image = clinic.create(case())["images"][0]
     sized = {"id": image["id"], "upload": good(clinic.post(f"/images/{image['id']}/upload-url", {"size": 5}))}
     assert sized["upload"]["headers"] == {"Content-Length": "5"}
@@ -222,8 +218,7 @@ def test_a_fresh_upload_url_may_insist_on_a_size() -> None:
     assert problem(clinic.post(f"/images/{image['id']}/upload-url", large), 413)["code"] == "too_large_bytes"
 
 
-def test_the_url_of_an_archive_may_insist_on_a_size() -> None:
-    clinic = Clinic()
+def test_the_url_of_an_archive_may_insist_on_a_size(clinic: Clinic) -> None:
     batch = good(clinic.post("/batches", {"archive": True, "archive_size": 5}), 201)
     target = batch["archive_upload"]
     assert target["headers"] == {"Content-Length": "5"}
@@ -240,16 +235,14 @@ def test_the_url_of_an_archive_may_insist_on_a_size() -> None:
     assert Batch.objects.count() == 2
 
 
-def test_completing_before_uploading_is_a_problem() -> None:
-    clinic = Clinic()
+def test_completing_before_uploading_is_a_problem(clinic: Clinic) -> None:
     image = clinic.create(case())["images"][0]
     assert problem(clinic.post(f"/images/{image['id']}/complete"), 409)["code"] == "upload_missing"
     for path in ("clean", "heatmap"):
         assert problem(clinic.get(f"/images/{image['id']}/{path}"), 404)["code"] == "not_found"
 
 
-def test_batches_are_listed_newest_first_and_filtered() -> None:
-    clinic = Clinic()
+def test_batches_are_listed_newest_first_and_filtered(clinic: Clinic) -> None:
     old, new = clinic.create(case()), clinic.create(case())
     good(clinic.post(f"/batches/{old['id']}/cancel"))
     assert [b["id"] for b in good(clinic.get("/batches"))["results"]] == [new["id"], old["id"]]

@@ -14,11 +14,6 @@ SAID = {"lesion_id": "L", "age": 61, "sex": "female", "anatom_site": "back", "no
 
 
 @pytest.fixture
-def clinic() -> Clinic:
-    return Clinic()
-
-
-@pytest.fixture
 def path(clinic: Clinic) -> str:
     return f"/batches/{clinic.create(case('first'))['id']}/cases"
 

@@ -52,8 +52,7 @@ def test_the_example_of_a_problem_is_of_its_status() -> None:
     }
 
 
-def test_a_revoked_key_is_refused() -> None:
-    clinic = Clinic()
+def test_a_revoked_key_is_refused(clinic: Clinic) -> None:
     good(clinic.get("/batches"))
     revoke_api_key(actor=SYSTEM, key=clinic.key)
     assert problem(clinic.get("/batches"), 401)["code"] == "authentication_failed"
@@ -105,8 +104,7 @@ def test_a_body_that_is_no_request(body: bytes, code: str) -> None:
     assert code != "invalid" or answer["errors"][0]["message"]
 
 
-def test_another_content_type_is_not_taken() -> None:
-    clinic = Clinic()
+def test_another_content_type_is_not_taken(clinic: Clinic) -> None:
     for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         response = clinic.http.post(f"{API}/batches", b"a=b", content_type)
         answer = problem(response, 415)
@@ -122,8 +120,7 @@ def test_a_body_beyond_the_limit_is_not_read(settings: Any) -> None:
         assert problem(answer, 413)["code"] == "body_too_large"
 
 
-def test_a_request_without_a_body_is_one_without_options() -> None:
-    clinic = Clinic()
+def test_a_request_without_a_body_is_one_without_options(clinic: Clinic) -> None:
     batch = clinic.create(case())
     response = clinic.http.generic("POST", f"{API}/batches/{batch['id']}/submit")
     assert problem(response, 409)["code"] == "uploads_incomplete"

@@ -24,11 +24,6 @@ AGREED = "Dermatologists who labelled a picture of this case settled on Melanoma
 
 
 @pytest.fixture
-def clinic() -> Clinic:
-    return Clinic()
-
-
-@pytest.fixture
 def case(clinic: Clinic) -> Case:
     """A case of the clinic whose patient was told to watch it, with an urgent answer since."""
     batch = CaseFactory(batch__organisation=clinic.organisation, batch__completed=True).batch

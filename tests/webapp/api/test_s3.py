@@ -75,8 +75,7 @@ def put(target: dict[str, Any], data: bytes) -> int:
     return httpx.request(target["method"], target["url"], headers=target["headers"], content=data).status_code
 
 
-def test_a_whole_batch_goes_through_presigned_uploads(s3_server: S3Server) -> None:
-    clinic = Clinic()
+def test_a_whole_batch_goes_through_presigned_uploads(clinic: Clinic, s3_server: S3Server) -> None:
     batch = clinic.create(*(case(f"c{n}") for n in range(12)))
     for n, image in enumerate(batch["images"]):
         assert image["upload"]["url"].startswith(s3_server.endpoint)
@@ -94,8 +93,7 @@ def test_a_whole_batch_goes_through_presigned_uploads(s3_server: S3Server) -> No
         assert picture.getvalue()[:2] == b"\xff\xd8"
 
 
-def test_the_server_refuses_what_was_not_signed(settings: Any) -> None:
-    clinic = Clinic()
+def test_the_server_refuses_what_was_not_signed(clinic: Clinic, settings: Any) -> None:
     image = clinic.create(case())["images"][0]
     target = image["upload"]
     assert put({**target, "url": target["url"][:-4] + "0000"}, b"x") == 403
@@ -113,8 +111,7 @@ def test_the_server_refuses_what_was_not_signed(settings: Any) -> None:
     good(clinic.post(f"/images/{image['id']}/complete"))
 
 
-def test_an_archive_goes_through_the_server() -> None:
-    clinic = Clinic()
+def test_an_archive_goes_through_the_server(clinic: Clinic) -> None:
     batch = good(clinic.post("/batches", {"archive": True}), 201)
     assert put(batch["archive_upload"], zipped({f"{n}.jpg": b"x" * 100_000 for n in range(5)})) == 200
     good(clinic.post(f"/batches/{batch['id']}/archive/complete"), 202)
@@ -124,8 +121,7 @@ def test_an_archive_goes_through_the_server() -> None:
     assert storage.size(archive.key) is None
 
 
-def test_a_large_archive_is_read_in_pieces_and_held_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    clinic = Clinic()
+def test_a_large_archive_is_read_in_pieces_and_held_meanwhile(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = good(clinic.post("/batches", {"archive": True}), 201)
     assert put(batch["archive_upload"], zipped({"1.jpg": bytes(48 * 1024**2)})) == 200
     good(clinic.post(f"/batches/{batch['id']}/archive/complete"), 202)
@@ -145,8 +141,7 @@ def test_a_large_archive_is_read_in_pieces_and_held_meanwhile(monkeypatch: pytes
     assert held.call_count >= 48
 
 
-def test_an_archive_that_grew_after_it_was_measured_is_refused(settings: Any) -> None:
-    clinic = Clinic()
+def test_an_archive_that_grew_after_it_was_measured_is_refused(clinic: Clinic, settings: Any) -> None:
     batch = good(clinic.post("/batches", {"archive": True}), 201)
     assert put(batch["archive_upload"], zipped({"1.jpg": b"x"})) == 200
     good(clinic.post(f"/batches/{batch['id']}/archive/complete"), 202)
@@ -157,8 +152,7 @@ def test_an_archive_that_grew_after_it_was_measured_is_refused(settings: Any) ->
     assert storage.size(archive.key) is None
 
 
-def test_an_archive_that_is_gone_says_so() -> None:
-    clinic = Clinic()
+def test_an_archive_that_is_gone_says_so(clinic: Clinic) -> None:
     batch = good(clinic.post("/batches", {"archive": True}), 201)
     assert put(batch["archive_upload"], zipped({"1.jpg": b"x"})) == 200
     good(clinic.post(f"/batches/{batch['id']}/archive/complete"), 202)
@@ -167,8 +161,9 @@ def test_an_archive_that_is_gone_says_so() -> None:
     assert (archive.state, archive.reason) == ("refused", "upload_missing")
 
 
-def test_a_large_file_comes_in_parts_and_goes_on_after_a_break(s3_server: S3Server, settings: Any) -> None:
-    clinic = Clinic()
+def test_a_large_file_comes_in_parts_and_goes_on_after_a_break(
+    clinic: Clinic, s3_server: S3Server, settings: Any
+) -> None:
     batch = good(clinic.post("/batches", {"archive": True}), 201)
     url, key = f"/batches/{batch['id']}/archive", f"archives/{batch['id']}.zip"
     data = zipped({"1.jpg": bytes(range(256)) * 50_000})  # 12.8 MB
@@ -190,8 +185,7 @@ def test_a_large_file_comes_in_parts_and_goes_on_after_a_break(s3_server: S3Serv
     assert "Uploads" not in s3_server.client().list_multipart_uploads(Bucket=settings.STORAGE_BUCKET)
 
 
-def test_parts_that_the_server_has_forgotten_are_sent_anew(s3_server: S3Server, settings: Any) -> None:
-    clinic = Clinic()
+def test_parts_that_the_server_has_forgotten_are_sent_anew(clinic: Clinic, s3_server: S3Server, settings: Any) -> None:
     url = f"/images/{clinic.create(case())['images'][0]['id']}"
     first = good(clinic.post(f"{url}/parts", {"size": 5}))["parts"][0]
     upload = PartedUpload.objects.get()
@@ -218,8 +212,9 @@ def test_parts_that_no_row_names_are_forgotten_once_nobody_can_await_them(s3_ser
     assert multipart.arrived(image.upload_key, known) == {}
 
 
-def test_parts_that_are_given_up_leave_nothing_on_the_server(s3_server: S3Server, settings: Any) -> None:
-    clinic = Clinic()
+def test_parts_that_are_given_up_leave_nothing_on_the_server(
+    clinic: Clinic, s3_server: S3Server, settings: Any
+) -> None:
     url = f"/images/{clinic.create(case())['images'][0]['id']}/parts"
     part = good(clinic.post(url, {"size": 5}))["parts"][0]
     assert put(part["upload"], b"12345") == 200

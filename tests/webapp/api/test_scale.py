@@ -46,8 +46,7 @@ def queries(ask: Callable[[], Any]) -> int:
     return len(captured)
 
 
-def test_reading_takes_a_constant_number_of_queries() -> None:
-    clinic = Clinic()
+def test_reading_takes_a_constant_number_of_queries(clinic: Clinic) -> None:
     good(clinic.get("/batches"))  # notes the key's use
     small, large = answered_batch(clinic, 2), answered_batch(clinic, 12)
     for path in ("results.csv", "results.json"):
@@ -67,8 +66,7 @@ def test_reading_takes_a_constant_number_of_queries() -> None:
         assert queries(lambda: clinic.get("/batches")) == few <= 4
 
 
-def test_a_batch_is_made_and_submitted_in_a_constant_number_of_queries() -> None:
-    clinic = Clinic()
+def test_a_batch_is_made_and_submitted_in_a_constant_number_of_queries(clinic: Clinic) -> None:
     good(clinic.get("/batches"))  # notes the key's use
     made, submitted = [], []
     for count in (2, 30):
@@ -81,8 +79,7 @@ def test_a_batch_is_made_and_submitted_in_a_constant_number_of_queries() -> None
     assert submitted[0] == submitted[1] <= 15
 
 
-def test_a_filter_meets_the_newest_answer_only() -> None:
-    clinic = Clinic()
+def test_a_filter_meets_the_newest_answer_only(clinic: Clinic) -> None:
     row = CaseFactory(batch=BatchFactory(organisation=clinic.organisation))
     old, new = ReleaseFactory(), ReleaseFactory()
     CaseResultFactory(case=row, release=old, advice="self_monitor", top_class="NV")
@@ -95,8 +92,9 @@ def test_a_filter_meets_the_newest_answer_only() -> None:
     assert detail["progress"]["advice"] == {"urgent_referral": 1, "routine_referral": 0, "self_monitor": 0}
 
 
-def test_a_batch_of_ten_thousand_cases_is_made_at_once(django_assert_max_num_queries: MaxQueries) -> None:
-    clinic = Clinic()
+def test_a_batch_of_ten_thousand_cases_is_made_at_once(
+    clinic: Clinic, django_assert_max_num_queries: MaxQueries
+) -> None:
     rows = [case(f"c{n}", patient_id=f"p{n % 7000}", age=n % 90, sex="male") for n in range(10_000)]
     with django_assert_max_num_queries(60):
         batch = clinic.create(*rows)

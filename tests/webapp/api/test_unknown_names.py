@@ -8,11 +8,6 @@ from tests.webapp.api.clinic import Clinic, case, good, problem
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def clinic() -> Clinic:
-    return Clinic()
-
-
 def test_every_list_refuses_a_parameter_that_it_does_not_have(clinic: Clinic) -> None:
     batch = clinic.create(case())["id"]
     hook = EndpointFactory(organisation=clinic.organisation).pk
