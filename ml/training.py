@@ -12,6 +12,7 @@ import numpy as np
 from ml.augment import augment
 from ml.data.examples import Examples
 from ml.devices import all_devices
+from ml.going_on import Backup, Resume
 from ml.imaging.preprocess import Size, whole
 from ml.progress import Advance, Progress
 
@@ -198,7 +199,7 @@ def _held_out(
 def _callbacks(batches: Batches, settings: Settings, progress: Progress, name: str, work: Path | None) -> list[Any]:
     callbacks: list[Any] = [keras.callbacks.SwapEMAWeights()] if settings.ema else []
     if work is not None:
-        callbacks += [keras.callbacks.BackupAndRestore(str(work), delete_checkpoint=True), Resume(batches)]
+        callbacks += [Backup(str(work), double_checkpoint=True), Resume(batches)]
     return [*callbacks, _Report(progress, name, settings.epochs, work)]
 
 
@@ -266,19 +267,6 @@ class _Steps(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._advance()
-
-
-class Resume(keras.callbacks.Callback):  # type: ignore[misc]
-    """Lets batches go on from the epoch where an interrupted run ended, by their `start_at`: the optimizer's step
-    count, restored by then, says how many epochs were drawn before.
-    """
-
-    def __init__(self, batches: Any) -> None:
-        super().__init__()
-        self._batches = batches
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._batches.start_at(int(self.model.optimizer.iterations) // len(self._batches))
 
 
 def _freeze_batch_norm(model: keras.Model) -> None:

@@ -9,12 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from ml.going_on import Backup, Resume
 from ml.imaging.preprocess import Size
 from ml.progress import Progress
 from ml.segmentation.masks import Outlined
 from ml.segmentation.outline import shrunk
 from ml.segmentation.views import view
-from ml.training import TRACE_STEPS, Resume, optimizer_for
+from ml.training import TRACE_STEPS, optimizer_for
 
 BATCH: Final = 16
 
@@ -118,7 +119,7 @@ def fit(
         validation_batch_size=64,
         callbacks=[
             keras.callbacks.SwapEMAWeights(),
-            keras.callbacks.BackupAndRestore(str(work), delete_checkpoint=True),
+            Backup(str(work), double_checkpoint=True),
             Resume(batches),
             _Report(progress, settings),
         ],

@@ -159,6 +159,22 @@ def test_it_learns_and_goes_on_after_an_interruption(coloured: Examples, tmp_pat
     assert told[-1]["val_accuracy"] > 0.3
 
 
+@pytest.mark.parametrize(("ended_in", "goes_on_with"), [(1, [1, 2, 3]), (2, [2, 3])])
+def test_it_goes_on_where_a_full_disk_cut_a_checkpoint(
+    coloured: Examples, tmp_path: Path, ended_in: int, goes_on_with: list[int]
+) -> None:
+    settings, work = Settings(epochs=3, samples=32), tmp_path / "work"
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(members.build("tiny", SIZE), coloured, None, settings, Recorder(ended_in), work=work)
+    written = work / "latest.weights.h5"
+    written.write_bytes(written.read_bytes()[:96])
+    if ended_in == 1:
+        (work / "training_metadata.json").unlink()  # which is written after the weights
+    recorder = Recorder()
+    training.fit(members.build("tiny", SIZE), coloured, None, settings, recorder, work=work)
+    assert [epoch for epoch, _, _ in recorder.epochs] == goes_on_with
+
+
 def test_a_training_that_begins_anew_forgets_the_epochs_of_an_earlier_one(coloured: Examples, tmp_path: Path) -> None:
     work = tmp_path / "work"
     for epochs in (3, 1):
