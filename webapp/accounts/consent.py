@@ -49,8 +49,9 @@ def join_as_patient(
 
 def _known(user: User, organisation: Organisation, date_of_birth: date) -> Patient | None:
     """Whom the organisation knows by this address and date of birth. None costs all of this address a try."""
-    of_address = Patient.objects.alias(small=Lower("email")).filter(small=in_one_form(user.email))
-    same_address = of_address.filter(organisation=organisation, user=None, wrong_dates__lt=MAX_WRONG_DATES)
+    in_the_index = Patient.objects.alias(small=Lower("email")).filter(organisation=organisation).exclude(email="")
+    of_address = in_the_index.filter(small=in_one_form(user.email))
+    same_address = of_address.filter(user=None, wrong_dates__lt=MAX_WRONG_DATES)
     # In the order in which a batch that names several of them locks them, so that neither waits for the other.
     asked = list(same_address.select_for_update().order_by("external_id"))
     if right := [patient for patient in asked if patient.date_of_birth == date_of_birth]:

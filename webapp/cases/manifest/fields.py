@@ -170,7 +170,7 @@ def filename(value: object) -> str:
 def read_images(value: object) -> tuple[str, ...]:
     """The names of a case's images, each once. Raises FieldError."""
     if not isinstance(value, list) or not value:
-        raise FieldError("images_missing", "List at least one file name.")
+        raise FieldError("images_missing", 'List at least one file name, in JSON such as ["a.jpg"].')
     if len(value) > MAX_IMAGES:
         raise FieldError("too_many_images", f"List at most {MAX_IMAGES} images for a case.")
     names = tuple(filename(name) for name in value)
