@@ -1,6 +1,7 @@
-"""The words on the picture of answers."""
+"""The picture of answers, and the words on it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -9,6 +10,7 @@ from ml.cli import main
 from ml.predict import sheet
 from ml.synthetic import draw
 from tests.ml.conftest import jpeg
+from tests.ml.predict.conftest import picture, rows
 
 GREY = np.full((8, 8, 3), 128, dtype=np.uint8)
 
@@ -52,3 +54,31 @@ def test_a_long_name_stays_under_its_own_picture_and_keeps_both_ends() -> None:
         assert (long[:, right:] == short[:, right:]).all()
     assert (first != second).any()
     assert (first != third).any()
+
+
+def test_a_picture_shows_each_image_and_what_could_not_be_read(predict: Any, photos: Path, tmp_path: Path) -> None:
+    """Four tiles in a row; the third, of the broken file, is grey, and the others are photos with words under them."""
+    (photos / "visit 1" / "d.jpg").write_bytes(picture(3))
+    assert len(rows(predict(photos, "csv", more=("--picture", str(tmp_path / "answers.png"))))) == 5
+    with Image.open(tmp_path / "answers.png") as opened:
+        sheet = np.asarray(opened.convert("RGB"))
+    assert sheet.shape == (2 * 238 + 8, 4 * 264 + 8, 3)
+    assert (sheet[8:200, 8 + 2 * 264 : 8 + 2 * 264 + 256] == 200).all()
+    for top, left in ((8, 8), (8, 8 + 264), (8, 8 + 3 * 264), (8 + 238, 8)):
+        assert sheet[top : top + 192, left : left + 256].std() > 5
+        assert sheet[top + 192 : top + 238, left : left + 256].min() < 100
+
+
+def test_a_picture_shows_nothing_that_was_not_photographed(predict: Any, tmp_path: Path) -> None:
+    """The black around a round field stays, which the model sees completed by skin."""
+    pixels = np.array(draw("NV", 0, (240, 180)))
+    y, x = np.mgrid[:180, :240]
+    pixels[np.hypot(x - 120, y - 90) > 110] = 6
+    source = tmp_path / "photos"
+    source.mkdir()
+    (source / "round.jpg").write_bytes(jpeg(pixels))
+    predict(source, "csv", more=("--picture", str(tmp_path / "answers.png")))
+    with Image.open(tmp_path / "answers.png") as opened:
+        tile = np.asarray(opened.convert("RGB"))[8:200, 8:264]
+    assert tile[[0, 0, -1, -1], [0, -1, 0, -1]].max() < 40
+    assert tile[96, 128].max() > 60

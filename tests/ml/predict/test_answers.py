@@ -1,12 +1,8 @@
 """Files of predictions, made through the command line."""
 
-import csv
 import json
 import os
 import shutil
-import subprocess
-import sys
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,45 +14,12 @@ from PIL import Image
 
 from ml import bundle
 from ml.classes import BINARY, CLASSES, MALIGNANT
-from ml.cli import main
-from ml.data.images import ImageStore
 from ml.ensemble import native_precision
 from ml.imaging.preprocess import VERSION
 from ml.imaging.refusal import SENTENCES
-from ml.predict import predict as write
 from ml.runtime import Runtime
-from ml.synthetic import draw
 from tests.ml.conftest import jpeg
-
-
-def picture(seed: int = 0) -> bytes:
-    return jpeg(np.asarray(draw(CLASSES[seed % 7], seed, (240, 180))))
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """Pictures in nested folders, one of them broken, with a table that is no picture."""
-    folder = tmp_path / "photos"
-    (folder / "visit 1" / "left arm").mkdir(parents=True)
-    (folder / "a.jpg").write_bytes(picture(0))
-    (folder / "visit 1" / "b.JPG").write_bytes(picture(1))
-    (folder / "visit 1" / "left arm" / "c.jpeg").write_bytes(picture(2))
-    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing more")
-    (folder / "notes.csv").write_text("image\n")
-    return folder
-
-
-@pytest.fixture
-def predict(tiny_bundle: Path, cache: Path, runtime: object, tmp_path: Path) -> Any:
-    """Runs the command and gives the file written."""
-
-    def run(images: Path, kind: str, bundle: Path = tiny_bundle, code: int = 0, more: tuple[str, ...] = ()) -> Path:
-        output = tmp_path / f"answers.{kind}"
-        arguments = ["--images", str(images), "--output", str(output), "--bundle", str(bundle), "--cache", str(cache)]
-        assert main(["predict", *arguments, "--format", kind, *more]) == code
-        return output
-
-    return run
+from tests.ml.predict.conftest import picture, rows
 
 
 def binary(tiny: Path, target: Path) -> Path:
@@ -74,11 +37,6 @@ def binary(tiny: Path, target: Path) -> Path:
     manifest["conformal"] = [0.9, 0.9]
     (target / bundle.MANIFEST).write_text(json.dumps(manifest))
     return target
-
-
-def rows(file: Path) -> list[dict[str, str]]:
-    with file.open(newline="") as opened:
-        return list(csv.DictReader(opened))
 
 
 def test_csv_has_a_row_for_each_image_and_an_error_for_a_broken_one(predict: Any, photos: Path) -> None:
@@ -187,59 +145,6 @@ def test_whatever_stands_in_a_name_is_one_cell_and_can_be_drawn(predict: Any, tm
             opened.load()
 
 
-@pytest.mark.parametrize("more", [(), ("--format", "json")])
-def test_a_full_disk_is_told_with_the_file_that_it_had_no_room_for(
-    more: tuple[str, ...], tiny_bundle: Path, cache: Path, photos: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["--images", str(photos), "--bundle", str(tiny_bundle), "--cache", str(cache), *more]
-    assert main(["predict", *arguments, "--output", "/dev/full"]) == 1
-    assert "/dev/full: No space left on device. (os_error)" in capsys.readouterr().err
-
-
-def test_a_picture_without_room_is_told_by_its_name(
-    predict: Any, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "answers.png").symlink_to("/dev/full")
-    assert rows(predict(photos, "csv", code=1, more=("--picture", str(tmp_path / "answers.png"))))
-    assert "answers.png: No space left on device. (os_error)" in "".join(capsys.readouterr().err.splitlines())
-
-
-def test_what_is_ended_from_outside_leaves_nothing_half_written(
-    tiny_bundle: Path, cache: Path, runtime: object, tmp_path: Path
-) -> None:
-    source, output = tmp_path / "photos", tmp_path / "answers" / "answers.csv"
-    for folder in (source, output.parent):
-        folder.mkdir()
-    (source / "0.jpg").write_bytes(picture(0))
-    for number in range(1, 2000):
-        os.link(source / "0.jpg", source / f"{number}.jpg")
-    paths = ("--images", source, "--output", output, "--bundle", tiny_bundle, "--cache", cache)
-    command = [sys.executable, "-m", "ml", "predict", *map(str, paths)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as predicting:
-        while predicting.poll() is None and not any(output.parent.iterdir()):
-            time.sleep(0.01)
-        predicting.terminate()
-        _, told = predicting.communicate(timeout=60)
-    assert (predicting.returncode, "Stopped." in told) == (130, True)
-    assert not any(output.parent.iterdir())
-
-
-def test_a_pipe_is_written_into_and_a_link_is_kept(runtime: Runtime, photos: Path, tmp_path: Path) -> None:
-    pipe, link = tmp_path / "pipe", tmp_path / "link.csv"
-    os.mkfifo(pipe)
-    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        write(runtime, ImageStore(photos), pipe)
-        assert os.read(reading, 100_000).startswith(b"image,")
-    finally:
-        os.close(reading)
-    assert pipe.is_fifo()
-    link.symlink_to(tmp_path / "linked.csv")
-    write(runtime, ImageStore(photos), link)
-    assert link.is_symlink()
-    assert len(rows(tmp_path / "linked.csv")) == 4
-
-
 def test_files_that_share_an_id_are_named(predict: Any, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (photos / "visit 1" / "a.png").write_bytes(picture(5))
     assert [row["image"] for row in rows(predict(photos, "csv"))] == ["a", "b", "broken", "c"]
@@ -274,34 +179,6 @@ def test_a_damaged_entry_of_a_zip_is_a_row_and_hidden_twins_are_none(predict: An
     damaged, good = rows(predict(source, "csv"))
     assert (damaged["image"], damaged["error"]) == ("damaged", "corrupt")
     assert (good["image"], good["error"]) == ("good", "")
-
-
-def test_a_picture_shows_each_image_and_what_could_not_be_read(predict: Any, photos: Path, tmp_path: Path) -> None:
-    """Four tiles in a row; the third, of the broken file, is grey, and the others are photos with words under them."""
-    (photos / "visit 1" / "d.jpg").write_bytes(picture(3))
-    assert len(rows(predict(photos, "csv", more=("--picture", str(tmp_path / "answers.png"))))) == 5
-    with Image.open(tmp_path / "answers.png") as opened:
-        sheet = np.asarray(opened.convert("RGB"))
-    assert sheet.shape == (2 * 238 + 8, 4 * 264 + 8, 3)
-    assert (sheet[8:200, 8 + 2 * 264 : 8 + 2 * 264 + 256] == 200).all()
-    for top, left in ((8, 8), (8, 8 + 264), (8, 8 + 3 * 264), (8 + 238, 8)):
-        assert sheet[top : top + 192, left : left + 256].std() > 5
-        assert sheet[top + 192 : top + 238, left : left + 256].min() < 100
-
-
-def test_a_picture_shows_nothing_that_was_not_photographed(predict: Any, tmp_path: Path) -> None:
-    """The black around a round field stays, which the model sees completed by skin."""
-    pixels = np.array(draw("NV", 0, (240, 180)))
-    y, x = np.mgrid[:180, :240]
-    pixels[np.hypot(x - 120, y - 90) > 110] = 6
-    source = tmp_path / "photos"
-    source.mkdir()
-    (source / "round.jpg").write_bytes(jpeg(pixels))
-    predict(source, "csv", more=("--picture", str(tmp_path / "answers.png")))
-    with Image.open(tmp_path / "answers.png") as opened:
-        tile = np.asarray(opened.convert("RGB"))[8:200, 8:264]
-    assert tile[[0, 0, -1, -1], [0, -1, 0, -1]].max() < 40
-    assert tile[96, 128].max() > 60
 
 
 def test_a_bundle_of_other_classes_makes_no_submission(
