@@ -12,7 +12,7 @@ from typing import Self
 
 from django.conf import settings
 
-from webapp.child_processes import dies_with
+from webapp.child_processes import dies_with, set_niceness
 
 GRACE_SECONDS = 30
 END = None
@@ -42,7 +42,7 @@ class Program:
                 text=True,
                 errors="replace",
             )
-        _give_way(self._child.pid)
+        set_niceness(self._child.pid, settings.TRAINING_NICENESS)  # answering patients goes first
         self._reader = threading.Thread(target=self._read, name="program-output", daemon=True)
         self._reader.start()
         return self
@@ -83,13 +83,3 @@ class Program:
             for line in output:
                 self._lines.put(line)
         self._lines.put(END)
-
-
-def _give_way(pid: int) -> None:
-    """Let a process with a session of its own have little of the processor where others want it: answering goes first.
-
-    Linux shares a processor by sessions (autogroups of sched(7)), so the process's own priority counts in its session.
-    """
-    with suppress(OSError):  # it ended already, or this kernel has no such groups
-        os.setpriority(os.PRIO_PROCESS, pid, settings.TRAINING_NICENESS)
-        Path(f"/proc/{pid}/autogroup").write_text(str(settings.TRAINING_NICENESS))

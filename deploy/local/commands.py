@@ -10,10 +10,13 @@ _WORKER = "celery -A workers worker --loglevel INFO --without-gossip --without-m
 
 @dataclass(frozen=True)
 class Command:
-    """A process: what runs, as `python -m …` takes it, and what it writes once it is ready (nothing: ask it)."""
+    """A process: what runs, as `python -m …` takes it, what it writes once it is ready (nothing: ask it), and its share
+    of a busy processor, as `set_niceness` takes it.
+    """
 
     line: str
     ready: str = ""
+    niceness: int = 0
 
 
 COMMANDS = {
@@ -27,9 +30,10 @@ COMMANDS = {
     "worker-cpu": Command(
         f"{_WORKER} -n worker-cpu@%h -Q default --pool prefork --concurrency 4 --max-memory-per-child 450000", " ready."
     ),
-    # One process for each device, so that the model is loaded once.
+    # One process for each device, so that the model is loaded once. It has three times the share of the others, or what
+    # arrives would keep a slow model from answering what is there.
     "worker-inference": Command(
-        f"{_WORKER} -n worker-inference@%h -Q inference --pool threads --concurrency 1", " ready."
+        f"{_WORKER} -n worker-inference@%h -Q inference --pool threads --concurrency 1", " ready.", niceness=-5
     ),
     "worker-training": Command(
         f"{_WORKER} -n worker-training@%h -Q training --pool threads --concurrency 1", " ready."

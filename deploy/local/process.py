@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from webapp.child_processes import dies_with
+from webapp.child_processes import dies_with, set_niceness
 
 POLL_SECONDS = 0.05
 
@@ -38,11 +38,12 @@ class Process:
         stop_signal: signal.Signals = signal.SIGTERM,
         death_signal: signal.Signals = signal.SIGKILL,
         grace: float = 5.0,
+        niceness: int = 0,
     ) -> None:
         """Describe a program.
 
         `user` is whom to run as, if this process is root; `stop_signal` asks it to stop, and after `grace` seconds it
-        is killed; `death_signal` is what Linux sends it when this process is gone.
+        is killed; `death_signal` is what Linux sends it when this process is gone; `niceness` is of `set_niceness`.
         """
         self.name = name
         self.argv = [str(part) for part in argv]
@@ -53,6 +54,7 @@ class Process:
         self.stop_signal = stop_signal
         self.death_signal = death_signal
         self.grace = grace
+        self.niceness = niceness
         self._child: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 
@@ -87,6 +89,8 @@ class Process:
                 extra_groups=[] if self.user else None,
                 preexec_fn=dies_with(os.getpid(), self.death_signal),  # noqa: PLW1509 - only calls prctl
             )
+        if self.niceness:
+            set_niceness(self._child.pid, self.niceness)
 
     def wait_until(self, ready: Callable[[], bool], *, timeout: float = 30.0) -> None:
         """Wait for `ready()`. Raises ProcessDied if it ends first, TimeoutError if it takes longer than `timeout`."""

@@ -57,7 +57,8 @@ class Stack(Supervisor):
                 log = folder / "logs" / f"{name}.log"
                 log.unlink(missing_ok=True)  # a log tells of one run
                 env = {**process_environment, **own}
-                process = Process(name, [sys.executable, "-m", *argv], log=log, env=env, cwd=ROOT)
+                argv = [sys.executable, "-m", *argv]
+                process = Process(name, argv, log=log, env=env, cwd=ROOT, niceness=command.niceness)
                 self.add(process, ready=partial(_wrote, command.ready) if command.ready else self._answers)
 
     def answers(self) -> bool:

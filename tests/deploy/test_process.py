@@ -11,6 +11,7 @@ import pytest
 from deploy.local.process import Process, ProcessDied
 from tests.deploy.processes import SLEEP, alive, eventually
 
+AUTOGROUP = Path("/proc/self/autogroup")
 DEAF = [sys.executable, "-c", "import signal, time; signal.signal(15, 1); print('up', flush=True); time.sleep(600)"]
 # A parent that starts a child, says its process id, and then waits to be killed.
 PARENT = """
@@ -71,6 +72,13 @@ def test_it_can_be_started_again_and_shows_only_its_latest_output(tmp_path: Path
             process.wait_until(lambda: "up" in process.output())
             assert process.output().split() == ["up"]
     assert (tmp_path / "log").read_text().split() == ["up", "up"]
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this kernel does not share processors by sessions")
+def test_it_has_its_share_of_a_busy_processor(tmp_path: Path) -> None:
+    with Process("sleeper", SLEEP, log=tmp_path / "log", niceness=5) as process:
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == 5
+        assert Path(f"/proc/{process.pid}/autogroup").read_text().endswith("nice 5\n")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has died")
