@@ -16,7 +16,7 @@ from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, Us
 from webapp.accounts.services import create_api_key
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Archive, Batch, Case, Image
-from webapp.inference.answers import doubt_of, hold
+from webapp.inference.answers import doubt_of, set_current_answers
 from webapp.inference.models import CaseResult, Job, Result
 from webapp.labels.models import Consensus, Label
 from webapp.notify.models import Message
@@ -232,7 +232,7 @@ class CaseResultFactory(factory.django.DjangoModelFactory[CaseResult]):
     def held(self, create: bool, extracted: Any, **kwargs: Any) -> None:
         """It holds for its case, as it does once the worker has written it."""
         if create:
-            hold(results=[self])
+            set_current_answers(results=[self])
             self.case.refresh_from_db()
 
 

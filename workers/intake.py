@@ -19,8 +19,15 @@ from ml.imaging.quality import check
 from ml.imaging.refusal import ImageRefused
 from webapp import storage
 from webapp.cases.archives import claim_archive
-from webapp.cases.awaited import MAY_PASS
-from webapp.cases.intake import NOT_STORED, REFUSED_BY_STORAGE, Found, claim_images, settle, somebody_waits
+from webapp.cases.awaited import TRANSIENT_REASONS
+from webapp.cases.intake import (
+    NOT_STORED,
+    REFUSED_BY_STORAGE,
+    InspectionResult,
+    claim_images,
+    finish_intake,
+    somebody_waits,
+)
 from webapp.cases.models import Archive, Image, Priority
 from webapp.cases.unpacking import expand
 from webapp.leases import UNLEASED, excuse
@@ -57,31 +64,31 @@ def _inspect_all(images: Sequence[Image], token: uuid.UUID) -> bool:
 
     False where storage is away: that counts as no attempt, the image's lease paces the next, and the others wait again.
     """
-    found = []
+    inspected = []
     looked = time.monotonic()  # a claim takes people first
     for place, image in enumerate(images):
         if time.monotonic() - looked > LOOK_SECONDS:
             _inspect_people(image)
             looked = time.monotonic()
         try:
-            found.append((image, inspect(image)))
+            inspected.append((image, inspect(image)))
         except storage.ObjectRefused as error:  # the others go on; this one's lease runs out, while it has attempts
             logger.error("object_refused", image=str(image.pk), attempt=image.attempt, error=str(error))
             if image.attempt >= settings.MAX_ATTEMPTS:
-                found.append((image, REFUSED_BY_STORAGE))
+                inspected.append((image, REFUSED_BY_STORAGE))
         except storage.StorageAway as error:
             logger.warning("storage_away", image=str(image.pk), error=str(error))
             excuse(Image.objects.filter(pk=image.pk), token)
             others = [other.pk for other in images[place + 1 :]]
             excuse(Image.objects.filter(pk__in=others), token, **UNLEASED)
-            _settle(found, token)
+            _finish(inspected, token)
             return False
         except Exception:  # a fault of ours: the lease runs out, and the others go on
             logger.exception("inspection_failed", image=str(image.pk))
         if image.priority == Priority.INTERACTIVE:
-            _settle(found, token)
-            found = []
-    _settle(found, token)
+            _finish(inspected, token)
+            inspected = []
+    _finish(inspected, token)
     return True
 
 
@@ -92,18 +99,18 @@ def _inspect_people(next_image: Image) -> None:
         _inspect_all(images, token)
 
 
-def _settle(found: Sequence[tuple[Image, Found]], token: uuid.UUID) -> None:
+def _finish(inspected: Sequence[tuple[Image, InspectionResult]], token: uuid.UUID) -> None:
     try:
-        ended = settle(token=token, found=found)
+        ended = finish_intake(token=token, inspected=inspected)
         for image in ended:
-            if image.reason not in MAY_PASS:
+            if image.reason not in TRANSIENT_REASONS:
                 storage.delete(image.upload_key)  # the original with its metadata is not kept
             logger.info("image_inspected", image=str(image.pk), state=image.state, reason=image.reason)
     except Exception:  # the database or storage is away: the leases run out
-        logger.exception("settling_failed", images=[str(image.pk) for image, _ in found])
+        logger.exception("settling_failed", images=[str(image.pk) for image, _ in inspected])
 
 
-def inspect(image: Image) -> Found:
+def inspect(image: Image) -> InspectionResult:
     """Look at one image, and store what is kept of it. Raises StorageAway."""
     try:
         data = _received(image)
@@ -113,7 +120,7 @@ def inspect(image: Image) -> Found:
     except FileNotFoundError:
         return NOT_STORED
     except ImageRefused as refused:
-        return Found(code=refused.code, advice=refused.message)
+        return InspectionResult(code=refused.code, advice=refused.message)
 
 
 def _received(image: Image) -> bytes:
@@ -127,13 +134,13 @@ def _received(image: Image) -> bytes:
         return storage.read(image.clean_key, limit=limit)
 
 
-def _judged(image: Image, picture: Decoded, sha256: str) -> Found:
+def _judged(image: Image, picture: Decoded, sha256: str) -> InspectionResult:
     """Store a picture without metadata, and judge its quality. `sha256` is of the file as it was received."""
     storage.write(image.clean_key, clean(picture))
     height, width = picture.pixels.shape[:2]
     flags = [asdict(flag) for flag in check(picture.pixels).flags]
     first = flags[0] if flags else {"code": "", "advice": ""}
-    return Found(sha256, width, height, flags, first["code"], first["advice"])
+    return InspectionResult(sha256, width, height, flags, first["code"], first["advice"])
 
 
 @task(Task.EXPAND, soft_limit=1800, hard_limit=1860)

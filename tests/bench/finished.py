@@ -22,7 +22,7 @@ from tests.factories import (
     api_key,
 )
 from webapp.accounts.models import Membership
-from webapp.cases.models import UNANSWERED, Batch, Case, Image
+from webapp.cases.models import NO_ANSWER, Batch, Case, Image
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
 from webapp.labels.models import Assignment
@@ -116,7 +116,7 @@ class Rows:
         self._finished = 0
         self._numbered = 1000
         self._unanswered = self._add(0, smallest // 8)  # so that answered cases come after these and what is queued
-        Case.objects.filter(batch=self._unanswered).update(**UNANSWERED)
+        Case.objects.filter(batch=self._unanswered).update(**NO_ANSWER)
         self._watched = self._largest = self._add(0, min(LARGEST, smallest // 2))
         for _ in range(SMALL):
             self._add(0, smallest // 4 // SMALL)

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from tests.factories import ArchiveFactory, BatchFactory, CaseFactory, ImageFactory
 from webapp import storage
-from webapp.cases.intake import Found
+from webapp.cases.intake import InspectionResult
 from webapp.cases.models import Archive, Image
 from workers import intake
 
@@ -87,9 +87,9 @@ def test_bulk_work_looks_for_people_before_they_would_notice(
     now, looked = [0.0], list[float]()
     claims = iter([[Image() for _ in range(10)], []])
 
-    def inspect(image: Image) -> Found:
+    def inspect(image: Image) -> InspectionResult:
         now[0] += seconds
-        return Found()
+        return InspectionResult()
 
     def somebody_waits() -> bool:
         looked.append(now[0])
@@ -97,7 +97,7 @@ def test_bulk_work_looks_for_people_before_they_would_notice(
 
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     monkeypatch.setattr(intake, "claim_images", lambda limit, **_: (uuid.uuid4(), next(claims)))
-    monkeypatch.setattr(intake, "settle", lambda token, found: [])
+    monkeypatch.setattr(intake, "finish_intake", lambda token, inspected: [])
     monkeypatch.setattr(intake, "inspect", inspect)
     monkeypatch.setattr(intake, "somebody_waits", somebody_waits)
     intake.inspect_waiting.run()

@@ -17,7 +17,7 @@ SELECT 1 FROM cases_image WHERE id = %(id)s AND (tries = %(tries)s AND state = '
     OR tries = %(tries)s - 1 AND state = 'rejected' AND another_at IS NOT NULL)
 """
 
-MAY_PASS = ("inspection_failed", "storage_refused")  # reasons of a failed check, which say nothing of the file
+TRANSIENT_REASONS = ("inspection_failed", "storage_refused")  # reasons of a failed check, which say nothing of the file
 
 
 def given_up_before() -> datetime:
@@ -29,7 +29,7 @@ def may_be_checked_again() -> Q:
     """Of images whose check failed for a reason that may pass, as long as their files are kept for another. Nothing of
     a cancelled batch is checked again, nor of a case that its patient has read.
     """
-    failed = Q(state=Image.State.REJECTED, reason__in=MAY_PASS, ended_at__gte=given_up_before())
+    failed = Q(state=Image.State.REJECTED, reason__in=TRANSIENT_REASONS, ended_at__gte=given_up_before())
     return failed & ~Q(batch__state=Batch.State.CANCELLED) & Q(case__released_at=None)
 
 

@@ -19,7 +19,7 @@ from webapp.accounts.services import forget_patient
 from webapp.audit.services import Actor, forget_actor, record
 from webapp.cases.left_out import ABSENT, Lines
 from webapp.cases.locks import locked
-from webapp.cases.models import UNANSWERED, UNSAID, Archive, Batch, Case, Image
+from webapp.cases.models import EMPTY_METADATA, NO_ANSWER, Archive, Batch, Case, Image
 from webapp.cases.retention import delete_files_now, purge
 from webapp.cases.selectors import has_more
 from webapp.errors import Problem
@@ -99,8 +99,8 @@ def _erase(actor: Actor, case: Case) -> Sequence[Image]:
         erased_at=timezone.now(),
         patient=forgotten,
         external_id=f"erased-{secrets.token_hex(8)}",
-        **UNSAID,
-        **UNANSWERED,
+        **EMPTY_METADATA,
+        **NO_ANSWER,
         **UNREVIEWED,
     )
     images = purge(actor=actor, batch_id=batch.pk, wanted=case.images.all(), detail="with their case")

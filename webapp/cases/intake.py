@@ -34,8 +34,8 @@ ENDED_COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Found:
-    """What intake found of a file. `width` and `height` are of the stored derivative, 0 where there is none.
+class InspectionResult:
+    """The outcome of inspecting a file. `width` and `height` are of the stored derivative, 0 where there is none.
 
     With a `code` the image cannot be used, and `advice` says what to do.
     """
@@ -48,15 +48,17 @@ class Found:
     advice: str = ""
 
 
-UNCHECKED = Found(
+UNCHECKED = InspectionResult(
     code="inspection_failed",
     advice="This file could not be checked. Please export the picture again as JPEG and send that.",
 )
-REFUSED_BY_STORAGE = Found(
+REFUSED_BY_STORAGE = InspectionResult(
     code="storage_refused",
     advice="The site could not keep this file. Please send it again, and tell whoever runs the site if that stays so.",
 )
-NOT_STORED = Found(code="upload_missing", advice="This file is not in storage any more. Please send it again.")
+NOT_STORED = InspectionResult(
+    code="upload_missing", advice="This file is not in storage any more. Please send it again."
+)
 
 
 WAITING = "state = 'stored' AND lease_token IS NULL"
@@ -81,8 +83,8 @@ def _any_waits(condition: str) -> bool:
     """
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT EXISTS (SELECT FROM cases_image WHERE {WAITING} AND {condition})")  # noqa: S608 - ours
-        [(found,)] = cursor.fetchall()
-    return bool(found)
+        [(exists,)] = cursor.fetchall()
+    return bool(exists)
 
 
 def claim_images(*, limit: int, people_only: bool = False, alone_first: bool = True) -> tuple[uuid.UUID, list[Image]]:
@@ -111,30 +113,34 @@ def _claim(queue: Queue, limit: int, priority: int) -> tuple[uuid.UUID, list[Ima
     return token, list(Image.objects.filter(pk__in=ids).order_by("priority", "stored_at"))
 
 
-def settle(*, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Image]:
-    """End the intake of leased images, each with what was found of it; gives those whose lease held.
+def finish_intake(*, token: uuid.UUID, inspected: Sequence[tuple[Image, InspectionResult]]) -> list[Image]:
+    """Write the results of inspecting leased images, each ready or rejected; gives those whose lease held.
 
     A fit one joins the queue if its batch is submitted; one that cannot be used is counted, and the rest goes on. A
     second image of the same bytes in a batch is refused as `duplicate`.
     """
     ended = []
-    by_batch = sorted(found, key=lambda pair: pair[0].batch_id)
+    by_batch = sorted(inspected, key=lambda pair: pair[0].batch_id)
     for batch_id, pairs in groupby(by_batch, key=lambda pair: pair[0].batch_id):
-        ended += _settle(batch_id, token, list(pairs))
+        ended += _finish_batch_intake(batch_id, token, list(pairs))
     return ended
 
 
 @transaction.atomic
-def _settle(batch_id: uuid.UUID, token: uuid.UUID, found: Sequence[tuple[Image, Found]]) -> list[Image]:
+def _finish_batch_intake(
+    batch_id: uuid.UUID, token: uuid.UUID, inspected: Sequence[tuple[Image, InspectionResult]]
+) -> list[Image]:
     batch = locked(batch_id)  # so nobody else makes an image of it ready
-    leased = Image.objects.filter(pk__in=[image.id for image, _ in found], state=Image.State.STORED, lease_token=token)
+    leased = Image.objects.filter(
+        pk__in=[image.id for image, _ in inspected], state=Image.State.STORED, lease_token=token
+    )
     held = set(leased.select_for_update().values_list("pk", flat=True))
-    ready = batch.images.filter(state=Image.State.READY, sha256__in=[one.sha256 for _, one in found])
+    ready = batch.images.filter(state=Image.State.READY, sha256__in=[one.sha256 for _, one in inspected])
     taken = dict(ready.values_list("sha256", "case_id"))
     if batch.source != Batch.Source.PATIENT:
-        found = [(image, _for_a_clinic(one)) for image, one in found]
-    ended = [_ended(image, one, taken) for image, one in found if image.pk in held]
-    _name_the_cases_that_have_them([image for image in ended if image.reason == "duplicate"], taken)
+        inspected = [(image, _worded_for_clinic(one)) for image, one in inspected]
+    ended = [_apply_inspection(image, one, taken) for image, one in inspected if image.pk in held]
+    _name_duplicated_cases([image for image in ended if image.reason == "duplicate"], taken)
     # The rows are there, so nothing is inserted: bulk_update takes seven times as long, to write its query.
     Image.objects.bulk_create(ended, update_conflicts=True, unique_fields=["id"], update_fields=ENDED_COLUMNS)
     unfit = [image for image in ended if image.state == Image.State.REJECTED]
@@ -146,7 +152,7 @@ def _settle(batch_id: uuid.UUID, token: uuid.UUID, found: Sequence[tuple[Image, 
     return ended
 
 
-def _name_the_cases_that_have_them(duplicates: Sequence[Image], taken: Mapping[str, uuid.UUID]) -> None:
+def _name_duplicated_cases(duplicates: Sequence[Image], taken: Mapping[str, uuid.UUID]) -> None:
     """Say of each duplicate which other case of its batch has the picture."""
     if not duplicates:
         return
@@ -157,23 +163,28 @@ def _name_the_cases_that_have_them(duplicates: Sequence[Image], taken: Mapping[s
             image.advice = f"Case {names[case_id]} of this batch has this picture. Send it in one of the two only."
 
 
-def _ended(image: Image, found: Found, taken: dict[str, uuid.UUID]) -> Image:
-    """The image with what was found of it. `taken` are the cases of ready images by digest, and gains its own."""
-    if not found.code and found.sha256 in taken:
-        found = replace(found, quality=(), code="duplicate", advice=SENTENCES["duplicate"])
-    image.sha256, image.width, image.height, image.quality = found.sha256, found.width, found.height, [*found.quality]
-    image.state = Image.State.REJECTED if found.code else Image.State.READY
-    image.reason, image.advice, image.ended_at = found.code, found.advice, timezone.now()
+def _apply_inspection(image: Image, result: InspectionResult, taken: dict[str, uuid.UUID]) -> Image:
+    """Write the result into the image, unsaved. `taken` are the cases of ready images by digest, and gains its own."""
+    if not result.code and result.sha256 in taken:
+        result = replace(result, quality=(), code="duplicate", advice=SENTENCES["duplicate"])
+    image.sha256, image.width, image.height, image.quality = (
+        result.sha256,
+        result.width,
+        result.height,
+        [*result.quality],
+    )
+    image.state = Image.State.REJECTED if result.code else Image.State.READY
+    image.reason, image.advice, image.ended_at = result.code, result.advice, timezone.now()
     image.lease_token = image.lease_until = None
-    if not found.code:
-        taken[found.sha256] = image.case_id
+    if not result.code:
+        taken[result.sha256] = image.case_id
     return image
 
 
-def _for_a_clinic(found: Found) -> Found:
-    """The same in words that fit a clinic's picture."""
-    flags = [{**flag, "advice": FOR_CLINICS.get(flag["code"], flag["advice"])} for flag in found.quality]
-    return replace(found, quality=flags, advice=FOR_CLINICS.get(found.code, found.advice))
+def _worded_for_clinic(result: InspectionResult) -> InspectionResult:
+    """The result with its advice reworded for a clinic, which reads other words than a patient."""
+    flags = [{**flag, "advice": FOR_CLINICS.get(flag["code"], flag["advice"])} for flag in result.quality]
+    return replace(result, quality=flags, advice=FOR_CLINICS.get(result.code, result.advice))
 
 
 @transaction.atomic
@@ -226,7 +237,7 @@ def sweep_images() -> int:
     changed = give_back(lost)
     for image in lost.filter(attempt__gte=settings.MAX_ATTEMPTS):
         if image.lease_token is not None:
-            changed += len(settle(token=image.lease_token, found=[(image, UNCHECKED)]))
+            changed += len(finish_intake(token=image.lease_token, inspected=[(image, UNCHECKED)]))
     changed += _expire_uploads()
     if waiting_images().exists():
         ring_now(Task.INSPECT, again=True)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor, record
 from webapp.cases.locks import locked
-from webapp.cases.models import NOT_A_LESION, UNSEEN, Batch, Case, Image
+from webapp.cases.models import NO_RESULT_UNACKNOWLEDGED, NOT_A_LESION, Batch, Case, Image
 from webapp.cases.opinions import CALLS_FOR_LESS, DISSENT
 from webapp.cases.selectors import without_result
 from webapp.errors import Problem
@@ -120,7 +120,7 @@ def see_to(*, actor: Actor, organisation: Organisation, cases: Collection[UUID])
     """
     seen = 0
     for case in without_result(organisation).filter(pk__in=cases):
-        if Case.objects.filter(UNSEEN, pk=case.pk).update(no_result_seen_at=Now()):
+        if Case.objects.filter(NO_RESULT_UNACKNOWLEDGED, pk=case.pk).update(no_result_seen_at=Now()):
             record(actor=actor, action="case.no_result_seen", object_id=case.pk, organisation=organisation)
             seen += 1
     return seen

@@ -17,7 +17,7 @@ from webapp.audit.services import record
 from webapp.cases import selectors
 from webapp.cases.models import Batch
 from webapp.cases.opened import choices, listed
-from webapp.cases.retaken import FAIR_TIME
+from webapp.cases.retaken import RETAKE_WINDOW
 from webapp.cases.review import see_to
 from webapp.inference.models import CaseResult
 from webapp.pages.keyset import page_of
@@ -60,7 +60,7 @@ def to_review(request: HttpRequest) -> HttpResponse:
         "more_unanswered": len(without) > PAGE and not retaken,
         "retaken": retaken,
         "more_retaken": len(without) > PAGE,
-        "fair_days": FAIR_TIME.days,
+        "fair_days": RETAKE_WINDOW.days,
         "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "sources": Batch.Source.choices,
         **choices(),

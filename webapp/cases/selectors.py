@@ -23,7 +23,7 @@ from django.db.models.functions import Coalesce
 
 from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, Patient, User
-from webapp.cases.models import AGAIN, TO_REVIEW, UNSEEN, URGENCY, Batch, Case, Image
+from webapp.cases.models import NEEDS_REVIEW_AGAIN, NO_RESULT_UNACKNOWLEDGED, TO_REVIEW, URGENCY, Batch, Case, Image
 from webapp.cases.opinions import REVIEW_TURN
 from webapp.cases.retaken import awaits_better_photo
 from webapp.inference.models import Job
@@ -106,7 +106,7 @@ def waiting_again(organisation: Organisation) -> "QuerySet[Case]":
     answer, or what dermatologists agree on, calls more urgent than what the patient was given; then those whose link
     wrong dates of birth have locked; of each what waits longest first.
     """
-    waiting = Case.objects.filter(AGAIN, organisation=organisation)
+    waiting = Case.objects.filter(NEEDS_REVIEW_AGAIN, organisation=organisation)
     return waiting.order_by(F("raised_at").asc(nulls_last=True), "link_locked_at", "id")
 
 
@@ -133,7 +133,9 @@ def without_result(organisation: Organisation) -> "QuerySet[Case]":
         created_at__gt=OuterRef("created_at"),
     )
     failed = Batch.objects.filter(organisation=organisation, state=Batch.State.COMPLETED_WITH_FAILURES)
-    ended = Case.objects.filter(UNSEEN, _OneOf(F("batch"), ArraySubquery(failed.order_by().values("pk"))))
+    ended = Case.objects.filter(
+        NO_RESULT_UNACKNOWLEDGED, _OneOf(F("batch"), ArraySubquery(failed.order_by().values("pk")))
+    )
     sent_again = Q(source=Batch.Source.PATIENT) & ~Q(lesion_id="") & Exists(newer)
     return ended.exclude(sent_again).order_by("created_at", "id")
 

@@ -19,7 +19,7 @@ from webapp.cases.left_out import MAX_LISTED, Lines, keep_more
 from webapp.cases.locks import locked, require_open
 from webapp.cases.manifest.mistakes import RowError, RowsRefused
 from webapp.cases.manifest.spec import CaseSpec
-from webapp.cases.models import SAID, Archive, Batch, Case, Image, Priority
+from webapp.cases.models import METADATA_FIELDS, Archive, Batch, Case, Image, Priority
 from webapp.cases.patients import Between, is_of, patients_of
 from webapp.cases.quotas import require_room
 from webapp.cases.selectors import cases_there
@@ -116,7 +116,7 @@ def _as_said(known: Mapping[str, Case], cases: Sequence[CaseSpec]) -> bool:
     for case_id, filename in images.values_list("case_id", "filename"):
         files[case_id].add(filename)
     return all(
-        all(getattr(case, name) == getattr(spec, name) for name in SAID)
+        all(getattr(case, name) == getattr(spec, name) for name in METADATA_FIELDS)
         and files[case.pk] == set(spec.filenames)
         and is_of(spec, case.patient)
         for spec in cases
@@ -157,7 +157,7 @@ def _add(
             patient_id=patient,
             source=batch.source,
             external_id=spec.external_id,
-            **{name: getattr(spec, name) for name in SAID},
+            **{name: getattr(spec, name) for name in METADATA_FIELDS},
         )
         for spec, patient in zip(cases, patients, strict=True)
     ]

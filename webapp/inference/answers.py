@@ -8,14 +8,14 @@ from webapp.cases.models import URGENCY
 from webapp.cases.review import announce_raised
 from webapp.inference.models import CaseResult
 
-HOLD = """
+SET_CURRENT_ANSWER = """
 UPDATE cases_case held
 SET answer_id = result.id, advice = result.advice, top_class = result.top_class, risk = result.malignant,
     uncertainty = result.uncertainty
 FROM inference_caseresult result
 WHERE result.id = ANY(%s) AND held.id = result.case_id AND (held.released_at IS NULL OR held.answer_id IS NULL)
 """
-RAISE = """
+RAISE_RELEASED = """
 UPDATE cases_case held SET raised_at = result.created_at
 FROM inference_caseresult result JOIN cases_case before ON before.id = result.case_id
 WHERE result.id = ANY(%s) AND held.id = result.case_id AND held.released_at IS NOT NULL AND held.answer_id <> result.id
@@ -33,8 +33,8 @@ RETURNING held.id, NOT EXISTS (
 
 
 @transaction.atomic
-def hold(*, results: Sequence[CaseResult]) -> int:
-    """Make each of `results` the answer that holds for its case; gives for how many.
+def set_current_answers(*, results: Sequence[CaseResult]) -> int:
+    """Make each of `results` the current answer of its case; gives the number of cases that it changed.
 
     Not where the patient has been given another one already: that stays what the case says, and the result is kept
     beside it. Where it is more urgent, the case says since when (`raised_at`, of the most urgent one), until a
@@ -42,9 +42,9 @@ def hold(*, results: Sequence[CaseResult]) -> int:
     """
     written = [result.pk for result in results]
     with connection.cursor() as cursor:
-        cursor.execute(HOLD, [written])
+        cursor.execute(SET_CURRENT_ANSWER, [written])
         held = int(cursor.rowcount)
-        cursor.execute(RAISE, [written, *[list(URGENCY)] * 3])
+        cursor.execute(RAISE_RELEASED, [written, *[list(URGENCY)] * 3])
         raised = [pk for pk, is_more in cursor.fetchall() if is_more]
     if raised:
         announce_raised(cases=raised)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from ml.advice import combine
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.review import release_automatically
-from webapp.inference.answers import hold
+from webapp.inference.answers import set_current_answers
 from webapp.inference.models import NEWEST, CaseResult, Result
 from webapp.inference.selectors import unfinished_images
 from webapp.notify.clinics import tell_provider
@@ -18,11 +18,11 @@ from webapp.notify.services import tell_patient_to_retake
 from webapp.registry.models import ModelRelease
 from webapp.webhooks.events import batch_completed
 
-ANSWERED = Exists(Result.objects.filter(case=OuterRef("pk")))
+HAS_IMAGE_RESULT = Exists(Result.objects.filter(case=OuterRef("pk")))
 """Whether an image of a case has a result."""
-TOLD = CaseResult.objects.filter(case=OuterRef("case"), created_at__gte=OuterRef("created_at"))
-UNTOLD = Exists(Result.objects.filter(~Exists(TOLD), case=OuterRef("pk")))
-"""Whether an image of a case has a result that the case does not tell yet."""
+LATER_CASE_RESULTS = CaseResult.objects.filter(case=OuterRef("case"), created_at__gte=OuterRef("created_at"))
+HAS_UNCOMBINED_RESULT = Exists(Result.objects.filter(~Exists(LATER_CASE_RESULTS), case=OuterRef("pk")))
+"""Whether an image of a case has a result that is newer than every result of the whole case (CaseResult)."""
 
 
 def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> None:
@@ -46,7 +46,7 @@ def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> No
     batch.save(update_fields=["remaining", "failures", "state", "finished_at"])
     cases = Case.objects.filter(pk__in={image.case_id for image in ended})
     if batch.source == Batch.Source.PATIENT:
-        _combine(cases.filter(Q(UNTOLD) | ~Q(ANSWERED)))
+        _combine(cases.filter(Q(HAS_UNCOMBINED_RESULT) | ~Q(HAS_IMAGE_RESULT)))
     else:  # nothing follows from thousands of missing files but their count
         combine_answered(cases=cases)
     if batch.remaining == 0:
@@ -58,7 +58,7 @@ def combine_answered(*, cases: QuerySet[Case]) -> None:
     """Write the result of each of these cases that awaits no answer and has one that none of its results tells yet, in
     the caller's transaction. What somebody may be reading is not written anew.
     """
-    _combine(cases.filter(UNTOLD))
+    _combine(cases.filter(HAS_UNCOMBINED_RESULT))
 
 
 def _combine(cases: QuerySet[Case]) -> None:
@@ -86,7 +86,7 @@ def _combine(cases: QuerySet[Case]) -> None:
     kept = ["case", "release"]
     changed = [field.name for field in CaseResult._meta.concrete_fields if field.name not in ("id", *kept)]
     CaseResult.objects.bulk_create(combined, update_conflicts=True, unique_fields=kept, update_fields=changed)
-    hold(results=combined)
+    set_current_answers(results=combined)
     for row in combined:
         release_automatically(case=ended[row.case_id])
 

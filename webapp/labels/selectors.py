@@ -20,11 +20,11 @@ ENOUGH = 2  # answers that settle an image when they agree
 MOST = 3  # answers that an image is ever given
 COUNTED = 1000  # of the images left; the rest is not counted
 
-# Open: fewer answers (given, or on somebody's screen) than are needed. Two answers without a consensus are a
+# An image needs labels: fewer answers (given, or on somebody's screen) than are needed. Two without a consensus are a
 # disagreement, which needs a third. Nobody is asked twice about the same bytes, in whichever batch they came, nor about
 # photos whose patient does not agree that models learn from them: that is what labels are for. (In a subquery of its
 # own, which is asked of each row: a join would let the planner leave the order of the index.)
-OPEN = """
+NEEDS_LABELS = """
     image.organisation_id = %(organisation)s AND image.state = 'ready'
     AND (SELECT count(*) FROM labels_assignment asked WHERE asked.image_id = image.id
             AND asked.expires_at > %(now)s AND asked.annotator_id <> %(annotator)s)
@@ -38,7 +38,7 @@ OPEN = """
     AND (SELECT patient.training_consent FROM cases_case shown JOIN accounts_patient patient
             ON patient.id = shown.patient_id WHERE shown.id = image.case_id)
 """
-LEFT = """
+COUNT_LEFT = """
 SELECT count(*) FROM (SELECT FROM cases_image image WHERE {open} ORDER BY image.ended_at LIMIT %(limit)s) counted
 """
 DISAGREED = """
@@ -48,20 +48,20 @@ SELECT image.id FROM (
 WHERE {open} ORDER BY image.created_at, image.id LIMIT %(limit)s
 """
 # Those that chance drew, in the order of their random ids, whatever the model thinks of them.
-DRAWN = """
+DRAWN_AT_RANDOM = """
 SELECT image.id FROM inference_result result JOIN cases_image image ON image.id = result.image_id
 WHERE result.organisation_id = %(organisation)s AND result.doubt IS NOT NULL AND result.image_id < %(drawn_below)s
     AND {open}
 ORDER BY result.image_id LIMIT %(limit)s
 """
 # The others: where the model is least sure of its advice. One with two results appears twice, no harm.
-DOUBTED = """
+LEAST_CERTAIN = """
 SELECT image.id FROM inference_result result JOIN cases_image image ON image.id = result.image_id
 WHERE result.organisation_id = %(organisation)s AND result.doubt IS NOT NULL AND result.image_id >= %(drawn_below)s
     AND {open}
 ORDER BY result.doubt LIMIT %(limit)s
 """
-UNSEEN = """
+WITHOUT_PREDICTION = """
 SELECT image.id FROM cases_image image
 WHERE NOT EXISTS (
     SELECT FROM inference_result result WHERE result.image_id = image.id AND result.organisation_id IS NOT NULL
@@ -78,9 +78,13 @@ def candidates(*, organisation: Organisation, annotator: User, limit: int) -> li
     thousand; the last, which reads all of the organisation's, is asked only where the others give too few.
     """
     lately = Label.objects.filter(annotator=annotator).order_by("-pk").values_list("image_id", flat=True)[: ONE_IN - 1]
-    turns = (DOUBTED, DRAWN) if any(drawn(image_id) for image_id in lately) else (DRAWN, DOUBTED)
+    turns = (
+        (LEAST_CERTAIN, DRAWN_AT_RANDOM)
+        if any(drawn(image_id) for image_id in lately)
+        else (DRAWN_AT_RANDOM, LEAST_CERTAIN)
+    )
     found = dict[uuid.UUID, None]()  # ordered
-    for query in (DISAGREED, *turns, UNSEEN):
+    for query in (DISAGREED, *turns, WITHOUT_PREDICTION):
         if len(found) < limit:
             rows = _fetch(query, organisation, annotator, limit=limit, drawn_below=DRAWN_BELOW)
             found |= dict.fromkeys(row[0] for row in rows)
@@ -94,13 +98,13 @@ def drawn(image_id: uuid.UUID) -> bool:
 
 def left_in_queue(*, organisation: Organisation, annotator: User) -> int:
     """How many images this annotator could still be asked about, the one on their screen included; COUNTED at most."""
-    return int(_fetch(LEFT, organisation, annotator, limit=COUNTED)[0][0])
+    return int(_fetch(COUNT_LEFT, organisation, annotator, limit=COUNTED)[0][0])
 
 
 def _fetch(sql: str, organisation: Organisation, annotator: User, **more: Any) -> list[tuple[Any, ...]]:
     values = {"organisation": organisation.pk, "annotator": annotator.pk, "now": timezone.now(), **more}
     with connection.cursor() as cursor:
-        cursor.execute(sql.format(open=OPEN), values)
+        cursor.execute(sql.format(open=NEEDS_LABELS), values)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 

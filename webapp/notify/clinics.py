@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from webapp.accounts.models import Membership, Organisation, User
 from webapp.cases.models import TO_REVIEW, Batch
-from webapp.notify.delivery import afresh, post
+from webapp.notify.delivery import post, resend_fields
 from webapp.notify.models import Message
 from webapp.queue import Task, ring
 
@@ -68,7 +68,7 @@ def _post_at_most_hourly(*, kind: str, recipient: str, batch: Batch) -> None:
         return
     last = told.aggregate(last=Max("send_after"))["last"]
     due = max(timezone.now(), last + REVIEW_LETTERS_APART) if last else timezone.now()
-    anew = {**afresh(), "created_at": due, "send_after": due, "sent_at": None, "renewals": F("renewals") + 1}
+    anew = {**resend_fields(), "created_at": due, "send_after": due, "sent_at": None, "renewals": F("renewals") + 1}
     if told.filter(batch=batch).update(**anew):
         ring(Task.DELIVER)
     else:

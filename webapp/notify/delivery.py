@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
-from webapp.cases.models import AGAIN, TO_REVIEW, Batch, Case
+from webapp.cases.models import NEEDS_REVIEW_AGAIN, TO_REVIEW, Batch, Case
 from webapp.errors import Problem
 from webapp.leases import UNLEASED, claim, expired
 from webapp.notify.models import Message
@@ -28,9 +28,9 @@ UNREACHABLE = "The mail server could not be reached"  # how the error of a messa
 ATTEMPTS = 15  # in about six hours, with the pauses below: four at the least, eight at the most
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
-AWAITED = {  # what the clinic's letters that may wait an hour are about
+STILL_TO_REVIEW = {  # the cases that each delayed letter to a clinic is about: without one left it is withdrawn
     Message.Kind.REVIEW_WAITING: Q(TO_REVIEW, source=Batch.Source.PATIENT),
-    Message.Kind.CASE_RAISED: AGAIN,
+    Message.Kind.CASE_RAISED: NEEDS_REVIEW_AGAIN,
 }
 LEASE_SECONDS = 300  # far more than the time limits of one conversation with a mail server
 
@@ -62,11 +62,11 @@ def withdraw_reviewed(*, message: Message, token: uuid.UUID) -> bool:
     """Forget a leased letter that something waits for a clinician, where nothing does by now: those of an hour are
     told of at once, and all may have been seen to meanwhile. False where there is something to tell.
     """
-    if message.kind not in AWAITED:
+    if message.kind not in STILL_TO_REVIEW:
         return False
     clinic = message.batch.organisation_id
     Organisation.objects.select_for_update(no_key=True).get(pk=clinic)  # as the writer does: no case goes untold
-    if Case.objects.filter(AWAITED[Message.Kind(message.kind)], organisation=clinic).exists():
+    if Case.objects.filter(STILL_TO_REVIEW[Message.Kind(message.kind)], organisation=clinic).exists():
         return False
     _leased(message, token).delete()
     return True
@@ -95,8 +95,8 @@ def _leased(message: Message, token: uuid.UUID) -> QuerySet[Message]:
     return Message.objects.filter(pk=message.pk, state=Message.State.SENDING, lease_token=token)
 
 
-def afresh() -> dict[str, Any]:
-    """What makes a message due, as if it were written now and nobody had tried."""
+def resend_fields() -> dict[str, Any]:
+    """The fields of Message that queue it to be sent now, with its attempts counted from 0."""
     now = timezone.now()
     return {"state": Message.State.PENDING, "attempt": 0, "created_at": now, "send_after": now, "error": ""}
 
@@ -121,7 +121,7 @@ def post(
 def send_again(*, actor: Actor, message: Message) -> None:
     """A person sends a failed message again, knowing that it may arrive twice. Raises Problem `message_not_failed`."""
     failed = Message.objects.filter(pk=message.pk, state=Message.State.FAILED)
-    if not failed.update(**afresh()):
+    if not failed.update(**resend_fields()):
         raise Problem("message_not_failed", "This message has not failed, so it is not sent again.")
     record(actor=actor, action="message.sent_again", object_id=message.pk, organisation=message.batch.organisation)
     ring(Task.DELIVER)

@@ -26,7 +26,7 @@ SUBJECTS = {
 NO_EMAIL = "The patient's e-mail address is missing. Add it on the case's page."
 NO_DATE_OF_BIRTH = "The patient's date of birth is missing, so the link could not be opened. Add it on the case's page."
 SAID_BEFORE = "Ask your administrator to add it."  # how both ended until 22 November 2026: letters that failed say it
-WANTING = (  # such a message is sent once that is known
+MISSING_DETAILS = (  # errors of messages that are sent once the detail is known
     *(NO_EMAIL, NO_DATE_OF_BIRTH),
     *(said.replace("Add it on the case's page.", SAID_BEFORE) for said in (NO_EMAIL, NO_DATE_OF_BIRTH)),
 )

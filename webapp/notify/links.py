@@ -16,7 +16,7 @@ from webapp.audit.services import SYSTEM, Actor, record
 from webapp.cases.models import Case
 from webapp.errors import Problem
 from webapp.notify.clinics import tell_of_raised
-from webapp.notify.delivery import afresh
+from webapp.notify.delivery import resend_fields
 from webapp.notify.models import Message, ResultLink
 from webapp.queue import Task, ring
 
@@ -144,7 +144,7 @@ def renew_link(*, case: Case) -> None:
 def _send_anew(letters: "QuerySet[Message]", case: Case) -> int:
     """Send those of these letters about a case that say that its result can be read, with a new link; how many."""
     ready = letters.filter(kind=Message.Kind.RESULT_READY)
-    sent = ready.update(**afresh(), sent_at=None, renewals=F("renewals") + 1)
+    sent = ready.update(**resend_fields(), sent_at=None, renewals=F("renewals") + 1)
     if sent:
         ring(Task.DELIVER)
     return sent

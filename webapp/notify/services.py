@@ -11,8 +11,8 @@ from webapp.accounts.models import Patient, User
 from webapp.cases.models import Batch, Case, Image
 from webapp.errors import Problem
 from webapp.leases import UNLEASED
-from webapp.notify.delivery import afresh, post
-from webapp.notify.letters import WANTING
+from webapp.notify.delivery import post, resend_fields
+from webapp.notify.letters import MISSING_DETAILS
 from webapp.notify.links import close_links, unlock_links
 from webapp.notify.models import Message, ResultLink
 from webapp.queue import Task, ring
@@ -83,8 +83,8 @@ def follow_patients(*, patients: Collection[uuid.UUID]) -> None:
     same = sent.filter(kind=OuterRef("kind"), case=OuterRef("case"), recipient=OuterRef("case__patient__email"))
     unsent.filter(Exists(same)).delete()  # who goes back to an address has that news there
     unsent.update(recipient=Subquery(address))
-    wanting = letters.filter(state=Message.State.FAILED, error__in=WANTING).exclude(recipient="")
-    if wanting.exclude(kind=Message.Kind.RESULT_READY, case__patient__date_of_birth=None).update(**afresh()):
+    wanting = letters.filter(state=Message.State.FAILED, error__in=MISSING_DETAILS).exclude(recipient="")
+    if wanting.exclude(kind=Message.Kind.RESULT_READY, case__patient__date_of_birth=None).update(**resend_fields()):
         ring(Task.DELIVER)
     untold = Case.objects.filter(patient__in=patients, released_at__isnull=False).select_related("patient", "batch")
     for case in untold.exclude(messages__kind=Message.Kind.RESULT_READY):
@@ -97,7 +97,7 @@ def recall_letters(*, patients: Collection[uuid.UUID]) -> None:
     """
     gone = Message.objects.filter(case__patient__in=patients, kind=Message.Kind.RESULT_READY)
     gone = gone.filter(state__in=[Message.State.SENDING, Message.State.SENT])
-    if gone.update(**afresh(), **UNLEASED, sent_at=None, renewals=F("renewals") + 1):
+    if gone.update(**resend_fields(), **UNLEASED, sent_at=None, renewals=F("renewals") + 1):
         ring(Task.DELIVER)
     close_links(patients=patients)  # after the update, which waits for a letter that is being written
 

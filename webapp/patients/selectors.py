@@ -31,7 +31,7 @@ class Stage(StrEnum):
     READY = "ready"
 
 
-AGAIN = (Stage.UNSENT, Stage.RETAKE, Stage.FAILED)  # a patient is asked to send a photo again
+ASKED_TO_RETAKE = (Stage.UNSENT, Stage.RETAKE, Stage.FAILED)  # a patient is asked to send a photo again
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def sent_again(case: Case) -> uuid.UUID | None:
 def stage_of(case: Case) -> Stage:
     """How far this case has come, of those that `cases_of` gives."""
     stage = _stage(case)
-    return Stage.SENT_AGAIN if stage in AGAIN and sent_again(case) else stage
+    return Stage.SENT_AGAIN if stage in ASKED_TO_RETAKE and sent_again(case) else stage
 
 
 def _stage(case: Case) -> Stage:

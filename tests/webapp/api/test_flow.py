@@ -19,7 +19,7 @@ from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.inference.scenes import inspect_all
 from tests.webapp.reports.scenes import jpeg
 from webapp.audit.models import Event
-from webapp.cases.intake import Found, claim_images, settle
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake
 from webapp.cases.models import Batch, Image
 from webapp.inference.claim import claim_jobs
 from webapp.inference.services import Outcome, finish
@@ -107,10 +107,12 @@ def test_results_are_exported_one_row_a_case() -> None:
         clinic.upload(image, b"bytes")
     token, images = claim_images(limit=2)
     for image in images:
-        settle(token=token, found=[(image, Found(sha256=uuid.uuid4().hex * 2, width=600, height=450))])
+        finish_intake(
+            token=token, inspected=[(image, InspectionResult(sha256=uuid.uuid4().hex * 2, width=600, height=450))]
+        )
     token, images = claim_images(limit=2)
     for image in images:
-        settle(token=token, found=[(image, Found(code="blurred", advice="Hold still."))])
+        finish_intake(token=token, inspected=[(image, InspectionResult(code="blurred", advice="Hold still."))])
     good(clinic.post(f"/batches/{batch['id']}/submit"))
     answer_all(release)
     assert good(clinic.get(f"/batches/{batch['id']}"))["state"] == "completed_with_failures"

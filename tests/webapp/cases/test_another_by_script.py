@@ -19,7 +19,7 @@ from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.arrivals import put_in_place
-from webapp.cases.intake import Found, claim_images, settle
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake
 from webapp.cases.models import Image
 from webapp.cases.originals import forget_originals
 from webapp.errors import Problem
@@ -187,7 +187,7 @@ def test_of_two_other_files_the_one_that_is_late_changes_nothing(client: Client)
     late = Image.objects.get()
     client.post(replace, {"sent": "1"})
     token, [image] = claim_images(limit=1)
-    settle(token=token, found=[(image, Found(code="empty", advice=SENTENCES["empty"]))])
+    finish_intake(token=token, inspected=[(image, InspectionResult(code="empty", advice=SENTENCES["empty"]))])
 
     with pytest.raises(Problem, match="replaced by another file"):
         put_in_place(actor=SYSTEM, image=late)

@@ -20,7 +20,7 @@ from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.arrivals import MAX_TRIES, complete_upload
-from webapp.cases.intake import Found, claim_images, settle, sweep_images
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake, sweep_images
 from webapp.cases.models import Image
 from webapp.cases.originals import forget_originals
 from webapp.cases.services import cancel_batch, submit_batch
@@ -35,7 +35,7 @@ def refused(clinic: Clinic) -> str:
     made = clinic.create(case())["images"][0]
     clinic.upload(made, b"")
     token, [image] = claim_images(limit=1)
-    settle(token=token, found=[(image, Found(code="empty", advice=SENTENCES["empty"]))])
+    finish_intake(token=token, inspected=[(image, InspectionResult(code="empty", advice=SENTENCES["empty"]))])
     return f"/images/{made['id']}"
 
 
@@ -102,7 +102,7 @@ def test_a_completion_that_is_late_says_nothing_of_the_next_file() -> None:
     late = Image.objects.get()
     late.state = Image.State.AWAITING_UPLOAD  # as it was when the request came
     token, [image] = claim_images(limit=1)
-    settle(token=token, found=[(image, Found(code="corrupt", advice=SENTENCES["corrupt"]))])
+    finish_intake(token=token, inspected=[(image, InspectionResult(code="corrupt", advice=SENTENCES["corrupt"]))])
     good(clinic.post(f"/images/{made['id']}/upload-url"))
 
     with pytest.raises(Problem, match="No file has arrived"):
@@ -235,8 +235,8 @@ def test_a_picture_in_two_cases_is_refused_with_the_name_of_the_other() -> None:
     for image in clinic.create(case("left"), case("right", "a.jpg", "b.jpg"))["images"]:
         clinic.upload(image, b"one picture")
     token, images = claim_images(limit=3)
-    settle(token=token, found=[(image, Found("a" * 64, 600, 450)) for image in images[:1]])
-    settle(token=token, found=[(image, Found("a" * 64, 600, 450)) for image in images[1:]])
+    finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450)) for image in images[:1]])
+    finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450)) for image in images[1:]])
 
     kept = images[0].case.external_id
     told = set(Image.objects.filter(reason="duplicate").exclude(case=images[0].case).values_list("advice", flat=True))
@@ -248,5 +248,5 @@ def test_a_picture_that_is_twice_in_one_case_is_refused_without_a_name() -> None
     for image in clinic.create(case("left", "a.jpg", "b.jpg"))["images"]:
         clinic.upload(image, b"one picture")
     token, images = claim_images(limit=2)
-    settle(token=token, found=[(image, Found("a" * 64, 600, 450)) for image in images])
+    finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450)) for image in images])
     assert Image.objects.get(reason="duplicate").advice == SENTENCES["duplicate"]

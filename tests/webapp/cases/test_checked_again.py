@@ -17,7 +17,7 @@ from tests.webapp.inference.scenes import answer_all, inspect_all
 from webapp import storage
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
-from webapp.cases.intake import REFUSED_BY_STORAGE, UNCHECKED, Found, claim_images, settle
+from webapp.cases.intake import REFUSED_BY_STORAGE, UNCHECKED, InspectionResult, claim_images, finish_intake
 from webapp.cases.models import Batch, Image
 from webapp.cases.originals import forget_originals
 from webapp.cases.services import submit_batch
@@ -35,9 +35,9 @@ def sent(clinic: Organisation) -> Batch:
     return submit_batch(actor=SYSTEM, batch=batch)
 
 
-def check_fails(batch: Batch, found: Found = UNCHECKED) -> Image:
+def check_fails(batch: Batch, found: InspectionResult = UNCHECKED) -> Image:
     token, [image] = claim_images(limit=16)
-    assert settle(token=token, found=[(image, found)])
+    assert finish_intake(token=token, inspected=[(image, found)])
     batch.refresh_from_db()
     return Image.objects.get(pk=image.pk)
 
@@ -49,7 +49,9 @@ def counts(batch: Batch) -> tuple[str, int, int]:
 
 @pytest.mark.parametrize("found", [UNCHECKED, REFUSED_BY_STORAGE], ids=lambda found: found.code)
 @pytest.mark.parametrize("complete", [False, True], ids=["in progress", "complete"])
-def test_it_is_answered_when_the_batch_is_run_again(clinic: Organisation, found: Found, complete: bool) -> None:
+def test_it_is_answered_when_the_batch_is_run_again(
+    clinic: Organisation, found: InspectionResult, complete: bool
+) -> None:
     release = ReleaseFactory(active=True)
     software, batch = Software(clinic), sent(clinic)
     check_fails(batch, found)
@@ -135,7 +137,7 @@ def test_what_storage_refused_has_killed_nothing_and_is_checked_with_others(clin
 @pytest.mark.parametrize("change", ["file", "gone", "deleted", "released", "cancelled"])
 def test_it_is_not_offered_where_it_would_fail_again_or_change_what_was_told(clinic: Organisation, change: str) -> None:
     software, batch = Software(clinic), sent(clinic)
-    found = Found(code="corrupt" if change == "file" else "upload_missing", advice="Send it again.")
+    found = InspectionResult(code="corrupt" if change == "file" else "upload_missing", advice="Send it again.")
     image = check_fails(batch, found if change in ("file", "gone") else UNCHECKED)
     if change == "deleted":
         good(software.http.delete(f"/api/v1/cases/{image.case_id}/photos"))

@@ -9,7 +9,7 @@ from tests.webapp.cases.telling import MARK, everything
 from tests.webapp.cases.zips import codes, expand_next, photo, sent
 from webapp.audit.services import SYSTEM
 from webapp.cases.erasure import erase_case
-from webapp.cases.intake import Found, claim_images, settle
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake
 from webapp.cases.models import Archive, Image
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,7 +22,7 @@ def test_another_case_that_had_the_same_picture_does_not_name_it() -> None:
     token, _ = claim_images(limit=2)
     for image in images:
         image.refresh_from_db()
-        settle(token=token, found=[(image, Found("a" * 64, 600, 450))])
+        finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450))])
     assert MARK in Image.objects.get(case=second).advice
 
     erase_case(actor=SYSTEM, case=first)
@@ -40,7 +40,7 @@ def test_another_case_goes_on_naming_the_one_that_has_its_picture() -> None:
         ImageFactory(case=case, stored=True)
     token, images = claim_images(limit=3)
     for image in sorted(images, key=lambda image: image.case.external_id, reverse=True):
-        settle(token=token, found=[(image, Found("a" * 64, 600, 450))])
+        finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450))])
 
     erase_case(actor=SYSTEM, case=cases[1])
 

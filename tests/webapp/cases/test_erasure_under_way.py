@@ -23,7 +23,7 @@ from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases import erasure, retention
 from webapp.cases.erasure import erase_case
-from webapp.cases.intake import Found, claim_images, settle
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake
 from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Batch, Image
 from webapp.cases.originals import forget_originals
@@ -45,7 +45,7 @@ def test_an_inspection_that_has_begun_brings_nothing_back() -> None:
     erase_case(actor=SYSTEM, case=image.case)
     storage.write(image.clean_key, b"skin")
 
-    assert settle(token=token, found=[(leased, Found("a" * 64, 600, 450))]) == []
+    assert finish_intake(token=token, inspected=[(leased, InspectionResult("a" * 64, 600, 450))]) == []
     assert Batch.objects.values_list("state", "failures").get() == ("completed_with_failures", 1)
     Image.objects.update(ended_at=timezone.now() - timedelta(days=1))
     forget_originals()

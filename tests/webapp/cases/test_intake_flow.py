@@ -14,7 +14,7 @@ from tests.ml.imaging.hostile import hostile_files
 from tests.ml.imaging.samples import encode, every_format, skin_photo
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from webapp import storage
-from webapp.cases.intake import Found, claim_images, settle, somebody_waits, sweep_images
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake, somebody_waits, sweep_images
 from webapp.cases.models import Image, Priority
 from workers.intake import inspect_waiting
 
@@ -159,7 +159,7 @@ def test_a_file_that_killed_its_worker_is_checked_alone() -> None:
 
     Image.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     assert sweep_images() == 4
-    assert settle(token=token, found=[(together[0], Found("a" * 64, 600, 450))]) == []
+    assert finish_intake(token=token, inspected=[(together[0], InspectionResult("a" * 64, 600, 450))]) == []
     assert [len(claim_images(limit=4)[1]) for _ in range(5)] == [1, 1, 1, 1, 0]
 
 

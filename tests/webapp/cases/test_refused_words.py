@@ -7,7 +7,7 @@ import pytest
 from ml.imaging.refusal import SENTENCES
 from tests.factories import BatchFactory, CaseFactory, ImageFactory
 from tests.webapp.api.clinic import Clinic, good
-from webapp.cases.intake import Found, claim_images, settle
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake
 from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.cases.refused import FOR_CLINICS
 
@@ -24,7 +24,7 @@ def refused(clinic: Clinic, source: str, code: str) -> Image:
     )
     token, [leased] = claim_images(limit=1)
     flags = [{"code": code, "advice": SENTENCES[code]}]
-    settle(token=token, found=[(leased, Found("b" * 64, 600, 450, flags, code, SENTENCES[code]))])
+    finish_intake(token=token, inspected=[(leased, InspectionResult("b" * 64, 600, 450, flags, code, SENTENCES[code]))])
     return Image.objects.get(pk=image.pk)
 
 

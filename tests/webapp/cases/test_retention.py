@@ -20,7 +20,7 @@ from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import originals, retention
 from webapp.cases.arrivals import complete_uploads
-from webapp.cases.intake import Found, claim_images, settle
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake
 from webapp.cases.models import Batch, Case, Image, PartedUpload
 from webapp.cases.originals import forget_originals
 from webapp.cases.retention import delete_photos
@@ -92,7 +92,7 @@ def test_an_inspection_that_has_begun_brings_nothing_back() -> None:
     delete_photos(actor=SYSTEM, case=image.case)
     storage.write(image.clean_key, b"skin")
 
-    assert settle(token=token, found=[(leased, Found("a" * 64, 600, 450))]) == []
+    assert finish_intake(token=token, inspected=[(leased, InspectionResult("a" * 64, 600, 450))]) == []
     assert states() == ["purged"]
     assert claim_images(limit=1)[1] == []
     assert Batch.objects.values_list("state", "failures").get() == ("completed_with_failures", 1)

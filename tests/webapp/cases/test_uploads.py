@@ -16,7 +16,7 @@ from tests.webapp.api.clinic import problem
 from webapp import storage
 from webapp.audit.services import SYSTEM
 from webapp.cases.arrivals import complete_upload, receive
-from webapp.cases.intake import Found, claim_images, settle
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake
 from webapp.cases.models import Batch, Image
 from webapp.cases.originals import forget_originals
 from webapp.cases.selectors import stage
@@ -186,7 +186,7 @@ def test_of_a_cancelled_batch_what_waits_for_its_check_is_dropped_and_what_is_ch
     waiting.refresh_from_db()
     assert (waiting.state, waiting.reason) == (Image.State.EXPIRED, "cancelled")
     assert waiting.advice == "The batch was cancelled before this picture was checked. Put it in a new batch."
-    assert settle(token=token, found=[(claimed, Found(sha256="0" * 64, width=600, height=450))])
+    assert finish_intake(token=token, inspected=[(claimed, InspectionResult(sha256="0" * 64, width=600, height=450))])
     assert progress(cancelled).cancelled == 2
     assert {stage(case) for case in cancelled.cases.all()} == {"cancelled"}
     Image.objects.update(ended_at=timezone.now() - timedelta(days=1))

@@ -15,7 +15,7 @@ from tests.factories import (
 from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.audit.services import SYSTEM
-from webapp.cases.intake import Found, claim_images, settle
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake
 from webapp.cases.models import Batch, Case
 from webapp.cases.services import submit_batch
 from webapp.inference.claim import claim_jobs
@@ -71,4 +71,6 @@ def inspect_all() -> None:
     token, images = claim_images(limit=1000)
     for image in images:
         storage.write(image.clean_key, jpeg())
-        assert settle(token=token, found=[(image, Found(sha256=uuid.uuid4().hex * 2, width=600, height=450))])
+        assert finish_intake(
+            token=token, inspected=[(image, InspectionResult(sha256=uuid.uuid4().hex * 2, width=600, height=450))]
+        )

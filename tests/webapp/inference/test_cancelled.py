@@ -11,7 +11,7 @@ from tests.factories import BatchFactory, CaseFactory, ImageFactory, Organisatio
 from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
-from webapp.cases.intake import Found, claim_images, override_quality, settle
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake, override_quality
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.cases.retention import delete_photos
 from webapp.cases.services import cancel_batch, submit_batch
@@ -25,7 +25,7 @@ from webapp.registry.services import promote
 from webapp.reports.exports import as_json
 
 pytestmark = pytest.mark.django_db(transaction=True)
-BLURRED = Found("b" * 64, 600, 450, [{"code": "blurred", "advice": "Hold still."}], "blurred", "Hold still.")
+BLURRED = InspectionResult("b" * 64, 600, 450, [{"code": "blurred", "advice": "Hold still."}], "blurred", "Hold still.")
 
 
 def test_a_cancelled_batch_shows_what_was_answered_before_and_by_who_was_at_it(release: ModelRelease) -> None:
@@ -104,7 +104,7 @@ def test_what_is_refused_after_the_cancelling_is_counted_as_any_other(release: M
     cancel_batch(actor=SYSTEM, batch=batch)
 
     finish(token=token, ends=[(jobs[0], outcome(release)), (jobs[1], NOT_A_LESION)])
-    settle(token=checked, found=[(blurred, BLURRED)])
+    finish_intake(token=checked, inspected=[(blurred, BLURRED)])
 
     batch.refresh_from_db()
     assert (progress(batch).done, progress(batch).cancelled, batch.failures) == (3, 0, 2)
@@ -135,7 +135,7 @@ def answered_but_for_a_blurred_one(release: ModelRelease) -> tuple[Batch, Image]
     submit_batch(actor=SYSTEM, batch=batch)
     answer_all(release)
     token, [blurred] = claim_images(limit=1)
-    settle(token=token, found=[(blurred, BLURRED)])
+    finish_intake(token=token, inspected=[(blurred, BLURRED)])
     batch.refresh_from_db()
     assert (batch.state, batch.failures) == (Batch.State.COMPLETED_WITH_FAILURES, 1)
     return batch, blurred
@@ -175,7 +175,7 @@ def test_a_batch_that_holds_but_what_a_provider_insisted_on_before_it_was_sent_i
     batch = BatchFactory()
     blurred = ImageFactory(case__batch=batch, stored=True)
     token, _ = claim_images(limit=1)
-    settle(token=token, found=[(blurred, BLURRED)])
+    finish_intake(token=token, inspected=[(blurred, BLURRED)])
     override_quality(actor=SYSTEM, image=blurred)
     submit_batch(actor=SYSTEM, batch=batch)
 

@@ -18,7 +18,7 @@ from tests.factories import (
 from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
-from webapp.cases.intake import Found, claim_images, override_quality, settle, sweep_images
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake, override_quality, sweep_images
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.services import cancel_batch, submit_batch
 from webapp.errors import Problem
@@ -123,7 +123,7 @@ def test_a_refused_image_leaves_the_rest_of_its_case_running(release: ModelRelea
     assert not CaseResult.objects.exists()
 
     token, [image] = claim_images(limit=5)
-    assert settle(token=token, found=[(image, Found(code="blurred", advice="Hold still."))])
+    assert finish_intake(token=token, inspected=[(image, InspectionResult(code="blurred", advice="Hold still."))])
 
     batch.refresh_from_db()
     assert CaseResult.objects.get(case=case).images == 1
@@ -136,8 +136,8 @@ def test_an_image_that_becomes_ready_after_submission_is_queued() -> None:
     submit_batch(actor=SYSTEM, batch=batch)
 
     token, [image] = claim_images(limit=1)
-    assert settle(token=token, found=[(image, Found("a" * 64, 600, 450))])
-    assert settle(token=token, found=[(image, Found("a" * 64, 600, 450))]) == []
+    assert finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450))])
+    assert finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450))]) == []
 
     assert Job.objects.get().image == image
 
@@ -148,7 +148,7 @@ def test_the_same_bytes_twice_in_a_batch_are_reported() -> None:
 
     token, images = claim_images(limit=2)
     for image in images:
-        assert settle(token=token, found=[(image, Found("a" * 64, 600, 450))])
+        assert finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450))])
 
     assert sorted(Image.objects.values_list("state", "reason")) == [("ready", ""), ("rejected", "duplicate")]
 
@@ -168,7 +168,7 @@ def test_a_batch_of_refused_images_completes_at_once() -> None:
     batch = BatchFactory()
     ImageFactory(case=CaseFactory(batch=batch), stored=True)
     token, [image] = claim_images(limit=1)
-    settle(token=token, found=[(image, Found(code="corrupt", advice="Send it again."))])
+    finish_intake(token=token, inspected=[(image, InspectionResult(code="corrupt", advice="Send it again."))])
 
     ended = submit_batch(actor=SYSTEM, batch=batch)
 
@@ -180,7 +180,9 @@ def test_overriding_the_quality_check_reopens_the_batch(release: ModelRelease) -
     ImageFactory(case=CaseFactory(batch=batch), stored=True)
     token, [image] = claim_images(limit=1)
     flag = {"code": "blurred", "advice": "Hold still.", "measure": 3.0}
-    settle(token=token, found=[(image, Found("b" * 64, 600, 450, [flag], "blurred", "Hold still."))])
+    finish_intake(
+        token=token, inspected=[(image, InspectionResult("b" * 64, 600, 450, [flag], "blurred", "Hold still."))]
+    )
     submit_batch(actor=SYSTEM, batch=batch)
 
     override_quality(actor=SYSTEM, image=image)
@@ -195,7 +197,7 @@ def test_overriding_the_quality_check_reopens_the_batch(release: ModelRelease) -
 def test_a_file_that_is_no_image_cannot_be_overridden() -> None:
     ImageFactory(stored=True)
     token, [image] = claim_images(limit=1)
-    settle(token=token, found=[(image, Found(code="corrupt", advice="Send it again."))])
+    finish_intake(token=token, inspected=[(image, InspectionResult(code="corrupt", advice="Send it again."))])
 
     with pytest.raises(Problem):
         override_quality(actor=SYSTEM, image=image)

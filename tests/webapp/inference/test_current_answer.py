@@ -18,10 +18,10 @@ from tests.webapp.inference.scenes import outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.intake import override_quality
-from webapp.cases.models import UNANSWERED, Case, Image
+from webapp.cases.models import NO_ANSWER, Case, Image
 from webapp.cases.review import release_case
 from webapp.errors import Problem
-from webapp.inference.answers import hold
+from webapp.inference.answers import set_current_answers
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
 from webapp.inference.selectors import progress, with_answers
@@ -104,7 +104,7 @@ def test_cases_that_were_answered_before_the_columns_were_there_are_filled(older
     case = CaseResultFactory(release=older).case
     newest = CaseResultFactory(case=case)
     waiting = CaseFactory()
-    Case.objects.update(**UNANSWERED)
+    Case.objects.update(**NO_ANSWER)
 
     with connection.cursor() as cursor:
         cursor.execute(import_module("webapp.cases.migrations.0005_fill_current_answer").NEWEST_ANSWERS)
@@ -138,7 +138,7 @@ def test_a_result_that_the_patient_has_read_is_not_changed(older: ModelRelease) 
         override_quality(actor=SYSTEM, image=image)
     assert problem.value.code == "case_released"
 
-    assert not hold(results=[CaseResultFactory(case=case, advice="urgent_referral")])
+    assert not set_current_answers(results=[CaseResultFactory(case=case, advice="urgent_referral")])
     case.refresh_from_db()
     assert case.answer is not None
     assert (case.answer.release, case.urgency > 0) == (older, True)

@@ -30,7 +30,7 @@ from tests.webapp.inference.scenes import outcome
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
 from webapp.cases.arrivals import await_again, complete_written
-from webapp.cases.intake import Found, claim_images, override_quality, settle, sweep_images
+from webapp.cases.intake import InspectionResult, claim_images, finish_intake, override_quality, sweep_images
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.cases.retention import delete_old_photos, delete_photos
 from webapp.cases.review import release_case
@@ -88,11 +88,16 @@ class BatchMachine(RuleBasedStateMachine):
             digest = "a" * 64 if end == "the same bytes" else image.pk.hex * 2
             if end == "blurred":
                 flags = [{"code": "blurred", "advice": "Hold still."}]
-                settle(token=token, found=[(image, Found(digest, 600, 450, flags, "blurred", "Hold still."))])
+                finish_intake(
+                    token=token,
+                    inspected=[(image, InspectionResult(digest, 600, 450, flags, "blurred", "Hold still."))],
+                )
             elif end != "corrupt":
-                settle(token=token, found=[(image, Found(digest, 600, 450))])
+                finish_intake(token=token, inspected=[(image, InspectionResult(digest, 600, 450))])
             else:
-                settle(token=token, found=[(image, Found(code="corrupt", advice="Send it again."))])
+                finish_intake(
+                    token=token, inspected=[(image, InspectionResult(code="corrupt", advice="Send it again."))]
+                )
 
     @rule()
     def another_file_comes_for_each_that_was_refused(self) -> None:

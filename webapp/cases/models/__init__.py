@@ -1,18 +1,27 @@
 """A Batch holds Cases; a Case is one lesion of one patient, with one or more Images."""
 
 from webapp.cases.models.batch import Batch, Priority
-from webapp.cases.models.case import AGAIN, SAID, TO_REVIEW, UNANSWERED, UNSAID, UNSEEN, URGENCY, Case
+from webapp.cases.models.case import (
+    EMPTY_METADATA,
+    METADATA_FIELDS,
+    NEEDS_REVIEW_AGAIN,
+    NO_ANSWER,
+    NO_RESULT_UNACKNOWLEDGED,
+    TO_REVIEW,
+    URGENCY,
+    Case,
+)
 from webapp.cases.models.image import NOT_A_LESION, Image
 from webapp.cases.models.uploads import Archive, MoreLeftOut, PartedUpload
 
 __all__ = [
-    "AGAIN",
+    "EMPTY_METADATA",
+    "METADATA_FIELDS",
+    "NEEDS_REVIEW_AGAIN",
     "NOT_A_LESION",
-    "SAID",
+    "NO_ANSWER",
+    "NO_RESULT_UNACKNOWLEDGED",
     "TO_REVIEW",
-    "UNANSWERED",
-    "UNSAID",
-    "UNSEEN",
     "URGENCY",
     "Archive",
     "Batch",

@@ -14,24 +14,25 @@ from webapp.cases.opinions import LESS_URGENT, REVIEW_TURN
 
 URGENCY = {advice.value: rank for rank, advice in enumerate(Advice)}  # 0 is the most urgent
 TO_REVIEW = Q(released_at=None) & ~Q(advice="")  # a result that nobody has given to the patient
-AGAIN = Q(raised_at__isnull=False) | Q(link_locked_at__isnull=False)  # a released result that a clinician sees again
+NEEDS_REVIEW_AGAIN = Q(raised_at__isnull=False) | Q(link_locked_at__isnull=False)  # of released results
 # The order of what is to review; and last what it is narrowed to, which Postgres then looks at in the index alone.
 REVIEWED_IN_TURN = (REVIEW_TURN, "urgency", F("risk").desc(), "created_at", "id", "top_class", "uncertainty")
-UNSEEN = Q(answer=None, erased_at=None, no_result_seen_at=None)  # no result, and nobody has said that they saw it
-UNSAID: dict[str, Any] = {  # what a clinic says of a case, where it says nothing, or the case is erased
+NO_RESULT_UNACKNOWLEDGED = Q(answer=None, erased_at=None, no_result_seen_at=None)  # no clinician has acknowledged it
+EMPTY_METADATA: dict[str, Any] = {  # of a case whose clinic sent none, or that is erased
     **dict.fromkeys(["lesion_id", "anatom_site", "notes"], ""),
     "age": None,
     "sex": "unknown",
     "capture": "unknown",
 }
-SAID = tuple(UNSAID)  # kept as it was said
-UNANSWERED = {"answer": None, "advice": "", "top_class": "", "risk": -1, "uncertainty": None}
+METADATA_FIELDS = tuple(EMPTY_METADATA)  # kept as its clinic sent them
+NO_ANSWER = {"answer": None, "advice": "", "top_class": "", "risk": -1, "uncertainty": None}
 
 
 class Case(models.Model):
     """One lesion of one patient, and the answer that holds for it.
 
-    Lists sort and filter by what `webapp.inference.answers.hold` copies of it here, so that a page is one index scan.
+    Lists sort and filter by what `webapp.inference.answers.set_current_answers` copies of it here, so that a page is
+    one index scan.
     """
 
     class Sex(models.TextChoices):
@@ -108,14 +109,14 @@ class Case(models.Model):
             models.Index(
                 fields=["organisation", "link_locked_at"], condition=~Q(link_locked_at=None), name="case_link_locked"
             ),
-            models.Index(fields=["batch"], condition=UNSEEN, name="case_unseen"),
+            models.Index(fields=["batch"], condition=NO_RESULT_UNACKNOWLEDGED, name="case_unseen"),
             models.Index("organisation", *REVIEWED_IN_TURN, "source", condition=TO_REVIEW, name="case_review_list"),
             models.Index("organisation", "source", *REVIEWED_IN_TURN, condition=TO_REVIEW, name="case_review_sent_by"),
         ]
         constraints = [
             models.CheckConstraint(
                 name="case_answer_consistent",
-                condition=Q(**UNANSWERED)
+                condition=Q(**NO_ANSWER)
                 | (
                     Q(answer__isnull=False, advice__in=list(URGENCY), risk__gte=0, risk__lte=1, uncertainty__gte=0)
                     & ~Q(top_class="")
@@ -125,7 +126,9 @@ class Case(models.Model):
             models.CheckConstraint(
                 name="case_erased_is_empty",
                 condition=Q(erased_at=None)
-                | Q(answer=None, released_at=None, reviewed_at=None, reviewed_by=None, review_note="", **UNSAID),
+                | Q(
+                    answer=None, released_at=None, reviewed_at=None, reviewed_by=None, review_note="", **EMPTY_METADATA
+                ),
             ),
             models.UniqueConstraint(fields=["batch", "external_id"], name="case_unique_in_batch"),
             models.CheckConstraint(condition=Q(age=None) | Q(age__lte=120), name="case_age_plausible"),
