@@ -19,7 +19,6 @@ from ml.imaging.quality import check
 from ml.imaging.refusal import ImageRefused
 from webapp import storage
 from webapp.cases.archives import claim_archive
-from webapp.cases.awaited import TRANSIENT_REASONS
 from webapp.cases.intake import (
     NOT_STORED,
     REFUSED_BY_STORAGE,
@@ -30,6 +29,7 @@ from webapp.cases.intake import (
 )
 from webapp.cases.models import Archive, Image, Priority
 from webapp.cases.unpacking import expand
+from webapp.cases.upload_limits import TRANSIENT_REASONS
 from webapp.leases import UNLEASED, excuse
 from webapp.queue import Task, ring_now
 from workers.task import RUN_SECONDS, stopping, task

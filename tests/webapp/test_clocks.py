@@ -11,9 +11,9 @@ from tests.factories import ReleaseFactory
 from tests.webapp.inference.scenes import outcome, submitted_batch
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Case
-from webapp.inference.again import rescore
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job, Result
+from webapp.inference.reruns import rescore
 from webapp.inference.selectors import answer_of, image_answer, with_answers
 from webapp.inference.services import finish, sweep_jobs
 from webapp.leases import extend

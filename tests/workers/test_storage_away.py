@@ -24,9 +24,9 @@ from webapp.cases.archives import sweep_archives
 from webapp.cases.intake import sweep_images
 from webapp.cases.models import Archive, Batch, Image
 from webapp.cases.originals import forget_originals
-from webapp.inference.again import rerun_failed
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job
+from webapp.inference.reruns import rerun_failed
 from webapp.inference.services import sweep_jobs
 from webapp.leases import Leased
 from workers import inference, intake

@@ -24,7 +24,7 @@ from webapp.cases.locks import all_locked
 from webapp.cases.models import Batch
 from webapp.errors import Problem
 from webapp.notify.links import close_links
-from webapp.notify.services import follow_patients, forget_sender, recall_letters
+from webapp.notify.services import forget_sender, recall_letters, update_letters
 
 KEY_PREFIX = "llk"
 SAID_IN_THE_TRAIL = {"release_policy", "retention_days"}
@@ -228,7 +228,7 @@ def _note_member(actor: Actor, action: str, membership: Membership, *, detail: s
 
 @transaction.atomic
 def correct_patient(*, actor: Actor, patient: Patient, **now: Unpack[Known]) -> None:
-    """Change what is known of a patient. The letters about their cases follow, as `follow_patients` says.
+    """Change what is known of a patient. The letters about their cases follow, as `update_letters` says.
 
     Another address says that the one before was somebody else's: what went there is taken back and sent anew. The
     trail names the fields that have changed.
@@ -238,7 +238,7 @@ def correct_patient(*, actor: Actor, patient: Patient, **now: Unpack[Known]) -> 
     if now.get("email", before.email).lower() != before.email.lower():
         Patient.objects.filter(pk=patient.pk).update(clinics_email="")
         recall_letters(patients=[patient.pk])
-    follow_patients(patients=[patient.pk])
+    update_letters(patients=[patient.pk])
     if changed := [name for name, value in now.items() if value != getattr(before, name)]:
         _note_correction(actor, patient, ", ".join(changed))
 
@@ -266,7 +266,7 @@ def follow_account(*, user: User, email: str) -> None:
         known = patient.clinics_email or patient.email
         Patient.objects.filter(pk=patient.pk).update(email=email, clinics_email=known)
         close_links(patients=[patient.pk])
-        follow_patients(patients=[patient.pk])
+        update_letters(patients=[patient.pk])
         _note_correction(Actor(user=user), patient, "email")
 
 

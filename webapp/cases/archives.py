@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from webapp import storage
 from webapp.audit.services import Actor, record
-from webapp.cases.awaited import awaits_archive, given_up_before
 from webapp.cases.left_out import MAX_LISTED, Lines, keep_more, line
 from webapp.cases.locks import locked, require_open
 from webapp.cases.models import Archive, Batch
 from webapp.cases.parts import arrived_size, give_up_parts
+from webapp.cases.upload_limits import awaits_archive, given_up_before
 from webapp.errors import Problem
 from webapp.leases import UNLEASED, claim, expired, give_back
 from webapp.queue import Task, ring, ring_now

@@ -13,8 +13,6 @@ from django.urls import reverse
 from webapp import storage
 from webapp.audit.services import Actor
 from webapp.cases.archives import complete_archive, key_of
-from webapp.cases.arrivals import receive
-from webapp.cases.awaited import awaits_archive, check_size
 from webapp.cases.locks import require_open
 from webapp.cases.manifest.fields import IMAGES
 from webapp.cases.manifest.filenames import Files, case_ids, folded
@@ -25,6 +23,8 @@ from webapp.cases.models import Batch, Image, PartedUpload
 from webapp.cases.parts import give_up_parts
 from webapp.cases.selectors import awaited_images
 from webapp.cases.services import NOT_ARRIVED
+from webapp.cases.upload_limits import awaits_archive, check_size
+from webapp.cases.uploads import store_upload
 from webapp.errors import Problem
 from webapp.multipart import PART_BYTES
 
@@ -47,7 +47,7 @@ def with_files_of(table: Manifest, names: Sequence[str]) -> tuple[Manifest, list
     Also gives the names of the files that no case of the table has.
     """
     known, files = set(names), Files(zip(names, names, strict=True))
-    found = Manifest()
+    matched = Manifest()
     for spec in table.cases:
         here: dict[str, None] = {}
         for wanted, row in zip(spec.filenames, spec.rows, strict=True):
@@ -56,15 +56,15 @@ def with_files_of(table: Manifest, names: Sequence[str]) -> tuple[Manifest, list
                     message = (
                         f"{wanted} fits several of the files: {', '.join(several)}. Name it as its file is named, "
                     )
-                    found.errors.append(RowError(row, IMAGES, "image_ambiguous", f"{message}with its ending."))
+                    matched.errors.append(RowError(row, IMAGES, "image_ambiguous", f"{message}with its ending."))
                 case fitting:
                     here[fitting[0] if fitting else wanted] = None
-        found.cases.append(replace(spec, filenames=list(here)))
-    listed = {name for spec in found.cases for name in spec.filenames}
-    return found, [name for name in names if name not in listed]
+        matched.cases.append(replace(spec, filenames=list(here)))
+    listed = {name for spec in matched.cases for name in spec.filenames}
+    return matched, [name for name in names if name not in listed]
 
 
-def alike(table: Manifest, names: Sequence[str]) -> list[RowError]:
+def ambiguous_names(table: Manifest, names: Sequence[str]) -> list[RowError]:
     """What is wrong with a table that `with_files_of` gave, where a name that it has is that of two files of these
     `names`, or is said of two cases: a browser gives no folders, so a picture could become another patient's.
     """
@@ -81,7 +81,7 @@ def alike(table: Manifest, names: Sequence[str]) -> list[RowError]:
     return errors
 
 
-def take_archive(*, actor: Actor, batch: Batch, file: UploadedFile) -> None:
+def store_archive(*, actor: Actor, batch: Batch, file: UploadedFile) -> None:
     """Store a ZIP for a worker to unpack into an open batch that awaits one."""
     if not awaits_archive(batch):
         raise Problem("not_awaited", "This batch awaits no ZIP file. Put it in a new batch.")
@@ -90,9 +90,9 @@ def take_archive(*, actor: Actor, batch: Batch, file: UploadedFile) -> None:
 
 
 @dataclass(frozen=True)
-class Matched:
-    """Whose files are meant, by their places in a list of names: the images that wait for them, and which names are of
-    images that had their file `before`, or `unknown`: of none that waits.
+class FileMatches:
+    """The images that wait for files of a list of names, by the places of these in it; and the places of names whose
+    images had their file `before`, and of `unknown` ones, for which no image waits.
     """
 
     images: dict[int, Image] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Matched:
     unknown: list[int] = field(default_factory=list)
 
 
-def match(*, batch: Batch, names: Sequence[str]) -> Matched:
+def match_names(*, batch: Batch, names: Sequence[str]) -> FileMatches:
     """Find the images of an open batch that wait for files of these names, written in any case of letters and in any
     form of Unicode where no image has the very name. Without its ending none is found: another file, which comes in a
     request of its own, may be meant as well.
@@ -114,24 +114,24 @@ def match(*, batch: Batch, names: Sequence[str]) -> Matched:
         waiting[image.filename].append(image)
     there = batch.images.filter(filename__in=names).exclude(state__in=NOT_ARRIVED)
     arrived = set(there.values_list("filename", flat=True))
-    found = Matched()
+    matches = FileMatches()
     for place, name in enumerate(names):
         if waiting[name]:
-            found.images[place] = waiting[name].pop(0)
+            matches.images[place] = waiting[name].pop(0)
         else:
-            (found.before if name in arrived else found.unknown).append(place)
-    return found
+            (matches.before if name in arrived else matches.unknown).append(place)
+    return matches
 
 
-def take_files(*, batch: Batch, files: Sequence[UploadedFile]) -> Matched:
+def store_files(*, batch: Batch, files: Sequence[UploadedFile]) -> FileMatches:
     """Store files that came through the site as the images of an open batch that wait for files of their names."""
-    found = match(batch=batch, names=[file.name or "" for file in files])
-    for place, image in found.images.items():
-        receive(image=image, file=files[place])
-    return found
+    matches = match_names(batch=batch, names=[file.name or "" for file in files])
+    for place, image in matches.images.items():
+        store_upload(image=image, file=files[place])
+    return matches
 
 
-def sent_to(batch: Batch) -> dict[str, str]:
+def upload_addresses(batch: Batch) -> dict[str, str]:
     """The addresses by which a script sends files into a batch: where it asks for the places of pictures, and says that
     they are there; and the same of a ZIP.
     """
@@ -139,7 +139,7 @@ def sent_to(batch: Batch) -> dict[str, str]:
     return {"batch_files": reverse("cases:batch_files", args=[batch.pk]), **asked}
 
 
-def place_of(image: Image, *, size: int) -> dict[str, Any]:
+def upload_place(image: Image, *, size: int) -> dict[str, Any]:
     """Where a script sends a file of `size` bytes that an image awaits: whole, or by the address of its `parts` where
     `upload` is None. Of one that comes whole, the parts of a larger one that broke off before it are forgotten.
 
@@ -161,7 +161,7 @@ def _name_as_files(batch: Batch, names: Set[str]) -> None:
         files[folded(name)].append(name)
     for name in set(awaited_images(batch).values_list("filename", flat=True)):
         wanted[folded(name)].append(name)
-    for key, found in files.items():
-        match found, wanted[key]:
+    for key, on_disk in files.items():
+        match on_disk, wanted[key]:
             case [name], [awaited]:
                 batch.images.filter(filename=awaited, state=Image.State.AWAITING_UPLOAD).update(filename=name)

@@ -21,12 +21,12 @@ from webapp.cases.models import Case, Image
 from webapp.cases.opened import opened_from
 from webapp.cases.opinions import CALLS_FOR, REVIEW_TURN
 from webapp.cases.retention import delete_photos
-from webapp.cases.review import look_again, release_case
+from webapp.cases.review import acknowledge_raised, release_case
 from webapp.errors import Problem
 from webapp.inference.models import Result
 from webapp.inference.selectors import image_answer, with_answers
 from webapp.labels.models import Consensus
-from webapp.notify.services import LOCKED, letter_sent_at, why_not_told
+from webapp.notify.services import LOCKED, letter_sent_at, reason_not_notified
 from webapp.pages.keyset import neighbours
 from webapp.pages.problems import telling
 from webapp.pages.words import ONE_IMAGE
@@ -58,12 +58,12 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
         return render(request, "cases/erased.html", {"case": found, "opened": opened, "history": history})
     listed = selectors.to_review(found.organisation) if opened.reviewing else batch.cases.filter(erased_at=None)
     order = selectors.IN_REVIEW if opened.reviewing else selectors.MOST_URGENT_FIRST
-    previous, following = neighbours(selectors.narrowed(listed, opened.filters), order, found)
+    previous, following = neighbours(selectors.filter_cases(listed, opened.filters), order, found)
     answers = {image: image_answer(image) for image in images}
     _fetch_heatmaps([answer for answer in answers.values() if answer])
     consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
     others = [row for row in found.results.all() if row != found.answer]
-    untold = why_not_told(case=found) if found.released_at else None
+    untold = reason_not_notified(case=found) if found.released_at else None
     context = {
         "case": found,
         "result": found.answer,
@@ -118,7 +118,7 @@ def release(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
         messages.error(request, problem.message)
         return _page(request, case_id, note=request.POST.get("note", ""), status=409)
     else:
-        if reason := why_not_told(case=found):
+        if reason := reason_not_notified(case=found):
             messages.warning(request, f"The result was released. {reason.message}")
         else:
             messages.success(request, "The result was released. The patient is told by e-mail.")
@@ -132,7 +132,7 @@ def looked_again(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
     read, opinion = _moment(request.POST.get("raised_at", "")), request.POST.get("opinion", "")
     with telling(request):
-        look_again(actor=actor_of(request), case=found, raised_at=read, opinion=opinion)
+        acknowledge_raised(actor=actor_of(request), case=found, raised_at=read, opinion=opinion)
         messages.success(request, "This case no longer waits for review. The patient’s result has not changed.")
     return back(request, case_id)
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import record, record_views
-from webapp.cases.finding import LISTED, found
+from webapp.cases.search import MAX_RESULTS, search_cases
 from webapp.cases.selectors import words_in
 from webapp.ciphers import seal, unseal
 from webapp.registry.selectors import rolled_back
@@ -32,16 +32,16 @@ def find(request: HttpRequest) -> HttpResponse:
         sealed = {"q": seal(PURPOSE, words)} if words else {}
         return redirect(f"{reverse('cases:find')}?{urlencode(sealed)}" if sealed else "cases:find")
     words, organisation = unseal(PURPOSE, request.GET.get("q", "")) or "", organisation_of(request)
-    cases = found(organisation, words)
+    cases = search_cases(organisation, words)
     if words:
-        actor, seen = actor_of(request), [case.pk for case in cases[:LISTED]]
+        actor, seen = actor_of(request), [case.pk for case in cases[:MAX_RESULTS]]
         record(actor=actor, action="case.listed", object_id="search", organisation=organisation)
         record_views(actor=actor, action="case.viewed", object_ids=seen, organisation=organisation)
     context = {
         "words": words,
         "longest": LONGEST,
-        "cases": cases[:LISTED],
-        "more": len(cases) > LISTED,
+        "cases": cases[:MAX_RESULTS],
+        "more": len(cases) > MAX_RESULTS,
         "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
     }
     return render(request, "cases/find.html", context)

@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
 from webapp.audit.services import Actor, record
-from webapp.cases.arrivals import NEVER_UPLOADED
-from webapp.cases.awaited import given_up_before
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.cases.refused import FOR_CLINICS
+from webapp.cases.upload_limits import given_up_before
+from webapp.cases.uploads import NEVER_UPLOADED
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.services import enqueue

@@ -17,15 +17,14 @@ from django.views.decorators.http import require_POST
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.api.parsers import a_turn
 from webapp.cases.api.chosen_manifest import read_manifest
-from webapp.cases.awaited import awaits_archive
 from webapp.cases.browser_files import (
-    alike,
-    match,
+    ambiguous_names,
+    match_names,
     one_case_each,
-    place_of,
-    sent_to,
-    take_archive,
-    take_files,
+    store_archive,
+    store_files,
+    upload_addresses,
+    upload_place,
     with_files_of,
 )
 from webapp.cases.chosen import (
@@ -48,6 +47,7 @@ from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Batch
 from webapp.cases.quotas import usage
 from webapp.cases.services import Submission, create_batch
+from webapp.cases.upload_limits import awaits_archive
 from webapp.errors import Problem
 from webapp.pages.requests import asks_for_json
 
@@ -122,10 +122,10 @@ def _of_table(chosen: Chosen, said: dict[str, Any]) -> tuple[Manifest, list[str]
         if manifest.errors:
             return manifest, []
         names = [*chosen.names, *chosen.beside]
-        found, left_out = with_files_of(manifest, names)
-        if not (found.errors or chosen.archive_sizes):  # a ZIP tells files of one name apart by their folders
-            found.errors.extend(alike(found, names))
-        return found, left_out
+        matched, left_out = with_files_of(manifest, names)
+        if not (matched.errors or chosen.archive_sizes):  # a ZIP tells files of one name apart by their folders
+            matched.errors.extend(ambiguous_names(matched, names))
+        return matched, left_out
 
 
 def _made(
@@ -150,7 +150,7 @@ def _made(
         return JsonResponse(
             {
                 "batch": reverse("cases:batch", args=[batch.pk]),
-                **sent_to(batch),
+                **upload_addresses(batch),
                 "unlisted": [*left_out, *chosen.misnamed],
             }
         )
@@ -158,9 +158,9 @@ def _made(
         messages.info(request, "These files were sent before, in this batch.")
         return redirect("cases:batch", batch.pk)
     for file in chosen.archives if new or awaits_archive(batch) else []:
-        take_archive(actor=actor, batch=batch, file=file)
+        store_archive(actor=actor, batch=batch, file=file)
     unwanted = set(left_out)
-    take_files(batch=batch, files=[file for file in chosen.pictures if file.name not in unwanted])
+    store_files(batch=batch, files=[file for file in chosen.pictures if file.name not in unwanted])
     return redirect("cases:batch", batch.pk)
 
 
@@ -183,17 +183,17 @@ def batch_files(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     chosen = chosen_files(request)
     try:
         for file in chosen.archives:
-            take_archive(actor=actor_of(request), batch=batch, file=file)
-        found = take_files(batch=batch, files=chosen.pictures)
+            store_archive(actor=actor_of(request), batch=batch, file=file)
+        matches = store_files(batch=batch, files=chosen.pictures)
     except Problem as problem:
         messages.error(request, problem.message)
         return redirect("cases:batch", batch.pk)
-    if stored := len(found.images):
+    if stored := len(matches.images):
         messages.success(request, "1 file has arrived." if stored == 1 else f"{stored:,} files have arrived.")
     names = [file.name or "" for file in chosen.pictures]
     for reason, left in (
-        ("Of this batch no image waits any more for", found.before),
-        ("No image of this batch waits for", found.unknown),
+        ("Of this batch no image waits any more for", matches.before),
+        ("No image of this batch waits for", matches.unknown),
     ):
         _say_left_out(request, reason, [names[place] for place in left])
     return redirect("cases:batch", batch.pk)
@@ -207,11 +207,11 @@ def _places(request: HttpRequest, batch: Batch) -> JsonResponse:
     said = [(name, size) for name, size in both if isinstance(size, int) and size >= 0]
     names = [name for name, _ in said]
     try:
-        found = match(batch=batch, names=[as_filename(name) for name in names])
-        places = [{"file": n, **place_of(image, size=said[n][1])} for n, image in found.images.items()]
+        matches = match_names(batch=batch, names=[as_filename(name) for name in names])
+        places = [{"file": n, **upload_place(image, size=said[n][1])} for n, image in matches.images.items()]
     except Problem as problem:
         return JsonResponse({"errors": [problem.message]}, status=problem.status)
-    left = {"before": [names[n] for n in found.before], "unknown": [names[n] for n in found.unknown]}
+    left = {"before": [names[n] for n in matches.before], "unknown": [names[n] for n in matches.unknown]}
     return JsonResponse({"places": places, **left})
 
 

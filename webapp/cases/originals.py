@@ -9,9 +9,9 @@ from django.db.models import Max, Min, Q, QuerySet
 from django.utils import timezone
 
 from webapp import storage
-from webapp.cases.awaited import may_be_checked_again
 from webapp.cases.models import Image
 from webapp.cases.retention import delete_files
+from webapp.cases.upload_limits import may_be_checked_again
 
 FORGOTTEN_AT_ONCE = 100
 FORGET_SECONDS = 5  # of each sweep, which has more to do

@@ -8,8 +8,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from webapp import multipart, storage
-from webapp.cases.awaited import check_awaited, check_size, given_up_before
 from webapp.cases.models import Batch, PartedUpload
+from webapp.cases.upload_limits import check_awaited, check_size, given_up_before
 from webapp.errors import Problem
 from webapp.storage import UploadTarget
 

@@ -16,7 +16,7 @@ from webapp.cases.case_views import back
 from webapp.cases.models import Case
 from webapp.cases.opened import opened_from
 from webapp.notify.links import see_to_lock, send_another_link
-from webapp.notify.services import why_not_told
+from webapp.notify.services import reason_not_notified
 from webapp.pages.problems import telling
 
 
@@ -43,7 +43,7 @@ def patient(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
 
 
 def _say_what_follows(request: HttpRequest, case: Case) -> None:
-    reason = why_not_told(case=case) if case.released_at else None
+    reason = reason_not_notified(case=case) if case.released_at else None
     say = messages.warning if reason else messages.success
     say(request, "What is known of the patient was changed." + (f" {reason.message}" if reason else ""))
 

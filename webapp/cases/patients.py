@@ -12,7 +12,7 @@ from webapp.accounts.consent import training_consent_after
 from webapp.accounts.models import Organisation, Patient
 from webapp.cases.manifest.mistakes import RowError, RowsRefused
 from webapp.cases.manifest.spec import CaseSpec
-from webapp.notify.services import follow_patients
+from webapp.notify.services import update_letters
 
 AT_ONCE = 1000
 MAX_LISTED = 100
@@ -81,7 +81,7 @@ def patients_of(
         raise _conflict(conflicts)
     columns = ["email", "date_of_birth", "training_consent", "training_said_at"]
     Patient.objects.bulk_update(changed, columns, batch_size=AT_ONCE)
-    follow_patients(patients=to_follow)
+    update_letters(patients=to_follow)
     return [patients[name] for name in names]
 
 

@@ -19,8 +19,8 @@ from webapp.cases.opinions import CALLS_FOR_LESS, DISSENT
 from webapp.cases.selectors import without_result
 from webapp.errors import Problem
 from webapp.inference.selectors import is_unfinished
-from webapp.notify.clinics import tell_of_raised
-from webapp.notify.services import tell_patient
+from webapp.notify.clinics import notify_case_raised
+from webapp.notify.services import notify_patient_of_result
 from webapp.pages.words import agreed_on
 from webapp.webhooks.events import case_raised, case_released
 
@@ -51,7 +51,7 @@ def release_case(
     case.refresh_from_db()
     if changed:
         record(actor=actor, action="case.released", object_id=case.id, organisation=case.organisation)
-        tell_patient(case=case)
+        notify_patient_of_result(case=case)
         case_released(case=case)
     elif answered_at and case.answer and case.answer.created_at != answered_at:
         raise Problem(
@@ -73,10 +73,10 @@ def release_case(
     return case
 
 
-def hear(*, image: Image, dx: str) -> None:
-    """Keep with its case what dermatologists agree on for a picture, in the caller's transaction, which has locked the
-    batch. Where it calls for more than what the patient was given, the case waits for a clinician again, and the clinic
-    is told; also where it waits already, for less.
+def record_opinion(*, image: Image, dx: str) -> None:
+    """Store the class that dermatologists agree on for a picture as the opinion of its case, in the caller's
+    transaction, which has locked the batch. Where it calls for more than what the patient was given, the case waits for
+    a clinician again, and the clinic is told; also where it waits already, for less.
     """
     if dx not in CALLS_FOR_LESS:
         return
@@ -95,13 +95,13 @@ def announce_raised(*, cases: Collection[UUID]) -> None:
     for case in raised:
         case_raised(case=case)
     for batch in dict.fromkeys(case.batch for case in raised):
-        tell_of_raised(batch=batch)
+        notify_case_raised(batch=batch)
 
 
 @transaction.atomic
-def look_again(*, actor: Actor, case: Case, raised_at: datetime | None, opinion: str = "") -> None:
-    """Say that a clinician has seen the answer of `raised_at` and the `opinion` of dermatologists, whichever is more
-    urgent than what the patient was given.
+def acknowledge_raised(*, actor: Actor, case: Case, raised_at: datetime | None, opinion: str = "") -> None:
+    """Mark a raised case as reviewed again: a clinician has seen the answer of `raised_at` and the `opinion` of
+    dermatologists, whichever is more urgent than what the patient was given.
 
     Raises Problem `not_raised` where another one has come since, or somebody has said so already.
     """
@@ -114,8 +114,8 @@ def look_again(*, actor: Actor, case: Case, raised_at: datetime | None, opinion:
 
 
 @transaction.atomic
-def see_to(*, actor: Actor, organisation: Organisation, cases: Collection[UUID]) -> int:
-    """Say that somebody has seen to these of the cases that ended without a result; gives how many that were. One that
+def acknowledge_without_result(*, actor: Actor, organisation: Organisation, cases: Collection[UUID]) -> int:
+    """Mark these of the cases that ended without a result as seen to; gives how many were marked. One that
     is under way again, has a result, or was seen to before is left as it is.
     """
     seen = 0

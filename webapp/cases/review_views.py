@@ -17,8 +17,8 @@ from webapp.audit.services import record
 from webapp.cases import selectors
 from webapp.cases.models import Batch
 from webapp.cases.opened import choices, listed
-from webapp.cases.retaken import RETAKE_WINDOW
-from webapp.cases.review import see_to
+from webapp.cases.retakes import RETAKE_WINDOW
+from webapp.cases.review import acknowledge_without_result
 from webapp.inference.models import CaseResult
 from webapp.pages.keyset import page_of
 from webapp.pages.words import counted
@@ -33,7 +33,7 @@ def to_review(request: HttpRequest) -> HttpResponse:
     """The organisation's cases to review, under the filters that the address carries."""
     organisation = organisation_of(request)
     opened = listed(request, reviewing=True)
-    cases = selectors.narrowed(selectors.to_review(organisation), opened.filters)
+    cases = selectors.filter_cases(selectors.to_review(organisation), opened.filters)
     page = page_of(
         selectors.with_release(cases).prefetch_related("images"),
         selectors.IN_REVIEW,
@@ -74,7 +74,7 @@ def to_review(request: HttpRequest) -> HttpResponse:
 def seen_to(request: HttpRequest) -> HttpResponse:
     """Say that one has seen to cases that ended without a result."""
     named = [case_id for each in request.POST.getlist("case") if (case_id := _id(each))]
-    if seen := see_to(actor=actor_of(request), organisation=organisation_of(request), cases=named):
+    if seen := acknowledge_without_result(actor=actor_of(request), organisation=organisation_of(request), cases=named):
         messages.success(
             request, f"{counted(seen, 'case')} without a result no longer wait{'s' if seen == 1 else ''} here."
         )

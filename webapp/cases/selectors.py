@@ -25,7 +25,7 @@ from ml.classes import DISPLAY_NAMES
 from webapp.accounts.models import Membership, Organisation, Patient, User
 from webapp.cases.models import NEEDS_REVIEW_AGAIN, NO_RESULT_UNACKNOWLEDGED, TO_REVIEW, URGENCY, Batch, Case, Image
 from webapp.cases.opinions import REVIEW_TURN
-from webapp.cases.retaken import awaits_better_photo
+from webapp.cases.retakes import awaits_better_photo
 from webapp.inference.models import Job
 from webapp.pages.words import CLOSE, NEAR
 
@@ -39,9 +39,9 @@ REVIEWS = {"to_review": "To review", "released": "Released", "waiting": "Without
 COMPLETED = (Batch.State.COMPLETED, Batch.State.COMPLETED_WITH_FAILURES)
 
 
-def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QuerySet[Batch]":
-    """An organisation's batches with their number of `cases_there`, of cases `to_review` (as many as `bounded` tells
-    apart), and of images `at_model` where they are cancelled, by `state`, `source` and a search `q`.
+def batches_of(organisation: Organisation, filters: Mapping[str, str]) -> "QuerySet[Batch]":
+    """An organisation's batches with their number of `cases_there`, of cases `to_review` (as many as `capped_count`
+    tells apart), and of images `at_model` where they are cancelled, by `state`, `source` and a search `q`.
     """
     jobs = Job.objects.filter(batch=OuterRef("pk"))
     waiting = Case.objects.filter(TO_REVIEW, batch=OuterRef("pk")).order_by().values("batch")
@@ -51,11 +51,11 @@ def batches_of(organisation: Organisation, wanted: Mapping[str, str]) -> "QueryS
         to_review=Func(first_to_review, function="CARDINALITY", output_field=IntegerField()),
         at_model=_counted(jobs.filter(state__in=Job.LIVE, batch__state=Batch.State.CANCELLED)),
     )
-    if (state := wanted.get("state")) in Batch.State.values:
+    if (state := filters.get("state")) in Batch.State.values:
         batches = batches.filter(state=state)
-    if (source := wanted.get("source")) in Batch.Source.values:
+    if (source := filters.get("source")) in Batch.Source.values:
         batches = batches.filter(source=source)
-    if words := words_in(wanted):
+    if words := words_in(filters):
         named = Case.objects.filter(batch=OuterRef("pk"), external_id__iexact=words)
         batches = batches.filter(Q(name__icontains=words) | Exists(named))
     return batches
@@ -71,22 +71,22 @@ def _counted(of_batch: QuerySet[Any, Any]) -> Coalesce:
     return Coalesce(Subquery(count, output_field=IntegerField()), 0)
 
 
-def narrowed(cases: QuerySet[Any], wanted: Mapping[str, str]) -> QuerySet[Any]:
+def filter_cases(cases: QuerySet[Any], filters: Mapping[str, str]) -> QuerySet[Any]:
     """The cases with this `advice`, class (`dx`), `uncertainty`, `review` state and `source` of their batch, and `q` in
     the clinic's own id.
     """
-    if (advice := wanted.get("advice")) in URGENCY:
+    if (advice := filters.get("advice")) in URGENCY:
         cases = cases.filter(advice=advice, urgency=URGENCY[advice])  # the same twice: indexes are in order of urgency
-    if (dx := wanted.get("dx")) in DISPLAY_NAMES:
+    if (dx := filters.get("dx")) in DISPLAY_NAMES:
         cases = cases.filter(top_class=dx)
-    if (band := wanted.get("uncertainty")) in UNCERTAINTIES:
+    if (band := filters.get("uncertainty")) in UNCERTAINTIES:
         least, most = UNCERTAINTIES[band]
         cases = cases.filter(uncertainty__gte=least, uncertainty__lt=most)
-    if (source := wanted.get("source")) in Batch.Source.values:
+    if (source := filters.get("source")) in Batch.Source.values:
         cases = cases.filter(source=source)
-    if words := words_in(wanted):
+    if words := words_in(filters):
         cases = cases.filter(external_id__icontains=words)
-    match wanted.get("review"):
+    match filters.get("review"):
         case "to_review":
             cases = cases.filter(TO_REVIEW)
         case "released":
@@ -165,13 +165,13 @@ def review_count(organisation: Organisation) -> str:
         cases(organisation).order_by().values("pk")[: REVIEW_COUNTED + 1]
         for cases in (to_review, waiting_again, unanswered)
     )
-    found = new.union(*others, all=True).count()
-    return bounded(found) if found else ""
+    count = new.union(*others, all=True).count()
+    return capped_count(count) if count else ""
 
 
-def bounded(found: int) -> str:
-    """How many cases are to be reviewed, as lists and the navigation say it: many as more than 99."""
-    return f"{REVIEW_COUNTED}+" if found > REVIEW_COUNTED else str(found)
+def capped_count(count: int) -> str:
+    """A number of cases as lists and the navigation show it, with more than 99 as “99+”."""
+    return f"{REVIEW_COUNTED}+" if count > REVIEW_COUNTED else str(count)
 
 
 def classes_named(batch: Batch) -> dict[str, str]:

@@ -13,8 +13,6 @@ from django.utils import timezone
 
 from webapp.accounts.models import Organisation
 from webapp.audit.services import Actor, record
-from webapp.cases.arrivals import NEVER_UPLOADED
-from webapp.cases.awaited import awaits_archive
 from webapp.cases.left_out import MAX_LISTED, Lines, keep_more
 from webapp.cases.locks import locked, require_open
 from webapp.cases.manifest.mistakes import RowError, RowsRefused
@@ -23,11 +21,13 @@ from webapp.cases.models import METADATA_FIELDS, Archive, Batch, Case, Image, Pr
 from webapp.cases.patients import Between, is_of, patients_of
 from webapp.cases.quotas import require_room
 from webapp.cases.selectors import cases_there
+from webapp.cases.upload_limits import awaits_archive
+from webapp.cases.uploads import NEVER_UPLOADED
 from webapp.errors import Problem
-from webapp.inference.again import stop_repeats
 from webapp.inference.completion import combine_answered, end_images
+from webapp.inference.reruns import stop_repeats
 from webapp.inference.services import cancel_jobs, enqueue
-from webapp.notify.services import tell_patient_of_cancelling
+from webapp.notify.services import notify_patient_of_cancellation
 from webapp.webhooks.events import batch_cancelled
 
 INSERT_SIZE = 1000
@@ -260,7 +260,7 @@ def cancel_batch(*, actor: Actor, batch: Batch) -> Batch:
     kept.update(lease_until=Now())  # until a quota has room: the sweep has it ended now
     cancel_jobs(batch=batch)
     combine_answered(cases=batch.cases.all())
-    tell_patient_of_cancelling(batch=batch)
+    notify_patient_of_cancellation(batch=batch)
     batch_cancelled(batch=batch)
     record(actor=actor, action="batch.cancelled", object_id=batch.id, organisation=batch.organisation)
     return batch

@@ -21,8 +21,6 @@ from ml.imaging.archive import Archive as ZipArchive
 from ml.imaging.refusal import ArchiveRefused
 from webapp import storage
 from webapp.cases.archives import finish
-from webapp.cases.arrivals import complete_written
-from webapp.cases.awaited import given_up_before
 from webapp.cases.left_out import ABSENT, NO_PICTURE, UNSAFE_NAME, Report, fits, line, missing, of_rows, showable
 from webapp.cases.locks import locked, require_open
 from webapp.cases.manifest.filenames import Files, case_ids, is_no_picture
@@ -32,6 +30,8 @@ from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Archive, Batch, Case, Image
 from webapp.cases.quotas import NoRoomYet
 from webapp.cases.services import INSERT_SIZE, add_cases
+from webapp.cases.upload_limits import given_up_before
+from webapp.cases.uploads import mark_stored
 from webapp.errors import Problem
 from webapp.leases import UNLEASED, excuse, extend, lasting
 
@@ -248,7 +248,7 @@ class _Unpacking:
                 if entry.data is not None and image.state == Image.State.AWAITING_UPLOAD:
                     storage.write(image.upload_key, entry.data)
                     written[image] = len(entry.data)
-        complete_written(batch_id=self.batch.pk, sizes=written)
+        mark_stored(batch_id=self.batch.pk, sizes=written)
 
 
 def _nameable(name: str) -> bool:

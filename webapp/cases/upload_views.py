@@ -16,8 +16,8 @@ from django.views.decorators.csrf import csrf_exempt
 from webapp import storage
 from webapp.accounts.permissions import for_everyone
 from webapp.api.problems import problem_json
-from webapp.cases.awaited import check_awaited, check_size
 from webapp.cases.models import PartedUpload
+from webapp.cases.upload_limits import check_awaited, check_size
 from webapp.errors import Problem
 
 CHUNK = 256 * 1024

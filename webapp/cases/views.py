@@ -20,16 +20,16 @@ from django_htmx.http import HTMX_STOP_POLLING
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import Actor, record_view
 from webapp.cases import selectors
-from webapp.cases.arrivals import await_beside, put_in_place, receive_another
-from webapp.cases.browser_files import place_of, sent_to
+from webapp.cases.browser_files import upload_addresses, upload_place
 from webapp.cases.intake import override_quality
 from webapp.cases.left_out import MAX_LISTED
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.opened import choices, listed
 from webapp.cases.services import NOT_ARRIVED, cancel_batch, submit_batch
+from webapp.cases.uploads import await_replacement, complete_replacement, store_replacement
 from webapp.errors import Problem
-from webapp.inference.again import failed_count, newer_release, rerun_failed, rescore
+from webapp.inference.reruns import failed_count, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress
 from webapp.pages.keyset import page_of
 from webapp.pages.problems import telling
@@ -64,7 +64,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     found = _own(request, batch_id)
     shown = _progress(found)  # before the rows: what changes in between, the next look at the progress brings
     opened = listed(request)
-    cases = selectors.narrowed(found.cases.all(), opened.filters)
+    cases = selectors.filter_cases(found.cases.all(), opened.filters)
     page = page_of(
         selectors.with_release(cases).prefetch_related(*selectors.for_stage(found)),
         selectors.MOST_URGENT_FIRST,
@@ -87,7 +87,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "awaited": selectors.awaited_images(found).order_by("-tries", "created_at", "pk")[:REJECTED_SHOWN],
         "late": selectors.late_images(found)[:REJECTED_SHOWN],
         "picture_limit": settings.UPLOAD_MAX_BYTES,
-        "sent_to": json.dumps(sent_to(found)),
+        "sent_to": json.dumps(upload_addresses(found)),
     }
     return render(request, "cases/batch.html", context)
 
@@ -226,18 +226,18 @@ def _place_for(request: HttpRequest, image: Image) -> JsonResponse:
     said = request.POST.get("size", "")
     size = int(said) if said.isdecimal() else 0
     try:
-        return JsonResponse({"places": [place_of(await_beside(image=image), size=size)]})
+        return JsonResponse({"places": [upload_place(await_replacement(image=image), size=size)]})
     except Problem as problem:
         return JsonResponse({"errors": [problem.message]}, status=problem.status)
 
 
 def _put_in_place(file: UploadedFile | None, sent: bool, *, actor: Actor, image: Image) -> None:
     if sent:
-        put_in_place(actor=actor, image=image)
+        complete_replacement(actor=actor, image=image)
         return
     if file is None:
         raise Problem("no_file", "Choose the file to send.")
-    receive_another(actor=actor, image=image, file=file)
+    store_replacement(actor=actor, image=image, file=file)
 
 
 def _of_refused(request: HttpRequest, image: Image, change: Callable[..., object], *, told: str) -> HttpResponse:

@@ -13,8 +13,8 @@ from webapp.cases.review import release_automatically
 from webapp.inference.answers import set_current_answers
 from webapp.inference.models import NEWEST, CaseResult, Result
 from webapp.inference.selectors import unfinished_images
-from webapp.notify.clinics import tell_provider
-from webapp.notify.services import tell_patient_to_retake
+from webapp.notify.clinics import notify_clinic
+from webapp.notify.services import notify_patient_to_retake
 from webapp.registry.models import ModelRelease
 from webapp.webhooks.events import batch_completed
 
@@ -50,7 +50,7 @@ def end_images(*, batch: Batch, ended: Sequence[Image], failures: int = 0) -> No
     else:  # nothing follows from thousands of missing files but their count
         combine_answered(cases=cases)
     if batch.remaining == 0:
-        tell_provider(batch=batch)
+        notify_clinic(batch=batch)
         batch_completed(batch=batch)
 
 
@@ -80,7 +80,7 @@ def _combine(cases: QuerySet[Case]) -> None:
         if case.pk in results:
             combined += _combined(case, results[case.pk], releases)
         elif case.images.exclude(state=Image.State.PURGED).exists():
-            tell_patient_to_retake(case=case)
+            notify_patient_to_retake(case=case)
     if not combined:
         return
     kept = ["case", "release"]

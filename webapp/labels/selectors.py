@@ -83,12 +83,12 @@ def candidates(*, organisation: Organisation, annotator: User, limit: int) -> li
         if any(drawn(image_id) for image_id in lately)
         else (DRAWN_AT_RANDOM, LEAST_CERTAIN)
     )
-    found = dict[uuid.UUID, None]()  # ordered
+    image_ids = dict[uuid.UUID, None]()  # ordered
     for query in (DISAGREED, *turns, WITHOUT_PREDICTION):
-        if len(found) < limit:
+        if len(image_ids) < limit:
             rows = _fetch(query, organisation, annotator, limit=limit, drawn_below=DRAWN_BELOW)
-            found |= dict.fromkeys(row[0] for row in rows)
-    return list(found)[:limit]
+            image_ids |= dict.fromkeys(row[0] for row in rows)
+    return list(image_ids)[:limit]
 
 
 def drawn(image_id: uuid.UUID) -> bool:

@@ -13,7 +13,7 @@ from webapp.accounts.models import Membership, User
 from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
 from webapp.cases.models import Image
-from webapp.cases.review import hear
+from webapp.cases.review import record_opinion
 from webapp.errors import Problem
 from webapp.inference.models import Result
 from webapp.labels.models import Assignment, Consensus, Label
@@ -94,17 +94,17 @@ def submit_label(*, actor: Actor, annotator: User, image: Image, dx: str, confid
         raise Problem("not_assigned", "This image is not in your queue. Go on with the next one.", status=404)
     if not needs_answers(image):
         Assignment.objects.filter(image=image, annotator=annotator).delete()
-        told = "Others have settled this image, or it may not be used any more. Go on with the next one."
-        raise Problem("image_settled", told)
+        message = "Others have settled this image, or it may not be used any more. Go on with the next one."
+        raise Problem("image_settled", message)
     label = Label.objects.create(image=image, annotator=annotator, dx=dx, confidence=confidence, note=note.strip())
     Assignment.objects.filter(image=image, annotator=annotator).delete()
     record(actor=actor, action="label.submitted", object_id=image.pk, organisation=image.organisation)
-    _settle(image)
+    _accept_if_agreed(image)
     label.refresh_from_db()
     return label
 
 
-def _settle(image: Image) -> None:
+def _accept_if_agreed(image: Image) -> None:
     """Accept what two annotators agree on; without an agreement the labels stay as submitted."""
     labels = list(image.labels.all())
     (dx, votes), *_ = Counter(label.dx for label in labels).most_common(1)
@@ -125,7 +125,7 @@ def _accept(image: Image, dx: str, settled_by: User | None = None) -> None:
     )
     image.labels.filter(dx=dx).update(state=Label.State.ACCEPTED)
     image.labels.exclude(dx=dx).update(state=Label.State.SUPERSEDED)
-    hear(image=image, dx=dx)
+    record_opinion(image=image, dx=dx)
 
 
 @transaction.atomic

@@ -15,7 +15,7 @@ from webapp.accounts.models import Patient
 from webapp.audit.services import SYSTEM, Actor, record
 from webapp.cases.models import Case
 from webapp.errors import Problem
-from webapp.notify.clinics import tell_of_raised
+from webapp.notify.clinics import notify_case_raised
 from webapp.notify.delivery import resend_fields
 from webapp.notify.models import Message, ResultLink
 from webapp.queue import Task, ring
@@ -92,7 +92,7 @@ def _locked(case: Case) -> None:
     """Say, of several tries at one moment once, that the patient cannot open this result, and tell the clinic."""
     waiting = Case.objects.filter(pk=case.pk, released_at__isnull=False, link_locked_at=None)
     if waiting.update(link_locked_at=timezone.now()):
-        tell_of_raised(batch=case.batch)
+        notify_case_raised(batch=case.batch)
 
 
 def _settle(which: Q) -> int:

@@ -24,8 +24,8 @@ LOCKED = (
 )
 
 
-def tell_patient(*, case: Case) -> None:
-    """Tell the patient that a released result can be read."""
+def notify_patient_of_result(*, case: Case) -> None:
+    """Queue the letter that tells the patient that a released result can be read."""
     known: str | None = case.patient.email
     if not known:  # somebody may be adding it in this moment; who does so later waits for this, and tells the patient
         others_wait = Patient.objects.select_for_update(no_key=True, skip_locked=True)
@@ -33,7 +33,7 @@ def tell_patient(*, case: Case) -> None:
     post(kind=Message.Kind.RESULT_READY, recipient=known, batch=case.batch, case=case)
 
 
-def why_not_told(*, case: Case) -> Problem | None:
+def reason_not_notified(*, case: Case) -> Problem | None:
     """Why the patient of a released case gets no letter, or cannot read the result by its link: `no_email`,
     `no_date_of_birth`, `letter_failed` or `link_locked`; None where neither is so.
     """
@@ -69,8 +69,8 @@ def letter_sent_at(*, case: Case) -> datetime | None:
     return letters.order_by("-pk").values_list("sent_at", flat=True).first()
 
 
-def follow_patients(*, patients: Collection[uuid.UUID]) -> None:
-    """Let the letters about these patients' cases be as what is now known of them.
+def update_letters(*, patients: Collection[uuid.UUID]) -> None:
+    """Update the letters about these patients' cases after their address or date of birth has changed.
 
     Those that were not sent go to the address; those that were not written for want of one are written, and those that
     failed for want of an address or a date of birth are sent. What was sent still says where to,
@@ -86,14 +86,14 @@ def follow_patients(*, patients: Collection[uuid.UUID]) -> None:
     wanting = letters.filter(state=Message.State.FAILED, error__in=MISSING_DETAILS).exclude(recipient="")
     if wanting.exclude(kind=Message.Kind.RESULT_READY, case__patient__date_of_birth=None).update(**resend_fields()):
         ring(Task.DELIVER)
-    untold = Case.objects.filter(patient__in=patients, released_at__isnull=False).select_related("patient", "batch")
-    for case in untold.exclude(messages__kind=Message.Kind.RESULT_READY):
-        tell_patient(case=case)
+    unnotified = Case.objects.filter(patient__in=patients, released_at__isnull=False).select_related("patient", "batch")
+    for case in unnotified.exclude(messages__kind=Message.Kind.RESULT_READY):
+        notify_patient_of_result(case=case)
 
 
 def recall_letters(*, patients: Collection[uuid.UUID]) -> None:
     """Take back the letters about these patients' results, which went to somebody else's address: their links open
-    nothing any more, and they go out afresh, to the address that `follow_patients` gives them.
+    nothing any more, and they go out afresh, to the address that `update_letters` gives them.
     """
     gone = Message.objects.filter(case__patient__in=patients, kind=Message.Kind.RESULT_READY)
     gone = gone.filter(state__in=[Message.State.SENDING, Message.State.SENT])
@@ -115,13 +115,13 @@ def forget_sender(*, user: User) -> None:
     Message.objects.filter(sent | Q(kind=Message.Kind.CASE_RAISED, recipient=user.email) & ~clinics).delete()
 
 
-def tell_patient_to_retake(*, case: Case) -> None:
+def notify_patient_to_retake(*, case: Case) -> None:
     """Tell a patient who sent a photo that it cannot be used."""
     if case.source == Batch.Source.PATIENT:
         post(kind=Message.Kind.IMAGE_UNUSABLE, recipient=case.patient.email, batch=case.batch, case=case)
 
 
-def tell_patient_of_cancelling(*, batch: Batch) -> None:
+def notify_patient_of_cancellation(*, batch: Batch) -> None:
     """Tell a patient who sent a photo that their clinic has cancelled its check, where it has no answer yet."""
     if batch.source != Batch.Source.PATIENT:
         return

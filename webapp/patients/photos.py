@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from webapp.accounts.models import Patient
 from webapp.audit.services import Actor
-from webapp.cases.arrivals import receive
 from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Batch, Case, Image
 from webapp.cases.services import Submission, create_batch, submit_batch
+from webapp.cases.uploads import store_upload
 from webapp.errors import Problem
 
 ADULT = 18  # years: photos that people send of themselves are for adults
@@ -78,7 +78,7 @@ def send_photos(
     batch, _ = create_batch(actor=actor, organisation=patient.organisation, submission=submission, cases=[spec])
     case = batch.cases.get()
     for image in case.images.filter(state=Image.State.AWAITING_UPLOAD, filename__in=named):
-        receive(image=image, file=named[image.filename])
+        store_upload(image=image, file=named[image.filename])
     submit_batch(actor=actor, batch=batch, allow_missing=True)
     return case
 

@@ -18,10 +18,10 @@ from tests.webapp.api.clinic import Clinic, case, good, problem
 from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
-from webapp.cases.arrivals import put_in_place
 from webapp.cases.intake import InspectionResult, claim_images, finish_intake
 from webapp.cases.models import Image
 from webapp.cases.originals import forget_originals
+from webapp.cases.uploads import complete_replacement
 from webapp.errors import Problem
 from webapp.multipart import PART_BYTES
 
@@ -190,7 +190,7 @@ def test_of_two_other_files_the_one_that_is_late_changes_nothing(client: Client)
     finish_intake(token=token, inspected=[(image, InspectionResult(code="empty", advice=SENTENCES["empty"]))])
 
     with pytest.raises(Problem, match="replaced by another file"):
-        put_in_place(actor=SYSTEM, image=late)
+        complete_replacement(actor=SYSTEM, image=late)
 
     assert (Image.objects.get().state, Image.objects.get().tries) == ("rejected", 1)
 

@@ -19,11 +19,11 @@ from tests.webapp.inference.scenes import inspect_all
 from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
-from webapp.cases.arrivals import MAX_TRIES, complete_upload
 from webapp.cases.intake import InspectionResult, claim_images, finish_intake, sweep_images
 from webapp.cases.models import Image
 from webapp.cases.originals import forget_originals
 from webapp.cases.services import cancel_batch, submit_batch
+from webapp.cases.uploads import MAX_TRIES, complete_upload
 from webapp.errors import Problem
 from workers.intake import inspect_waiting
 

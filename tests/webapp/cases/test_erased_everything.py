@@ -22,7 +22,7 @@ from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import erasure
 from webapp.cases.erasure import erase_case, erase_patient
 from webapp.cases.models import Case
-from webapp.notify.clinics import tell_provider
+from webapp.notify.clinics import notify_clinic
 from webapp.notify.models import Message
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -136,7 +136,7 @@ def test_a_provider_who_is_forgotten_is_in_no_letter(client: Browser) -> None:
     )
     other = BatchFactory(completed=True, organisation=user.membership.organisation)
     for batch in (sent, failed, other):
-        tell_provider(batch=batch)
+        notify_clinic(batch=batch)
     Message.objects.filter(batch=failed).update(state="failed", error="no such address")
     patients = MessageFactory(case__batch=sent)
     client.force_login(UserFactory(is_superuser=True, is_staff=True))

@@ -21,7 +21,7 @@ from tests.factories import (
 from webapp.accounts.models import Organisation, Patient
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
-from webapp.cases import finding
+from webapp.cases import search
 from webapp.cases.erasure import erase_case
 from webapp.cases.models import Batch, Case
 
@@ -52,7 +52,7 @@ def test_a_case_is_found_by_its_id_or_its_patients_whole_or_by_how_it_begins(
     called(MembershipFactory().organisation, "A-7", "Á-7 Nguyễn")
 
     assert names(client, "A-7") == ["A-7", "A-7", "A-70"]
-    assert [case.pk for case in finding.found(clinic, "a-7")] == [newer.pk, whole.pk, longer.pk]
+    assert [case.pk for case in search.search_cases(clinic, "a-7")] == [newer.pk, whole.pk, longer.pk]
     assert names(client, "  a-70 ") == ["A-70"]
     assert names(client, "á-7 nguyễn") == names(client, "A\u0301-7") == ["right", "left"]
     for nothing in ("-7", "A_7", "A%", "A-7\\", "ä", "", " ", "\0", "x" * 500):
@@ -84,7 +84,7 @@ def test_a_case_that_is_called_as_its_patient_is_listed_once(client: Client, cli
 def test_patients_without_a_case_take_nobodys_place(
     client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "LISTED", 2)
+    monkeypatch.setattr(search, "MAX_RESULTS", 2)
     for number in range(4):
         PatientFactory(organisation=clinic, external_id=f"P-{number}")
     called(clinic, "left", "P-9")
@@ -126,8 +126,8 @@ def test_where_nothing_is_found_the_page_says_what_to_do(client: Client, clinic:
 def test_many_are_cut_and_the_page_says_so(
     client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("finding", "find_views"):
-        monkeypatch.setattr(f"webapp.cases.{module}.LISTED", 2)
+    for module in ("search", "find_views"):
+        monkeypatch.setattr(f"webapp.cases.{module}.MAX_RESULTS", 2)
     for number in range(3):
         called(clinic, f"A-{number}", f"P-{number}")
     for word in ("a", "p"):
@@ -202,7 +202,7 @@ def test_ids_are_read_from_their_indexes_in_their_order(clinic: Organisation) ->
 
 def plans_of(clinic: Organisation, words: str) -> list[str]:
     with CaptureQueriesContext(connection) as captured:
-        finding.found(clinic, words)
+        search.search_cases(clinic, words)
     plans = []
     with connection.cursor() as cursor:
         for query in captured.captured_queries:

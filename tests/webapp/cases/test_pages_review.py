@@ -198,7 +198,7 @@ def test_the_list_is_read_from_its_index(clinic: Organisation, index: str, wante
                 cursor.execute(f"DROP INDEX {other}")  # until the test's transaction is rolled back
         for way in ("seqscan", "bitmapscan", "sort"):
             cursor.execute(f"SET LOCAL enable_{way} = off")
-    cases = selectors.narrowed(selectors.to_review(clinic), wanted)
+    cases = selectors.filter_cases(selectors.to_review(clinic), wanted)
     for rows in (cases.order_by(*selectors.IN_REVIEW)[:51], cases.order_by()[:100]):
         plan = rows.explain()
         assert index in plan

@@ -19,15 +19,15 @@ from webapp import storage
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases import originals, retention
-from webapp.cases.arrivals import complete_uploads
 from webapp.cases.intake import InspectionResult, claim_images, finish_intake
 from webapp.cases.models import Batch, Case, Image, PartedUpload
 from webapp.cases.originals import forget_originals
 from webapp.cases.retention import delete_photos
 from webapp.cases.services import submit_batch
-from webapp.inference.again import newer_release
+from webapp.cases.uploads import complete_uploads
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import Job, Result
+from webapp.inference.reruns import newer_release
 from webapp.inference.services import finish, sweep_jobs
 from webapp.notify.models import Message
 

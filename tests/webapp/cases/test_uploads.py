@@ -15,12 +15,12 @@ from tests.factories import ArchiveFactory, BatchFactory, CaseFactory, ImageFact
 from tests.webapp.api.clinic import problem
 from webapp import storage
 from webapp.audit.services import SYSTEM
-from webapp.cases.arrivals import complete_upload, receive
 from webapp.cases.intake import InspectionResult, claim_images, finish_intake
 from webapp.cases.models import Batch, Image
 from webapp.cases.originals import forget_originals
 from webapp.cases.selectors import stage
 from webapp.cases.services import cancel_batch, submit_batch
+from webapp.cases.uploads import complete_upload, store_upload
 from webapp.inference.selectors import progress
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("storage_folder")]
@@ -159,7 +159,7 @@ def test_no_more_of_a_file_is_read_than_may_be_stored(settings: Settings) -> Non
     settings.UPLOAD_MAX_BYTES = 10
     image, file = ImageFactory(), BytesIO(b"x" * 1000)
 
-    receive(image=image, file=file)
+    store_upload(image=image, file=file)
 
     assert (file.tell(), storage.size(image.upload_key)) == (11, 11)
 

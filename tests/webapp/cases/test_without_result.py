@@ -24,8 +24,8 @@ from webapp.cases.erasure import erase_case
 from webapp.cases.intake import override_quality
 from webapp.cases.models import Batch, Case
 from webapp.cases.services import cancel_batch
-from webapp.inference.again import rerun_failed
 from webapp.inference.models import Job
+from webapp.inference.reruns import rerun_failed
 
 pytestmark = pytest.mark.django_db
 LIST = reverse("cases:to_review")

@@ -13,9 +13,9 @@ from webapp.cases.retention import delete_old_photos
 from webapp.cases.review import release_case
 from webapp.cases.services import cancel_batch
 from webapp.errors import Problem
-from webapp.inference.again import newer_release, rerun_failed, rescore
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
+from webapp.inference.reruns import newer_release, rerun_failed, rescore
 from webapp.inference.selectors import image_answer, with_answers
 from webapp.inference.services import finish
 from webapp.registry.models import ModelRelease

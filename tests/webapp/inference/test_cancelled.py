@@ -15,9 +15,9 @@ from webapp.cases.intake import InspectionResult, claim_images, finish_intake, o
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.cases.retention import delete_photos
 from webapp.cases.services import cancel_batch, submit_batch
-from webapp.inference.again import newer_release, rerun_failed, rescore
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
+from webapp.inference.reruns import newer_release, rerun_failed, rescore
 from webapp.inference.selectors import progress
 from webapp.inference.services import finish
 from webapp.registry.models import ModelRelease

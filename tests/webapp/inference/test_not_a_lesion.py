@@ -19,9 +19,9 @@ from webapp.cases.retention import delete_photos
 from webapp.cases.review import release_case
 from webapp.cases.services import submit_batch
 from webapp.errors import Problem
-from webapp.inference.again import rerun_failed
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult, Job, Result
+from webapp.inference.reruns import rerun_failed
 from webapp.inference.services import finish, sweep_jobs
 from webapp.labels.services import next_image
 from webapp.notify.models import Message

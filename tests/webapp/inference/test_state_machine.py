@@ -29,16 +29,16 @@ from tests.tables import empty_tables
 from tests.webapp.inference.scenes import outcome
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
-from webapp.cases.arrivals import await_again, complete_written
 from webapp.cases.intake import InspectionResult, claim_images, finish_intake, override_quality, sweep_images
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
 from webapp.cases.retention import delete_old_photos, delete_photos
 from webapp.cases.review import release_case
 from webapp.cases.services import cancel_batch, submit_batch
+from webapp.cases.uploads import await_again, mark_stored
 from webapp.errors import Problem
-from webapp.inference.again import rerun_failed, rescore
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import NEWEST, Job, Result
+from webapp.inference.reruns import rerun_failed, rescore
 from webapp.inference.selectors import answer_of, progress
 from webapp.inference.services import finish, sweep_jobs
 from webapp.notify.models import Message
@@ -104,7 +104,7 @@ class BatchMachine(RuleBasedStateMachine):
         for image in Image.objects.filter(state=Image.State.REJECTED):
             with suppress(Problem):  # the batch is not open
                 await_again(actor=SYSTEM, image=image)
-                complete_written(batch_id=image.batch_id, sizes={image: 1})
+                mark_stored(batch_id=image.batch_id, sizes={image: 1})
 
     @rule(target=runs, limit=st.integers(1, 4))
     def start_running(self, limit: int) -> tuple[uuid.UUID, list[Job]]:

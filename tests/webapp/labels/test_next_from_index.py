@@ -23,8 +23,8 @@ from tests.factories import (
 from tests.webapp.inference.scenes import answer_all, submitted_batch
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.models import Image
-from webapp.inference.again import rescore
 from webapp.inference.models import DRAWN_BELOW, Result
+from webapp.inference.reruns import rescore
 from webapp.labels import selectors
 from webapp.labels.services import next_image, submit_label
 from webapp.registry.services import promote

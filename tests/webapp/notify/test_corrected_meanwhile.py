@@ -25,7 +25,7 @@ from webapp.errors import Problem
 from webapp.notify.delivery import UNKNOWN
 from webapp.notify.links import close_links, renew_link, send_another_link
 from webapp.notify.models import Message, ResultLink
-from webapp.notify.services import tell_patient_to_retake
+from webapp.notify.services import notify_patient_to_retake
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -112,11 +112,11 @@ def test_a_link_that_is_sent_again_while_the_address_is_corrected(monkeypatch: p
 def test_an_address_that_was_right_before_is_chosen_again_though_a_letter_to_the_other_waits() -> None:
     patient = PatientFactory(email="mine@home.example", user=UserFactory(email="mine@home.example"))
     case = CaseFactory(patient=patient, batch__source=Batch.Source.PATIENT, batch__organisation=patient.organisation)
-    tell_patient_to_retake(case=case)
+    notify_patient_to_retake(case=case)
     go_out()
     assert patient.user is not None
     follow_account(user=patient.user, email="other@home.example")
-    tell_patient_to_retake(case=Case.objects.get())  # a second run of the photo failed, too
+    notify_patient_to_retake(case=Case.objects.get())  # a second run of the photo failed, too
 
     follow_account(user=patient.user, email="mine@home.example")
 

@@ -25,7 +25,7 @@ from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch
 from webapp.cases.review import release_case
 from webapp.errors import Problem
-from webapp.notify.clinics import tell_provider
+from webapp.notify.clinics import notify_clinic
 from webapp.notify.delivery import (
     ATTEMPTS,
     UNKNOWN,
@@ -39,7 +39,7 @@ from webapp.notify.delivery import (
 )
 from webapp.notify.letters import compose
 from webapp.notify.models import Message
-from webapp.notify.services import tell_patient, tell_patient_to_retake
+from webapp.notify.services import notify_patient_of_result, notify_patient_to_retake
 
 State = Message.State
 TO_STAFF = (Message.Kind.BATCH_COMPLETED, Message.Kind.REVIEW_WAITING, Message.Kind.CASE_RAISED)
@@ -50,8 +50,8 @@ def test_the_same_news_is_written_once_for_one_recipient() -> None:
     case = CaseResultFactory().case
     for _ in range(2):
         release_case(actor=SYSTEM, case=case)
-        tell_patient(case=case)
-        tell_provider(batch=case.batch)
+        notify_patient_of_result(case=case)
+        notify_clinic(batch=case.batch)
     assert sorted(Message.objects.values_list("kind", "recipient")) == [
         ("batch_completed", case.organisation.contact_email),
         ("result_ready", case.patient.email),
@@ -65,9 +65,9 @@ def test_a_complete_batch_is_told_of_to_nobody_who_works_there_no_more() -> None
     other_role = MembershipFactory(organisation=clinic, role=Membership.Role.ANNOTATOR).user
     closed = MembershipFactory(organisation=clinic, user__is_active=False).user
     for sender in (left, elsewhere, other_role, closed):
-        tell_provider(batch=BatchFactory(organisation=clinic, created_by=sender))
+        notify_clinic(batch=BatchFactory(organisation=clinic, created_by=sender))
     assert set(Message.objects.values_list("recipient", flat=True)) == {"desk@clinic.example"}
-    tell_provider(batch=BatchFactory(organisation=stays.organisation, created_by=stays.user))
+    notify_clinic(batch=BatchFactory(organisation=stays.organisation, created_by=stays.user))
     assert Message.objects.latest("pk").recipient == stays.user.email
 
 
@@ -75,16 +75,16 @@ def test_a_complete_batch_is_told_of_to_nobody_who_works_there_no_more() -> None
 def test_only_a_patient_who_sent_a_photo_is_asked_for_a_new_one() -> None:
     theirs = CaseFactory(batch=BatchFactory(source=Batch.Source.PATIENT))
     for case in (CaseFactory(), theirs):
-        tell_patient_to_retake(case=case)
-    tell_provider(batch=theirs.batch)
+        notify_patient_to_retake(case=case)
+    notify_clinic(batch=theirs.batch)
     assert [(message.case, message.kind) for message in Message.objects.all()] == [(theirs, "image_unusable")]
 
 
 @pytest.mark.django_db
 def test_nobody_is_told_where_no_address_is_known() -> None:
     organisation = OrganisationFactory(contact_email="")
-    tell_provider(batch=BatchFactory(organisation=organisation))
-    tell_patient(case=CaseFactory(patient=PatientFactory(email="")))
+    notify_clinic(batch=BatchFactory(organisation=organisation))
+    notify_patient_of_result(case=CaseFactory(patient=PatientFactory(email="")))
     assert not Message.objects.exists()
 
 

@@ -27,9 +27,9 @@ from webapp.accounts.models import Membership, Organisation
 from webapp.accounts.services import remove_user
 from webapp.audit.services import SYSTEM, Actor
 from webapp.cases.models import Case
-from webapp.cases.review import look_again, release_case
-from webapp.inference.again import rescore
+from webapp.cases.review import acknowledge_raised, release_case
 from webapp.inference.claim import claim_jobs
+from webapp.inference.reruns import rescore
 from webapp.inference.services import Outcome, finish
 from webapp.labels.services import submit_label
 from webapp.notify.delivery import UNREACHABLE, claim_message, put_off
@@ -142,7 +142,7 @@ def test_a_batch_that_was_told_of_before_is_told_of_again() -> None:
     raise_it(case)
     go_out()
     went_out(ago=timedelta(days=100))
-    look_again(actor=SYSTEM, case=case, raised_at=case.raised_at)
+    acknowledge_raised(actor=SYSTEM, case=case, raised_at=case.raised_at)
 
     raise_it(case)
     go_out()
@@ -153,7 +153,7 @@ def test_a_batch_that_was_told_of_before_is_told_of_again() -> None:
 def test_a_letter_is_withdrawn_where_a_clinician_has_looked_meanwhile() -> None:
     case = given(OrganisationFactory())
     raise_it(case)
-    look_again(actor=SYSTEM, case=case, raised_at=case.raised_at)
+    acknowledge_raised(actor=SYSTEM, case=case, raised_at=case.raised_at)
     go_out()
     assert not letters()
     assert not [one for one in mail.outbox if "clinician again" in one.subject]
@@ -195,7 +195,7 @@ def test_software_is_told_with_ids_each_time() -> None:
     case = given(endpoint.organisation)
     for _ in range(2):
         raise_it(case)
-        look_again(actor=SYSTEM, case=case, raised_at=case.raised_at)
+        acknowledge_raised(actor=SYSTEM, case=case, raised_at=case.raised_at)
     ids = {"case_id": str(case.pk), "batch_id": str(case.batch_id)}
     assert [json.loads(row.body)["data"] for row in endpoint.deliveries.all()] == [ids, ids]
 
@@ -216,7 +216,7 @@ def test_a_letter_that_is_written_anew_has_not_waited_since_it_was_first_written
     raise_it(case)
     went_out(ago=timedelta(days=100))
     Message.objects.update(created_at=timezone.now() - timedelta(days=100))
-    look_again(actor=SYSTEM, case=case, raised_at=case.raised_at)
+    acknowledge_raised(actor=SYSTEM, case=case, raised_at=case.raised_at)
     raise_it(case)
 
     token, letter = claim_message() or pytest.fail("nothing is due")

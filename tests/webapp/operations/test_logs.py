@@ -19,11 +19,11 @@ from tests.ml.imaging.samples import encode, skin_photo
 from tests.ml.tiny_bundle import make_tiny_bundle
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor
-from webapp.cases.arrivals import receive
 from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Batch, Case
 from webapp.cases.review import release_case
 from webapp.cases.services import Submission, create_batch, submit_batch
+from webapp.cases.uploads import store_upload
 from webapp.labels.services import next_image, submit_label
 from webapp.notify.models import Message
 from webapp.registry.bundles import store_bundle
@@ -98,8 +98,8 @@ def test_a_batch_from_manifest_to_label_leaves_no_person_and_no_finding_in_the_l
         actor=actor, organisation=clinic, submission=Submission(source=Batch.Source.WEB, name="Zebedee's"), cases=[spec]
     )
     good, bad = batch.images.order_by("filename").reverse()
-    receive(image=good, file=io.BytesIO(encode(skin_photo(), "JPEG")))
-    receive(image=bad, file=io.BytesIO(b"not a picture"))
+    store_upload(image=good, file=io.BytesIO(encode(skin_photo(), "JPEG")))
+    store_upload(image=bad, file=io.BytesIO(b"not a picture"))
     submit_batch(actor=actor, batch=batch)
     for work in (inspect_waiting, drain, deliver, sweep):
         work()

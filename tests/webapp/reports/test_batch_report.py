@@ -15,9 +15,9 @@ from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import NOT_A_LESION, Batch, Image
 from webapp.cases.services import cancel_batch
-from webapp.inference.again import rerun_failed
 from webapp.inference.claim import claim_jobs
 from webapp.inference.models import CaseResult
+from webapp.inference.reruns import rerun_failed
 from webapp.inference.services import finish
 from webapp.reports.batch_report import batch_report
 from webapp.reports.fhir import batch_bundle

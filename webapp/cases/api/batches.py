@@ -45,13 +45,13 @@ from webapp.cases.api.requests import (
     PartsRequest,
     SubmitRequest,
 )
-from webapp.cases.arrivals import complete_uploads
-from webapp.cases.awaited import awaits_archive, check_size
 from webapp.cases.manifest.mistakes import RowsRefused
 from webapp.cases.models import Batch
 from webapp.cases.parts import give_up_parts
+from webapp.cases.upload_limits import awaits_archive, check_size
+from webapp.cases.uploads import complete_uploads
 from webapp.errors import Problem
-from webapp.inference import again
+from webapp.inference import reruns
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -210,7 +210,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"])
     def rerun(self, request: Request, pk: str) -> Response:
-        return self._changed(again.rerun_failed(actor=actor_of(request), batch=self.get_object()))
+        return self._changed(reruns.rerun_failed(actor=actor_of(request), batch=self.get_object()))
 
     @extend_schema(
         summary="Send every answered image to the active release",
@@ -221,7 +221,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
     )
     @action(detail=True, methods=["post"])
     def rescore(self, request: Request, pk: str) -> Response:
-        return self._changed(again.rescore(actor=actor_of(request), batch=self.get_object()))
+        return self._changed(reruns.rescore(actor=actor_of(request), batch=self.get_object()))
 
     @extend_schema(
         summary="Say that the archive has been uploaded",

@@ -21,7 +21,7 @@ from webapp.cases.models import Case
 from webapp.cases.retention import delete_photos
 from webapp.cases.review import release_case
 from webapp.inference.selectors import with_answers
-from webapp.notify.services import why_not_told
+from webapp.notify.services import reason_not_notified
 
 OF_ONE = {"case_id", "patient_id"}  # a list that is narrowed by one of these is a look at each of its cases
 
@@ -77,7 +77,7 @@ class CaseViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ProviderView
         )
         case = self.get_object()
         self._record("case.viewed", case.pk)  # also where it was released before, which changes nothing
-        reason = why_not_told(case=case)
+        reason = reason_not_notified(case=case)
         problem = {"code": reason.code, "detail": reason.message} if reason else None
         return Response({**self.get_serializer(case).data, "notified": reason is None, "problem": problem})
 

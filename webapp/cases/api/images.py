@@ -18,11 +18,11 @@ from webapp.api.viewsets import ProviderViewSet
 from webapp.cases import intake
 from webapp.cases.api.answers import ImageSerializer, PartsSerializer, UploadSerializer, parts_of, upload_of
 from webapp.cases.api.requests import PartsRequest, UploadUrlRequest
-from webapp.cases.arrivals import await_again, complete_upload
-from webapp.cases.awaited import check_size
 from webapp.cases.models import Image
 from webapp.cases.parts import give_up_parts
 from webapp.cases.pictures import picture
+from webapp.cases.upload_limits import check_size
+from webapp.cases.uploads import await_again, complete_upload
 
 JPEG = {(200, "image/jpeg"): OpenApiTypes.BINARY, 304: None}
 SAME = "With the `ETag` of an earlier answer as `If-None-Match` the answer is 304 while the picture is the same."

@@ -4,11 +4,11 @@ import numpy as np
 from django import template
 
 from ml.imaging.overlay import LEVELS, unpack
-from webapp.cases.selectors import bounded, stage
+from webapp.cases.selectors import capped_count, stage
 from webapp.inference.models import Result
 
 register = template.Library()
-register.filter(bounded)
+register.filter("bounded", capped_count)
 register.filter(stage)
 
 ROWS = ("upper ", "", "lower ")

@@ -5,8 +5,8 @@ from datetime import timedelta
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from webapp.cases.awaited import TRANSIENT_REASONS
 from webapp.cases.models import Batch, Image
+from webapp.cases.upload_limits import TRANSIENT_REASONS
 from webapp.notify.models import Message
 
 RETAKE_WINDOW = timedelta(days=3)  # for a patient to read the letter, and to take another photo

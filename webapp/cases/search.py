@@ -12,10 +12,10 @@ from webapp.addresses import in_one_form
 from webapp.cases.models import Case
 from webapp.cases.selectors import with_release
 
-LISTED = 100
+MAX_RESULTS = 100
 
 
-def found(organisation: Organisation, words: str) -> list[Case]:
+def search_cases(organisation: Organisation, words: str) -> list[Case]:
     """The cases whose own id, or whose patient's, begins with these words, in capitals or not, and those of whoever
     has letters at this whole address: one more than are LISTED where there are more. Those whose whole id it is come
     first, of each id the newest. Ids that are not the clinic's own are not sought: of what is erased, and of patients
@@ -32,21 +32,23 @@ def found(organisation: Organisation, words: str) -> list[Case]:
     of_case = Exists(kept.filter(patient=OuterRef("pk")))  # else who has none would take the place of who has
     patients = Patient.objects.filter(of_case, organisation=organisation).annotate(sought=CALLED)
     named = patients.filter(sought__startswith=begin).exclude(external_id__startswith=Patient.UNNAMED)
-    first = [*named.order_by("sought").values_list("pk", flat=True)[: LISTED + 1], *_reached(patients, words)]
+    first = [*named.order_by("sought").values_list("pk", flat=True)[: MAX_RESULTS + 1], *_ids_by_email(patients, words)]
     of_patients = cases.filter(patient__in=first).annotate(sought=Collate(Upper("patient__external_id"), "C"))
     rows: list[Any] = [
-        case for by in (so_called, of_patients) for case in by.order_by("sought", "-created_at", "id")[: LISTED + 1]
+        case
+        for by in (so_called, of_patients)
+        for case in by.order_by("sought", "-created_at", "id")[: MAX_RESULTS + 1]
     ]
     rows.sort(key=lambda case: case.created_at, reverse=True)
     rows.sort(key=lambda case: case.sought)
-    return list(dict.fromkeys(rows))[: LISTED + 1]
+    return list(dict.fromkeys(rows))[: MAX_RESULTS + 1]
 
 
-def _reached(patients: QuerySet[Patient], words: str) -> QuerySet[Patient, UUID]:
-    """Those whose e-mail address this is."""
+def _ids_by_email(patients: QuerySet[Patient], words: str) -> QuerySet[Patient, UUID]:
+    """The ids of the patients whose e-mail address this is."""
     try:
         address = in_one_form(words)
     except ValidationError:  # no address
         return patients.none().values_list("pk", flat=True)
     reached = patients.alias(small=Lower("email")).exclude(email="").filter(small=address)  # by the index of the three
-    return reached.values_list("pk", flat=True)[: LISTED + 1]
+    return reached.values_list("pk", flat=True)[: MAX_RESULTS + 1]

@@ -46,8 +46,8 @@ def check_awaited(key: str, *, lock: bool = False) -> None:
             cursor.execute(IS_AWAITED + ("FOR UPDATE" if lock else ""), {"id": image, "tries": int(tries or 0)})
             awaited = cursor.fetchone() is not None
     if not awaited:
-        told = "This file is not awaited, or not any more, so none is taken for it. Put another in a new batch."
-        raise Problem("not_awaited", told)
+        message = "This file is not awaited, or not any more, so none is taken for it. Put another in a new batch."
+        raise Problem("not_awaited", message)
 
 
 def awaits_archive(batch: Batch) -> bool:

@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from webapp import storage
 from webapp.audit.services import Actor, record
-from webapp.cases.awaited import given_up_before
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Image, PartedUpload
 from webapp.cases.parts import arrived_size
+from webapp.cases.upload_limits import given_up_before
 from webapp.errors import Problem
 from webapp.queue import Task, ring
 
@@ -26,7 +26,7 @@ NEVER_UPLOADED = {
 }
 NOTHING_STORED = "No file has arrived for this image. Upload it, then complete it again."
 MAX_TRIES = 20  # in the place of one file: those of each are deleted once more when the image has ended
-AWAITED_AGAIN: dict[str, Any] = {
+RESET_TO_AWAITING: dict[str, Any] = {
     "state": Image.State.AWAITING_UPLOAD,
     **dict.fromkeys(["reason", "advice", "sha256"], ""),
     **dict.fromkeys(["size", "width", "height", "attempt"], 0),
@@ -63,7 +63,7 @@ def complete_uploads(*, images: Sequence[Image]) -> Problems:
     """
     awaited = [image for image in images if image.state == Image.State.AWAITING_UPLOAD]
     sizes, broken = _arrived(awaited)
-    stored = complete_written(batch_id=images[0].batch_id, sizes=sizes)
+    stored = mark_stored(batch_id=images[0].batch_id, sizes=sizes)
     for image in awaited:
         if image.pk in stored:
             image.state = Image.State.STORED
@@ -83,14 +83,14 @@ def await_again(*, actor: Actor, image: Image) -> Image:
     One that is awaited stays so. Raises Problem `not_awaited` where it was taken, given up or refused too often, or the
     batch was sent.
     """
-    if _change_refused(image, AWAITED_AGAIN):
+    if _change_refused(image, RESET_TO_AWAITING):
         record(actor=actor, action="image.awaited_again", object_id=image.pk, organisation=image.organisation)
     return image
 
 
 @transaction.atomic
-def await_beside(*, image: Image) -> Image:
-    """Let another file come to the `awaited_key` of one that was refused, and stays until `put_in_place`.
+def await_replacement(*, image: Image) -> Image:
+    """Let another file come to the `awaited_key` of one that was refused, and stays until `complete_replacement`.
 
     One that is awaited stays so. Raises Problem as `await_again` does.
     """
@@ -98,9 +98,9 @@ def await_beside(*, image: Image) -> Image:
     return image
 
 
-def put_in_place(*, actor: Actor, image: Image) -> None:
-    """Say that another file is in storage for an image that was refused; intake follows. Of any other it says what
-    `complete_upload` does.
+def complete_replacement(*, actor: Actor, image: Image) -> None:
+    """Complete the upload of another file for an image that was refused; intake follows. Of any other image this is
+    `complete_upload`.
 
     Raises Problem `upload_missing` where nothing is stored, `parts_missing`, and as `await_again` does.
     """
@@ -112,14 +112,14 @@ def put_in_place(*, actor: Actor, image: Image) -> None:
         _replace(actor, image, size)
 
 
-def receive_another(*, actor: Actor, image: Image, file: IO[bytes]) -> None:
+def store_replacement(*, actor: Actor, image: Image, file: IO[bytes]) -> None:
     """Store another file that came through the site itself in the place of one that was refused.
 
     Raises Problem as `await_again` does.
     """
-    await_beside(image=image)
+    await_replacement(image=image)
     if image.state != Image.State.REJECTED:
-        receive(image=image, file=file)
+        store_upload(image=image, file=file)
     else:
         _replace(actor, image, _write(image.awaited_key, file))
 
@@ -130,7 +130,7 @@ def _replace(actor: Actor, image: Image, size: int) -> None:
     key = image.awaited_key
     if await_again(actor=actor, image=image).upload_key != key:  # somebody's was quicker, and was refused
         raise _not_awaited("replaced by another file")
-    complete_written(batch_id=image.batch_id, sizes={image: size})
+    mark_stored(batch_id=image.batch_id, sizes={image: size})
 
 
 def _change_refused(image: Image, changes: dict[str, Any]) -> bool:
@@ -176,8 +176,8 @@ def _arrived(images: Sequence[Image]) -> tuple[dict[Image, int], Problems]:
 
 
 @transaction.atomic
-def complete_written(*, batch_id: uuid.UUID, sizes: Mapping[Image, int]) -> set[uuid.UUID]:
-    """Say that so many bytes of these images of a batch are in storage; intake follows. Gives those that were awaited.
+def mark_stored(*, batch_id: uuid.UUID, sizes: Mapping[Image, int]) -> set[uuid.UUID]:
+    """Mark images of a batch as stored, each with its size in bytes; intake follows. Gives the ids of those marked.
 
     An image that is not awaited any more is left as it is, and so is one of which another file is awaited by now.
     """
@@ -193,12 +193,12 @@ def complete_written(*, batch_id: uuid.UUID, sizes: Mapping[Image, int]) -> set[
     return stored
 
 
-def receive(*, image: Image, file: IO[bytes]) -> None:
+def store_upload(*, image: Image, file: IO[bytes]) -> None:
     """Store an image's bytes that came through the site itself, and complete its upload.
 
     One that is not awaited any more is left as it is.
     """
-    complete_written(batch_id=image.batch_id, sizes={image: _write(image.upload_key, file)})
+    mark_stored(batch_id=image.batch_id, sizes={image: _write(image.upload_key, file)})
 
 
 def _write(key: str, file: IO[bytes]) -> int:

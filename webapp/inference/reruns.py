@@ -9,7 +9,7 @@ from django.utils import timezone
 from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Batch, Case, Image
-from webapp.cases.second_checks import check_again, failed_checks, stop_checks
+from webapp.cases.rechecks import check_again, failed_checks, stop_checks
 from webapp.errors import Problem
 from webapp.inference.completion import end_images
 from webapp.inference.models import NEWEST, CaseResult, Job, Result

@@ -3,9 +3,9 @@
 from django.db.models import Case, QuerySet, Value, When
 from django.utils import timezone
 
-from webapp.cases.awaited import may_be_checked_again
 from webapp.cases.intake import REFUSED_BY_STORAGE, UNCHECKED
 from webapp.cases.models import Batch, Image
+from webapp.cases.upload_limits import may_be_checked_again
 from webapp.queue import Task, ring
 
 STOPPED = "The check of this file was stopped. Check it again with the images that failed, or send the picture again."
