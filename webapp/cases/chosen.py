@@ -55,10 +55,10 @@ def chosen_files(request: HttpRequest) -> Chosen:
 
 def announced(request: HttpRequest, what: str) -> list[Any]:
     """What a script says of the files that it will send: a JSON list; what none of ours would say is not heard."""
-    said = request.POST.get(what) or "[]"
+    posted = request.POST.get(what) or "[]"
     try:
-        check_values(said.encode())
-        listed = json.loads(said)
+        check_values(posted.encode())
+        listed = json.loads(posted)
     except (Problem, ValueError, RecursionError):
         return []
     return listed if isinstance(listed, list) else []

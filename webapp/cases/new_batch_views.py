@@ -90,7 +90,7 @@ def batch_new(request: HttpRequest) -> HttpResponse:
             status, headers = refused.status, refused.headers
     wrong = request.method == "POST"
     if wrong and asks_for_json(request):
-        errors, fields = _told(form, case_form, row_errors)
+        errors, fields = _error_messages(form, case_form, row_errors)
         answer = {"errors": errors, "fields": fields, "error_table": _as_link(row_errors)}
         return JsonResponse(answer, status=status, headers=headers)
     context = {
@@ -109,16 +109,16 @@ def batch_new(request: HttpRequest) -> HttpResponse:
     return HttpResponse(page, status=status if wrong else 200, headers=headers)
 
 
-def _of_table(chosen: Chosen, said: dict[str, Any]) -> tuple[Manifest, list[str]]:
-    """The cases of the table, and which of the files no row names. A name that it has for its batch is `said` where the
-    person gives none. Raises Problem `busy`, `too_many_values`.
+def _of_table(chosen: Chosen, fields: dict[str, Any]) -> tuple[Manifest, list[str]]:
+    """The cases of the table, and which of the files no row names. Where the person gives the batch no name, `fields`
+    gain that of the table. Raises Problem `busy`, `too_many_values`.
     """
     [file] = chosen.tables
     table = file.read(MAX_CSV_BYTES + 1)
     with a_turn(len(table)):
         as_json = (file.name or "").lower().endswith(".json")
-        manifest, name = read_manifest(table, as_json=as_json, capture=said["capture"])
-        said["name"] = said["name"] or name
+        manifest, name = read_manifest(table, as_json=as_json, capture=fields["capture"])
+        fields["name"] = fields["name"] or name
         if manifest.errors:
             return manifest, []
         names = [*chosen.names, *chosen.beside]
@@ -129,17 +129,17 @@ def _of_table(chosen: Chosen, said: dict[str, Any]) -> tuple[Manifest, list[str]
 
 
 def _made(
-    request: HttpRequest, said: dict[str, Any], cases: list[CaseSpec], chosen: Chosen, left_out: list[str]
+    request: HttpRequest, fields: dict[str, Any], cases: list[CaseSpec], chosen: Chosen, left_out: list[str]
 ) -> HttpResponse:
     """Make the batch, or go on with the one that the same page has made of the same files before."""
     actor = actor_of(request)
-    content = repr((said["name"], said["capture"], chosen.archive_sizes, cases))
+    content = repr((fields["name"], fields["capture"], chosen.archive_sizes, cases))
     submission = Submission(
         source=Batch.Source.WEB,
-        name=said["name"],
-        idempotency_key=f"web:{said['key']}:{hashlib.sha256(content.encode()).hexdigest()}",
+        name=fields["name"],
+        idempotency_key=f"web:{fields['key']}:{hashlib.sha256(content.encode()).hexdigest()}",
         archive=bool(chosen.archive_sizes),
-        capture=said["capture"],
+        capture=fields["capture"],
         left_out=[
             *(_why_left_out(name) for name in left_out),
             *(line(showable(name), "unsafe_name", f"{UNNAMEABLE}. {RENAME}") for name in chosen.misnamed),
@@ -204,11 +204,11 @@ def _places(request: HttpRequest, batch: Batch) -> JsonResponse:
     if request.FILES:  # of a page that was opened before scripts sent pictures past the site
         return JsonResponse({"errors": [OLD_PAGE]}, status=409)
     both = zip(announced(request, "names"), announced(request, "sizes"), strict=False)
-    said = [(name, size) for name, size in both if isinstance(size, int) and size >= 0]
-    names = [name for name, _ in said]
+    announced_files = [(name, size) for name, size in both if isinstance(size, int) and size >= 0]
+    names = [name for name, _ in announced_files]
     try:
         matches = match_names(batch=batch, names=[as_filename(name) for name in names])
-        places = [{"file": n, **upload_place(image, size=said[n][1])} for n, image in matches.images.items()]
+        places = [{"file": n, **upload_place(image, size=announced_files[n][1])} for n, image in matches.images.items()]
     except Problem as problem:
         return JsonResponse({"errors": [problem.message]}, status=problem.status)
     left = {"before": [names[n] for n in matches.before], "unknown": [names[n] for n in matches.unknown]}
@@ -221,9 +221,11 @@ def _say_left_out(request: HttpRequest, reason: str, names: list[str]) -> None:
         messages.warning(request, f"{reason} {files} left out: {shown(names)}.")
 
 
-def _told(form: BatchForm, case_form: CaseForm, row_errors: Sequence[RowError]) -> tuple[list[str], list[str]]:
+def _error_messages(
+    form: BatchForm, case_form: CaseForm, row_errors: Sequence[RowError]
+) -> tuple[list[str], list[str]]:
     """Every mistake as a sentence that says where it is, and of each the id of its field, if it has one."""
-    told = [
+    messages = [
         (f"{source.fields[name].label or name.replace('_', ' ').capitalize()}: {error}", source[name].auto_id)
         if name in source.fields
         else (str(error), "files")
@@ -231,8 +233,8 @@ def _told(form: BatchForm, case_form: CaseForm, row_errors: Sequence[RowError]) 
         for name, errors in source.errors.items()
         for error in errors
     ]
-    told += [(sentence, "") for sentence in sentences(row_errors)]
-    return [sentence for sentence, _ in told], [field for _, field in told]
+    messages += [(sentence, "") for sentence in sentences(row_errors)]
+    return [sentence for sentence, _ in messages], [field for _, field in messages]
 
 
 def _as_link(row_errors: Sequence[RowError]) -> str:

@@ -15,7 +15,7 @@ from webapp.audit.services import record_view
 from webapp.cases.case_views import back
 from webapp.cases.models import Case
 from webapp.cases.opened import opened_from
-from webapp.notify.links import see_to_lock, send_another_link
+from webapp.notify.links import acknowledge_lock, send_another_link
 from webapp.notify.services import reason_not_notified
 from webapp.pages.problems import telling
 
@@ -64,6 +64,6 @@ def another_link(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
 def lock_seen(request: HttpRequest, case_id: uuid.UUID) -> HttpResponse:
     """Say that one has told the patient, who cannot open the link."""
     found = get_object_or_404(Case, pk=case_id, organisation=organisation_of(request))
-    see_to_lock(actor=actor_of(request), case=found)
+    acknowledge_lock(actor=actor_of(request), case=found)
     messages.success(request, "This case no longer waits for you. The link in the letter stays locked.")
     return back(request, case_id)

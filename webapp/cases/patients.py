@@ -23,18 +23,18 @@ ADVICE = (
 )
 
 
-Between = tuple[datetime, datetime]  # the moment when something was said lies between these
+TimeRange = tuple[datetime, datetime]  # the earliest and the latest moment that something may have been stated
 
 
 def patients_of(
-    *, organisation: Organisation, cases: Sequence[CaseSpec], said: Between | None = None
+    *, organisation: Organisation, cases: Sequence[CaseSpec], stated_between: TimeRange | None = None
 ) -> list[uuid.UUID]:
     """The patient of each case, in order, in the caller's transaction.
 
     A `patient_id` names one person for good: whom nobody has named before is made, and a known one gains what was
     missing, which their letters follow. Cases without one are of new patients, one for each case or for each lesion of
-    one person. Whether models may learn from a patient's photos is what is said last, by these cases where they were
-    `said`, or now; of several cases, a refusal, and where it is unknown which was said last.
+    one person. Whether models may learn from a patient's photos is what was stated last, by these cases
+    `stated_between` these moments, or now; of several cases, a refusal, and where it is unknown which was last.
     Raises RowsRefused `patient_conflict` where a case says another e-mail address or date of birth than is known.
     """
     names = _names(cases)
@@ -47,7 +47,7 @@ def patients_of(
         if spec.training_consent is not None and agreed.get(name) is not False:
             agreed[name] = spec.training_consent
     # An agreement may be as old as it can be, a refusal as young.
-    at = dict(zip((True, False), said or [timezone.now()] * 2, strict=True))
+    at = dict(zip((True, False), stated_between or [timezone.now()] * 2, strict=True))
     made = [
         Patient(
             organisation_id=organisation.pk,
@@ -64,7 +64,7 @@ def patients_of(
         patients[name] = pk
         emails[name], born[name] = email or emails[name], day or born[name]
         holds, since = held
-        if name in agreed and not (said and since and since > at[agreed[name]]):  # what was said later stays
+        if name in agreed and not (stated_between and since and since > at[agreed[name]]):  # what was said later stays
             holds = training_consent_after(agreed[name], holds=holds, has_account=account is not None)
             since = at[agreed[name]]
         if (emails[name], born[name], holds, since) != (email, day, *held):

@@ -18,7 +18,7 @@ from webapp.cases.locks import locked, require_open
 from webapp.cases.manifest.mistakes import RowError, RowsRefused
 from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import METADATA_FIELDS, Archive, Batch, Case, Image, Priority
-from webapp.cases.patients import Between, is_of, patients_of
+from webapp.cases.patients import TimeRange, is_of, patients_of
 from webapp.cases.quotas import require_room
 from webapp.cases.selectors import cases_there
 from webapp.cases.upload_limits import awaits_archive
@@ -93,9 +93,9 @@ def create_batch(
 
 
 @transaction.atomic
-def add_cases(*, batch: Batch, cases: Sequence[CaseSpec], said: Between | None = None) -> bool:
+def add_cases(*, batch: Batch, cases: Sequence[CaseSpec], stated_between: TimeRange | None = None) -> bool:
     """Add cases, patients and images to an open batch. Gives whether they are new: where each is there already as it is
-    said now, the request is a repeat, and changes nothing. Where they were said before, `said` is between when.
+    said now, the request is a repeat, and changes nothing. Where they were said before, `stated_between` tells when.
 
     Raises Problem `case_id_repeated`, `too_many_cases`, `batch_not_open`, and those of `require_room` and of
     `patients_of`.
@@ -103,14 +103,14 @@ def add_cases(*, batch: Batch, cases: Sequence[CaseSpec], said: Between | None =
     require_open(locked(batch.pk))
     found = batch.cases.filter(external_id__in=[spec.external_id for spec in cases]).select_related("patient")
     known = {case.external_id: case for case in found}
-    if len(known) == len(cases) and _as_said(known, cases):
+    if len(known) == len(cases) and _is_repeat(known, cases):
         return False
-    _add(batch, cases, there=batch.cases.count(), known=known.keys(), said=said)
+    _add(batch, cases, there=batch.cases.count(), known=known.keys(), stated_between=stated_between)
     return True
 
 
-def _as_said(known: Mapping[str, Case], cases: Sequence[CaseSpec]) -> bool:
-    """Whether each of the cases is known by its id, with what is said of it and with its images."""
+def _is_repeat(known: Mapping[str, Case], cases: Sequence[CaseSpec]) -> bool:
+    """Whether each of the cases is there already, with the same metadata, images and patient."""
     files = defaultdict[uuid.UUID, set[str]](set)
     images = Image.objects.filter(case__in=[case.pk for case in known.values()])
     for case_id, filename in images.values_list("case_id", "filename"):
@@ -130,7 +130,7 @@ def _add(
     *,
     there: int = 0,
     known: Set[str] = frozenset(),
-    said: Between | None = None,
+    stated_between: TimeRange | None = None,
 ) -> None:
     """Add cases to a batch that nobody else changes, where so many are `there`, and `known` of the new ids already."""
     if there + len(cases) > MAX_CASES:
@@ -149,7 +149,7 @@ def _add(
             for row in dict.fromkeys(spec.rows)
         ]
         raise RowsRefused("case_id_repeated", told, errors, case_ids=sorted(repeated)[:100])
-    patients = patients_of(organisation=batch.organisation, cases=cases, said=said)
+    patients = patients_of(organisation=batch.organisation, cases=cases, stated_between=stated_between)
     rows = [
         Case(
             batch_id=batch.pk,

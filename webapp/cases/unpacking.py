@@ -223,7 +223,7 @@ class _Unpacking:
         known = set(Case.objects.filter(batch=self.batch, external_id__in=ids).values_list("external_id", flat=True))
         announced, arrived = self.archive.created_at, self.archive.stored_at or self.archive.created_at
         new = [spec for spec in specs if spec.external_id not in known]
-        add_cases(batch=self.batch, cases=new, said=(announced, arrived))
+        add_cases(batch=self.batch, cases=new, stated_between=(announced, arrived))
 
     def _store(self, chunk: Sequence[Found]) -> None:
         """Give each entry to the images of its name."""

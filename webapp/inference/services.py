@@ -74,7 +74,7 @@ def finish(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
     known = set(Result.objects.filter(image__in=[job.image_id for job, _ in ends]).values_list("image", "release"))
     answered = {job: end for job, end in ends if job.pk in held and isinstance(end, Outcome)}
     repeated = {job: end.release for job, end in answered.items() if (job.image_id, end.release.pk) in known}
-    for job in _ask_again(repeated, token):
+    for job in _requeue_outdated(repeated, token):
         del answered[job]
     failed = {job: end for job, end in ends if job.pk in held and isinstance(end, str)}
     _end(answered, state=Job.State.SUCCEEDED)
@@ -83,12 +83,12 @@ def finish(*, token: uuid.UUID, ends: Sequence[tuple[Job, End]]) -> set[int]:
     # An image that was answered before keeps that answer, whatever becomes of it now.
     before = {image for image, _ in known}
     _write({job: outcome for job, outcome in answered.items() if job not in repeated})
-    _say_again({job: release for job, release in repeated.items() if job in answered})
+    _redate_results({job: release for job, release in repeated.items() if job in answered})
     sources = {batch.pk: batch.source for batch in batches}
     unanswered = {job for job in failed if job.image_id not in before}
     for job in unanswered:
         if failed[job] == NOT_A_LESION:
-            _turn_away(job.image, sources[job.batch_id])
+            _reject_not_a_lesion(job.image, sources[job.batch_id])
     for batch in batches:
         if ended := [job for job in (*answered, *failed) if job.batch_id == batch.pk]:
             images = [job.image for job in ended]
@@ -101,7 +101,7 @@ def _running(ends: Sequence[tuple[Job, End]], token: uuid.UUID) -> QuerySet[Job]
     return Job.objects.filter(pk__in=[job.pk for job, _ in ends], state=Job.State.RUNNING, lease_token=token)
 
 
-def _ask_again(repeated: Mapping[Job, ModelRelease], token: uuid.UUID) -> list[Job]:
+def _requeue_outdated(repeated: Mapping[Job, ModelRelease], token: uuid.UUID) -> list[Job]:
     """Queue again, and give, what a release answered that is not active any more, where it had said the same before:
     the active one is waited for.
     """
@@ -114,15 +114,15 @@ def _ask_again(repeated: Mapping[Job, ModelRelease], token: uuid.UUID) -> list[J
     return older
 
 
-def _say_again(repeated: Mapping[Job, ModelRelease]) -> None:
-    """Date what a release had said of these images anew, so that it is their newest answer. Left alone: what is the
-    newest already, and cases that are released.
+def _redate_results(repeated: Mapping[Job, ModelRelease]) -> None:
+    """Date the earlier results of a release for these images anew, so that each is the newest of its image. Left
+    alone: what is the newest already, and cases that are released.
     """
     newest = Result.objects.filter(image=OuterRef("image")).order_by(*NEWEST).values("pk")[:1]
     for release in set(repeated.values()):
         images = [job.image_id for job, of in repeated.items() if of == release]
-        said = Result.objects.filter(image__in=images, release=release, case__released_at=None)
-        said.exclude(pk=Subquery(newest)).update(created_at=Now())
+        results = Result.objects.filter(image__in=images, release=release, case__released_at=None)
+        results.exclude(pk=Subquery(newest)).update(created_at=Now())
 
 
 def _end(jobs: Iterable[Job], *, state: str, reason: str = "") -> None:
@@ -158,13 +158,13 @@ def _result(job: Job, outcome: Outcome, settled: bool) -> Result:
     )
 
 
-def _turn_away(image: Image, source: str) -> None:
-    told = RETAKE if source == Batch.Source.PATIENT else FOR_CLINICS[NOT_A_LESION]
+def _reject_not_a_lesion(image: Image, source: str) -> None:
+    advice = RETAKE if source == Batch.Source.PATIENT else FOR_CLINICS[NOT_A_LESION]
     Image.objects.filter(pk=image.pk, state=Image.State.READY).update(
         state=Image.State.REJECTED,
         reason=NOT_A_LESION,
-        advice=told,
-        quality=[*image.quality, {"code": NOT_A_LESION, "advice": told}],
+        advice=advice,
+        quality=[*image.quality, {"code": NOT_A_LESION, "advice": advice}],
     )
 
 

@@ -41,13 +41,13 @@ def make_result_link(*, case: Case) -> str:
 def close_links(*, patients: Collection[uuid.UUID]) -> None:
     """Forget every link to these patients' results: the letters that they came in lie in a mailbox of somebody else."""
     ResultLink.objects.filter(case__patient__in=patients).delete()
-    _settle(Q(patient__in=patients))
+    _clear_lock(Q(patient__in=patients))
 
 
 def unlock_links(*, patients: Collection[uuid.UUID]) -> None:
     """Let the dates of birth of these patients be tried again, where that had locked a link."""
     ResultLink.objects.filter(case__patient__in=patients, tries_left=0).update(tries_left=TRIES)
-    _settle(Q(patient__in=patients))
+    _clear_lock(Q(patient__in=patients))
 
 
 def find_link(token: str) -> ResultLink | None:
@@ -80,7 +80,7 @@ def open_link(*, link: ResultLink, date_of_birth: date) -> bool:
     right = link.case.patient.date_of_birth == date_of_birth
     if right:
         ResultLink.objects.filter(pk=link.pk).update(tries_left=TRIES)
-        _settle(Q(pk=link.case_id))
+        _clear_lock(Q(pk=link.case_id))
     _note(link.case, "result_link.opened" if right else "result_link.wrong_date")
     if not right and ResultLink.objects.filter(pk=link.pk, tries_left=0).exists():
         _locked(link.case)
@@ -95,15 +95,15 @@ def _locked(case: Case) -> None:
         notify_case_raised(batch=case.batch)
 
 
-def _settle(which: Q) -> int:
-    """The patients of these cases can open the results again, or know them; gives how many could not."""
+def _clear_lock(which: Q) -> int:
+    """Mark the links of these cases as no longer locked; gives how many were."""
     return Case.objects.filter(which, link_locked_at__isnull=False).update(link_locked_at=None)
 
 
 @transaction.atomic
-def see_to_lock(*, actor: Actor, case: Case) -> None:
-    """Say that a patient whose link is locked was told of the result in another way. Twice changes nothing."""
-    if _settle(Q(pk=case.pk)):
+def acknowledge_lock(*, actor: Actor, case: Case) -> None:
+    """Mark a locked link as seen to: its patient was told of the result in another way. Twice changes nothing."""
+    if _clear_lock(Q(pk=case.pk)):
         record(actor=actor, action="case.lock_seen_to", object_id=case.pk, organisation=case.organisation)
 
 
@@ -117,7 +117,7 @@ def send_another_link(*, actor: Actor, case: Case) -> None:
     if not ResultLink.objects.filter(case=case, tries_left=0).delete()[0]:
         raise Problem("link_not_locked", "The link is not locked any more, so no other was sent.")
     _send_anew(Message.objects.filter(case=case, state__in=ENDED), case)
-    _settle(Q(pk=case.pk))
+    _clear_lock(Q(pk=case.pk))
     record(actor=actor, action="case.link_sent_again", object_id=case.pk, organisation=case.organisation)
 
 
@@ -137,7 +137,7 @@ def renew_link(*, case: Case) -> None:
             "We cannot send another link now: one is on its way or was sent a short time ago, or too many were asked "
             "for. Please look in your inbox and spam folder, or call your clinic.",
         )
-    _settle(Q(pk=case.pk))
+    _clear_lock(Q(pk=case.pk))
     _note(case, "result_link.renewed")
 
 

@@ -24,11 +24,11 @@ from webapp.cases.review import release_case
 from webapp.errors import Problem
 from webapp.notify.links import (
     TRIES,
+    acknowledge_lock,
     find_link,
     make_result_link,
     open_link,
     renew_link,
-    see_to_lock,
     send_another_link,
 )
 from webapp.notify.models import Message, ResultLink
@@ -134,7 +134,7 @@ def too_old_and_asked_for_anew(case: Case, token: str) -> None:
         lambda case, _: correct_patient(actor=SYSTEM, patient=case.patient, date_of_birth=WRONG),
         lambda case, _: correct_patient(actor=SYSTEM, patient=case.patient, email="right@home.example"),
         lambda case, _: send_another_link(actor=SYSTEM, case=case),
-        lambda case, _: see_to_lock(actor=SYSTEM, case=case),
+        lambda case, _: acknowledge_lock(actor=SYSTEM, case=case),
         lambda case, _: erase_case(actor=SYSTEM, case=case),
         right_date,
         too_old_and_asked_for_anew,
@@ -182,7 +182,7 @@ def test_who_has_told_the_patient_says_so_and_the_link_stays_locked(client: Clie
     with pytest.raises(Problem, match="locked"):
         tried(token, BORN)
     assert Event.objects.filter(action="case.lock_seen_to", object_id=str(case.pk)).count() == 1
-    see_to_lock(actor=Actor(), case=case)
+    acknowledge_lock(actor=Actor(), case=case)
     assert Event.objects.filter(action="case.lock_seen_to").count() == 1
 
 
@@ -220,7 +220,7 @@ def test_only_the_clinics_own_providers_see_to_it(client: Client, role: str, nam
 
 def test_links_that_were_locked_before_cases_said_so_are_found(client: Client, clinic: Organisation) -> None:
     waiting, told_since, has_another, may_ask = (locked(clinic)[0] for _ in range(4))
-    see_to_lock(actor=SYSTEM, case=told_since)
+    acknowledge_lock(actor=SYSTEM, case=told_since)
     make_result_link(case=has_another)
     ResultLink.objects.filter(case=may_ask).update(expires_at=timezone.now() - timedelta(days=1))
     Case.objects.update(link_locked_at=None)

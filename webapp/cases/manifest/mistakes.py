@@ -49,7 +49,7 @@ def sentences(errors: Iterable[RowError]) -> list[str]:
         alike[error.field, error.code].append(error)
     columns = defaultdict[str, list[str]](list)
     for (column, _), group in sorted(alike.items(), key=lambda item: len(item[1]), reverse=True):
-        columns[_told(group)].append(column)
+        columns[_rows_and_message(group)].append(column)
     return [_sentence([name for name in names if name], told) for told, names in columns.items()]
 
 
@@ -61,7 +61,7 @@ def _sentence(columns: Sequence[str], told: str) -> str:
     return f"Columns {_listed(columns)}, {told.replace(RENAME, RENAME_ALL)}"
 
 
-def _told(alike: Sequence[RowError]) -> str:
+def _rows_and_message(alike: Sequence[RowError]) -> str:
     first = alike[0]
     where = _where(sorted({error.row for error in alike}))
     if any(error.message != first.message for error in alike):
