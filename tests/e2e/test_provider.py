@@ -118,6 +118,7 @@ def test_what_is_being_used_stays_while_the_page_is_renewed(
         page.evaluate("htmx.trigger(document.body, 'batch-changed')")  # as a finished check does
     expect(page.locator("#changing.htmx-request, #changing.htmx-swapping, #changing.htmx-settling")).to_have_count(0)
     assert page.evaluate("document.querySelector('#awaited input[type=file]').files.length") == 1
+    page.once("dialog", lambda dialog: dialog.accept())  # whether to go on without the file
     page.mouse.up()
     expect(page.locator("main")).to_contain_text("Completed", timeout=DONE_MS)
 
