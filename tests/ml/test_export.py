@@ -213,7 +213,17 @@ def test_what_is_not_installed_is_named(
 def test_eight_bits_are_for_tflite(export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     export("--to", "onnx", "--int8", str(tmp_path), code=1)
     assert "Eight bits are for tflite" in " ".join(capsys.readouterr().err.split())
-    export("--to", "tflite", "--int8", str(tmp_path), code=1)
+
+
+def test_eight_bits_need_an_image_to_be_fitted_to(
+    export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    export("--to", "tflite", "--int8", str(photos), code=2)
+    assert "No image was found" in " ".join(capsys.readouterr().err.split())
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    export("--to", "tflite", "--int8", str(photos), code=1)
     assert "no image that can be read" in " ".join(capsys.readouterr().err.split())
 
 
