@@ -17,7 +17,7 @@ MAX_RESULTS = 100
 
 def search_cases(organisation: Organisation, words: str) -> list[Case]:
     """The cases whose own id, or whose patient's, begins with these words, in capitals or not, and those of whoever
-    has letters at this whole address: one more than are LISTED where there are more. Those whose whole id it is come
+    has letters at this whole address: one more than MAX_RESULTS where there are more. Those whose whole id it is come
     first, of each id the newest. Ids that are not the clinic's own are not sought: of what is erased, and of patients
     whom it has not named.
 

@@ -8,9 +8,8 @@ from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from webapp.accounts.models import Patient
 from webapp.cases.models import Case
-from webapp.notify.links import make_result_link
+from webapp.notify.links import lock_patient, make_result_link
 from webapp.notify.models import Message
 
 SUBJECTS = {
@@ -82,7 +81,7 @@ def _link(message: Message, case: Case) -> str:
     since it was leased.
     """
     # The patient first, as who corrects one does: either the letter follows the correction, or that takes it back.
-    patient = Patient.objects.select_for_update(no_key=True).get(pk=case.patient_id)
+    patient = lock_patient(case)
     if not patient.email:
         raise UndeliverableError(NO_EMAIL)
     if patient.date_of_birth is None:

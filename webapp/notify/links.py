@@ -113,7 +113,7 @@ def send_another_link(*, actor: Actor, case: Case) -> None:
 
     Raises Problem `link_not_locked` where none is: each costs whoever guesses a call to the clinic.
     """
-    _lock_patient(case)
+    lock_patient(case)
     if not ResultLink.objects.filter(case=case, tries_left=0).delete()[0]:
         raise Problem("link_not_locked", "The link is not locked any more, so no other was sent.")
     _send_anew(Message.objects.filter(case=case, state__in=ENDED), case)
@@ -127,7 +127,7 @@ def renew_link(*, case: Case) -> None:
 
     Raises Problem `link_not_renewed` less than an hour after the last one, or when there were too many.
     """
-    _lock_patient(case)
+    lock_patient(case)
     ended = Message.objects.filter(
         case=case, state__in=ENDED, send_after__lt=timezone.now() - RENEWAL_WAIT, renewals__lt=MAX_RENEWALS
     )
@@ -150,11 +150,11 @@ def _send_anew(letters: "QuerySet[Message]", case: Case) -> int:
     return sent
 
 
-def _lock_patient(case: Case) -> None:
+def lock_patient(case: Case) -> Patient:
     """Lock the patient of a case before its letters and links, as who corrects or erases one does, so that no two wait
-    for each other.
+    for each other; as known now.
     """
-    Patient.objects.select_for_update(no_key=True).get(pk=case.patient_id)
+    return Patient.objects.select_for_update(no_key=True).get(pk=case.patient_id)
 
 
 def _note(case: Case, action: str) -> None:
