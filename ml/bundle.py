@@ -16,8 +16,8 @@ from ml.classes import SEVEN, TAXONOMIES, Taxonomy, taxonomy
 from ml.decision import Decision
 from ml.imaging import preprocess
 from ml.imaging.fingerprint import WORDS
+from ml.integrity import damaged, wrong_numbers
 from ml.preparation import NOTHING, SEGMENTERS, Preparation
-from ml.sound import damaged, wrong_numbers
 from ml.stack import Stack
 
 FORMAT: Final = 2
@@ -52,7 +52,7 @@ class BundleError(Exception):
 @dataclass(frozen=True)
 class Member:
     """One network of a bundle: the architecture's name, its weights file, the (width, height) of its input in pixels,
-    and the views of a frame that it averages over; see `ml.members`.
+    and the views of a frame that it averages over; see `ml.networks.members`.
     """
 
     name: str

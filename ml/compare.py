@@ -12,7 +12,7 @@ from ml.data.examples import Examples
 from ml.evaluate import SeenError, answer, check_readable, unseen
 from ml.imaging.preprocess import Size
 from ml.metrics import ALL_METRICS, Scored
-from ml.within import within_classes
+from ml.metrics.within_classes import within_classes
 
 
 class CompareError(Exception):

@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from ml import convert
 from ml.bundle import Bundle, Member
 from ml.calibration import Calibration
 from ml.classes import SEVEN, Taxonomy
 from ml.data.errors import DataError
 from ml.data.examples import Examples
-from ml.ensemble import Ensemble
 from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME, Size
-from ml.measured import Measured, plain
 from ml.metrics import Scored, measure
+from ml.metrics.measured import Measured, plain
 from ml.prepare import prepared
+from ml.runtime import convert
+from ml.runtime.ensemble import Ensemble
 
 
 class SeenError(Exception):

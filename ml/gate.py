@@ -4,7 +4,7 @@ A paired bootstrap draws lesions once for both, so what is compared is the diffe
 metrics of MARGINS the lower end of the difference's 95 % interval must not lie below minus the margin: the data has
 to show that no more is lost, not merely fail to show that it is.
 
-With so few lesions that not even equal answers would pass by the score intervals of `ml.paired`, the verdict is
+With so few lesions that not even equal answers would pass by the score intervals of `ml.metrics.paired`, the verdict is
 `inconclusive`.
 
 All malignant classes together can hide one: what is gained on many carcinomas makes up for every melanoma. So a
@@ -21,13 +21,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from ml.bootstrap import lesion_weights
 from ml.classes import class_in_sentence
-from ml.intervals import needed
-from ml.measured import Measured, plain
 from ml.metrics import DRAWS, METRICS, Metric, Scored
-from ml.paired import SIDES, difference, values
-from ml.within import places, within_classes
+from ml.metrics.bootstrap import lesion_weights
+from ml.metrics.intervals import needed
+from ml.metrics.measured import Measured, plain
+from ml.metrics.paired import SIDES, difference, values
+from ml.metrics.within_classes import places, within_classes
 
 MARGINS: Final = {"sensitivity": 0.05, "specificity": 0.10, "malignant_auc": 0.03}
 """How much of each may at most be lost. Sensitivity is the rule; the other two stop a candidate that refers

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ml.assess.subgroups import Subgroup
 from ml.bundle import Bundle, Member
 from ml.classes import EIGHT, SEVEN, Taxonomy, class_in_sentence
-from ml.measured import ends, label, unmeasured, words
+from ml.metrics.measured import ends, label, unmeasured, words
 
 LABELLED_HERE: Final = (
     "Its members have learnt also from images that were labelled where it was retrained, such as a clinic's photos: "

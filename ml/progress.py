@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from ml.measured import LABELS, label, words
+from ml.metrics.measured import LABELS, label, words
 
 EVERY: Final = 30.0
 """Seconds between two lines on how far something is, where nobody watches a bar: a service keeps each of them."""

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 
 from ml import bundle
-from ml.arriving import ARRIVING, forget_broken_off
+from ml.runtime.arriving import ARRIVING, forget_broken_off
 from webapp import storage
 from webapp.registry.models import ModelRelease
 

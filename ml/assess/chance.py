@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 
 from ml import metrics
-from ml.intervals import interval
-from ml.measured import Measured
 from ml.metrics import DRAWS, Scored
+from ml.metrics.intervals import interval
+from ml.metrics.measured import Measured
 
 ERRORS: Final = ("ece", "malignant_ece")
 

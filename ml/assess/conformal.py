@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from ml.measured import Measured
 from ml.metrics import DRAWS, Scored, measure_mean
+from ml.metrics.measured import Measured
 
 COVERAGE: Final = 0.9
 

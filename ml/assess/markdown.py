@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ml.measured import LABELS, UNDETERMINED, label, words
+from ml.metrics.measured import LABELS, UNDETERMINED, label, words
 
 RIGHT: Final = "the same by chance alone, were every probability right"
 ATTRIBUTES: Final = {

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from ml.assess.degradations import rounded
 from ml.imaging.preprocess import Size
-from ml.intervals import wilson
+from ml.metrics.intervals import wilson
 from ml.synthetic import SIZE, SKINS
 
 LETTERS: Final = "aaabcddeeeefghiiklmnnnooprrsstttuuvwy"

@@ -17,7 +17,6 @@ from PIL import Image
 
 from ml.assess.conformal import COVERAGE, Coverage
 from ml.assess.subgroups import Subgroup
-from ml.measured import Measured, label
 from ml.metrics import (
     BINS,
     Scored,
@@ -32,6 +31,7 @@ from ml.metrics import (
     malignant_ece,
     measure_mean,
 )
+from ml.metrics.measured import Measured, label
 
 COLOURS: Final = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#882255", "#999999")
 INK: Final = "#222222"

@@ -14,8 +14,8 @@ from ml.assess.conformal import Coverage
 from ml.assess.not_lesions import Rate
 from ml.assess.robustness import Cost
 from ml.assess.subgroups import Subgroup
-from ml.measured import Measured, plain
 from ml.metrics import ALL_METRICS, DRAWS, Scored, class_metrics, confusion, measure, measure_mean
+from ml.metrics.measured import Measured, plain
 
 FOREST: Final = "malignant_auc"
 SHARPER: Final = "sharper middle"

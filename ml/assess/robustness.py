@@ -6,17 +6,17 @@ from typing import Final
 
 import numpy as np
 
-from ml.bootstrap import lesion_weights
-from ml.measured import Measured
 from ml.metrics import DRAWS, METRICS, Scored, measure_mean
-from ml.paired import difference, values
+from ml.metrics.bootstrap import lesion_weights
+from ml.metrics.measured import Measured
+from ml.metrics.paired import difference, values
 
 COMPARED: Final = ("malignant_auc", "sensitivity", "specificity", "balanced_accuracy")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one change: each metric of COMPARED after it, and after minus before as `ml.paired` has it; how far
+    """Of one change: each metric of COMPARED after it, and after minus before as `ml.metrics.paired` has it; how far
     P(malignant) moved, as a mean of absolute differences; and the share of images that changed sides at the operating
     point.
     """

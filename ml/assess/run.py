@@ -18,11 +18,11 @@ from ml.assess.report import Assessment
 from ml.bundle import Bundle
 from ml.data.examples import Examples, load
 from ml.data.images import ImageStore
-from ml.ensemble import Answers, Ensemble, heat
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import framed, preprocess, scaled
 from ml.metrics import Scored
 from ml.prepare import prepared
+from ml.runtime.ensemble import Answers, Ensemble, heat
 from ml.segmentation import masks
 from ml.segmentation.focus import heat_inside
 

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from ml.measured import Measured
 from ml.metrics import DRAWS, METRICS, Scored, measure
+from ml.metrics.measured import Measured
 
 MIN_LESIONS: Final = 10
 """On each side that a metric looks at; with fewer it is not determined."""

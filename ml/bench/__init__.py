@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ml import convert, metrics
+from ml import metrics
 from ml.advice import advise
 from ml.bench.ways import BEFORE, FRAMES, IMAGES, LOGITS, RANGES, TASK, WHOLE
 from ml.bundle import Bundle
 from ml.gate import compare
-from ml.measured import plain
 from ml.metrics import Scored
+from ml.metrics.measured import plain
 from ml.prepare import prepared
+from ml.runtime import convert
 from ml.stack import malignant
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ class Task:
 
 
 def _models(task: Task) -> list[Any]:
-    from ml.convert import keras_model
+    from ml.runtime.convert import keras_model
 
     return [keras_model(member, task.bundle.frame) for member in task.bundle.members]
 
@@ -89,15 +89,15 @@ def _write_onnx(task: Task) -> None:
 
 
 def _openvino(task: Task, cache: Path, precision: Any) -> Run:
-    from ml.ensemble import OpenVinoMembers
+    from ml.runtime.ensemble import OpenVinoMembers
 
     members = OpenVinoMembers(task.bundle.members, task.bundle.frame, cache, precision=precision)
     return task.batched(lambda frames: np.stack([said[0] for said in members(frames)], axis=1))
 
 
 def _quantise(task: Task) -> None:
-    from ml import convert
     from ml.bench import BenchError
+    from ml.runtime import convert
 
     if not (task.folder / RANGES).exists():
         raise BenchError("eight bits take their ranges from train images: say with --data where labelled ones lie")
@@ -153,7 +153,7 @@ def _peak() -> float | None:
 
 def _runtime(way: str, task: Task) -> tuple[Callable[[], object], Callable[[], object]]:
     from ml.runtime import Runtime
-    from ml.stream import stream
+    from ml.runtime.stream import stream
 
     runtime = Runtime(task.bundle.path, task.cache)
     paths = sorted((task.folder / IMAGES).iterdir())

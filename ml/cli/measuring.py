@@ -15,7 +15,7 @@ from rich.table import Table
 from ml.bundle import Bundle, load
 from ml.cli import options as shared
 from ml.cli.options import Commands, chosen, command
-from ml.measured import label, unmeasured
+from ml.metrics.measured import label, unmeasured
 from ml.model_card import untold_lesions
 from ml.progress import bar
 

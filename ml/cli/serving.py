@@ -130,7 +130,7 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _warm(options: argparse.Namespace) -> None:
-    from ml import convert
+    from ml.runtime import convert
 
     bundle = load(chosen(options))
     converted = convert.warm(bundle.members, bundle.frame, options.cache)

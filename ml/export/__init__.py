@@ -11,11 +11,11 @@ import numpy as np
 
 from ml.bundle import Bundle, Member, sha256
 from ml.classes import CLASSES
-from ml.convert import keras_model
 from ml.export import backends, guide, preparing
 from ml.export.errors import ExportError
 from ml.imaging.preprocess import Size, preprocess
 from ml.prepare import prepared
+from ml.runtime.convert import keras_model
 from ml.synthetic import draw
 
 __all__ = ["FLOAT_TOLERANCE", "INT8_TOLERANCE", "ExportError", "Exported", "export"]
@@ -67,9 +67,9 @@ def export(
 
     `to` is `tflite`, `onnx` or `openvino`; `int8`, for tflite alone, a folder or ZIP file of representative images to
     quantise weights and activations by. Each file takes frames, uint8 (n, height, width, 3), and gives `logits`,
-    `maps` and `features` as `ml.members.serving` does. Given back are the files, and which of the representative images
-    could not be read, with why, as `export.json` also says. `cache` keeps OpenVINO networks; `advance` is called once
-    for each member.
+    `maps` and `features` as `ml.networks.members.serving` does. Given back are the files, and which of the
+    representative images could not be read, with why, as `export.json` also says. `cache` keeps OpenVINO networks;
+    `advance` is called once for each member.
 
     Each file is run on a few frames that are the same every time. Raises ExportError where its logits differ from those
     of Keras by more than the tolerance, where what is needed to write or run a file is not installed, or for `int8`

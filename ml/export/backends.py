@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from ml import convert
 from ml.bundle import Member
 from ml.export.errors import ExportError
 from ml.imaging.preprocess import Size
+from ml.runtime import convert
 
 if TYPE_CHECKING:
     import keras

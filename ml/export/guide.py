@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ml.bundle import Bundle
-from ml.ensemble import OUTPUTS
 from ml.preparation import NOTHING
+from ml.runtime.ensemble import OUTPUTS
 from ml.version import code_version
 
 NUMBERS: Final = "export.json"

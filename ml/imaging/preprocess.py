@@ -22,7 +22,7 @@ Size = tuple[int, int]
 """(width, height) of a landscape frame."""
 
 FRAME: Final[Size] = (256, 192)
-"""Members look at it whole and, enlarged, at its middle: see `ml.members.serving`."""
+"""Members look at it whole and, enlarged, at its middle: see `ml.networks.members.serving`."""
 
 ALMOST: Final = 0.03
 """A photo whose shape differs from the frame's by less than this is stretched to it, so that rounding adds no
@@ -87,7 +87,7 @@ def preprocess(image: Image.Image | np.ndarray, size: Size = FRAME) -> np.ndarra
 
 def whole(frames: np.ndarray, size: Size) -> np.ndarray:
     """Frames, uint8 (n, rows, columns, 3), at the (width, height) that a member sees: what the view `whole` of
-    `ml.members` does inside a network that serves.
+    `ml.networks.members` does inside a network that serves.
     """
     return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_LINEAR) for frame in frames])
 

@@ -14,7 +14,7 @@ from ml.predict import formats, sheet
 from ml.predict.judged import Judged, Judging
 from ml.predict.sources import image_ids
 from ml.runtime import Runtime
-from ml.stream import stream
+from ml.runtime.stream import stream
 
 FORMATS: Final[dict[str, formats.Write]] = {
     "csv": formats.write_csv,

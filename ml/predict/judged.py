@@ -37,7 +37,7 @@ class Judged:
 
 
 class Judging:
-    """A runtime that also judges the pictures, decoded once for both; see `ml.stream.Answering`."""
+    """A runtime that also judges the pictures, decoded once for both; see `ml.runtime.stream.Answering`."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime

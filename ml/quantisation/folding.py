@@ -1,4 +1,4 @@
-"""A member of `ml.members` as it is computed in integers: convolutions with biases, and no batch norm."""
+"""A member of `ml.networks.members` as it is computed in integers: convolutions with biases, and no batch norm."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,14 +30,14 @@ class Pixels:
 
 
 def pixels(member: keras.Model) -> Pixels:
-    """How a member of `ml.members.build` scales grey levels."""
+    """How a member of `ml.networks.members.build` scales grey levels."""
     scale = member.get_layer("scale")
     return Pixels(float(scale.scale), round(-float(scale.offset) / float(scale.scale)))
 
 
 def folded(member: keras.Model) -> keras.Model:
-    """A member of `ml.members.build` as one flat network from scaled pixels, float32 (n, height, width, 3), to logits,
-    float32 (n, classes), as it answers in inference.
+    """A member of `ml.networks.members.build` as one flat network from scaled pixels, float32 (n, height, width, 3), to
+    logits, float32 (n, classes), as it answers in inference.
 
     Raises ValueError for a network that does not have each batch norm behind a convolution of its own, or that has a
     hidden layer.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ml.classes import Taxonomy
-from ml.measured import Measured, plain
+from ml.metrics.measured import Measured, plain
 from ml.model_card import untold_lesions
 from ml.recipes import measures
 from ml.recipes.fitting import Fitted

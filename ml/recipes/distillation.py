@@ -7,12 +7,13 @@ from typing import Final
 
 import numpy as np
 
-from ml import evaluate, weights
+from ml import evaluate
 from ml.bundle import Bundle
 from ml.classes import BINARY, Taxonomy
 from ml.data import examples as data
 from ml.data.errors import DataError
 from ml.data.table import Dataset
+from ml.networks import weights
 from ml.prepare import prepared
 from ml.recipes.recipe import Lesson, Teach
 from ml.stack import malignant

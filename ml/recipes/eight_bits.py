@@ -12,21 +12,23 @@ from typing import Any, Final
 import keras
 import numpy as np
 
-from ml import calibration, convert, evaluate, gate, members, training, weights
+from ml import calibration, evaluate, gate, training
 from ml.bundle import Member, sha256
 from ml.classes import Taxonomy
 from ml.data.examples import Examples
 from ml.export import backends
 from ml.export.errors import ExportError
 from ml.imaging.preprocess import whole
-from ml.measured import plain, words
 from ml.metrics import METRICS, Metric, Scored, balanced_accuracy, malignant_auc, measure
+from ml.metrics.measured import plain, words
+from ml.networks import members, weights
 from ml.progress import Progress
 from ml.quantisation import fake, folding, tflite
 from ml.quantisation.folding import Pixels
 from ml.recipes import fitting, small_segmenter
 from ml.recipes.recipe import Made
 from ml.recipes.sides import Sides
+from ml.runtime import convert
 from ml.stack import softmax
 from ml.training import Settings
 

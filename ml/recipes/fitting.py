@@ -10,16 +10,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from ml import calibration, evaluate, members, training, weights
+from ml import calibration, evaluate, training
 from ml.bundle import Member
 from ml.calibration import Calibration
 from ml.classes import Taxonomy
 from ml.data.errors import DataError
 from ml.data.examples import Examples
-from ml.ensemble import Ensemble
 from ml.metrics import Scored
+from ml.networks import members, weights
 from ml.recipes import imagenet
 from ml.recipes.recipe import Lesson, Part
+from ml.runtime.ensemble import Ensemble
 from ml.stack import average
 from ml.training import Settings
 

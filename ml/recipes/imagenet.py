@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ml import members
+from ml.networks import members
 
 FOLDER: Final = Path(".local/backbones")
 """Where they are looked for unless a run says another folder."""

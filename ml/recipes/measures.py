@@ -5,7 +5,6 @@ from typing import Final
 
 import numpy as np
 
-from ml.measured import Measured, words
 from ml.metrics import (
     DRAWS,
     Metric,
@@ -17,6 +16,7 @@ from ml.metrics import (
     malignant_auc,
     measure,
 )
+from ml.metrics.measured import Measured, words
 
 LEAST_SENSITIVITY: Final = 0.8
 """Below it, `partial_auc` counts nothing: a test that misses more is of no use."""

@@ -32,9 +32,9 @@ FIGURES: Final = "figures"
 
 @dataclass(frozen=True)
 class Part:
-    """One member: an architecture of `ml.members`, how it is fitted, the (width, height) that it sees, the views of a
-    frame that it averages over when it serves, and whether it starts from ImageNet or from random weights. One that is
-    `kept` stays that of the bundle to start from.
+    """One member: an architecture of `ml.networks.members`, how it is fitted, the (width, height) that it sees, the
+    views of a frame that it averages over when it serves, and whether it starts from ImageNet or from random weights.
+    One that is `kept` stays that of the bundle to start from.
     """
 
     name: str

@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 import numpy as np
 import pandas as pd
 
-from ml import evaluate, stack, work_folder
+from ml import evaluate, stack
 from ml.bundle import CARD, Bundle
 from ml.classes import Taxonomy
 from ml.data import left_out
@@ -25,6 +25,7 @@ from ml.recipes.given import Given, Run
 from ml.recipes.recipe import Lesson
 from ml.recipes.sides import Sides
 from ml.stack import StackError
+from ml.training import work_folder
 
 
 def train(run: Run, progress: Progress) -> Bundle:

@@ -16,7 +16,6 @@ from ml import bundle as bundles
 from ml import evaluate, model_card
 from ml.assess import novelty, report
 from ml.assess.novelty import Novelty
-from ml.augment import augment
 from ml.bundle import Bundle
 from ml.data import ham10000, left_out, reading
 from ml.data.table import Dataset
@@ -30,6 +29,7 @@ from ml.recipes.fitting import Fitted
 from ml.recipes.given import Given, Run
 from ml.recipes.recipe import FIGURES, Made, Part, Recipe
 from ml.recipes.sides import Sides
+from ml.training.augment import augment
 from ml.version import code_version
 
 NOVELTY_IMAGES: Final = 2000

@@ -6,7 +6,7 @@ Source: Mitchell et al., Model Cards for Model Reporting, FAT* 2019, arXiv:1810.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ml.measured import ends, words
+from ml.metrics.measured import ends, words
 
 LABELS: Final = {
     "mean_jaccard": "Mean Jaccard index",

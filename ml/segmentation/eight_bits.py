@@ -12,8 +12,8 @@ from ml.data import examples, ham10000, splits
 from ml.evaluate import check_readable
 from ml.export.errors import ExportError
 from ml.imaging.preprocess import FRAME, VERSION
-from ml.measured import plain
 from ml.metrics import DRAWS, measure_mean
+from ml.metrics.measured import plain
 from ml.quantisation import folding, tflite
 from ml.segmentation import card, masks, measure, outline
 from ml.segmentation.segmenter import CARD, MANIFEST, Segmenter

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from ml.going_on import Backup, Resume
 from ml.imaging.preprocess import Size
 from ml.progress import Progress
 from ml.segmentation.masks import Outlined
 from ml.segmentation.outline import shrunk
 from ml.segmentation.views import view
 from ml.training import TRACE_STEPS, optimizer_for
+from ml.training.checkpoints import Backup, Resume
 
 BATCH: Final = 16
 

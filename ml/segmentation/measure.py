@@ -11,8 +11,8 @@ import numpy as np
 
 from ml.evaluate import SeenError, check_readable
 from ml.imaging.preprocess import VERSION
-from ml.measured import Measured, plain
 from ml.metrics import DRAWS, measure_mean
+from ml.metrics.measured import Measured, plain
 from ml.segmentation.masks import Outlined
 from ml.segmentation.outline import outline
 from ml.segmentation.segmenter import Segmenter

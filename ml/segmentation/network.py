@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from ml.imaging.preprocess import Size
-from ml.members import BATCH_NORM_MOMENTUM
+from ml.networks.members import BATCH_NORM_MOMENTUM
 
 STRIDE: Final = 16
 SKIPS: Final = ("block_1_expand_relu", "block_3_expand_relu", "block_6_expand_relu", "block_13_expand_relu")

@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from ml.imaging.preprocess import Size
+from ml.integrity import damaged
 from ml.preparation import SEGMENTERS
 from ml.segmentation import outline
-from ml.sound import damaged
 
 MANIFEST: Final = "manifest.json"
 WEIGHTS: Final = "segmenter.npz"
@@ -40,7 +40,7 @@ class Segmenter:
     """
 
     def __init__(self, folder: Path) -> None:
-        from ml import weights
+        from ml.networks import weights
         from ml.segmentation import network
 
         if not (folder / MANIFEST).is_file():

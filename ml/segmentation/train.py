@@ -12,12 +12,13 @@ from typing import Any, Final
 import numpy as np
 
 from ml import bundle as bundles
-from ml import weights, work_folder
 from ml.data import ham10000
 from ml.imaging.preprocess import VERSION, Size
+from ml.networks import weights
 from ml.progress import Progress
 from ml.segmentation import card, fitting, masks, measure, network
 from ml.segmentation.segmenter import CARD, MANIFEST, SEEN, WEIGHTS, Segmenter
+from ml.training import work_folder
 from ml.version import code_version
 
 SIZE: Final[Size] = (128, 96)

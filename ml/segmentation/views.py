@@ -4,8 +4,8 @@ from typing import Final
 
 import numpy as np
 
-from ml.augment import Strength, colour, geometry
 from ml.imaging.preprocess import Size
+from ml.training.augment import Strength, colour, geometry
 
 VIEWS: Final = Strength(np.pi, (0.75, 1.4), shift=0.08)
 

@@ -20,13 +20,13 @@ from ml.bundle import Bundle
 from ml.cli.options import DEFAULT_CACHE
 from ml.data import examples, splits
 from ml.data.examples import Examples
-from ml.ensemble import Ensemble
 from ml.imaging.decode import decode
 from ml.imaging.field import completed
 from ml.imaging.preprocess import framed, preprocess, scaled
 from ml.imaging.quality import check
-from ml.measured import words
 from ml.metrics import METRICS, measure, measure_mean
+from ml.metrics.measured import words
+from ml.runtime.ensemble import Ensemble
 
 GAINS: Final = {
     "as they are": (1.0, 1.0, 1.0),

@@ -1,8 +1,9 @@
 """How much of the bare model's speed the whole service keeps: `python -m tests.bench.drain [--scale 0.1]`.
 
 A batch is submitted and checked while no inference worker runs. Then the same stored files are answered twice: by the
-bare runtime, read and decoded ahead as in `ml.stream`, and by the service's inference worker, which leases jobs, reads
-storage and writes every result. The bare runtime runs before and after, so that a machine that slows down is seen.
+bare runtime, read and decoded ahead as in `ml.runtime.stream`, and by the service's inference worker, which leases
+jobs, reads storage and writes every result. The bare runtime runs before and after, so that a machine that slows down
+is seen.
 """
 
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from deploy.local.commands import COMMANDS
 from ml.runtime import Runtime
-from ml.stream import stream
+from ml.runtime.stream import stream
 from tests.bench.figures import Figure
 from tests.bench.report import alone
 from tests.bench.service import INFERENCE, Service, photos, running_service

@@ -23,8 +23,8 @@ from ml.data.examples import Examples
 from ml.data.table import Dataset
 from ml.imaging.decode import decode
 from ml.imaging.preprocess import preprocess
-from ml.measured import words
 from ml.metrics import Scored
+from ml.metrics.measured import words
 from ml.preparation import Preparation
 from ml.prepare import prepared
 from ml.segmentation.segmenter import shipped

@@ -23,13 +23,13 @@ from ml.cli.options import DEFAULT_CACHE
 from ml.data import examples, splits
 from ml.data.examples import Examples
 from ml.data.images import ImageStore
-from ml.ensemble import Ensemble
 from ml.imaging.decode import decode
 from ml.imaging.field import completed
 from ml.imaging.preprocess import preprocess
 from ml.imaging.quality import check
-from ml.measured import words
 from ml.metrics import METRICS, measure, measure_mean
+from ml.metrics.measured import words
+from ml.runtime.ensemble import Ensemble
 from ml.segmentation import masks
 from tests.bench.distance import further_away
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ml import bundle, convert
-from ml.runtime import Runtime
+from ml import bundle
+from ml.runtime import Runtime, convert
 from tests.ml.tiny_bundle import make_tiny_bundle
 
 RUNTIME_CACHE = Path(os.environ["RUNTIME_CACHE"])

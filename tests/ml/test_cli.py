@@ -166,7 +166,7 @@ def test_whoever_stops_a_command_is_told_whether_it_goes_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ml.recipes.trainer.train", stopped)
-    monkeypatch.setattr("ml.convert.warm", stopped)
+    monkeypatch.setattr("ml.runtime.convert.warm", stopped)
     assert main(command.format(tiny=tiny_bundle).split()) == 130
     told = capsys.readouterr()
     assert told.out == ""
@@ -204,6 +204,6 @@ def test_a_defect_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.Monkey
     def defect(*given: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("ml.convert.warm", defect)
+    monkeypatch.setattr("ml.runtime.convert.warm", defect)
     with pytest.raises(ZeroDivisionError):
         main(["warm", "--bundle", str(make_tiny_bundle(tmp_path / "tiny"))])

@@ -11,9 +11,9 @@ from ml import bundle
 from ml.cli import main
 from ml.data import examples, ham10000, splits
 from ml.imaging.preprocess import FRAME
-from ml.measured import LABELS
 from ml.metrics import ALL_METRICS
-from ml.paired import SIDES
+from ml.metrics.measured import LABELS
+from ml.metrics.paired import SIDES
 from ml.synthetic import METADATA, synthesize
 from tests.ml.tiny_bundle import make_tiny_bundle
 

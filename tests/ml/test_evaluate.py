@@ -11,7 +11,7 @@ from ml.cli import main
 from ml.data import examples, ham10000
 from ml.data.examples import Examples
 from ml.imaging.preprocess import FRAME
-from ml.measured import Measured, words
+from ml.metrics.measured import Measured, words
 from ml.synthetic import draw, synthesize
 
 

@@ -8,8 +8,8 @@ import pytest
 from ml import model_card
 from ml.assess.subgroups import Subgroup
 from ml.bundle import Member
-from ml.measured import LABELS, Measured
 from ml.metrics import ALL_METRICS
+from ml.metrics.measured import LABELS, Measured
 from ml.model_card import LABELLED_HERE
 
 NOTHING_MEASURED: dict[str, Any] = {

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from ml import members
 from ml.classes import CLASSES
 from ml.export.errors import ExportError
-from ml.members import Architecture
+from ml.networks import members
+from ml.networks.members import Architecture
 from ml.quantisation import fake, folding, tflite
 from ml.recipes import eight_bits
 from ml.synthetic import draw

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from ml.arriving import ARRIVING, BROKEN_OFF_SECONDS
+from ml.runtime.arriving import ARRIVING, BROKEN_OFF_SECONDS
 from tests.ml.tiny_bundle import make_tiny_bundle
 from webapp.registry.bundles import store_bundle
 from webapp.registry.services import register_release

@@ -15,9 +15,9 @@ import structlog
 from celery import Celery
 from celery.signals import worker_ready, worker_shutdown
 
-from ml.cores import cores
-from ml.ensemble import BATCH, CHUNK
 from ml.runtime import Runtime
+from ml.runtime.cores import cores
+from ml.runtime.ensemble import BATCH, CHUNK
 from tests.factories import ReleaseFactory
 from tests.ml.tiny_bundle import make_tiny_bundle
 from tests.workers.waiting import wait_for

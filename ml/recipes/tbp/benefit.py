@@ -10,8 +10,8 @@ import numpy as np
 from ml import evaluate, gate, stack
 from ml.data.errors import DataError
 from ml.data.examples import Examples
-from ml.measured import words
 from ml.metrics import Metric, Scored, malignant_auc, measure
+from ml.metrics.measured import words
 from ml.recipes import fitting, measures
 from ml.recipes.fitting import Fitted
 from ml.recipes.recipe import Lesson, Made

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from ml import members, training, weights
+from ml import training
 from ml.data.examples import Examples
 from ml.imaging.preprocess import whole
+from ml.networks import members, weights
 from ml.recipes import fitting
 from ml.recipes.recipe import Lesson, Part
 from ml.recipes.tbp.metadata import Metadata, learnt

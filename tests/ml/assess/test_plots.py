@@ -8,7 +8,7 @@ from ml import metrics
 from ml.assess import conformal, plots
 from ml.assess.subgroups import Subgroup
 from ml.classes import BINARY, EIGHT, SEVEN, Taxonomy
-from ml.measured import Measured
+from ml.metrics.measured import Measured
 from tests.ml.assess.answers import answers
 
 

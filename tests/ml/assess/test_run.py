@@ -21,7 +21,7 @@ from ml.cli import main
 from ml.data import examples, splits
 from ml.data.images import ImageStore
 from ml.data.table import Dataset
-from ml.ensemble import Answers, Ensemble, heat
+from ml.runtime.ensemble import Answers, Ensemble, heat
 from ml.segmentation.focus import heat_inside
 from ml.synthetic import draw
 

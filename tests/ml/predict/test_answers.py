@@ -14,10 +14,10 @@ from PIL import Image
 
 from ml import bundle
 from ml.classes import BINARY, CLASSES, MALIGNANT
-from ml.ensemble import native_precision
 from ml.imaging.preprocess import VERSION
 from ml.imaging.refusal import SENTENCES
 from ml.runtime import Runtime
+from ml.runtime.ensemble import native_precision
 from tests.ml.conftest import jpeg
 from tests.ml.predict.conftest import picture, rows
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import keras
 import pytest
 
-from ml import bundle, convert
+from ml import bundle
 from ml.cli import main
 from ml.recipes import NAMES
+from ml.runtime import convert
 
 ROOT = Path(__file__).parents[3]
 

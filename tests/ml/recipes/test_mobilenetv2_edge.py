@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml import convert, members
 from ml.classes import CLASSES
-from ml.members import Architecture
+from ml.networks import members
+from ml.networks.members import Architecture
 from ml.progress import JsonProgress
 from ml.quantisation import tflite
 from ml.recipes import trainer
 from ml.recipes.given import Run
 from ml.recipes.mobilenetv2_edge import RECIPE
 from ml.recipes.recipe import Part
-from ml.runtime import Runtime
+from ml.runtime import Runtime, convert
 from ml.segmentation import eight_bits
 from ml.segmentation.segmenter import shipped
 from ml.synthetic import draw

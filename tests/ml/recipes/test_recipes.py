@@ -9,15 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml import members, recipes
-from ml.augment import STRENGTHS, Strength
+from ml import recipes
 from ml.bundle import MANIFEST
 from ml.classes import BINARY, EIGHT, SEVEN, Taxonomy
 from ml.data.errors import DataError
 from ml.metrics import Scored
+from ml.networks import members
 from ml.recipes import command, distillation, measures, sides, tbp_distill
 from ml.recipes.sides import ByImage
 from ml.training import LOSSES, SAMPLING
+from ml.training.augment import STRENGTHS, Strength
 
 
 @pytest.mark.parametrize("name", recipes.NAMES)

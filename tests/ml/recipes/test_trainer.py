@@ -25,7 +25,7 @@ from ml.runtime import Runtime
 from ml.stack import StackError
 from ml.synthetic import draw
 from ml.training import Settings
-from ml.work_folder import MADE_FROM
+from ml.training.work_folder import MADE_FROM
 from tests.ml.conftest import jpeg
 from tests.ml.recipes.small import LESIONS_OF_A_CLASS, TINY, Stopped, run_of
 
