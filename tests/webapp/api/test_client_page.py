@@ -1,5 +1,6 @@
 """What docs/client.md says of what is taken is what is taken."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,20 @@ from ml.imaging.refusal import SENTENCES
 from ml.imaging.still import MAX_PIXELS, MIN_SIDE
 from webapp.cases import services
 from webapp.cases.manifest import fields, reading
+from webapp.cases.manifest.columns import COLUMNS
 from webapp.cases.models import NOT_A_LESION
 from webapp.cases.refused import FOR_CLINICS
 
-TOLD = (
-    (Path(__file__).parents[3] / "docs" / "client.md")
-    .read_text()
-    .partition("## What is taken")[2]
-    .partition("\n## ")[0]
-)
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "client.md").read_text()
+FIELDS = DOCUMENT.partition("## The manifest")[2].partition("\n### ")[0]
+TOLD = DOCUMENT.partition("## What is taken")[2].partition("\n## ")[0]
 MB, GB = 1024**2, 1024**3
 LONGEST = settings.DATA_UPLOAD_MAX_MEMORY_SIZE // MB
+
+
+def test_every_field_of_a_case_is_told_and_no_other() -> None:
+    rows = [line.split("|")[1] for line in FIELDS.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(COLUMNS)
 
 
 @pytest.mark.parametrize("code", [*SENTENCES, NOT_A_LESION])
