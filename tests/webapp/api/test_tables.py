@@ -60,6 +60,22 @@ def test_every_mistake_is_listed_as_json_or_as_a_table(clinic: Clinic) -> None:
     assert not Batch.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("accept", "told"),
+    [
+        ("text/csv, */*;q=0.1", "text/csv; charset=utf-8"),
+        ("application/json;q=0.5, text/csv", "text/csv; charset=utf-8"),
+        ("application/json, text/csv;q=0.5", "application/problem+json"),
+        ("*/*", "application/problem+json"),
+        ("image/png", "application/problem+json"),
+        ("nonsense", "application/problem+json"),
+    ],
+)
+def test_mistakes_come_as_the_client_would_rather_have_them(clinic: Clinic, accept: str, told: str) -> None:
+    response = send_table(clinic, "images,age\na.jpg,old\n", Accept=accept)
+    assert (response.status_code, response.headers["Content-Type"]) == (422, told)
+
+
 @pytest.mark.parametrize("path", ["/batches", "/batches?archive=true", "/batches/{}/cases"])
 @pytest.mark.parametrize(("table", "code"), [("", "table_empty"), ("case_id,images\n", "rows_missing")])
 def test_a_table_without_rows_is_refused_as_a_table(clinic: Clinic, path: str, table: str, code: str) -> None:

@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from webapp.api.parsers import Table, a_turn, is_table
+from webapp.api.problems import CONTENT_TYPE
 from webapp.cases.manifest.mistakes import RowsRefused, error_table
 from webapp.cases.manifest.reading import Manifest, from_csv, from_json, of_request
 from webapp.errors import Problem
@@ -27,8 +28,8 @@ def manifest_of(request: Request, *, capture: str, default: Any = None) -> Manif
 
 
 def as_asked(request: Request, refused: RowsRefused) -> HttpResponse:
-    """The mistakes as a table, where the client asks for one. Raises them otherwise."""
-    if request.headers.get("Accept", "").partition(";")[0] != Table.media_type:
+    """The mistakes as a table, where the client would rather have one than JSON. Raises them otherwise."""
+    if request.get_preferred_type([CONTENT_TYPE, "application/json", Table.media_type]) != Table.media_type:
         raise refused
     return HttpResponse(error_table(refused.errors), status=refused.status, content_type="text/csv; charset=utf-8")
 
