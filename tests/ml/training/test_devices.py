@@ -19,10 +19,11 @@ ROOT = Path(__file__).parents[3]
 FIT = """
 import sys
 import keras, numpy as np
-from ml import members, training
+from ml import training
 from ml.data.examples import Examples
-from ml.training.devices import all_devices
+from ml.networks import members
 from ml.progress import JsonProgress
+from ml.training.devices import all_devices
 
 rng = np.random.default_rng(0)
 labels = np.arange(63) % 2
