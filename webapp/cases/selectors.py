@@ -35,7 +35,12 @@ NEWEST_FIRST = ("-created_at", "id")
 UNCERTAINTIES = {"low": (0, CLOSE), "medium": (CLOSE, NEAR), "high": (NEAR, 1)}  # a deviation is at most 0.5
 FILTERS = ("q", "advice", "dx", "uncertainty", "review", "source")
 REVIEW_COUNTED = 99
-REVIEWS = {"to_review": "To review", "released": "Released", "waiting": "Without a result"}
+REVIEWS = {
+    "to_review": "To review",
+    "released": "Released",
+    "again": "To review again",
+    "waiting": "Without a result",
+}
 COMPLETED = (Batch.State.COMPLETED, Batch.State.COMPLETED_WITH_FAILURES)
 
 
@@ -91,6 +96,8 @@ def filter_cases(cases: QuerySet[Any], filters: Mapping[str, str]) -> QuerySet[A
             cases = cases.filter(TO_REVIEW)
         case "released":
             cases = cases.filter(released_at__isnull=False)
+        case "again":
+            cases = cases.filter(NEEDS_REVIEW_AGAIN)
         case "waiting":
             cases = cases.filter(advice="", erased_at=None)
     return cases

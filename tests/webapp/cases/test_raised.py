@@ -58,6 +58,18 @@ def test_a_case_waits_where_a_later_answer_is_more_urgent(
     assert ("More urgent since" in client.get(f"/batches/{case.batch_id}/").content.decode()) == raised
 
 
+def test_those_of_a_batch_are_found_on_its_page(client: Client, clinic: Organisation) -> None:
+    """As who had it scored by a newer release asks: for whom does that change anything?"""
+    case = released(clinic, "self_monitor")
+    CaseResultFactory(case=CaseFactory(batch=case.batch), advice="urgent_referral")
+    CaseResultFactory(case=case, advice="routine_referral")
+
+    page = client.get(f"/batches/{case.batch_id}/", {"review": "again"})
+
+    assert page.context["page"].rows == [case]
+    assert '<option value="again" selected>To review again' in page.content.decode()
+
+
 def test_of_several_answers_since_the_most_urgent_is_shown(client: Client, clinic: Organisation) -> None:
     case = released(clinic, "self_monitor")
     CaseResultFactory(case=case, advice="routine_referral", malignant=0.31)
