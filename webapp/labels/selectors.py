@@ -151,27 +151,27 @@ def differs(dx: str, result: Result | None) -> bool:
     return result is not None and dx in result.probabilities and result.top_class != dx
 
 
-def newest_label(annotator: User) -> Label | None:
-    """The annotator's own last answer."""
-    return labels_of(annotator).first()
-
-
-def can_undo(label: Label) -> bool:
-    """Whether an annotator's newest label may be taken back: they are still blind, and it is the image's only one.
+def not_final(labels: "QuerySet[Label]") -> "QuerySet[Label]":
+    """Those that nothing follows from yet: their annotators are still blind, and each is its image's only one.
 
     Beside another it would tell whether the two agree, and where they do not, each may have been shown the other.
     """
-    image = label.image
-    return label.compared_at is None and image.state == Image.State.READY and image.labels.count() < ENOUGH
+    others = Label.objects.filter(image=OuterRef("image")).exclude(pk=OuterRef("pk"))
+    return labels.filter(~Exists(others), compared_at=None)
+
+
+def to_change(labels: "QuerySet[Label]") -> "QuerySet[Label]":
+    """Those that may be taken back, to answer anew: not final, of photos that annotators are still asked about."""
+    return not_final(labels).filter(image__state=Image.State.READY, image__case__patient__training_consent=True)
 
 
 def last_given(annotator: User) -> Given | None:
     """The annotator's last answer; with the model's once the label is final, because until then they are blind."""
-    label = newest_label(annotator)
+    label = labels_of(annotator).first()
     if label is None:
         return None
-    undo, result = can_undo(label), standing_result(label.image)
-    return Given(label, undo, None if undo else result, result is not None)
+    this, result = Label.objects.filter(pk=label.pk), standing_result(label.image)
+    return Given(label, to_change(this).exists(), None if not_final(this).exists() else result, result is not None)
 
 
 def done_since(*, annotator: User, since: datetime) -> int:
@@ -180,9 +180,13 @@ def done_since(*, annotator: User, since: datetime) -> int:
 
 
 def labels_of(annotator: User) -> "QuerySet[Label]":
-    """Everything the annotator has said about images of the organisation that they are in now, newest first."""
+    """Everything the annotator has said about images of the organisation that they are in now, newest first, and
+    whether they can still change it.
+    """
+    changeable = Exists(to_change(Label.objects.filter(pk=OuterRef("pk"))))
     return (
         Label.objects.filter(annotator=annotator, image__organisation=F("annotator__membership__organisation"))
+        .annotate(can_change=changeable)
         .select_related("image__case__patient", "image__consensus__result__release")
         .order_by("-pk")
     )

@@ -19,15 +19,14 @@ from webapp.inference.models import Result
 from webapp.labels.models import Assignment, Consensus, Label
 from webapp.labels.selectors import (
     ENOUGH,
-    can_undo,
     candidates,
     differs,
     disagreements,
     drawn,
     needs_answers,
-    newest_label,
     standing_result,
     still_open,
+    to_change,
 )
 
 ASSIGNMENT_TIME = timedelta(minutes=30)
@@ -147,17 +146,20 @@ def settle_disagreement(*, actor: Actor, annotator: User, image: Image, dx: str)
 
 @transaction.atomic
 def undo(*, actor: Actor, label: Label) -> None:
-    """Take back an annotator's last label; its image is the next that they are shown.
+    """Take back a label, an annotator's last or an earlier one; its image is the next that they are shown.
 
-    Raises Problem `cannot_undo` for an earlier one, once another has answered too, or once it was compared.
+    Raises Problem `cannot_undo` once another has answered too, once it was compared, or where annotators are not asked
+    about its photo any more.
     """
     image = _lock(label.image)
-    newest = newest_label(label.annotator)
-    if newest is None or newest.pk != label.pk or not can_undo(newest):
+    this = Label.objects.filter(pk=label.pk)
+    if not to_change(this).exists():
         raise Problem(
-            "cannot_undo", "This answer is final: another has answered too, or it was compared or is not your last."
+            "cannot_undo",
+            "This answer is final: another annotator has answered too, it was compared with the model's, or its photo "
+            "may not be used any more.",
         )
-    newest.delete()
+    this.delete()
     _assign(image, label.annotator)
     record(actor=actor, action="label.undone", object_id=image.pk, organisation=image.organisation)
 

@@ -72,12 +72,13 @@ def _queue_page(request: HttpRequest, form: LabelForm, *, status: int = 200) -> 
 @for_roles(Role.ANNOTATOR)
 @require_POST
 def undo(request: HttpRequest, label_id: int) -> HttpResponse:
-    """Take the last answer back; its image is shown again."""
+    """Take an answer back; its image is shown again."""
     label = selectors.labels_of(_user(request)).filter(pk=label_id).first()
     if label is not None:  # a second press finds it gone
         try:
             services.undo(actor=actor_of(request), label=label)
-            messages.info(request, "Your last answer was taken back. Here is the image again.")
+            was = f"{label.get_dx_display()}, {label.get_confidence_display().lower()} confidence"
+            messages.info(request, f"Your answer ({was}) was taken back. Here is the image again.")
         except Problem as problem:
             messages.warning(request, problem.message)
     return redirect("labels:queue")

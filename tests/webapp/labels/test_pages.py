@@ -1,5 +1,6 @@
 """The annotator's pages: blind, scoped to their organisation, and usable without JavaScript."""
 
+import re
 from typing import Any
 
 import pytest
@@ -15,7 +16,9 @@ from tests.factories import (
     ResultFactory,
     UserFactory,
 )
+from webapp.accounts.consent import choose_training
 from webapp.accounts.models import Membership
+from webapp.audit.services import SYSTEM
 from webapp.cases.models import Image
 from webapp.labels.models import Assignment, Consensus, Label
 
@@ -158,6 +161,38 @@ def test_ones_own_answers_are_listed_and_filtered(client: Client, annotator: Mem
     nothing = client.get(reverse("labels:mine"), {"model": "differs"}).content.decode().partition('id="found"')[2]
     assert "No answer is like that" in nothing
     assert f'href="{reverse("labels:mine")}">Show all' in nothing
+
+
+def test_an_earlier_answer_is_changed_from_the_list_of_ones_own(client: Client, annotator: Membership) -> None:
+    mistaken, settled, compared, _ = (image_for(annotator) for _ in range(4))
+    for image in (mistaken, settled, compared):
+        LabelFactory(image=image, annotator=annotator.user, dx="MEL")
+    LabelFactory(image=settled, dx="NV")
+    client.post(reverse("labels:compare", args=[Label.objects.get(image=compared).pk]))
+    client.get(QUEUE)  # another image is on the screen
+
+    page = client.get(reverse("labels:mine")).content.decode()
+    label = Label.objects.get(image=mistaken)
+    assert re.findall(r"/labels/(\d+)/undo/", page) == [str(label.pk)]
+
+    page = client.post(reverse("labels:undo", args=[label.pk]), follow=True).content.decode()
+    assert "Your answer (Melanoma, high confidence) was taken back. Here is the image again." in page
+    assert reverse("labels:answer", args=[mistaken.pk]) in page
+    answer(client, mistaken, "NV")
+    assert Label.objects.get(image=mistaken, annotator=annotator.user).dx == "NV"
+
+
+def test_an_answer_about_a_photo_that_may_not_be_used_any_more_stays(client: Client, annotator: Membership) -> None:
+    label = LabelFactory(image=image_for(annotator), annotator=annotator.user, dx="MEL")
+    ResultFactory(job__image=label.image, top_class="NV")
+    choose_training(actor=SYSTEM, patient=label.image.case.patient, agreed=False)
+    assert "/undo/" not in client.get(reverse("labels:mine")).content.decode()
+    queue = client.get(QUEUE).content.decode()
+    assert "/undo/" not in queue
+    assert "Model:" not in queue  # it can be changed again once the patient agrees again
+    told = client.post(reverse("labels:undo", args=[label.pk]), follow=True).content.decode()
+    assert "its photo may not be used any more" in told
+    assert Label.objects.filter(pk=label.pk).exists()
 
 
 def test_disagreements_are_listed_for_the_organisation_alone(client: Client, annotator: Membership) -> None:

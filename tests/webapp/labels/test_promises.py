@@ -16,10 +16,11 @@ from webapp.audit.services import Actor
 from webapp.cases.models import Image
 from webapp.errors import Problem
 from webapp.labels.models import Assignment, Consensus, Label
-from webapp.labels.selectors import disagreements, newest_label
+from webapp.labels.selectors import disagreements
 from webapp.labels.services import compare, next_image, settle_disagreement, submit_label, undo
 
 someone = st.runner().flatmap(lambda machine: st.integers(0, machine.PEOPLE - 1))
+some_image = st.runner().flatmap(lambda machine: st.sampled_from(machine.images))
 answers = st.sampled_from(["MEL", "NV", "cannot_tell"])
 
 
@@ -60,18 +61,23 @@ class LabelMachine(RuleBasedStateMachine):
                 user = self.people[who]
                 submit_label(actor=Actor(user=user), annotator=user, image=image, dx=dx, confidence=2)
 
-    @rule(who=someone)
-    def take_back(self, who: int) -> None:
-        if (label := newest_label(self.people[who])) is not None:
-            with suppress(Problem):
+    @rule(who=someone, image=some_image)
+    def take_back(self, who: int, image: Image) -> None:
+        for label in Label.objects.filter(annotator=self.people[who], image=image):
+            is_final = label.compared_at is not None or image.labels.count() > 1
+            try:
                 undo(actor=Actor(user=self.people[who]), label=label)
+            except Problem:
+                assert is_final
+            else:
+                assert not is_final
 
-    @rule(who=someone)
-    def look_at_the_model(self, who: int) -> None:
-        if (label := newest_label(self.people[who])) is not None:
+    @rule(who=someone, image=some_image)
+    def look_at_the_model(self, who: int, image: Image) -> None:
+        for label in Label.objects.filter(annotator=self.people[who], image=image):
             compare(actor=Actor(user=label.annotator), label=label)
 
-    @rule(who=someone, image=st.runner().flatmap(lambda machine: st.sampled_from(machine.images)), dx=answers)
+    @rule(who=someone, image=some_image, dx=answers)
     def settle_one(self, who: int, image: Image, dx: str) -> None:
         with suppress(Problem):  # agreed, or somebody is left to ask
             settle_disagreement(actor=Actor(user=self.people[who]), annotator=self.people[who], image=image, dx=dx)
