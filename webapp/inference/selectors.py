@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from webapp.cases.models import URGENCY, Batch, Case, Image
@@ -104,7 +105,7 @@ def is_unfinished(case: Case) -> bool:
 
 def workers_alive() -> QuerySet[Worker]:
     """The inference workers that were heard of in the last two minutes, with the release that each has in memory."""
-    heard = Worker.objects.filter(seen_at__gt=timezone.now() - ALIVE)
+    heard = Worker.objects.filter(seen_at__gt=Now() - ALIVE)
     return heard.select_related("release").defer("release__manifest").order_by("name")
 
 

@@ -189,9 +189,9 @@ def sweep_jobs() -> int:
 
 def heartbeat(*, worker: str, release: ModelRelease) -> None:
     """An inference worker is alive with this release in memory. Those not heard of for long are forgotten."""
-    now = timezone.now()
-    Worker.objects.update_or_create(name=worker, defaults={"release": release, "seen_at": now})
-    Worker.objects.filter(seen_at__lt=now - FORGOTTEN_AFTER).delete()
+    # By the database's clock, as leases: a machine whose own is minutes off is no dead one.
+    Worker.objects.update_or_create(name=worker, defaults={"release": release, "seen_at": Now()})
+    Worker.objects.filter(seen_at__lt=Now() - FORGOTTEN_AFTER).delete()
 
 
 def say_goodbye(*, worker: str) -> None:
