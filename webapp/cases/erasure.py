@@ -13,7 +13,6 @@ from django.db.models import CharField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from ml.imaging.refusal import SENTENCES
 from webapp.accounts.models import Patient
 from webapp.accounts.services import forget_patient
 from webapp.audit.services import Actor, forget_actor, record
@@ -21,6 +20,7 @@ from webapp.cases.left_out import ABSENT, Lines
 from webapp.cases.locks import locked
 from webapp.cases.models import EMPTY_METADATA, NO_ANSWER, Archive, Batch, Case, Image
 from webapp.cases.retention import delete_files_now, purge
+from webapp.cases.same_picture import forget_name
 from webapp.cases.selectors import has_more
 from webapp.errors import Problem
 from webapp.inference.models import CaseResult, Result
@@ -94,7 +94,7 @@ def _erase(actor: Actor, case: Case) -> Sequence[Image]:
     forgotten = _forgotten(actor, before, case)
     forget_letters(case=case)
     _forget_lines(batch, case)
-    _forget_in_duplicates(batch, case)
+    forget_name(batch=batch, case=case)
     Case.objects.filter(pk=case.pk).update(
         erased_at=timezone.now(),
         patient=forgotten,
@@ -150,10 +150,3 @@ def _without(files: Set[str], lines: Lines) -> list[dict[str, str]]:
         for line in lines
         if files.isdisjoint((line["name"], PurePath(line["name"]).name))  # the image may have come since, by itself
     ]
-
-
-def _forget_in_duplicates(batch: Batch, case: Case) -> None:
-    """Let images of other cases that were refused no longer say that this case has their picture."""
-    pictures = case.images.exclude(reason="duplicate").exclude(sha256="").values("sha256")
-    refused = batch.images.filter(reason="duplicate", sha256__in=pictures).exclude(case=case)
-    refused.exclude(advice="").update(advice=SENTENCES["duplicate"])

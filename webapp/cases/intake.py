@@ -1,7 +1,7 @@
 """How an image's intake ends: fit for the model, refused, or never uploaded; and a provider who insists on it."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -12,11 +12,11 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from ml.imaging.refusal import SENTENCES
 from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.cases.refused import FOR_CLINICS
+from webapp.cases.same_picture import SamePictures, take_back
 from webapp.cases.upload_limits import given_up_before
 from webapp.cases.uploads import NEVER_UPLOADED
 from webapp.errors import Problem
@@ -116,8 +116,8 @@ def _claim(queue: Queue, limit: int, priority: int) -> tuple[uuid.UUID, list[Ima
 def finish_intake(*, token: uuid.UUID, inspected: Sequence[tuple[Image, InspectionResult]]) -> list[Image]:
     """Write the results of inspecting leased images, each ready or rejected; gives those whose lease held.
 
-    A fit one joins the queue if its batch is submitted; one that cannot be used is counted, and the rest goes on. A
-    second image of the same bytes in a batch is refused as `duplicate`.
+    A fit one joins the queue if its batch is submitted; one that cannot be used is counted, and the rest goes on. Of
+    the same bytes a second image of a case is refused as `duplicate`, and those of two cases as IN_TWO_CASES.
     """
     ended = []
     by_batch = sorted(inspected, key=lambda pair: pair[0].batch_id)
@@ -135,38 +135,28 @@ def _finish_batch_intake(
         pk__in=[image.id for image, _ in inspected], state=Image.State.STORED, lease_token=token
     )
     held = set(leased.select_for_update().values_list("pk", flat=True))
-    ready = batch.images.filter(state=Image.State.READY, sha256__in=[one.sha256 for _, one in inspected])
-    taken = dict(ready.values_list("sha256", "case_id"))
     if batch.source != Batch.Source.PATIENT:
         inspected = [(image, _worded_for_clinic(one)) for image, one in inspected]
-    ended = [_apply_inspection(image, one, taken) for image, one in inspected if image.pk in held]
-    _name_duplicated_cases([image for image in ended if image.reason == "duplicate"], taken)
+    ended = [_apply_inspection(image, one) for image, one in inspected if image.pk in held]
+    same = SamePictures(batch, [image.sha256 for image in ended])
+    for image in ended:
+        same.judge(image)
     # The rows are there, so nothing is inserted: bulk_update takes seven times as long, to write its query.
-    Image.objects.bulk_create(ended, update_conflicts=True, unique_fields=["id"], update_fields=ENDED_COLUMNS)
+    rows = [*ended, *same.changed]
+    Image.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=ENDED_COLUMNS)
     unfit = [image for image in ended if image.state == Image.State.REJECTED]
     if batch.state == Batch.State.SUBMITTED:
         fit = [image for image in ended if image.state == Image.State.READY]
         enqueue(batch=batch, images=fit)
     if unfit and batch.state != Batch.State.OPEN:
-        end_images(batch=batch, ended=unfit, failures=len(unfit))
+        refused = [image for image, was_ready in same.changed.items() if was_ready]
+        stopped, failures = take_back(refused) if refused else ([], 0)
+        end_images(batch=batch, ended=[*unfit, *stopped], failures=len(unfit) + failures)
     return ended
 
 
-def _name_duplicated_cases(duplicates: Sequence[Image], taken: Mapping[str, uuid.UUID]) -> None:
-    """Say of each duplicate which other case of its batch has the picture."""
-    if not duplicates:
-        return
-    names = dict(Case.objects.filter(pk__in=taken.values()).values_list("pk", "external_id"))
-    for image in duplicates:
-        case_id = taken[image.sha256]
-        if case_id != image.case_id:
-            image.advice = f"Case {names[case_id]} of this batch has this picture. Send it in one of the two only."
-
-
-def _apply_inspection(image: Image, result: InspectionResult, taken: dict[str, uuid.UUID]) -> Image:
-    """Write the result into the image, unsaved. `taken` are the cases of ready images by digest, and gains its own."""
-    if not result.code and result.sha256 in taken:
-        result = replace(result, quality=(), code="duplicate", advice=SENTENCES["duplicate"])
+def _apply_inspection(image: Image, result: InspectionResult) -> Image:
+    """Write the result into the image, unsaved."""
     image.sha256, image.width, image.height, image.quality = (
         result.sha256,
         result.width,
@@ -176,8 +166,6 @@ def _apply_inspection(image: Image, result: InspectionResult, taken: dict[str, u
     image.state = Image.State.REJECTED if result.code else Image.State.READY
     image.reason, image.advice, image.ended_at = result.code, result.advice, timezone.now()
     image.lease_token = image.lease_until = None
-    if not result.code:
-        taken[result.sha256] = image.case_id
     return image
 
 
@@ -189,7 +177,7 @@ def _worded_for_clinic(result: InspectionResult) -> InspectionResult:
 
 @transaction.atomic
 def override_quality(*, actor: Actor, image: Image) -> None:
-    """A provider insists on an image that the quality check refused.
+    """A provider insists on an image that the quality check refused, or says that it is of its case and not of another.
 
     Raises Problem `not_overridable`, `duplicate`, and `case_released`: what a patient has read is not changed after.
     Raises `batch_cancelled` where no model would be asked about it.
@@ -200,11 +188,13 @@ def override_quality(*, actor: Actor, image: Image) -> None:
     codes = [flag["code"] for flag in image.quality]
     refused = Image.objects.filter(pk=image.pk, state=Image.State.REJECTED, width__gt=0, reason__in=codes)
     if not refused.exists():
-        raise Problem("not_overridable", "Only an image that failed the quality check can be used against its advice.")
+        told = "Only an image that failed the quality check, or came for two cases, can be used against the advice."
+        raise Problem("not_overridable", told)
     if Case.objects.filter(pk=image.case_id, released_at__isnull=False).exists():
         raise Problem("case_released", "The patient has this case's result already. Send the image in a new case.")
-    if batch.images.filter(state=Image.State.READY, sha256=image.sha256).exists():
-        raise Problem("duplicate", SENTENCES["duplicate"])
+    if taken := batch.images.filter(state=Image.State.READY, sha256=image.sha256).select_related("case").first():
+        told = f"Case {taken.case.external_id} of this batch uses this picture. "
+        raise Problem("duplicate", f"{told}If it is of this case, put it in a new batch.")
     refused.update(
         state=Image.State.READY,
         reason="",

@@ -14,7 +14,7 @@ from django.utils import timezone
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM, Actor, record
 from webapp.cases.locks import locked
-from webapp.cases.models import NO_RESULT_UNACKNOWLEDGED, NOT_A_LESION, Batch, Case, Image
+from webapp.cases.models import IN_TWO_CASES, NO_RESULT_UNACKNOWLEDGED, NOT_A_LESION, Batch, Case, Image
 from webapp.cases.opinions import CALLS_FOR_LESS, DISSENT
 from webapp.cases.selectors import without_result
 from webapp.errors import Problem
@@ -130,11 +130,13 @@ def release_automatically(*, case: Case) -> None:
     """Release without a clinician, where the organisation chose that.
 
     An answer about a picture that the model did not recognise waits for a clinician: one of them has insisted on it.
-    So does one of a cancelled batch: somebody stopped it for a reason. And one of which dermatologists see more.
+    So does one of a cancelled batch: somebody stopped it for a reason. And one of which dermatologists see more; and
+    one of a case that came with a picture of another.
     """
     if case.organisation.release_policy != case.organisation.ReleasePolicy.AUTOMATIC:
         return
     if case.batch.state == Batch.State.CANCELLED or Case.objects.filter(DISSENT, pk=case.pk).exists():
         return
-    if not case.images.filter(reason="", quality__contains=[{"code": NOT_A_LESION}]).exists():
+    insisted_on = Q(reason="", quality__contains=[{"code": NOT_A_LESION}])
+    if not case.images.filter(insisted_on | Q(quality__contains=[{"code": IN_TWO_CASES}])).exists():
         release_case(actor=SYSTEM, case=case)

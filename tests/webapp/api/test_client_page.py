@@ -13,7 +13,7 @@ from ml.imaging.still import MAX_PIXELS, MIN_SIDE
 from webapp.cases import services
 from webapp.cases.manifest import fields, reading
 from webapp.cases.manifest.columns import COLUMNS
-from webapp.cases.models import NOT_A_LESION
+from webapp.cases.models import IN_TWO_CASES, NOT_A_LESION
 from webapp.cases.refused import FOR_CLINICS
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "client.md").read_text()
@@ -28,7 +28,7 @@ def test_every_field_of_a_case_is_told_and_no_other() -> None:
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(COLUMNS)
 
 
-@pytest.mark.parametrize("code", [*SENTENCES, NOT_A_LESION])
+@pytest.mark.parametrize("code", [*SENTENCES, NOT_A_LESION, IN_TWO_CASES])
 def test_every_reason_is_named(code: str) -> None:
     assert f"`{code}`" in TOLD
 

@@ -230,19 +230,6 @@ def test_what_came_too_late_is_not_given_up_unasked(client: Client) -> None:
     assert good(clinic.post(f"{path}/submit", {"allow_missing": True}))["state"] == "submitted"
 
 
-def test_a_picture_in_two_cases_is_refused_with_the_name_of_the_other() -> None:
-    clinic = Clinic()
-    for image in clinic.create(case("left"), case("right", "a.jpg", "b.jpg"))["images"]:
-        clinic.upload(image, b"one picture")
-    token, images = claim_images(limit=3)
-    finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450)) for image in images[:1]])
-    finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450)) for image in images[1:]])
-
-    kept = images[0].case.external_id
-    told = set(Image.objects.filter(reason="duplicate").exclude(case=images[0].case).values_list("advice", flat=True))
-    assert told == {f"Case {kept} of this batch has this picture. Send it in one of the two only."}
-
-
 def test_a_picture_that_is_twice_in_one_case_is_refused_without_a_name() -> None:
     clinic = Clinic()
     for image in clinic.create(case("left", "a.jpg", "b.jpg"))["images"]:

@@ -47,16 +47,17 @@ def test_every_format_is_ready_without_its_original() -> None:
         assert storage.size(image.clean_key)
 
 
-def test_a_second_copy_in_a_batch_is_refused_and_the_rest_goes_on() -> None:
+def test_a_second_copy_in_a_case_is_refused_and_the_rest_goes_on() -> None:
     clinic = Clinic()
     photo = encode(skin_photo(seed=4), "JPEG")
-    batch = upload_all(clinic, [photo, photo, encode(skin_photo(seed=5), "JPEG")])
+    batch = clinic.create(case("c0", "a.jpg", "b.jpg"), case("c1"))
+    for image, data in zip(batch["images"], [photo, photo, encode(skin_photo(seed=5), "JPEG")], strict=True):
+        clinic.upload(image, data)
     inspect_waiting()
     rows = listed(clinic, batch)
     assert sorted(row["reason"] for row in rows) == ["", "", "duplicate"]
     (refused,) = [row for row in rows if row["reason"]]
-    other = next(row["case_id"] for row in rows if not row["reason"])
-    assert refused["what_to_do"].startswith(f"Case {other} of this batch")
+    assert refused["what_to_do"] == SENTENCES["duplicate"]
     assert problem(clinic.post(f"/images/{refused['id']}/override-quality"), 409)["code"] == "not_overridable"
     detail = good(clinic.post(f"/batches/{batch['id']}/submit"))
     assert (detail["failures"], detail["remaining"]) == (1, 2)

@@ -12,7 +12,7 @@ from rest_framework import serializers
 from webapp import storage
 from webapp.accounts.permissions import only_reads
 from webapp.cases.left_out import MAX_LISTED
-from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
+from webapp.cases.models import IN_TWO_CASES, NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.parts import send_in_parts
 from webapp.errors import Problem
 from webapp.inference.models import ADVICE_CHOICES, Job
@@ -20,7 +20,8 @@ from webapp.inference.selectors import progress
 
 REASON = {
     "help_text": "Stable code of the refusal, such as `corrupt` by its file, `blurred` or `too_far` by the quality "
-    f"check, or `{NOT_A_LESION}` where the model saw no lesion and gave no answer. Empty while there is none"
+    f"check, `{IN_TWO_CASES}` where another case of the batch came with the same picture, or `{NOT_A_LESION}` where "
+    "the model saw no lesion and gave no answer. Empty while there is none",
 }
 
 

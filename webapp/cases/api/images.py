@@ -90,8 +90,9 @@ class ImageViewSet(mixins.RetrieveModelMixin, ProviderViewSet[Image]):
 
     @extend_schema(
         summary="Use an image against the advice of the quality check, or of the model that saw no lesion in it",
-        description="Also when the batch has ended, unless it was cancelled (`batch_cancelled`) or the result of the "
-        "case was released (`case_released`). `quality_overridden` of the image in `GET cases/{id}` says so.",
+        description="Of a picture that came for two cases (`in_two_cases`) the call says that it is of this one. Also "
+        "when the batch has ended, unless it was cancelled (`batch_cancelled`) or the result of the case was released "
+        "(`case_released`). `quality_overridden` of the image in `GET cases/{id}` says so.",
         request=None,
         responses=ImageSerializer,
     )

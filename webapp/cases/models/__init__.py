@@ -11,11 +11,12 @@ from webapp.cases.models.case import (
     URGENCY,
     Case,
 )
-from webapp.cases.models.image import NOT_A_LESION, Image
+from webapp.cases.models.image import IN_TWO_CASES, NOT_A_LESION, Image
 from webapp.cases.models.uploads import Archive, MoreLeftOut, PartedUpload
 
 __all__ = [
     "EMPTY_METADATA",
+    "IN_TWO_CASES",
     "METADATA_FIELDS",
     "NEEDS_REVIEW_AGAIN",
     "NOT_A_LESION",

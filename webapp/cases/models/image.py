@@ -13,6 +13,7 @@ from webapp.cases.models.case import Case
 from webapp.leases import Leased
 
 NOT_A_LESION = "not_a_lesion"  # the reason of an image that the model does not recognise as a lesion
+IN_TWO_CASES = "in_two_cases"  # of one that came for another case of its batch, too
 
 
 class Image(Leased):
@@ -130,6 +131,11 @@ class Image(Leased):
     def was_unrecognised(self) -> bool:
         """Whether the model found no lesion in it. Where it is not refused for that, a provider has insisted."""
         return any(flag["code"] == NOT_A_LESION for flag in self.quality)
+
+    @property
+    def is_in_two_cases(self) -> bool:
+        """Whether it came for another case of its batch, too. Where it is not refused for that, a provider insists."""
+        return any(flag["code"] == IN_TWO_CASES for flag in self.quality)
 
     @property
     def deleted_at(self) -> datetime | None:
