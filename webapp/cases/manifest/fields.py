@@ -82,15 +82,21 @@ def age(value: object) -> int | None:
     return int(years)
 
 
-def sex(value: object) -> str:
-    """One of `Case.Sex`, unknown where nothing is said."""
-    value = text(value, limit=20).lower()
-    value = SEXES.get(value, value)
-    if value in MISSING:
-        return Case.Sex.UNKNOWN
-    if value not in Case.Sex.values:
-        raise FieldError("sex_invalid", f"Use one of: {', '.join(Case.Sex.values)}; or leave it out.")
-    return value
+def one_of(choices: type[Case.Sex] | type[Case.Capture], also: Mapping[str, str], code: str) -> Callable[[object], str]:
+    """Reads one of these choices, which clients may `also` write otherwise; unknown where nothing is said. What it is
+    none of raises FieldError with the `code`.
+    """
+
+    def read(value: object) -> str:
+        value = text(value, limit=40).lower()
+        value = also.get(value, value)
+        if value in MISSING:
+            return choices.UNKNOWN
+        if value not in choices.values:
+            raise FieldError(code, f"Use one of: {', '.join(choices.values)}; or leave it out.")
+        return value
+
+    return read
 
 
 def anatom_site(value: object) -> str:
@@ -101,17 +107,6 @@ def anatom_site(value: object) -> str:
     if not names_a_part(value):
         message = f"Name a part of the body, such as: {', '.join(HAM10000)}; or leave it out and say it in the notes."
         raise FieldError("anatom_site_unknown", message)
-    return value
-
-
-def capture(value: object) -> str:
-    """One of `Case.Capture`, unknown where nothing is said."""
-    value = text(value, limit=40).lower()
-    value = CAPTURES.get(value, value)
-    if value in MISSING:
-        return Case.Capture.UNKNOWN
-    if value not in Case.Capture.values:
-        raise FieldError("capture_invalid", f"Use one of: {', '.join(Case.Capture.values)}; or leave it out.")
     return value
 
 
@@ -184,9 +179,9 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "patient_id": lambda value: text(value, limit=100),
     "lesion_id": lambda value: text(value, limit=100),
     "age": age,
-    "sex": sex,
+    "sex": one_of(Case.Sex, SEXES, "sex_invalid"),
     "anatom_site": anatom_site,
-    "capture": capture,
+    "capture": one_of(Case.Capture, CAPTURES, "capture_invalid"),
     "notes": notes,
     "patient_email": email,
     "patient_date_of_birth": birth_date,
