@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from io import BytesIO
+from json import JSONDecodeError
 from typing import IO, Any
 
 from django.conf import settings
@@ -11,6 +11,7 @@ from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.request import Request
+from rest_framework.utils import json
 
 from webapp.errors import Problem
 from webapp.slots import a_slot
@@ -20,6 +21,7 @@ MOST_VALUES = 500_000
 SMALL_BYTES = 64 * 1024  # a body that needs no turn: all threads of the process may build one at once
 TURN = threading.Semaphore(1)  # to build one that is larger, in each process of the site
 TURN_SECONDS = 10.0
+ITS_RULES = "Names and texts stand in double quotes, and a comma between two values: none after the last."
 
 
 @contextmanager
@@ -36,8 +38,8 @@ def a_turn(size: int) -> Iterator[None]:
 
 
 class BoundedJSON(JSONParser):
-    """Refuses a body that is larger than the site takes, one of too many values, and one that is nested without end.
-    An empty one says nothing, as none does.
+    """Refuses a body that is larger than the site takes, and one of too many values. An empty one says nothing, as
+    none does.
     """
 
     def parse(
@@ -48,15 +50,25 @@ class BoundedJSON(JSONParser):
         if len(body) > SMALL_BYTES:
             check_values(body)
         with a_turn(len(body)):
-            return self._built(body, media_type, parser_context)
+            return read_json(body) if body else {}
 
-    def _built(self, body: bytes, media_type: str | None, parser_context: Mapping[str, Any] | None) -> Any:
-        # JSON is UTF-8 (RFC 8259), whatever charset is said: in another its marks would not be those that were counted.
-        context = {**(parser_context or {}), "encoding": "utf-8"}
-        try:
-            return super().parse(BytesIO(body), media_type, context) if body else {}
-        except RecursionError as error:
-            raise ParseError("The JSON is nested too deeply.") from error
+
+def read_json(body: bytes) -> Any:
+    """The values in JSON. Raises ParseError, which says where it is none and what to do.
+
+    It is UTF-8 (RFC 8259), whatever charset is said: in another its marks would not be those that were counted. Some
+    programs of Windows begin it with a byte order mark.
+    """
+    try:
+        return json.loads(body.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ParseError("The JSON is nested too deeply.") from error
+    except UnicodeDecodeError as error:
+        raise ParseError("This is not UTF-8, as JSON must be. Save it as UTF-8 and send it again.") from error
+    except JSONDecodeError as error:
+        raise ParseError(f"This is no JSON: {error}. {ITS_RULES}") from error
+    except ValueError as error:  # NaN, Infinity, and numbers of thousands of digits
+        raise ParseError(f"This is no JSON: {error}.") from error
 
 
 class Table(BaseParser):

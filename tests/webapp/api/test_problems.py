@@ -16,6 +16,7 @@ from webapp.accounts.models import Membership
 from webapp.accounts.services import revoke_api_key
 from webapp.api.throttling import PerClient
 from webapp.audit.services import SYSTEM
+from webapp.cases.models import Batch
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +103,24 @@ def test_a_body_that_is_no_request(body: bytes, code: str) -> None:
     answer = problem(Clinic().http.post(f"{API}/batches", body, "application/json"), 400)
     assert answer["code"] == code
     assert code != "invalid" or answer["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"cases": [\n{"case_id": "A-1",}]}', "line 2 column 19"),
+        (b"{'name': 'Tuesday'}", "double quotes"),
+        ('{"name": "Müller"}'.encode("latin-1"), "Save it as UTF-8"),
+        (b'{"age": NaN}', "NaN"),
+    ],
+)
+def test_a_body_that_is_no_json_is_told_where_and_why(body: bytes, told: str) -> None:
+    assert told in problem(Clinic().http.post(f"{API}/batches", body, "application/json"), 400)["detail"]
+
+
+def test_json_that_windows_began_with_a_mark_is_read() -> None:
+    response = Clinic().http.post(f"{API}/batches", b'\xef\xbb\xbf{"archive": true}', "application/json")
+    assert response.status_code == 201
 
 
 def test_another_content_type_is_not_taken(clinic: Clinic) -> None:
@@ -201,3 +220,10 @@ def test_the_front_door_names_every_room(client: Client) -> None:
     assert json.dumps(links).count("http://testserver/api/v1/") == 5
     for name in ("schema", "docs"):
         assert client.get(links[name]).status_code == 200
+
+
+def test_a_list_without_a_case_makes_no_batch_but_for_a_zip_that_brings_them(clinic: Clinic) -> None:
+    answer = problem(clinic.post("/batches", {"cases": []}), 422)
+    assert answer["errors"][0]["code"] == "cases_missing"
+    assert not Batch.objects.exists()
+    assert good(clinic.post("/batches", {"archive": True, "cases": []}), 201)["images"] == []

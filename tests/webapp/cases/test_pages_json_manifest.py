@@ -36,7 +36,7 @@ def test_a_json_manifest_says_what_it_says_to_the_api(client: Client, clinic: Or
         (b'{"cases": [{"age": NaN}]}', "not_json"),
         ("{}".encode("utf-16"), "not_json"),
         (b"{}", "not_a_list"),
-        (b'{"cases": []}', "not_a_list"),
+        (b'{"cases": []}', "cases_missing"),
         (b'{"cases": [], "case": 1}', "unknown_field"),
         (b'{"cases": [], "capture": "x"}', "invalid_choice"),
         (b'{"cases": [], "archive_size": 5}', "invalid"),

@@ -99,7 +99,7 @@ class BatchViewSet(mixins.ListModelMixin, ProviderViewSet[Batch]):
         options = BatchOptions.read(options_of(request))
         if size := options.pop("archive_size", None):
             check_size(storage.ARCHIVES, size)
-        found = manifest_of(request, capture=options["capture"], default=[] if options["archive"] else None)
+        found = manifest_of(request, capture=options["capture"], archive=options["archive"])
         submission = services.Submission(
             source=Batch.Source.API,
             **options,

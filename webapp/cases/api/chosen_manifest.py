@@ -2,15 +2,14 @@
 
 from typing import Any
 
-from rest_framework.exceptions import ValidationError
-from rest_framework.utils import json
+from rest_framework.exceptions import ParseError, ValidationError
 
-from webapp.api.parsers import check_values
+from webapp.api.parsers import check_values, read_json
 from webapp.cases.api.requests import BatchOptions
 from webapp.cases.manifest.mistakes import RowError
 from webapp.cases.manifest.reading import MAX_CSV_BYTES, Manifest, from_csv, from_json, of_request
 
-NOT_JSON = "The manifest is no JSON in UTF-8 of the form that the API takes. Correct it and send it again."
+NO_OBJECT = "The manifest is no JSON of the form that the API takes: an object with `cases`."
 
 
 def read_manifest(data: bytes, *, as_json: bool, capture: str) -> tuple[Manifest, str]:
@@ -22,18 +21,14 @@ def read_manifest(data: bytes, *, as_json: bool, capture: str) -> tuple[Manifest
         return from_csv(data, capture=capture), ""
     check_values(data)
     try:
-        said = json.loads(data.decode("utf-8-sig"))
+        said = read_json(data)
         if not isinstance(said, dict):
-            return _not_json(), ""
+            raise ParseError(NO_OBJECT)
         options = BatchOptions.read(said, partial=True)
-    except (ValueError, RecursionError):
-        return _not_json(), ""
+    except ParseError as wrong:
+        return Manifest(errors=[RowError(1, "", "not_json", str(wrong.detail))]), ""
     except ValidationError as wrong:
         told: Any = wrong.detail  # of each field what is wrong with it
         return Manifest(errors=[RowError(1, name, first.code, str(first)) for name, [first, *_] in told.items()]), ""
-    found = from_json(said.get("cases") or None, capture=options.get("capture", capture))
+    found = from_json(said.get("cases"), capture=options.get("capture", capture))
     return of_request(found), options.get("name", "")
-
-
-def _not_json() -> Manifest:
-    return Manifest(errors=[RowError(1, "", "not_json", NOT_JSON)])

@@ -17,13 +17,15 @@ def options_of(request: Request) -> Any:
     return request.query_params.dict() if is_table(request) else request.data
 
 
-def manifest_of(request: Request, *, capture: str, default: Any = None) -> Manifest:
-    """The manifest in a request's body, a table or JSON."""
+def manifest_of(request: Request, *, capture: str, archive: bool = False) -> Manifest:
+    """The manifest in a request's body, a table or JSON; an `archive` may bring the cases instead."""
     body: Any = request.data
     if is_table(request):
         with a_turn(len(body)):
             return of_request(from_csv(body or b"", capture=capture))
-    rows = body.get("cases", default) if isinstance(body, dict) else default
+    rows = body.get("cases")
+    if archive and rows in (None, []):
+        return Manifest()
     return of_request(from_json(rows, capture=capture))
 
 
