@@ -8,6 +8,7 @@ from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from webapp.accounts.models import Patient
 from webapp.cases.models import Case
 from webapp.notify.links import lock_patient, make_result_link
 from webapp.notify.models import Message
@@ -62,11 +63,15 @@ def message_id(message: Message) -> str:
     return f"<{message.pk}.{message.renewals}.{message.kind}@{urlsplit(settings.SITE_URL).hostname}>"
 
 
+@transaction.atomic
 def _path(message: Message) -> str:
     match message.kind:
         case Message.Kind.RESULT_READY if message.case is not None:
-            return reverse("patient:link", args=[_link(message, message.case)])
-        case Message.Kind.IMAGE_UNUSABLE | Message.Kind.CHECK_STOPPED:
+            if _addressed(message, message.case).date_of_birth is None:
+                raise UndeliverableError(NO_DATE_OF_BIRTH)
+            return reverse("patient:link", args=[make_result_link(case=message.case)])
+        case Message.Kind.IMAGE_UNUSABLE | Message.Kind.CHECK_STOPPED if message.case is not None:
+            _addressed(message, message.case)
             return reverse("patient:case", args=[message.case_id])
         case Message.Kind.REVIEW_WAITING | Message.Kind.CASE_RAISED:
             return reverse("cases:to_review")
@@ -74,20 +79,17 @@ def _path(message: Message) -> str:
             return reverse("cases:batch", args=[message.batch_id])
 
 
-@transaction.atomic
-def _link(message: Message, case: Case) -> str:
-    """A new link for this letter, which goes to the address that is known of the patient now: it may have been
-    corrected while the letter was being written down. Raises UndeliverableError, also where the letter was taken back
-    since it was leased.
+def _addressed(message: Message, case: Case) -> Patient:
+    """The patient of a case, to whose address as it is known now this letter goes: it may have been corrected while the
+    letter was being written down, and what is corrected from now on says nothing of this letter any more. Raises
+    UndeliverableError, also where the letter was taken back since it was leased.
     """
     # The patient first, as who corrects one does: either the letter follows the correction, or that takes it back.
     patient = lock_patient(case)
     if not patient.email:
         raise UndeliverableError(NO_EMAIL)
-    if patient.date_of_birth is None:
-        raise UndeliverableError(NO_DATE_OF_BIRTH)
     held = Message.objects.filter(pk=message.pk, lease_token=message.lease_token)
     if not held.update(recipient=patient.email):
         raise UndeliverableError("The patient's address was corrected while this letter was being written.")
     message.recipient = patient.email
-    return make_result_link(case=case)
+    return patient

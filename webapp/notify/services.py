@@ -73,7 +73,7 @@ def update_letters(*, patients: Collection[uuid.UUID]) -> None:
     """Update the letters about these patients' cases after their address or date of birth has changed.
 
     Those that were not sent go to the address; those that were not written for want of one are written, and those that
-    failed for want of an address or a date of birth are sent. What was sent still says where to,
+    failed for want of an address or a date of birth are sent. What was sent, or is being sent, still says where to,
     unless `recall_letters` took it back. A link that wrong dates of birth had locked can be tried again.
     """
     unlock_links(patients=patients)
@@ -82,7 +82,7 @@ def update_letters(*, patients: Collection[uuid.UUID]) -> None:
     unsent, sent = letters.exclude(state=Message.State.SENT), letters.filter(state=Message.State.SENT)
     same = sent.filter(kind=OuterRef("kind"), case=OuterRef("case"), recipient=OuterRef("case__patient__email"))
     unsent.filter(Exists(same)).delete()  # who goes back to an address has that news there
-    unsent.update(recipient=Subquery(address))
+    unsent.exclude(state=Message.State.SENDING).update(recipient=Subquery(address))
     wanting = letters.filter(state=Message.State.FAILED, error__in=MISSING_DETAILS).exclude(recipient="")
     if wanting.exclude(kind=Message.Kind.RESULT_READY, case__patient__date_of_birth=None).update(**resend_fields()):
         ring(Task.DELIVER)

@@ -1,5 +1,6 @@
 """A letter with a link goes where the clinic knows its patient when it is sent, whatever was corrected meanwhile."""
 
+import uuid
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, timedelta
 from functools import partial
@@ -7,14 +8,14 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from tests.factories import CaseFactory, CaseResultFactory, PatientFactory, UserFactory
-from tests.webapp.elsewhere import elsewhere
+from tests.webapp.elsewhere import elsewhere, somebody_waits
 from tests.webapp.notify.post import go_out
 from tests.workers.waiting import wait_for
-from webapp.accounts.models import Patient
+from webapp.accounts.models import Patient, User
 from webapp.accounts.services import correct_patient, follow_account
 from webapp.audit.services import SYSTEM
 from webapp.cases.manifest.spec import CaseSpec
@@ -22,18 +23,13 @@ from webapp.cases.models import Batch, Case
 from webapp.cases.patients import patients_of
 from webapp.cases.review import release_case
 from webapp.errors import Problem
-from webapp.notify.delivery import UNKNOWN
+from webapp.notify.delivery import UNKNOWN, claim_message
 from webapp.notify.links import close_links, renew_link, send_another_link
 from webapp.notify.models import Message, ResultLink
 from webapp.notify.services import notify_patient_to_retake
+from workers.delivery import _hand_over, send
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
 
 
 def of_a_stranger() -> Case:
@@ -107,6 +103,41 @@ def test_a_link_that_is_sent_again_while_the_address_is_corrected(monkeypatch: p
             asked[0].result()
     go_out()
     assert [letter.to for letter in mail.outbox] == [["patient@home.example"]]
+
+
+def leased_to_somebody_with_an_account() -> tuple[uuid.UUID, Message, User]:
+    """A letter that asks for another photo and is about to be written."""
+    user: User = UserFactory(email="mine@home.example")
+    patient = PatientFactory(email="mine@home.example", user=user)
+    case = CaseFactory(patient=patient, batch__source=Batch.Source.PATIENT, batch__organisation=patient.organisation)
+    notify_patient_to_retake(case=case)
+    claimed = claim_message()
+    assert claimed is not None
+    return *claimed, user
+
+
+def test_a_letter_that_asks_for_another_photo_goes_to_the_address_that_was_chosen_meanwhile() -> None:
+    token, message, user = leased_to_somebody_with_an_account()
+    follow_account(user=user, email="other@home.example")
+    send(message, token)
+    assert [letter.to for letter in mail.outbox] == [["other@home.example"]]
+    assert Message.objects.get().recipient == "other@home.example"
+
+
+def test_a_letter_that_is_at_the_mail_server_is_recorded_as_sent_to_where_it_went(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token, message, user = leased_to_somebody_with_an_account()
+
+    def hand_over(*letter: Any) -> None:
+        follow_account(user=user, email="other@home.example")
+        _hand_over(*letter)
+
+    monkeypatch.setattr("workers.delivery._hand_over", hand_over)
+    send(message, token)
+    assert [letter.to for letter in mail.outbox] == [["mine@home.example"]]
+    sent = Message.objects.get()
+    assert (sent.state, sent.recipient) == (Message.State.SENT, "mine@home.example")
 
 
 def test_an_address_that_was_right_before_is_chosen_again_though_a_letter_to_the_other_waits() -> None:
