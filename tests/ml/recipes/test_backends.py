@@ -22,7 +22,8 @@ import json
 import keras, numpy as np, pandas as pd
 from dataclasses import replace
 from pathlib import Path
-from ml import members, recipes, training, weights
+from ml import recipes, training
+from ml.networks import members, weights
 from ml.classes import BINARY
 from ml.data.examples import Examples
 from ml.progress import JsonProgress
