@@ -1,6 +1,7 @@
 """The command line of `python -m ml`: one file for each family of commands."""
 
 import argparse
+import errno
 import re
 import sys
 from collections.abc import Sequence
@@ -19,30 +20,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     traceback, except in commands with `--progress`, whose reader needs an event.
     """
     options = _parser().parse_args(arguments)
+    goes_on = " The same command goes on from where it was." if hasattr(options, "work") else ""
     try:
         options.run(options)
     except KeyboardInterrupt:
-        goes_on = " The same command goes on from where it was." if hasattr(options, "work") else ""
         sys.stderr.write(f"\nStopped.{goes_on}\n")
         return 130
     except Exception as error:
         if not (hasattr(options, "progress") or isinstance(error, OSError) or type(error).__module__.startswith("ml.")):
             raise
         code = getattr(error, "code", None) or _code(type(error).__name__)
-        progress_for(getattr(options, "progress", "text")).error(str(code), _worded(error))
+        progress_for(getattr(options, "progress", "text")).error(str(code), _worded(error, goes_on))
         return int(getattr(error, "exit_status", 1))
     return 0
 
 
-def _worded(error: Exception) -> str:
-    """Its message, without the system's number where it is the system's own."""
+def _worded(error: Exception, goes_on: str) -> str:
+    """Its message, without the system's number where it is the system's own; of a full disk also how it goes on, where
+    the command does.
+    """
     if not (isinstance(error, OSError) and error.strerror):
         return str(error)
-    if not error.filename:
-        return f"{error.strerror}."
-    if isinstance(error, FileExistsError | NotADirectoryError):
+    if error.filename and isinstance(error, FileExistsError | NotADirectoryError):
         return f"{error.filename}: a file stands where a folder is wanted. Name another."
-    return f"{error.filename}: {error.strerror}."
+    told = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"{told} Make room there.{goes_on}" if full and goes_on else told
 
 
 def _code(name: str) -> str:

@@ -1,13 +1,11 @@
 """A member's weights as one compact file: kernels in float16, biases and batch-norm vectors in float32."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import keras
 import numpy as np
+
+from ml.files import complete
 
 
 class WeightsError(Exception):
@@ -27,18 +25,6 @@ def save(model: keras.Model, path: Path) -> None:
         arrays[f"{index:04d}"] = stored
     with complete(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-@contextmanager
-def complete(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which stands under its name once all of it is written: whoever goes on from what took hours
-    takes a file that is there for a whole one. Makes the folder.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arriving = path.with_name(f".{path.name}.part")
-    with arriving.open("wb") as file:
-        yield file
-    os.replace(arriving, path)
 
 
 def load(model: keras.Model, path: Path) -> None:

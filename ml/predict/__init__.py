@@ -9,6 +9,7 @@ from typing import Final, TextIO
 
 from ml.classes import CLASSES
 from ml.data.images import ImageStore
+from ml.files import named
 from ml.imaging.refusal import ImageRefused
 from ml.predict import formats, sheet
 from ml.predict.judged import Judged, Judging
@@ -80,7 +81,7 @@ def predict(
         FORMATS[kind](file, runtime, answers())
     if picture:
         drawn = sheet.of_answers(runtime, images, shown)
-        with _named(picture):
+        with named(picture):
             drawn.save(picture)
     return outcome
 
@@ -94,20 +95,10 @@ def _written(output: Path) -> Iterator[TextIO]:
     target = output.resolve() if replaceable else output
     arriving = target.with_name(f".{target.name}.part") if replaceable else output
     try:
-        with _named(output), arriving.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        with named(output), arriving.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             yield file
         if replaceable:
             os.replace(arriving, target)
     finally:
         if replaceable:
             arriving.unlink(missing_ok=True)
-
-
-@contextmanager
-def _named(file: Path) -> Iterator[None]:
-    """Names the file where the system does not: of a full disk it says that it is full, and not of what."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(file)
-        raise

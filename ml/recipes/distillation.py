@@ -13,7 +13,7 @@ from ml.classes import BINARY, Taxonomy
 from ml.data import examples as data
 from ml.data.errors import DataError
 from ml.data.table import Dataset
-from ml.networks import weights
+from ml.files import complete
 from ml.prepare import prepared
 from ml.recipes.recipe import Lesson, Teach
 from ml.stack import malignant
@@ -36,7 +36,7 @@ def by_bundle(teacher: Bundle, dataset: Dataset) -> Teach:
         if not kept.exists():
             lesson.progress.stage(f"asking {teacher.name}")
             answers = _answers(teacher, dataset, lesson)
-            with weights.complete(kept) as file:
+            with complete(kept) as file:
                 np.save(file, answers)
         return mixed(np.load(kept), lesson.sides.train.labels)
 

@@ -15,7 +15,7 @@ from ml.segmentation.masks import Outlined
 from ml.segmentation.outline import shrunk
 from ml.segmentation.views import view
 from ml.training import TRACE_STEPS, optimizer_for
-from ml.training.checkpoints import Backup, Resume
+from ml.training.checkpoints import Checkpoints, restored
 
 BATCH: Final = 16
 
@@ -112,15 +112,17 @@ def fit(
         np.stack([shrunk(frame, size) for frame in validation.pixels]),
         _target([_stretched(mask, (height, width)) for mask in validation.masks]),
     )
+    done = restored(model, work)
+    batches.start_at(done)
     model.fit(
         batches,
         epochs=settings.epochs,
+        initial_epoch=done,
         validation_data=held_out,
         validation_batch_size=64,
         callbacks=[
             keras.callbacks.SwapEMAWeights(),
-            Backup(str(work), double_checkpoint=True),
-            Resume(batches),
+            Checkpoints(work),
             _Report(progress, settings),
         ],
         verbose=0,

@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from ml.data.examples import Examples
+from ml.files import named
 from ml.imaging.preprocess import Size, whole
-from ml.progress import Advance, Progress
+from ml.progress import Progress
 from ml.training.augment import augment
-from ml.training.checkpoints import Backup, Resume
+from ml.training.checkpoints import Checkpoints, restored
 from ml.training.devices import all_devices
 
 TRACE_STEPS: Final = 12
@@ -134,8 +135,6 @@ def fit(
     `metadata` are vectors of the train and of the validation images, float32 (n, width), for a network with inputs of
     the names `image` and `metadata`.
     """
-    if work is not None and not work.exists():  # no interrupted run to go on from
-        _history_path(work).unlink(missing_ok=True)
     keras.utils.set_random_seed(settings.seed)
     with all_devices(model) as devices:
         height, width = model.inputs[0].shape[1:3]
@@ -163,13 +162,20 @@ def fit(
             run_eagerly=steps < TRACE_STEPS,
         )
         held_out = _held_out(validation, one_hot, size, validation_metadata, devices)
+        done = 0 if work is None else restored(trainee, work)
+        if work is not None and not done:
+            _history_path(work).unlink(missing_ok=True)
+        batches.start_at(done)
         with progress.steps(f"{model.name}, batches of {settings.epochs} epochs", steps) as advance:
+            advance(done * len(batches))
+            told = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance())
             trainee.fit(
                 batches,
                 epochs=settings.epochs,
+                initial_epoch=done,
                 validation_data=held_out,
                 validation_batch_size=_shared(64, devices),
-                callbacks=[*_callbacks(batches, settings, progress, model.name, work), _Steps(advance)],
+                callbacks=[*_callbacks(settings, progress, model.name, work), told],
                 verbose=0,
             )
 
@@ -196,10 +202,10 @@ def _held_out(
     return _beside(whole(validation.pixels[rows], size), beside), one_hot[validation.labels[rows]]
 
 
-def _callbacks(batches: Batches, settings: Settings, progress: Progress, name: str, work: Path | None) -> list[Any]:
+def _callbacks(settings: Settings, progress: Progress, name: str, work: Path | None) -> list[Any]:
     callbacks: list[Any] = [keras.callbacks.SwapEMAWeights()] if settings.ema else []
     if work is not None:
-        callbacks += [Backup(str(work), double_checkpoint=True), Resume(batches)]
+        callbacks.append(Checkpoints(work))
     return [*callbacks, _Report(progress, name, settings.epochs, work)]
 
 
@@ -250,23 +256,10 @@ class _Report(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         known = {name: round(float(value), 4) for name, value in (logs or {}).items()}
         if self._work is not None:
-            with _history_path(self._work).open("a") as file:
+            history = _history_path(self._work)
+            with named(history), history.open("a") as file:
                 file.write(json.dumps({"epoch": epoch + 1, **known}) + "\n")
         self._progress.epoch(self._name, epoch + 1, self._epochs, known["loss"], known.get("val_loss"))
-
-
-class _Steps(keras.callbacks.Callback):  # type: ignore[misc]
-    """Behind those that go on from an earlier run, whose batches count as done."""
-
-    def __init__(self, advance: Advance) -> None:
-        super().__init__()
-        self._advance = advance
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._advance(int(self.model.optimizer.iterations))
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._advance()
 
 
 def _freeze_batch_norm(model: keras.Model) -> None:

@@ -2,31 +2,47 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import keras
+import numpy as np
+
+from ml.files import complete
+
+STATE: Final = "state.npz"
 
 
-class Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc]
-    """Begins anew where a run ended while it wrote its first checkpoint, as on a full disk."""
+class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the state of a training in a folder after each epoch, and forgets it at the end.
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        try:
-            super().on_train_begin(logs)
-        except OSError:
-            if Path(self.backup_dir, "training_metadata.json").exists():  # which is written after the weights
-                raise
-            shutil.rmtree(self.backup_dir)
-
-
-class Resume(keras.callbacks.Callback):  # type: ignore[misc]
-    """Lets batches go on from the epoch where an interrupted run ended, by their `start_at`: the optimizer's step
-    count, restored by then, says how many epochs were drawn before.
+    Not Keras's own: it writes HDF5, which on a full disk leaves half a file and ends the whole process.
     """
 
-    def __init__(self, batches: Any) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__()
-        self._batches = batches
+        self._folder = folder
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._batches.start_at(int(self.model.optimizer.iterations) // len(self._batches))
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        values = [keras.ops.convert_to_numpy(variable) for variable in _variables(self.model)]
+        with complete(self._folder / STATE) as file:
+            np.savez(file, *values, epochs=epoch + 1)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        shutil.rmtree(self._folder)
+
+
+def restored(model: keras.Model, folder: Path) -> int:
+    """Brings a compiled model and its optimizer to where an interrupted training left them, and gives the epochs that
+    were done: 0 where there is nothing to go on from.
+    """
+    if not (folder / STATE).exists():
+        return 0
+    model.optimizer.build(model.trainable_variables)
+    with np.load(folder / STATE) as state:
+        for place, variable in enumerate(_variables(model)):
+            variable.assign(state[f"arr_{place}"])
+        return int(state["epochs"])
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    return [*model.variables, *model.optimizer.variables]

@@ -13,6 +13,7 @@ from ml.networks import members
 from ml.progress import Advance, JsonProgress
 from ml.training import Batches, Settings
 from ml.training.augment import augment
+from tests.ml.full_disk import no_file_longer_than
 
 SIZE = (64, 48)
 
@@ -160,17 +161,18 @@ def test_it_learns_and_goes_on_after_an_interruption(coloured: Examples, tmp_pat
     assert told[-1]["val_accuracy"] > 0.3
 
 
-@pytest.mark.parametrize(("ended_in", "goes_on_with"), [(1, [1, 2, 3]), (2, [2, 3])])
-def test_it_goes_on_where_a_full_disk_cut_a_checkpoint(
-    coloured: Examples, tmp_path: Path, ended_in: int, goes_on_with: list[int]
+@pytest.mark.parametrize(("done", "goes_on_with"), [(0, [1, 2, 3]), (1, [2, 3])])
+def test_it_goes_on_where_a_full_disk_had_no_room_for_a_checkpoint(
+    coloured: Examples, tmp_path: Path, done: int, goes_on_with: list[int]
 ) -> None:
     settings, work = Settings(epochs=3, samples=32), tmp_path / "work"
-    with pytest.raises(KeyboardInterrupt):
-        training.fit(members.build("tiny", SIZE), coloured, None, settings, Recorder(ended_in), work=work)
-    written = work / "latest.weights.h5"
-    written.write_bytes(written.read_bytes()[:96])
-    if ended_in == 1:
-        (work / "training_metadata.json").unlink()  # which is written after the weights
+    if done:
+        with pytest.raises(KeyboardInterrupt):
+            training.fit(members.build("tiny", SIZE), coloured, None, settings, Recorder(done), work=work)
+    with pytest.raises(OSError, match="too large") as full, no_file_longer_than(2000):
+        training.fit(members.build("tiny", SIZE), coloured, None, settings, Recorder(), work=work)
+    assert Path(full.value.filename).parent == work
+    assert len(list(work.iterdir())) == done
     recorder = Recorder()
     training.fit(members.build("tiny", SIZE), coloured, None, settings, recorder, work=work)
     assert [epoch for epoch, _, _ in recorder.epochs] == goes_on_with
