@@ -182,6 +182,12 @@ class Patient(models.Model):
         indexes = [
             models.Index("organisation", CALLED, name="patient_called"),
             models.Index("organisation", Lower("email"), name="patient_reached", condition=~models.Q(email="")),
+            models.Index(
+                "organisation",
+                Lower("clinics_email"),
+                name="patient_clinics_email",
+                condition=~models.Q(clinics_email=""),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""A clinic's cases of all batches, by what the clinic calls them or their patients, or by where these have letters."""
+"""A clinic's cases of all batches, by what the clinic calls them or their patients, or by these people's addresses."""
 
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ MAX_RESULTS = 100
 
 def search_cases(organisation: Organisation, words: str) -> list[Case]:
     """The cases whose own id, or whose patient's, begins with these words, in capitals or not, and those of whoever
-    has letters at this whole address: one more than MAX_RESULTS where there are more. Those whose whole id it is come
+    is known by this whole address: one more than MAX_RESULTS where there are more. Those whose whole id it is come
     first, of each id the newest. Ids that are not the clinic's own are not sought: of what is erased, and of patients
     whom it has not named.
 
@@ -44,11 +44,14 @@ def search_cases(organisation: Organisation, words: str) -> list[Case]:
     return list(dict.fromkeys(rows))[: MAX_RESULTS + 1]
 
 
-def _ids_by_email(patients: QuerySet[Patient], words: str) -> QuerySet[Patient, UUID]:
-    """The ids of the patients whose e-mail address this is."""
+def _ids_by_email(patients: QuerySet[Patient], words: str) -> list[UUID]:
+    """The ids of the patients whose e-mail address this is, or was as the clinic knows it."""
     try:
         address = in_one_form(words)
     except ValidationError:  # no address
-        return patients.none().values_list("pk", flat=True)
-    reached = patients.alias(small=Lower("email")).exclude(email="").filter(small=address)  # by the index of the three
-    return reached.values_list("pk", flat=True)[: MAX_RESULTS + 1]
+        return []
+    found: list[UUID] = []
+    for field in ("email", "clinics_email"):  # each by its index
+        known = patients.alias(small=Lower(field)).exclude(**{field: ""}).filter(small=address)
+        found += known.values_list("pk", flat=True)[: MAX_RESULTS + 1]
+    return found

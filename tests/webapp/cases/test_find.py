@@ -67,6 +67,8 @@ def test_whoever_calls_without_knowing_an_id_is_found_by_their_whole_address(
     for name, patient in (("first", anna), ("second", anna), ("phone-1", sender)):
         called(clinic, name, patient=patient)
     called(clinic, "anna@home.example")  # whatever a clinic calls its cases
+    Patient.objects.filter(pk=sender.pk).update(email="new@home.example", clinics_email="Anna@home.example")
+    assert names(client, "new@home.example") == ["phone-1"]
     stranger = PatientFactory(email="anna@home.example")
     called(stranger.organisation, "elsewhere", patient=stranger)
     erase_case(actor=SYSTEM, case=called(clinic, "gone", patient=anna))
@@ -197,7 +199,9 @@ def test_ids_are_read_from_their_indexes_in_their_order(clinic: Organisation) ->
         [plan] = [plan for plan in plans if index in plan]
         assert re.search(r"Index Cond: .*>=.*<", plan), plan
         assert "Sort" not in plan.replace("Incremental Sort", "")
-    assert [plan for plan in plans_of(clinic, "anna@home.example") if "Index Scan using patient_reached" in plan]
+    by_address = "\n".join(plans_of(clinic, "anna@home.example"))
+    for index in ("patient_reached", "patient_clinics_email"):
+        assert f"Index Scan using {index}" in by_address
 
 
 def plans_of(clinic: Organisation, words: str) -> list[str]:
