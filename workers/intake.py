@@ -107,7 +107,7 @@ def _finish(inspected: Sequence[tuple[Image, InspectionResult]], token: uuid.UUI
                 storage.delete(image.upload_key)  # the original with its metadata is not kept
             logger.info("image_inspected", image=str(image.pk), state=image.state, reason=image.reason)
     except Exception:  # the database or storage is away: the leases run out
-        logger.exception("settling_failed", images=[str(image.pk) for image, _ in inspected])
+        logger.exception("intake_not_finished", images=[str(image.pk) for image, _ in inspected])
 
 
 def inspect(image: Image) -> InspectionResult:

@@ -15,7 +15,7 @@ from webapp.accounts.models import User
 from webapp.accounts.services import follow_account
 
 logger = structlog.get_logger(__name__)
-UNTOLD = (
+ADDRESS_KEPT = (
     "Your main address is as it was: the e-mail that tells its reader of the change could not be sent. "
     "Wait a minute, then try again."
 )
@@ -42,6 +42,6 @@ def address_changed(
             if not refused_for_good(error):
                 from_email_address.set_as_primary()
                 list(messages.get_messages(request))  # taken away: they say that it was changed
-                messages.error(request, UNTOLD)
+                messages.error(request, ADDRESS_KEPT)
                 return
     follow_account(user=user, email=to_email_address.email)

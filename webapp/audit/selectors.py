@@ -50,7 +50,9 @@ def events_for(membership: Membership) -> "QuerySet[Event]":
     return Event.objects.filter(visible).select_related("user__membership", "api_key")
 
 
-def narrowed(events: "QuerySet[Event]", *, organisation: Organisation, wanted: dict[str, Any]) -> "QuerySet[Event]":
+def filter_events(
+    events: "QuerySet[Event]", *, organisation: Organisation, wanted: dict[str, Any]
+) -> "QuerySet[Event]":
     """The events that match every filter given: `subject`, `who`, `object_id` (also the clinic's own id of a case),
     `since` and `until` (dates).
     """

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 from webapp.accounts.models import User
 from webapp.accounts.permissions import Role, for_roles
 from webapp.audit.forms import EventFilter
-from webapp.audit.selectors import events_for, narrowed
+from webapp.audit.selectors import events_for, filter_events
 from webapp.pages.keyset import page_of
 
 
@@ -22,7 +22,7 @@ def events(request: HttpRequest) -> HttpResponse:
     membership = cast(User, request.user).membership
     form = EventFilter(request.GET, organisation=membership.organisation)
     wanted = form.cleaned_data if form.is_valid() else {}
-    found = narrowed(events_for(membership), organisation=membership.organisation, wanted=wanted)
+    found = filter_events(events_for(membership), organisation=membership.organisation, wanted=wanted)
     page = page_of(found, ["-at", "-pk"], after=request.GET.get("after", ""))
     context = {
         "page": page,

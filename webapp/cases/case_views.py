@@ -63,7 +63,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
     _fetch_heatmaps([answer for answer in answers.values() if answer])
     consensus = {row.image_id: row for row in Consensus.objects.filter(image__in=images)}
     others = [row for row in found.results.all() if row != found.answer]
-    untold = reason_not_notified(case=found) if found.released_at else None
+    reason = reason_not_notified(case=found) if found.released_at else None
     context = {
         "case": found,
         "result": found.answer,
@@ -77,9 +77,9 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
         "one_image": ONE_IMAGE,
         "others": others,
         "more_urgent": next((row for row in others if row.created_at == found.raised_at), None),
-        "untold": untold,
+        "reason_not_notified": reason,
         "letter_sent_at": letter_sent_at(case=found) if found.released_at else None,
-        "locked": LOCKED if found.link_locked_at or (untold and untold.code == "link_locked") else None,
+        "locked": LOCKED if found.link_locked_at or (reason and reason.code == "link_locked") else None,
         "awaited": selectors.stage(found) in AWAITED,
         "unseen": not found.answer and selectors.without_result(found.organisation).filter(pk=found.pk).exists(),
         "undeleted": sum(map(_may_exist, images)),

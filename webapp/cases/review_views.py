@@ -46,7 +46,7 @@ def to_review(request: HttpRequest) -> HttpResponse:
     locked = [case for case in found[:PAGE] if not case.raised_at]
     ended = selectors.unanswered_first(organisation).select_related("patient", "batch").prefetch_related("images")
     without = [] if opened.filters else list(ended[: PAGE + 1])
-    retaken = [case for case in without[:PAGE] if case.retaken]
+    awaiting_photo = [case for case in without[:PAGE] if case.awaiting_photo]
     record(actor=actor_of(request), action="case.listed", object_id="to review", organisation=organisation)
     context = {
         "page": page,
@@ -56,10 +56,10 @@ def to_review(request: HttpRequest) -> HttpResponse:
         "more_raised": len(found) > PAGE and not locked,
         "locked": locked,
         "more_locked": len(found) > PAGE,
-        "unanswered": [case for case in without[:PAGE] if not case.retaken],
-        "more_unanswered": len(without) > PAGE and not retaken,
-        "retaken": retaken,
-        "more_retaken": len(without) > PAGE,
+        "unanswered": [case for case in without[:PAGE] if not case.awaiting_photo],
+        "more_unanswered": len(without) > PAGE and not awaiting_photo,
+        "awaiting_photo": awaiting_photo,
+        "more_awaiting_photo": len(without) > PAGE,
         "fair_days": RETAKE_WINDOW.days,
         "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
         "sources": Batch.Source.choices,

@@ -153,9 +153,9 @@ def unanswered(organisation: Organisation) -> "QuerySet[Case]":
 
 
 def unanswered_first(organisation: Organisation) -> QuerySet[Any]:
-    """Those `without_result`: first the `unanswered`, then the others, which may be `retaken`."""
-    retaken = ExpressionWrapper(awaits_better_photo(), output_field=BooleanField())
-    return without_result(organisation).annotate(retaken=retaken).order_by("retaken", "created_at", "id")
+    """Those `without_result`: first the `unanswered`, then the others, which are `awaiting_photo`."""
+    awaiting = ExpressionWrapper(awaits_better_photo(), output_field=BooleanField())
+    return without_result(organisation).annotate(awaiting_photo=awaiting).order_by("awaiting_photo", "created_at", "id")
 
 
 def with_release(cases: "QuerySet[Case]") -> "QuerySet[Case]":

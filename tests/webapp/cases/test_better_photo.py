@@ -37,7 +37,7 @@ def refused(
 def listed(client: Client) -> tuple[int, int]:
     """How many cases are listed as without a result, and how many as waiting for a better photo."""
     context = client.get(LIST).context
-    return len(context["unanswered"]), len(context["retaken"])
+    return len(context["unanswered"]), len(context["awaiting_photo"])
 
 
 def test_a_blurred_photo_stands_apart_and_is_not_counted_while_its_patient_may_send_another(
@@ -95,7 +95,7 @@ def test_somebody_may_see_to_it_before(client: Client, clinic: Organisation) -> 
 
 def test_with_filters_it_is_not_listed(client: Client, clinic: Organisation) -> None:
     refused(clinic)
-    assert client.get(LIST, {"source": "patient"}).context["retaken"] == []
+    assert client.get(LIST, {"source": "patient"}).context["awaiting_photo"] == []
 
 
 def test_as_many_are_listed_in_as_many_queries(
