@@ -20,7 +20,7 @@ from django.utils.timezone import localtime
 from webapp.accounts import services
 from webapp.accounts.forms import PatientForm
 from webapp.accounts.models import ApiKey, Membership, Organisation, Patient, User
-from webapp.audit.services import Actor
+from webapp.audit.services import Actor, record_view
 from webapp.cases.models import Case
 from webapp.labels.models import Consensus, Label
 from webapp.pages.forms import ChangeForm
@@ -211,7 +211,7 @@ class PatientAdmin(admin.ModelAdmin):
     ordering = ["organisation_id", "external_id"]
     list_select_related = ["organisation"]
     list_filter = ["organisation"]
-    search_fields = ["external_id", "email"]
+    search_fields = ["external_id", "email", "clinics_email"]
     fields = ["organisation", "external_id", "email", "date_of_birth"]
     readonly_fields = ["organisation", "external_id"]
 
@@ -225,6 +225,13 @@ class PatientAdmin(admin.ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
         return False
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """The page of a patient, which says who it is: as a provider's look at it, in the clinic's trail."""
+        patient: Patient = kwargs["obj"]
+        actor, clinic = _actor(request), patient.organisation
+        record_view(actor=actor, action="patient.viewed", object_id=patient.pk, organisation=clinic)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Patient, form: PatientForm, change: bool) -> None:
         services.correct_patient(actor=_actor(request), patient=obj, **form.changes)

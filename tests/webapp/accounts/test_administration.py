@@ -145,6 +145,14 @@ def test_a_patient_is_born_in_the_past(client: Client, administrator: User) -> N
     assert client.post(address, {"email": "", "date_of_birth": ""}).status_code == 302
 
 
+def test_an_administrators_look_at_a_patient_is_in_the_clinics_trail(client: Client, administrator: User) -> None:
+    patient = PatientFactory()
+    for _ in range(2):
+        assert patient.email in client.get(page("patient_change", patient.pk)).content.decode()
+    event = Event.objects.get(organisation=patient.organisation)
+    assert (event.action, event.object_id, event.user) == ("patient.viewed", str(patient.pk), administrator)
+
+
 def test_the_clinic_reads_that_it_was_an_administrator(client: Client, administrator: User) -> None:
     member = MembershipFactory(role="provider")
     patient = PatientFactory(organisation=member.organisation)
