@@ -12,6 +12,7 @@ from allauth.account.authentication import get_authentication_records
 from allauth.account.models import EmailAddress
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -22,6 +23,14 @@ logger = structlog.get_logger(__name__)
 NO_MAILBOX = "No e-mail can be sent to this address: its server takes none for it. Go back and check its letters."
 MAIL_AWAY = "Our e-mail cannot be sent just now. Wait a minute, then go back and try again."
 ASK_AGAIN_SECONDS = 60
+CHANGES = {  # of how an account is signed in to, by allauth's name of the letter about it
+    "account/email/password_set": "Your account has a password now.",
+    "account/email/password_changed": "Your password was changed.",
+    "account/email/password_reset": "Your password was changed.",
+    "mfa/email/totp_activated": "An authenticator app was added to your account.",
+    "mfa/email/totp_deactivated": "The authenticator app was taken off your account.",
+    "mfa/email/recovery_codes_generated": "Your account has new recovery codes.",
+}
 
 
 def refused_for_good(error: OSError) -> bool:
@@ -89,6 +98,21 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
             if status == 503:
                 page.headers["Retry-After"] = str(ASK_AGAIN_SECONDS)
             raise ImmediateHttpResponse(page) from None
+
+    def send_notification_mail(
+        self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """Tell somebody how their account is signed in to now, in case it was somebody else at their device. It is
+        done by then, so a letter that cannot be sent holds nothing up.
+        """
+        address = EmailAddress.objects.get_primary_email(user)
+        if template_prefix not in CHANGES or not address:
+            return
+        reset = settings.SITE_URL + reverse("account_reset_password")
+        try:
+            self.post("account/email/sign_in_changed", address, {"change": CHANGES[template_prefix], "reset": reset})
+        except OSError as error:
+            logger.warning("change_of_sign_in_not_told", error=type(error).__name__)
 
     def post(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send a letter. Raises OSError where that fails."""

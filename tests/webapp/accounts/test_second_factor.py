@@ -11,6 +11,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth
 from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
+from django.core import mail
 from django.test import Client
 from django.urls import reverse
 
@@ -50,7 +51,8 @@ def test_staff_without_one_are_led_to_add_it(client: Client, role: str) -> None:
     assert client.get("/").status_code == 200
 
 
-def test_who_signed_in_just_now_adds_it_without_the_password_again(
+@pytest.mark.django_db(transaction=True)  # the letter goes out on commit
+def test_who_signed_in_just_now_adds_it_without_the_password_again_and_hears_of_it(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(auth, "yield_hotp_counters_from_time", lambda: iter([7]))  # the clock may step in between
@@ -60,6 +62,8 @@ def test_who_signed_in_just_now_adds_it_without_the_password_again(
     code = format_hotp_value(hotp_value(secret, 7))
     done = client.post(ACTIVATE, {"code": code}, follow=True)
     assert done.redirect_chain == [(reverse("mfa_view_recovery_codes"), 302)]
+    [letter] = mail.outbox
+    assert (letter.to, "An authenticator app was added" in letter.body) == ([provider.email], True)
     assert "asks staff for a second factor" not in done.content.decode()
     assert client.get("/batches/").status_code == 200
 
