@@ -62,6 +62,21 @@ def test_the_menu_is_seen_in_high_contrast(site: Site, open_page: Callable[..., 
     assert len(look.convert("L").getcolors() or []) > 1
 
 
+@pytest.mark.parametrize("width", [992, 1024, 1200])
+def test_a_providers_ways_stand_in_one_line(site: Site, open_page: Callable[..., Page], width: int) -> None:
+    page = open_page(site.email("provider"), {"width": width, "height": 800})
+    page.goto("/organisation/keys/")
+    page.eval_on_selector("#to-review", "where => where.innerHTML = '<span class=\"badge bg-blue-lt ms-1\">99+</span>'")
+    words = page.locator("header nav .nav-link-title")
+    expect(words.last).to_be_visible()
+    lines = words.evaluate_all(
+        "words => words.flatMap(word => [...word.getClientRects()].map(box => Math.round(box.y)))"
+    )
+    assert len(lines) == words.count()
+    assert len(set(lines)) == 1
+    assert_accessible(page)
+
+
 def test_lists_fit_when_they_are_enlarged_four_times(
     site: Site, clinic: Clinic, photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:
