@@ -26,6 +26,8 @@ COLUMNS: Final[tuple[str, ...]] = (
 )
 SPLITS: Final[tuple[str, ...]] = ("train", "validation", "test")
 
+SET_ASIDE: Final = ("duplicate_image_id", "missing_lesion_id", "missing_file", "missing_class", "unknown_class")
+"""Problems for which `build` leaves a row out."""
 
 SAME_CLASS: Final[dict[str, str]] = {"AK": "AKIEC"}
 """ISIC 2019 writes AK for what ISIC 2018 and HAM10000 write AKIEC."""
@@ -96,11 +98,10 @@ def build(
 ) -> Dataset:
     """Brings a frame into the schema, checks it and counts every problem by name; nothing is dropped silently.
 
-    Rows are set aside for `duplicate_image_id`, `missing_lesion_id`, `missing_file`, `missing_class` and
-    `unknown_class` (one that the taxonomy does not have); `missing_age`, `missing_sex`, `missing_site` only count, and
-    so does `missing_size` where the frame has sizes. With `lone_images`, an image without a lesion id is a lesion of
-    its own, counted as `image_as_lesion`. Classes are written in any case. `counted` are problems found before. Raises
-    DataError (`no_images`) when no row is left.
+    Rows are set aside for the problems of SET_ASIDE; `missing_age`, `missing_sex`, `missing_site` only count, and so
+    does `missing_size` where the frame has sizes. An `unknown_class` is one that the taxonomy does not have. With
+    `lone_images`, an image without a lesion id is a lesion of its own, counted as `image_as_lesion`. Classes are
+    written in any case. `counted` are problems found before. Raises DataError (`no_images`) when no row is left.
     """
     table = frame.reindex(columns=list(COLUMNS)).copy()
     for column in ("image_id", "lesion_id", "patient_id", "dx", "dx_type", "sex", "site", "split"):
@@ -115,15 +116,15 @@ def build(
     alone = (table["lesion_id"] == "") & lone_images
     table.loc[alone, "lesion_id"] = table.loc[alone, "image_id"]
     problems: Counter[str] = Counter(counted or {})
-    unusable = {
-        "duplicate_image_id": table["image_id"].duplicated(),
-        "missing_lesion_id": table["lesion_id"] == "",
-        "missing_file": ~table["image_id"].isin(images.ids()),
-        "missing_class": table["dx"] == "",
-        "unknown_class": ~table["dx"].isin(taxonomy.codes),
-    }
+    unusable = (
+        table["image_id"].duplicated(),
+        table["lesion_id"] == "",
+        ~table["image_id"].isin(images.ids()),
+        table["dx"] == "",
+        ~table["dx"].isin(taxonomy.codes),
+    )
     keep = pd.Series(True, index=table.index)
-    for name, rows in unusable.items():
+    for name, rows in zip(SET_ASIDE, unusable, strict=True):
         problems[name] = int((rows & keep).sum())
         if name == "unknown_class":
             unknown = {str(label): int(count) for label, count in written[rows & keep].value_counts().items()}

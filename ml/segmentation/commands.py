@@ -77,7 +77,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from ml.segmentation.segmenter import Segmenter, shipped
 
     segmenter = Segmenter(options.segmenter or shipped())
-    test = masks.read(options.data, ("test",))["test"]
+    test = masks.read(options.data, ("test",), lambda told: sys.stderr.write(f"Warning: {told}\n"))["test"]
     sys.stdout.write(json.dumps(measure.evaluate(segmenter, test), indent=1) + "\n")
 
 

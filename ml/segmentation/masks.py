@@ -4,7 +4,7 @@ Source: Tschandl et al., Human-computer collaboration for skin cancer recognitio
 doi:10.1038/s41591-020-0942-0.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from ml.data import examples, ham10000, splits
+from ml.data import examples, ham10000, left_out, splits
 from ml.data.errors import DataError
 from ml.data.images import ImageStore, holds_masks
+from ml.data.table import SET_ASIDE
 from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME
 
@@ -53,12 +54,17 @@ class Outlined:
         )
 
 
-def read(folder: Path, names: Iterable[str]) -> dict[str, Outlined]:
-    """The named splits of HAM10000 in `folder`, by lesion; images that cannot be read are left out and named.
+def read(folder: Path, names: Iterable[str], warn: Callable[[str], object] = lambda told: None) -> dict[str, Outlined]:
+    """The named splits of HAM10000 in `folder`, by lesion; images that cannot be read are left out and named. `warn` is
+    told of rows of the table that are left out.
 
     Raises DataError as `ml.data.ham10000.read`, `no_masks` and `missing_masks`.
     """
     dataset = ham10000.read(folder)
+    if aside := {name: count for name, count in dataset.problems.items() if name in SET_ASIDE}:
+        warn(f"{folder}: rows of the table left out: {left_out.counts(aside)}")
+    if misnamed := left_out.misnamed(dataset):
+        warn(misnamed)
     store = find(folder)
     table = splits.assign(dataset.table, SPLIT_SEED)
     sides = {}

@@ -13,6 +13,7 @@ import numpy as np
 
 from ml import bundle as bundles
 from ml.data import ham10000
+from ml.data.errors import DataError
 from ml.imaging.preprocess import VERSION, Size
 from ml.networks import weights
 from ml.progress import Progress
@@ -45,24 +46,39 @@ class Run:
 
 
 def train(run: Run, progress: Progress) -> dict[str, Any]:
-    """Fits, measures and writes a segmenter; gives its manifest. A finished fit in `work` is kept.
+    """Fits, measures and writes a segmenter; gives its manifest. A finished fit in `work` is kept, with a warning where
+    it was fitted with other settings.
 
-    Raises DataError for data that cannot be used, or other than those that `work` was filled from, and before any image
-    is read FileNotFoundError for missing ImageNet weights.
+    Raises DataError for data that cannot be used, or other than those that `work` was filled from, and for a fit that
+    was begun there with other settings; before any image is read FileNotFoundError for missing ImageNet weights.
     """
-    fitted, settings = run.work / WEIGHTS, run.work / "settings.json"
+    fitted, settings, checkpoint = (run.work / name for name in (WEIGHTS, "settings.json", "checkpoint"))
     if not fitted.exists():
         network.imagenet_file(run.backbones)
     progress.stage("reading")
-    sides = masks.read(run.data, ("train", "validation", "test"))
+    sides = masks.read(run.data, ("train", "validation", "test"), progress.warning)
     learnt_from = [[side.lesions.tolist(), side.fingerprints.tolist(), _digest(side.masks)] for side in sides.values()]
     work_folder.claim(run.work, VERSION, learnt_from)
-    if not fitted.exists():
+    wanted = asdict(run.settings)
+    goes_on = settings.exists() and (fitted.exists() or checkpoint.exists())
+    began = json.loads(settings.read_text()) if goes_on else wanted
+    others = any(began[name] != value for name, value in wanted.items())
+    if fitted.exists():
+        progress.stage(f"keeping the segmenter as it was trained: epochs {began['epochs_done']}, seed {began['seed']}")
+        if others:
+            progress.warning(f"This run asks for other settings; to train anew, delete {run.work}")
+    elif others:
+        raise DataError(
+            "other_data",
+            f"The segmenter in {run.work} was begun with another --epochs, --samples or --seed. Say these again, or "
+            "delete this folder to train anew.",
+        )
+    else:
         progress.stage("training")
+        settings.write_text(json.dumps(wanted))
         model = network.build(SIZE, run.backbones)
-        checkpoint = run.work / "checkpoint"
         epochs = fitting.fit(model, sides["train"], sides["validation"], run.settings, progress, work=checkpoint)
-        settings.write_text(json.dumps({**asdict(run.settings), "epochs_done": epochs}))
+        settings.write_text(json.dumps({**wanted, "epochs_done": epochs}))
         weights.save(model, fitted)
 
     progress.stage("evaluating")

@@ -4,80 +4,27 @@ import argparse
 import json
 import shutil
 import zipfile
-from io import BytesIO
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from ml import bundle
 from ml.data import ham10000, splits
 from ml.data.errors import DataError
 from ml.export.errors import ExportError
 from ml.imaging.preprocess import VERSION
-from ml.progress import JsonProgress
 from ml.segmentation import card, eight_bits, fitting, masks, measure, network, outline, train
 from ml.segmentation.commands import add_commands
 from ml.segmentation.fitting import Batches, Settings
 from ml.segmentation.masks import Outlined
 from ml.segmentation.segmenter import Segmenter, shipped
 from ml.segmentation.views import view
+from tests.ml.segmentation.conftest import LESIONS_OF_A_CLASS, lesion
 
-LESIONS_OF_A_CLASS = 14
 SIZE = (32, 32)
-
-
-def lesion(number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Skin with an ellipse, uint8 (96, 128, 3), and where the ellipse is, bool (75, 100)."""
-    rng = np.random.default_rng(number)
-    middle, axes = rng.uniform((0.3, 0.3), (0.7, 0.7)), rng.uniform(0.08, 0.25, 2)
-    x, y = np.meshgrid(np.linspace(0, 4 / 3, 400), np.linspace(0, 1, 300))
-    inside = ((x - middle[0] * 4 / 3) / axes[0]) ** 2 + ((y - middle[1]) / axes[1]) ** 2 < 1
-    picture = np.where(inside[..., None], (110, 70, 50), (220, 180, 160)).astype(np.uint8)
-    small = cv2.resize(picture, (128, 96), interpolation=cv2.INTER_AREA)
-    grain = rng.integers(0, 20, (96, 128, 3)).astype(np.uint8)
-    return small + grain, inside[::4, ::4]
-
-
-def png(pixels: np.ndarray) -> bytes:
-    output = BytesIO()
-    Image.fromarray(pixels).save(output, "PNG")
-    return output.getvalue()
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small data set with its masks in a ZIP file beside it."""
-    folder = tmp_path_factory.mktemp("published")
-    rows = []
-    with zipfile.ZipFile(folder / "small_masks.zip", "w") as archive:
-        for number in range(2 * LESIONS_OF_A_CLASS):
-            pixels, mask = lesion(number)
-            (folder / f"S_{number}.png").write_bytes(png(pixels))
-            archive.writestr(f"masks/S_{number}_segmentation.png", png(mask.astype(np.uint8) * 255))
-            rows.append({"image_id": f"S_{number}", "lesion_id": f"L_{number}", "dx": ("mel", "nv")[number % 2]})
-    pd.DataFrame(rows).to_csv(folder / "small_metadata.csv", index=False)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backbones(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("backbones")
-    encoder = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(96, 128, 3))
-    encoder.save_weights(folder / network.IMAGENET)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def outlined() -> Outlined:
-    made = [lesion(number) for number in range(40)]
-    names = np.array([f"L_{number}" for number in range(40)])
-    pixels = np.stack([pixels for pixels, _ in made])
-    return Outlined(pixels, [mask for _, mask in made], names, np.zeros((40, 4), np.uint64))
 
 
 def run(*arguments: str) -> None:
@@ -123,11 +70,17 @@ def test_one_command_makes_a_segmenter_and_another_measures_it(
     assert segmenter.masks(frames[:0]).shape == (0, 96, 128)
 
     again = tmp_path / "again"
-    run("segment-train", *arguments, "--epochs", "50", "--output", str(again))
+    capsys.readouterr()
+    run("segment-train", *arguments, "--epochs", "50", "--output", str(again), "--progress", "json")
+    asks = f"This run asks for other settings; to train anew, delete {tmp_path / 'work'}"
+    assert {"event": "warning", "message": asks} in [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (again / "segmenter.npz").read_bytes() == (output / "segmenter.npz").read_bytes()
     assert json.loads((again / "manifest.json").read_text())["settings"]["epochs_done"] == 1
 
     fewer = Path(shutil.copytree(published, tmp_path / "fewer"))
+    (fewer / "S_0.png").unlink()
+    run("segment-evaluate", "--segmenter", str(output), "--data", str(fewer))
+    assert f"Warning: {fewer}: rows of the table left out: 1 missing_file\n" in capsys.readouterr().err
     table = (fewer / "small_metadata.csv").read_text().splitlines()
     (fewer / "small_metadata.csv").write_text("\n".join(table[:-2]))
     with pytest.raises(DataError, match="Say another --work"):
@@ -192,38 +145,6 @@ def test_a_segmenter_is_written_in_eight_bits_with_what_they_cost(
     (folder / told["file"]).write_bytes(b"of other weights")
     with pytest.raises(ExportError, match="python -m ml segment-quantise"):
         eight_bits.written(folder)
-
-
-class Recorder(JsonProgress):
-    """Keeps epochs and their losses, and can interrupt after one."""
-
-    def __init__(self, stop_after: int = 0) -> None:
-        self.losses: dict[int, float] = {}
-        self._stop_after = stop_after
-
-    def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
-        assert "validation Jaccard 0." in member
-        assert validation_loss is not None
-        self.losses[epoch] = loss
-        if epoch == self._stop_after:
-            raise KeyboardInterrupt
-
-
-def test_it_learns_and_goes_on_after_an_interruption(outlined: Outlined, tmp_path: Path) -> None:
-    settings = Settings(epochs=3, samples=32, learning_rate=3e-3)  # too few steps to be worth a trace
-    first, second, model = Recorder(1), Recorder(), network.build(SIZE)
-    with pytest.raises(KeyboardInterrupt):
-        fitting.fit(network.build(SIZE), outlined, outlined, settings, first, work=tmp_path)
-    assert fitting.fit(model, outlined, outlined, settings, second, work=tmp_path) == 3
-    assert list(second.losses) == [2, 3]
-    assert second.losses[3] < first.losses[1] - 0.1
-
-
-def test_it_ends_when_it_is_good_enough(outlined: Outlined, tmp_path: Path) -> None:
-    recorder = Recorder()
-    settings = Settings(epochs=5, samples=16, enough=0)
-    assert fitting.fit(network.build(SIZE), outlined, outlined, settings, recorder, work=tmp_path) == 1
-    assert list(recorder.losses) == [1]
 
 
 def test_the_loss_is_small_where_the_outline_fits_and_large_where_it_does_not(outlined: Outlined) -> None:
