@@ -176,6 +176,26 @@ def test_a_connection_that_stalls_is_told_and_the_photo_can_be_sent_again(
     page.wait_for_url("**/my/cases/**")
 
 
+def test_a_photo_that_has_arrived_is_said_to_be_there_while_the_page_that_follows_cannot_come(
+    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+) -> None:
+    """The phone goes offline in between: its patient stays on the page, and goes on by themselves later."""
+    page = open_page(site.email("patient"), PHONE)
+    page.goto("/my/photo/")
+    page.set_input_files(CHOOSER, [named(photos[12], "spot.jpg")])
+    posts = sent(page)
+    page.route("**/my/cases/**", lambda route: route.abort("internetdisconnected"))
+    page.click(SEND)
+    expect(page.get_by_role("status").get_by_text("Your photo has arrived.")).to_be_visible()
+    assert page.url.endswith("/my/photo/")
+    assert_accessible(page)
+    page.click(SEND, force=True)
+    assert len(posts) == 1
+    page.unroute("**/my/cases/**")
+    page.wait_for_url("**/my/cases/**")
+    expect(page.locator("h1")).to_be_visible()
+
+
 def test_who_leaves_while_a_photo_is_sent_is_asked_first(
     site: Site, photos: list[Photo], open_page: Callable[..., Page]
 ) -> None:

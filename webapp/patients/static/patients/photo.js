@@ -14,7 +14,7 @@
   const inputs = [...form.querySelectorAll("input[type=file]")];
   const most = Number(list.dataset.max);
   const yours = () => (photos.length > 1 ? "photos" : "photo");
-  const later = () => `Your ${yours()} did not arrive. Wait a minute and press “${button.textContent.trim()}” again. Everything that you chose is still here.`;
+  const later = () => `We cannot tell if your ${yours()} arrived. Wait a minute and press “${button.textContent.trim()}” again. Nothing is sent twice. Everything that you chose is still here.`;
   let photos = inputs.flatMap((input) => [...input.files]); // those chosen before this script ran
   const QUIET = 30_000; // ms, after which a connection that does not get on is told
   let underway = null; // the request
@@ -94,17 +94,20 @@
   };
   const stay = (event) => event.preventDefault();
 
+  const say = (told) => {
+    if (words.textContent !== told) words.textContent = told; // or a screen reader says it again
+  };
+
   // Said at each sign that the photos get on. When there is none, they may be sent again: the form's key makes them one case.
   const getsOn = (sentence) => {
-    const told = `${sentence}. Keep this page open.`;
-    if (words.textContent !== told) words.textContent = told; // or a screen reader says it again
+    say(`${sentence}. Keep this page open.`);
     stalled = false;
     off(true);
     clearTimeout(timer);
     timer = setTimeout(() => {
       stalled = true;
       off(false);
-      words.textContent = `Your ${yours()} did not get on for 30 seconds. Check your connection. Then press “${button.textContent.trim()}” again, or wait.`;
+      say(`Your ${yours()} did not get on for 30 seconds. Check your connection. Then press “${button.textContent.trim()}” again, or wait.`);
     }, QUIET);
   };
 
@@ -113,9 +116,25 @@
     removeEventListener("beforeunload", stay);
   };
 
+  // Leads to the page of what has arrived, once that can be shown: without a connection the browser would show an error of
+  // its own, and nothing would say that it is there.
+  const follow = (address) => {
+    const look = new XMLHttpRequest();
+    look.open("GET", `${address}?seen=checking`);
+    look.timeout = 10_000;
+    look.addEventListener("load", () => window.location.assign(address));
+    const wait = () => {
+      say(`Your ${photos.length > 1 ? "photos have" : "photo has"} arrived. Your connection was lost since, so we cannot show what comes next. You can wait, or close this page: we send you an e-mail when there is something new.`);
+      setTimeout(follow, 3000, address);
+    };
+    for (const name of ["error", "timeout"]) look.addEventListener(name, wait);
+    look.send();
+  };
+
   const finish = (...told) => {
     end();
     upload.hidden = true;
+    say("");
     underway = null;
     off(false);
     complain(...told);
@@ -148,7 +167,7 @@
       if (request.response && request.response.next) {
         end();
         try { sessionStorage.removeItem(DRAFT); } catch { /* nothing was kept */ }
-        window.location.assign(request.response.next);
+        follow(request.response.next);
       } else if (request.status >= 500) finish([later()]);
       else if (request.response && request.response.errors) finish(request.response.errors, request.response.fields);
       else finish(["That did not work. Load this page again and send it once more."]);
