@@ -20,6 +20,8 @@ from webapp.pages.forms import ChangeForm
 class AddressField(fields.EmailField):  # type: ignore[misc]
     """An e-mail address in the form in which accounts have theirs: letters go to that and to nothing that was typed."""
 
+    default_error_messages = {"invalid": "Enter the whole e-mail address, like name@example.org."}
+
     def clean(self, value: Any) -> str:
         return in_one_form(super().clean(value))
 

@@ -32,6 +32,7 @@ def test_joining_needs_a_code_a_date_of_birth_and_agreement(client: Client, know
         UserFactory(email="new@home.example")
     assert clinic.name in client.get("/join/skin-clinic/").content.decode()
     assert "Enter your e-mail address." in client.post("/join/skin-clinic/", {"email": ""}).content.decode()
+    assert "like name@example.org." in client.post("/join/skin-clinic/", {"email": "new"}).content.decode()
     client.post("/join/skin-clinic/", {"email": "New@home.example"})
     assert User.objects.filter(email__iexact="new@home.example").count() == 1
     assert "_auth_user_id" not in client.session
@@ -96,6 +97,17 @@ def test_a_patient_signs_in_with_a_code_and_comes_back(client: Client, path: str
     page = client.post("/account/login/code/", {"email": patient.user.email, "next": path})
     assert page["Location"] == f"/account/login/code/confirm/?{urlencode({'next': path})}"
     assert client.get("/batches/")["Location"] == "/account/login/?next=/batches/"
+
+
+@pytest.mark.parametrize("signed_in_as", ["nobody", "patient", "provider"])
+def test_the_pages_of_an_account_have_the_large_type_of_patients_but_for_staff(
+    client: Client, signed_in_as: str
+) -> None:
+    if signed_in_as != "nobody":
+        client.force_login(MembershipFactory().user if signed_in_as == "provider" else UserFactory())
+    path = reverse("account_request_login_code" if signed_in_as == "nobody" else "account_email")
+    large = '<body class="for-patients"' in client.get(path).content.decode()
+    assert large == (signed_in_as != "provider")
 
 
 def test_who_comes_from_a_clinics_door_sends_to_it_and_nobody_to_one_by_chance(client: Client) -> None:
