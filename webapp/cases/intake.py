@@ -16,7 +16,7 @@ from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.cases.refused import FOR_CLINICS
-from webapp.cases.same_picture import SamePictures, take_back
+from webapp.cases.same_picture import IS_USED, SamePictures, take_back, tell_others
 from webapp.cases.upload_limits import given_up_before
 from webapp.cases.uploads import NEVER_UPLOADED
 from webapp.errors import Problem
@@ -148,6 +148,9 @@ def _finish_batch_intake(
     if batch.state == Batch.State.SUBMITTED:
         fit = [image for image in ended if image.state == Image.State.READY]
         enqueue(batch=batch, images=fit)
+    for image in ended:
+        if image.tries and image.state == Image.State.READY:
+            tell_others(image)
     if unfit and batch.state != Batch.State.OPEN:
         refused = [image for image, was_ready in same.changed.items() if was_ready]
         stopped, failures = take_back(refused) if refused else ([], 0)
@@ -193,8 +196,7 @@ def override_quality(*, actor: Actor, image: Image) -> None:
     if Case.objects.filter(pk=image.case_id, released_at__isnull=False).exists():
         raise Problem("case_released", "The patient has this case's result already. Send the image in a new case.")
     if taken := batch.images.filter(state=Image.State.READY, sha256=image.sha256).select_related("case").first():
-        told = f"Case {taken.case.external_id} of this batch uses this picture. "
-        raise Problem("duplicate", f"{told}If it is of this case, put it in a new batch.")
+        raise Problem("duplicate", IS_USED.format(taken.case.external_id))
     refused.update(
         state=Image.State.READY,
         reason="",
@@ -204,6 +206,7 @@ def override_quality(*, actor: Actor, image: Image) -> None:
         retried=batch.state != Batch.State.OPEN,
     )
     image.refresh_from_db()
+    tell_others(image)
     if batch.state != Batch.State.OPEN:
         reopened = Batch.objects.filter(pk=batch.pk)
         reopened.update(

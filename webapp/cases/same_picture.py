@@ -22,6 +22,7 @@ IS_RELEASED = (
     f"{CAME_TOO}, and its result is released. Find out whose it is. If it is of this case, tell the other patient, and "
     "put it in a new batch."
 )
+IS_USED = "Case {} of this batch uses this picture. If it is of this case, put it in a new batch; if not, send another."
 
 
 class SamePictures:
@@ -63,6 +64,14 @@ class SamePictures:
             image.quality = [*image.quality, {"code": IN_TWO_CASES, "advice": f"{CAME_TOO.format(other.external_id)}."}]
         if _is_ready(image):
             _refuse(image, IN_TWO_CASES, told.format(other.external_id))
+
+
+def tell_others(image: Image) -> None:
+    """Say of the images of other cases that were refused for the same picture that it is used for this one, where
+    somebody has said so.
+    """
+    others = Image.objects.filter(batch=image.batch_id, sha256=image.sha256, reason=IN_TWO_CASES)
+    others.exclude(case=image.case_id).update(advice=IS_USED.format(image.case.external_id))
 
 
 def take_back(images: Collection[Image]) -> tuple[list[Image], int]:

@@ -97,6 +97,7 @@ def test_software_says_whose_it_is_or_sends_the_right_picture() -> None:
     assert told == {"left": (IN_TWO_CASES, "Case right"), "right": (IN_TWO_CASES, "Case left")}
 
     assert good(clinic.post(f"/images/{left['id']}/override-quality"))["state"] == "ready"
+    assert "left of this batch uses this picture" in good(clinic.get(f"/images/{right['id']}"))["what_to_do"]
     refused = problem(clinic.post(f"/images/{right['id']}/override-quality"), 409)
     assert (refused["code"], refused["detail"][:9]) == ("duplicate", "Case left")
     target = good(clinic.post(f"/images/{right['id']}/upload-url", {}))
@@ -120,6 +121,7 @@ def test_who_sends_it_once_more_says_whose_it_is() -> None:
     Image.objects.filter(pk=left.pk).update(**again)
     check(left)
     assert refusals([left, right]) == [("ready", "", ""), BOTH[1]]
+    assert "A of this batch uses this picture" in now(right).advice
     Image.objects.filter(pk=right.pk).update(**again)
     check(right)
     assert refusals([left, right]) == BOTH
