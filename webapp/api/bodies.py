@@ -11,6 +11,7 @@ MAX_UNKNOWN = 20  # that are named
 class Body(serializers.Serializer[None]):
     """What a client sends. A name that is none of its fields was meant to say something, so it is not passed over."""
 
+    default_error_messages = {"invalid": "Send a JSON object: names with their values, in braces."}
     also: ClassVar[tuple[str, ...]] = ()  # names whose values are read elsewhere
 
     @classmethod

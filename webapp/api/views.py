@@ -45,4 +45,7 @@ class NoSuchAddress(APIView):
     schema = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> Never:
-        raise NotFound("There is nothing at this address. See /api/v1/ for what there is.")
+        told = "There is nothing at this address. See /api/v1/ for what there is."
+        if request.path.endswith("/"):
+            told += " No other address ends in a slash."
+        raise NotFound(told)

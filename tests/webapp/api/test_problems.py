@@ -27,6 +27,11 @@ def test_an_unknown_address_is_a_problem(path: str) -> None:
         assert problem(response, 404)["code"] == "not_found"
 
 
+def test_a_slash_too_many_is_told() -> None:
+    for path, told in (("/batches/", True), ("/batch", False)):
+        assert ("No other address ends in a slash" in problem(Clinic().get(path), 404)["detail"]) is told
+
+
 def test_who_has_no_key_is_told_how_to_come_in(client: Client) -> None:
     response = client.get(f"{API}/batches")
     told = problem(response, 401)
@@ -112,10 +117,12 @@ def test_a_body_that_is_no_request(body: bytes, code: str) -> None:
         (b"{'name': 'Tuesday'}", "double quotes"),
         ('{"name": "Müller"}'.encode("latin-1"), "Save it as UTF-8"),
         (b'{"age": NaN}', "NaN"),
+        (b'[{"case_id": "A-1"}]', "Send a JSON object"),
     ],
 )
 def test_a_body_that_is_no_json_is_told_where_and_why(body: bytes, told: str) -> None:
-    assert told in problem(Clinic().http.post(f"{API}/batches", body, "application/json"), 400)["detail"]
+    answer = problem(Clinic().http.post(f"{API}/batches", body, "application/json"), 400)
+    assert told in f"{answer['detail']} {answer.get('errors')}"
 
 
 def test_json_that_windows_began_with_a_mark_is_read() -> None:
