@@ -7,16 +7,15 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.audit.services import record, record_views
+from webapp.cases.opened import beside_rows
 from webapp.cases.search import MAX_RESULTS, search_cases
 from webapp.cases.selectors import words_in
 from webapp.ciphers import seal, unseal
-from webapp.registry.selectors import rolled_back
 
 PURPOSE = b"lesionlens words that are sought"
 LONGEST = 100  # of an id
@@ -42,6 +41,6 @@ def find(request: HttpRequest) -> HttpResponse:
         "longest": LONGEST,
         "cases": cases[:MAX_RESULTS],
         "more": len(cases) > MAX_RESULTS,
-        "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
+        **beside_rows(),
     }
     return render(request, "cases/find.html", context)

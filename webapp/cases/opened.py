@@ -7,10 +7,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
 
 from webapp.cases.selectors import FILTERS, UNCERTAINTIES
 from webapp.ciphers import seal, unseal
 from webapp.pages.words import ADVICE, uncertainty_in_words
+from webapp.registry.selectors import rolled_back
 
 PURPOSE = b"lesionlens filters of a list"
 TO_REVIEW = "to_review"
@@ -46,6 +48,13 @@ def choices() -> dict[str, Any]:
         "advices": [(code, words.word) for code, words in ADVICE.items()],
         "uncertainties": [(band, f"{band.capitalize()}: {words}") for band, words in bands.items()],
     }
+
+
+def beside_rows() -> dict[str, Any]:
+    """What the rows of a list show beside their cases: releases that were rolled back, asked for only where a row has
+    the answer of a retired one.
+    """
+    return {"rolled_back": SimpleLazyObject(rolled_back)}
 
 
 def opened_from(request: HttpRequest) -> Opened:

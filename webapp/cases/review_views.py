@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.db.models import F, Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -16,13 +15,13 @@ from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_
 from webapp.audit.services import record
 from webapp.cases import selectors
 from webapp.cases.models import Batch
-from webapp.cases.opened import choices, listed
+from webapp.cases.opened import beside_rows, choices, listed
 from webapp.cases.retakes import RETAKE_WINDOW
 from webapp.cases.review import acknowledge_without_result
 from webapp.inference.models import CaseResult
 from webapp.pages.keyset import page_of
 from webapp.pages.words import counted
-from webapp.registry.selectors import classes_of_releases, rolled_back
+from webapp.registry.selectors import classes_of_releases
 
 PAGE = 50
 
@@ -61,7 +60,7 @@ def to_review(request: HttpRequest) -> HttpResponse:
         "awaiting_photo": awaiting_photo,
         "more_awaiting_photo": len(without) > PAGE,
         "fair_days": RETAKE_WINDOW.days,
-        "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
+        **beside_rows(),
         "sources": Batch.Source.choices,
         **choices(),
         "classes": classes_of_releases().items(),

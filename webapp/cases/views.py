@@ -12,7 +12,6 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.functional import SimpleLazyObject
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from django_htmx.http import HTMX_STOP_POLLING
@@ -25,7 +24,7 @@ from webapp.cases.intake import override_quality
 from webapp.cases.left_out import MAX_LISTED
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
-from webapp.cases.opened import choices, listed
+from webapp.cases.opened import beside_rows, choices, listed
 from webapp.cases.services import NOT_ARRIVED, cancel_batch, submit_batch
 from webapp.cases.uploads import await_replacement, complete_replacement, store_replacement
 from webapp.errors import Problem
@@ -35,7 +34,6 @@ from webapp.pages.keyset import page_of
 from webapp.pages.problems import telling
 from webapp.pages.requests import asks_for_json
 from webapp.pages.words import ADVICE, counted
-from webapp.registry.selectors import rolled_back
 
 PAGE = 50
 REJECTED_SHOWN = 100
@@ -80,7 +78,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         "filtered": bool(opened.filters),
         **choices(),
         "newer": newer_release(found) if complete else None,
-        "rolled_back": SimpleLazyObject(rolled_back),  # asked for only where a row has the answer of a retired release
+        **beside_rows(),
         "classes": selectors.classes_named(found).items(),
         "reviews": selectors.REVIEWS.items(),
         "rejected": selectors.unusable_images(found)[:REJECTED_SHOWN],
