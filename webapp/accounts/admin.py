@@ -63,6 +63,14 @@ def _moment(at: datetime | None) -> str:
     return date_format(localtime(at), "j M Y, H:i") if at else "never"
 
 
+class OneByOne(admin.ModelAdmin):
+    """Rows that are deleted by a service, several at once too."""
+
+    def delete_queryset(self, request: HttpRequest, queryset: Iterable[Any]) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
+
+
 class MembershipInline(admin.TabularInline):
     """The people of an organisation, in its page."""
 
@@ -98,7 +106,7 @@ class OrganisationAdmin(admin.ModelAdmin):
 
 
 @admin.register(Membership)
-class MembershipAdmin(admin.ModelAdmin):
+class MembershipAdmin(OneByOne):
     """Who works where, as what."""
 
     form = ChangeForm
@@ -115,13 +123,9 @@ class MembershipAdmin(admin.ModelAdmin):
         with _warning_of_keys(request, _in_the_row_of(obj)):
             services.remove_member(actor=_actor(request), membership=obj)
 
-    def delete_queryset(self, request: HttpRequest, queryset: Iterable[Membership]) -> None:
-        for membership in queryset:
-            self.delete_model(request, membership)
-
 
 @admin.register(User)
-class UserAdmin(admin.ModelAdmin):
+class UserAdmin(OneByOne):
     """People. They sign up themselves, so that nobody else ever knows their password."""
 
     form = ChangeForm
@@ -174,13 +178,9 @@ class UserAdmin(admin.ModelAdmin):
         with _warning_of_keys(request, Q(pk=obj.pk)):
             services.remove_user(actor=_actor(request), user=obj)
 
-    def delete_queryset(self, request: HttpRequest, queryset: Iterable[User]) -> None:
-        for user in queryset:
-            self.delete_model(request, user)
-
 
 @admin.register(Authenticator)
-class SecondFactorAdmin(admin.ModelAdmin):
+class SecondFactorAdmin(OneByOne):
     """Who has a second factor. One that its owner has lost can be taken away here; only its owner adds another."""
 
     list_display = ["user", "type", "created_at", "last_used_at"]
@@ -196,10 +196,6 @@ class SecondFactorAdmin(admin.ModelAdmin):
 
     def delete_model(self, request: HttpRequest, obj: Authenticator) -> None:
         services.remove_second_factor(actor=_actor(request), factor=obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: Iterable[Authenticator]) -> None:
-        for factor in queryset:
-            self.delete_model(request, factor)
 
 
 @admin.register(Patient)
