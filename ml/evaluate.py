@@ -45,6 +45,17 @@ class Evaluation:
         return dict(plain(asdict(self), 6))
 
 
+def require_classes(folder: Path, labelled: Taxonomy, bundle: Bundle) -> None:
+    """Raises DataError `other_classes` where the images of a folder are `labelled` otherwise than a bundle answers."""
+    if labelled != bundle.taxonomy:
+        told = [", ".join(taxonomy.codes) for taxonomy in (labelled, bundle.taxonomy)]
+        raise DataError(
+            "other_classes",
+            f"{folder} is labelled {told[0]}, and {bundle.name} answers {told[1]}. "
+            "Name data with the bundle's classes: a folder for each, named as they are, will do.",
+        )
+
+
 def unseen(examples: Examples, seen: np.ndarray) -> tuple[Examples, int]:
     """The examples whose fingerprint matches none of `seen` (uint64, (m, 4)), and how many were dropped."""
     known = matches(examples.fingerprints, seen)
@@ -108,13 +119,17 @@ def answer(bundle: Bundle, examples: Examples, cache: Path) -> Scored:
 
 def summarise(scored: Scored, dropped_seen: int) -> Evaluation:
     """The evaluation of answers."""
+    return Evaluation(**counts(scored, dropped_seen), metrics=measure(scored))
+
+
+def counts(scored: Scored, dropped_seen: int) -> dict[str, Any]:
+    """What an Evaluation is on."""
     codes = scored.taxonomy.codes
-    counts = np.bincount(scored.labels, minlength=len(codes)).tolist()
-    return Evaluation(
-        images=len(scored.labels),
-        lesions=len(set(scored.lesions)),
-        malignant_lesions=len(set(scored.lesions[scored.is_malignant])),
-        images_of_class=dict(zip(codes, counts, strict=True)),
-        dropped_seen=dropped_seen,
-        metrics=measure(scored),
-    )
+    of_class = np.bincount(scored.labels, minlength=len(codes)).tolist()
+    return {
+        "images": len(scored.labels),
+        "lesions": len(set(scored.lesions)),
+        "malignant_lesions": len(set(scored.lesions[scored.is_malignant])),
+        "images_of_class": dict(zip(codes, of_class, strict=True)),
+        "dropped_seen": dropped_seen,
+    }

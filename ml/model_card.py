@@ -75,8 +75,7 @@ def write(
         f"{evaluation['dropped_seen']} more were dropped because their fingerprint matches an image that it had seen.",
         "Intervals: 95 %, bootstrap by lesion. In sensitivity and specificity, a lesion that the model takes for no",
         "lesion counts as an error.",
-        *untold_lesions(lone_images, patients_known),
-        *_untold_patients(unnamed_patients),
+        *untold(lone_images, patients_known, unnamed_patients),
         *_nobodys(nobodys),
         "",
         "| metric | value | 95 % interval |",
@@ -130,12 +129,18 @@ def untold_lesions(lone_images: int, patients_known: bool) -> list[str]:
     ]
 
 
-def _untold_patients(images: int) -> list[str]:
-    if not images:
-        return []
+def untold(lone_images: int, patients_known: bool, unnamed_patients: int, *, divided: bool = True) -> list[str]:
+    """`untold_lesions`, and what figures are worth where nobody says whose so many images are; `divided` is whether
+    others of the same data were learnt from.
+    """
+    told = untold_lesions(lone_images, patients_known or not divided)
+    if not unnamed_patients:
+        return told
+    two_sides = "may lie on two\nsides, which flatters, and they count" if divided else "count"
     return [
-        f"Of {images} images of the data it is not known whose they are: two lesions of one patient may lie on two",
-        "sides, which flatters, and they count as independent of each other, which makes the intervals too narrow.",
+        *told,
+        f"Of {unnamed_patients} images of the data it is not known whose they are: two lesions of one patient "
+        f"{two_sides} as independent of each other, which makes the intervals too narrow.",
     ]
 
 

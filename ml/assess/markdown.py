@@ -54,7 +54,8 @@ def _main(numbers: Row) -> list[str]:
         "other images. In sensitivity and specificity, a lesion that is turned away as none counts as wrong. In "
         "brackets: 95 % intervals, bootstrap by lesion."
     )
-    return _section("Metrics", text, ("metric", "value"), rows)
+    told = "\n\n".join([text, " ".join(numbers["caveats"])]).strip()
+    return _section("Metrics", told, ("metric", "value"), rows)
 
 
 def _classes(numbers: Row) -> list[str]:
@@ -64,7 +65,8 @@ def _classes(numbers: Row) -> list[str]:
         for row in numbers["classes"]
     ]
     head = ("class", "images", "lesions", "sensitivity", "AUC", "average precision")
-    return _section("Classes", "Each class against all others.", head, rows)
+    text = "Each class against all others. Sensitivity goes by the class named, even of a lesion turned away as none."
+    return _section("Classes", text, head, rows)
 
 
 def _confusion(numbers: Row) -> list[str]:
@@ -113,7 +115,8 @@ def _not_lesions(numbers: Row) -> list[str]:
     if numbers["lesions_flagged"]:
         rows.append(("the test images, which are lesions", numbers["images"], words(numbers["lesions_flagged"])))
     text = (
-        "Pictures drawn by code, and the share told as no lesion (Wilson intervals; of lesions, bootstrap). "
+        "Pictures drawn by code, and the share told as no lesion (Wilson intervals, each picture counted by itself; of "
+        "the test images as they are, bootstrap by lesion). "
         "Bare skin is skin, and only lacks a lesion."
     )
     return _section("What is no lesion", text, ("picture", "pictures", "told as no lesion"), rows)

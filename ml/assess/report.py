@@ -35,9 +35,10 @@ class ClassRow:
 class Assessment:
     """What a release is worth on images that it has never seen; a part that was not measured is empty.
 
-    `by_chance` is what `metrics` would say of right probabilities (see `ml.assess.chance`).
-    `lesions_flagged` is the share of the test images that were told as no lesion. `heat` is the mean share of a
-    heatmap's mass inside the lesion's mask, for each member, for all of them, and for heatmaps that know nothing.
+    `by_chance` is what `metrics` would say of right probabilities (see `ml.assess.chance`). `lesions_flagged` is the
+    share of the test images that were told as no lesion. `heat` is the mean share of a heatmap's mass inside the
+    lesion's mask, for each member, for all of them, and for heatmaps that know nothing. `caveats` are sentences on what
+    the data leave untold.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Assessment:
     lesions_flagged: Measured | None
     subgroups: list[Subgroup]
     heat: dict[str, Measured]
+    caveats: list[str]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: plain numbers with six decimals (quantiles and the operating point in full), None where a metric
@@ -81,6 +83,7 @@ def assess(
     flags: Mapping[str, np.ndarray] | None = None,
     lesions_flagged: np.ndarray | None = None,
     heat: Mapping[str, np.ndarray] | None = None,
+    caveats: Sequence[str] = (),
     draws: int = DRAWS,
 ) -> Assessment:
     """Measures all that is given, on n test images that nothing was fitted to.
@@ -89,7 +92,8 @@ def assess(
     and `artefacts` the answers to the same images changed, by the change's name; `sharper` the answers to those
     of them that a sharper copy is known of, without it and with it; `flags` bool (m,) for each kind of
     `not_lesions`, whether a picture was told as no lesion, and `lesions_flagged` bool (n,) the same of the test
-    images; `heat` float (n,) by whose heatmap it is, the share of its mass inside the mask, NaN without heat or mask.
+    images; `heat` float (n,) by whose heatmap it is, the share of its mass inside the mask, NaN without heat or mask;
+    `caveats` sentences on what the data leave untold, as `ml.model_card.untold` gives them.
     Raises ValueError where the images of two of them differ.
     """
 
@@ -121,6 +125,7 @@ def assess(
         lesions_flagged=None if lesions_flagged is None else mean(lesions_flagged),
         subgroups=[] if table is None else subgroups.rows(scored, table, draws),
         heat={whose: mean(shares) for whose, shares in (heat or {}).items()},
+        caveats=list(caveats),
     )
 
 

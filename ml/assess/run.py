@@ -69,12 +69,13 @@ def assess(
     *,
     outlines: ImageStore | None = None,
     details: ImageStore | None = None,
+    caveats: Sequence[str] = (),
     pictures: int = PICTURES,
 ) -> tuple[Assessment, Scored]:
     """Measures a bundle on test images that it has never seen (see `ml.evaluate.measurable`), which `images` holds as
     published: its metrics, its sets, subgroups, poor photos, artefacts, pictures of no lesion, the same photos sharper
-    where `details` has copies of their middle and, where `outlines` holds masks, where its heat lies. Gives with that
-    the answers to the images as they are.
+    where `details` has copies of their middle and, where `outlines` holds masks, where its heat lies. `caveats` say
+    what the data leave untold. Gives with that the answers to the images as they are.
 
     Raises DataError `missing_masks`.
     """
@@ -100,6 +101,7 @@ def assess(
         },
         lesions_flagged=flagged,
         heat=shares,
+        caveats=caveats,
     )
     return assessment, clean
 

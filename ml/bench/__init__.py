@@ -164,16 +164,21 @@ def encoded(store: "ImageStore", count: int) -> list[bytes]:
     return _readable(store, image_ids(store)[:count])
 
 
-def of_data(folder: Path) -> tuple[list[bytes], Truth, list[bytes]]:
+def of_data(folder: Path, bundle: Bundle) -> tuple[list[bytes], Truth, list[bytes]]:
     """The validation split of labelled images, on which choices are made, what it shows, and OF_EACH_CLASS images of
-    the train split; the test split is never looked at. Raises BenchError for one that cannot be read.
+    the train split; the test split is never looked at. Raises BenchError for one that cannot be read, or where there is
+    none, and DataError `other_classes` for labels that are none of the bundle's.
     """
     from ml import data
     from ml.data import splits
+    from ml.evaluate import require_classes
 
     dataset = data.read(folder)
+    require_classes(folder, dataset.taxonomy, bundle)
     table = splits.assign(dataset.table)
     table, train = (table[table["split"] == side] for side in ("validation", "train"))
+    if table.empty:
+        raise BenchError(f"{folder} holds too few lesions to have a validation split: give its images with --images.")
     train = train.sample(frac=1, random_state=0).groupby("dx").head(OF_EACH_CLASS)
     truth = Truth(table["dx"].map(dataset.taxonomy.index).to_numpy(), table["lesion_id"].to_numpy(dtype=str))
     images, few = (_readable(dataset.images, side["image_id"]) for side in (table, train))

@@ -63,7 +63,7 @@ def _bench(options: argparse.Namespace) -> None:
     bundle, truth = load(chosen(options)), None
     train: Images = ()
     if options.data:
-        images, truth, train = of_data(options.data)
+        images, truth, train = of_data(options.data, bundle)
     elif options.images:
         images = encoded(ImageStore(options.images), options.count)
     else:

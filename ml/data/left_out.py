@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import pandas as pd
+
 from ml.data.table import Dataset
 
 NAMED: Final = 5
@@ -27,6 +29,14 @@ def misnamed(dataset: Dataset) -> str:
         f"no class has the label of these images, which are left out: {counts(dataset.unknown)}. "
         f"The classes are {', '.join(dataset.taxonomy.codes)}. Correct a label that is misspelt."
     )
+
+
+def lone(dataset: Dataset) -> pd.DataFrame:
+    """The rows of images that count as a lesion each, since nobody says which of them show one; the data set's own
+    count is of before it was thinned.
+    """
+    table = dataset.table
+    return table[(table["lesion_id"] == table["image_id"]) & ("image_as_lesion" in dataset.problems)]
 
 
 def unreadable(refused: Mapping[str, str]) -> str:

@@ -28,7 +28,8 @@ SENSITIVITY: Final = 0.95
 class Scored:
     """Answers beside the truth: calibrated `probabilities` (n, k), `labels` int (n,), `lesions` ids (n,), P(malignant)
     of the operating point, the taxonomy of the k classes, the classes named, int (n,), where these are not simply the
-    most probable ones, and which images were `answered`, bool (n,), where not all were: of the others nothing is right.
+    most probable ones, and which images were `answered`, bool (n,), where not all were: neither sensitivity nor
+    specificity counts another as right. Every other metric counts it by its probabilities and the class named.
     """
 
     probabilities: np.ndarray

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from ml import bundle as bundles
 from ml import evaluate, model_card
@@ -65,7 +64,16 @@ def write(
     for name in (bundles.MANIFEST, bundles.TRAINED):  # a bundle that is half another's would load and answer
         (output / name).unlink(missing_ok=True)
     members = fitting.moved(fitted.members, output)
-    assessed = report.assess(scored, output.name, table=test.rows, quantiles=calibrated.conformal, draws=draws)
+    alone, unnamed = left_out.lone(given.dataset), int((given.dataset.table["patient_id"] == "").sum())
+    patients_known = bool((alone["patient_id"] != "").all())
+    assessed = report.assess(
+        scored,
+        output.name,
+        table=test.rows,
+        quantiles=calibrated.conformal,
+        caveats=model_card.untold(len(alone), patients_known, unnamed),
+        draws=draws,
+    )
     epochs = {member.name: fitting.history(work, member.name) for member in members}
     _bring_curves(recipe, given.start, output / FIGURES)
     report.write(assessed, scored, output / FIGURES, {name: told for name, told in epochs.items() if told})
@@ -88,8 +96,6 @@ def write(
     origin = [*_origin(run, given, sides, refused, work), *extras]
     ancestors = model_card.lineage(given.start) if given.start else []
     licence = _licence(run, given)
-    alone = _alone(given.dataset)
-    patients_known = bool((alone["patient_id"] != "").all())
     return bundles.save(
         output,
         name=output.name,
@@ -129,7 +135,7 @@ def write(
             subgroups=assessed.subgroups,
             lone_images=len(alone),
             patients_known=patients_known,
-            unnamed_patients=int((given.dataset.table["patient_id"] == "").sum()),
+            unnamed_patients=unnamed,
             ancestors=ancestors,
         ),
     )
@@ -149,14 +155,6 @@ def _data_hash(dataset: Dataset, sides: Sides) -> str:
     """SHA-256, hex, of the table and of what the images show: copies of another size are other data."""
     shown = np.concatenate([sides.fingerprints, sides.test.fingerprints])
     return sha256(dataset.table.to_csv(index=False).encode() + shown.tobytes()).hexdigest()
-
-
-def _alone(dataset: Dataset) -> pd.DataFrame:
-    """The rows of images that count as a lesion each, since nobody says which of them show one; the data set's own
-    count is of before it was thinned.
-    """
-    table = dataset.table
-    return table[(table["lesion_id"] == table["image_id"]) & ("image_as_lesion" in dataset.problems)]
 
 
 def _novelty(fitted: Fitted, sides: Sides, seed: int) -> Novelty:

@@ -14,7 +14,7 @@ from ml.cli import main
 from ml.data import splits
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Runtime
-from ml.synthetic import synthesize
+from ml.synthetic import draw, synthesize
 from tests.ml.conftest import BF16_TOLERANCE, F32_TOLERANCE
 
 
@@ -90,14 +90,14 @@ def test_eight_bits_are_not_measured_without_train_images(tiny_bundle: Path, cac
 
 
 def test_what_is_answered_is_the_validation_side_and_ranges_come_from_the_train_side(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ml.bench.OF_EACH_CLASS", 3)
     synthesize(7 * 8, tmp_path)
     dataset = ml.data.read(tmp_path)
     side = splits.assign(dataset.table).set_index("image_id")
     image_of = {dataset.images.read(image_id): image_id for image_id in side.index}
-    answered, truth, train = of_data(tmp_path)
+    answered, truth, train = of_data(tmp_path, load(tiny_bundle))
     rows = side.loc[[image_of[image] for image in answered]]
     assert set(rows["split"]) == {"validation"}
     assert [CLASSES[label] for label in truth.labels] == list(rows["dx"])
@@ -116,6 +116,23 @@ def test_an_image_that_cannot_be_read_is_told(tiny_bundle: Path, cache: Path, ru
 def test_a_folder_without_images_is_told(tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--bundle", str(tiny_bundle), "--images", str(tmp_path)]) == 2
     assert "No image was found." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("classes", "told"),
+    [
+        (("benign", "malignant"), "is labelled BENIGN, MALIGNANT, and tiny answers MEL, NV,"),
+        (("mel", "nv"), "too few lesions to have a validation split: give its images with --images."),
+    ],
+)
+def test_labelled_images_that_no_cost_can_be_told_on_are_refused(
+    classes: tuple[str, str], told: str, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in classes:
+        (tmp_path / name).mkdir()
+        draw("NV", 0, (96, 72)).save(tmp_path / name / f"{name}.jpg")
+    assert main(["bench", "--bundle", str(tiny_bundle), "--data", str(tmp_path)]) == 1
+    assert told in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("option", ["--images", "--data"])

@@ -159,6 +159,27 @@ def test_the_report_says_what_the_table_says_and_leaves_out_what_was_seen(
     assert assessed["images"] == reported["images"] == len(test) - reported["dropped_seen"]
 
 
+@pytest.mark.parametrize("split", ["test", "all"])
+def test_the_report_says_what_the_data_leave_untold(
+    published: Path, tiny_bundle: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, split: str
+) -> None:
+    """Where nothing was divided, nothing lies on two sides."""
+    for changes in ("DEGRADATIONS", "ARTEFACTS"):
+        monkeypatch.setattr(run, changes, {})
+    monkeypatch.setattr(not_lesions, "KINDS", {})
+    folders = tmp_path / "folders"
+    for number in range(LESIONS):
+        of_class = folders / CLASSES[number % 7]
+        of_class.mkdir(parents=True, exist_ok=True)
+        shutil.copy(published / "images" / f"S_{number}.jpg", of_class)
+    arguments = ["--bundle", str(tiny_bundle), "--data", str(folders), "--cache", str(cache), "--split", split]
+    assert main(["evaluate", *arguments, "--report", str(tmp_path / "report")]) == 0
+    page = (tmp_path / "report" / "assessment.md").read_text()
+    assert f"Of {LESIONS} images of the data it is not known which show one lesion" in page
+    assert f"Of {LESIONS} images of the data it is not known whose they are" in page
+    assert page.count("may lie on two") == (2 if split == "test" else 0)
+
+
 def test_every_image_of_a_foreign_data_set_can_be_measured(
     published: Path, tiny_bundle: Path, cache: Path, tmp_path: Path
 ) -> None:

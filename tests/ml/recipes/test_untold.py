@@ -44,7 +44,11 @@ def test_nobody_says_which_images_show_one_lesion(tmp_path: Path) -> None:
     assert f"for at least {leaked} of the " in card
     assert card.count(f"Of {images + 12} images of the data it is not known which show one lesion") == 2
     assert card.count("images of one lesion may lie on two sides, which flatters, and the intervals") == 2
-    assert f"Of {images + 12} images of the data it is not known whose they are: two lesions of one patient may" in card
+    nobodys = f"Of {images + 12} images of the data it is not known whose they are: two lesions of one patient may"
+    assert nobodys in card
+    assessment = (made.path / "figures" / "assessment.md").read_text()
+    assert f"Of {images + 12} images of the data it is not known which show one lesion" in assessment
+    assert nobodys in assessment
 
 
 def test_a_sharper_copy_that_cannot_be_read_is_counted(published: Path, tmp_path: Path) -> None:
