@@ -1,6 +1,6 @@
 """Two bundles on the same images, none of which either has seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ from ml.bundle import Bundle
 from ml.data.examples import Examples
 from ml.evaluate import SeenError, answer, check_readable, unseen
 from ml.imaging.preprocess import Size
-from ml.metrics import ALL_METRICS, Scored
+from ml.metrics import ALL_METRICS, DRAWS, METRICS, Metric, Scored, measure
+from ml.metrics.measured import plain
 from ml.metrics.within_classes import within_classes
 
 
@@ -53,3 +54,21 @@ def compare(first: Bundle, second: Bundle, read: Callable[[Size], Examples], cac
         "refused": examples[first.frame].refused,
         **verdict.as_dict(),
     }
+
+
+def side_by_side(
+    answers: Mapping[str, Scored], metrics: Mapping[str, Metric] = METRICS, draws: int = DRAWS
+) -> list[dict[str, Any]]:
+    """Two sets of answers to the same images, each by its name: a row for each metric, with both, the `difference`,
+    second minus first, and the intervals of all three, as plain numbers for JSON; None where the images do not
+    determine one.
+    """
+    measured = {name: measure(scored, draws, metrics) for name, scored in answers.items()}
+    return [
+        {
+            "metric": row.metric,
+            **{name: plain(vars(metrics[row.metric]), 6) for name, metrics in measured.items()},
+            "difference": plain(vars(row.difference), 6),
+        }
+        for row in gate.compare(*answers.values(), metrics=metrics, draws=draws).rows
+    ]

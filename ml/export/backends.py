@@ -6,7 +6,7 @@ import contextlib
 import importlib.util
 import io
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +16,7 @@ from ml.bundle import Member
 from ml.export.errors import ExportError
 from ml.imaging.preprocess import Size
 from ml.runtime import convert
+from ml.runtime.cores import cores
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +34,11 @@ NEEDED: Final[dict[str, tuple[str, ...]]] = {
 
 OPSET: Final = 18
 
+BATCH: Final = 32
+
+Answer = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""From frames, or from what else a network is given, to what it answers, by the name of the output."""
+
 
 def require(to: str) -> None:
     """Raises ExportError where a module that writes or runs files for a runtime is missing."""
@@ -44,30 +50,34 @@ def require(to: str) -> None:
         )
 
 
-def representative(source: Path, size: Size, count: int) -> tuple[np.ndarray, dict[str, str]]:
-    """Frames of up to `count` images of a folder or ZIP file, evenly over its ids: uint8 (n, height, width, 3); and
-    which of these images could not be read, with a code of `ml.imaging.refusal`.
+def representative(source: Path, size: Size, count: int) -> tuple[np.ndarray, np.ndarray, dict[str, str]]:
+    """Frames of up to `count` images of a folder or ZIP file, evenly over its ids: uint8 (n, height, width, 3); their
+    fingerprints, uint64 (n, 4); and which of these images could not be read, with a code of `ml.imaging.refusal`.
 
     Raises ExportError where none can be read, NoImagesError where there is none, and DataError for a source that is
     neither.
     """
     from ml.data.images import ImageStore
     from ml.imaging.decode import decode
+    from ml.imaging.fingerprint import fingerprint
     from ml.imaging.preprocess import preprocess
     from ml.imaging.refusal import ImageRefused
     from ml.predict.sources import image_ids
 
     images = ImageStore(source)
     ids = image_ids(images)
-    frames, refused = [], {}
+    frames, prints, refused = [], [], {}
     for place in np.linspace(0, len(ids) - 1, min(count, len(ids))).round().astype(int):
         try:
-            frames.append(preprocess(decode(images.read(ids[place])).image, size))
+            image = decode(images.read(ids[place])).image
         except ImageRefused as refusal:
             refused[ids[place]] = refusal.code
+            continue
+        frames.append(preprocess(image, size))
+        prints.append(fingerprint(image))
     if not frames:
         raise ExportError(f"{source} holds no image that can be read, and eight bits need some to be fitted to.")
-    return np.stack(frames), refused
+    return np.stack(frames), np.stack(prints), refused
 
 
 def write(
@@ -103,7 +113,9 @@ def write_model(to: str, model: keras.Model, target: Path, representative: np.nd
 
 def run(to: str, target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
     """What a written file answers to frames, or to what else it is given, by the name of the output."""
-    return {"openvino": _run_openvino, "onnx": _run_onnx, "tflite": _run_tflite}[to](target, frames)
+    answer = {"openvino": _openvino, "onnx": _onnx, "tflite": _tflite}[to](target)
+    parts = [answer(frames[at : at + BATCH]) for at in range(0, len(frames), BATCH)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def difference(model: keras.Model, answers: dict[str, np.ndarray], given: np.ndarray) -> float:
@@ -155,27 +167,35 @@ def _write_tflite(model: keras.Model, target: Path, representative: np.ndarray |
         target.write_bytes(converter.convert())
 
 
-def _run_openvino(target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
+def _openvino(target: Path) -> Answer:
     import openvino
 
     network = openvino.Core().compile_model(target, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    answer = network({0: frames})
-    return {name: np.asarray(answer[output]) for output in network.outputs for name in output.names}
+
+    def answer(frames: np.ndarray) -> dict[str, np.ndarray]:
+        said = network({0: frames})
+        return {name: np.asarray(said[output]) for output in network.outputs for name in output.names}
+
+    return answer
 
 
-def _run_onnx(target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
+def _onnx(target: Path) -> Answer:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(target), providers=["CPUExecutionProvider"])
-    (given,), answers = session.get_inputs(), [answer.name for answer in session.get_outputs()]
-    return dict(zip(answers, session.run(answers, {given.name: frames}), strict=True))
+    (given,), names = session.get_inputs(), [output.name for output in session.get_outputs()]
+    return lambda frames: dict(zip(names, session.run(names, {given.name: frames}), strict=True))
 
 
-def _run_tflite(target: Path, frames: np.ndarray) -> dict[str, np.ndarray]:
+def _tflite(target: Path) -> Answer:
     # Not TensorFlow's own interpreter: it is deprecated, and answers some convolutions with zeros.
     from ai_edge_litert.interpreter import Interpreter
 
-    network: Any = Interpreter(model_path=str(target)).get_signature_runner()
+    network: Any = Interpreter(model_path=str(target), num_threads=cores()).get_signature_runner()
     (given,) = network.get_input_details()
-    answers = [network(**{given: frame[None]}) for frame in frames]
-    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+    def answer(frames: np.ndarray) -> dict[str, np.ndarray]:
+        said = [network(**{given: frame[None]}) for frame in frames]
+        return {name: np.concatenate([one[name] for one in said]) for name in said[0]}
+
+    return answer

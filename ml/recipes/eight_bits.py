@@ -12,15 +12,16 @@ from typing import Any, Final
 import keras
 import numpy as np
 
-from ml import calibration, evaluate, gate, training
+from ml import calibration, evaluate, training
 from ml.bundle import Member, sha256
 from ml.classes import Taxonomy
+from ml.compare import side_by_side
 from ml.data.examples import Examples
 from ml.export import backends
 from ml.export.errors import ExportError
 from ml.imaging.preprocess import whole
-from ml.metrics import METRICS, Metric, Scored, balanced_accuracy, malignant_auc, measure
-from ml.metrics.measured import plain, words
+from ml.metrics import METRICS, Metric, Scored, balanced_accuracy, malignant_auc
+from ml.metrics.measured import words
 from ml.networks import members, weights
 from ml.progress import Progress
 from ml.quantisation import fake, folding, tflite
@@ -166,7 +167,8 @@ def _measured(member: Member, made: Made, work: Path, segmenter: Path | None) ->
         for way, (file, views) in ways.items():
             said = tflite.answers(file, views, threads=THREADS[-1])
             logits.setdefault(f"{way} {side}", said[:, None])
-            compared.setdefault(way, {})[side] = _rows(parent, _named(said, examples, made.taxonomy), SHOWN, made.draws)
+            answers = {"float": parent, "int8": _named(said, examples, made.taxonomy)}
+            compared.setdefault(way, {})[side] = side_by_side(answers, SHOWN, made.draws)
 
     validation = made.sides.validation
     said, seed = logits["trained validation"], fitting.settings(made.work, member.name).seed
@@ -188,29 +190,13 @@ def _measured(member: Member, made: Made, work: Path, segmenter: Path | None) ->
         if segmenter
         else None,
         "most_probable_class_named": compared,
-        "calibrated_test": _rows(made.scored, scored, METRICS, made.draws),
+        "calibrated_test": side_by_side({"float": made.scored, "int8": scored}, METRICS, made.draws),
     }
 
 
 def _named(logits: np.ndarray, examples: Examples, taxonomy: Taxonomy) -> Scored:
     """The most probable class, without any calibration: nothing in it was fitted to these images."""
     return Scored(softmax(logits), examples.labels, examples.lesions, 0.5, taxonomy)
-
-
-def _rows(parent: Scored, file: Scored, metrics: Mapping[str, Metric], draws: int) -> list[dict[str, Any]]:
-    """Each metric of the float network and of a file, both with their intervals, and the difference with its paired
-    interval; None where the images do not determine it.
-    """
-    before, after = (measure(scored, draws, metrics=metrics) for scored in (parent, file))
-    return [
-        {
-            "metric": row.metric,
-            "float": plain(vars(before[row.metric])),
-            "int8": plain(vars(after[row.metric])),
-            "difference": plain(vars(row.difference)),
-        }
-        for row in gate.compare(parent, file, metrics=metrics, draws=draws).rows
-    ]
 
 
 def _sentences(facts: Mapping[str, Any], member: Member, settings: Settings, images: int) -> list[str]:

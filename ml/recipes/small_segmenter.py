@@ -1,7 +1,6 @@
 """The segmenter in 8 bits beside a bundle whose frames it blanks: what a small device runs before the network."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,8 @@ from ml.preparation import Preparation
 from ml.prepare import prepared
 from ml.quantisation import tflite
 from ml.recipes.recipe import Made
-from ml.segmentation import eight_bits, outline
-from ml.segmentation.focus import masked
+from ml.segmentation import eight_bits
 from ml.segmentation.segmenter import input_size, shipped
-
-Frames = Callable[[np.ndarray], np.ndarray]
-"""From frames, uint8 (n, rows, columns, 3), to frames."""
 
 
 def require() -> None:
@@ -33,15 +28,9 @@ def beside(made: Made) -> Path | None:
     return Path(shutil.copy(eight_bits.written(shipped()), made.folder)) if made.recipe.mask else None
 
 
-def blanking(file: Path, threads: int) -> Frames:
-    """Blanks the skin in frames by the file's outlines, as `ml.prepare` does by those of the weights."""
-    network, size = tflite.opened(file, threads), input_size(shipped())
-
-    def blanked(frames: np.ndarray) -> np.ndarray:
-        found = outline.masks(network, frames, size)
-        return np.stack([masked(frame, mask) for frame, mask in zip(frames, found, strict=True)])
-
-    return blanked
+def blanking(file: Path, threads: int) -> eight_bits.Frames:
+    """Blanks the skin in frames by the outlines of the shipped segmenter's file."""
+    return eight_bits.blanking(file, input_size(shipped()), threads)
 
 
 def before(examples: Examples, made: Made) -> np.ndarray:

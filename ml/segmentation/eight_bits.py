@@ -1,6 +1,7 @@
 """The segmenter in 8 bits, for devices that have no Keras: written beside its weights, and measured against them."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,11 +12,12 @@ from ml.bundle import sha256
 from ml.data import examples, ham10000, splits
 from ml.evaluate import check_readable
 from ml.export.errors import ExportError
-from ml.imaging.preprocess import FRAME, VERSION
+from ml.imaging.preprocess import FRAME, VERSION, Size
 from ml.metrics import DRAWS, measure_mean
 from ml.metrics.measured import plain
 from ml.quantisation import folding, tflite
 from ml.segmentation import card, masks, measure, outline
+from ml.segmentation.focus import masked
 from ml.segmentation.segmenter import CARD, MANIFEST, Segmenter
 
 FILE: Final = "segmenter.int8.tflite"
@@ -24,6 +26,9 @@ FACTS: Final = "eight_bits"
 
 REPRESENTATIVE: Final = 256
 """Train images that the ranges of activations are taken from."""
+
+Frames = Callable[[np.ndarray], np.ndarray]
+"""From frames, uint8 (n, rows, columns, 3), to frames."""
 
 
 def quantise(folder: Path, data: Path, draws: int = DRAWS) -> dict[str, Any]:
@@ -74,6 +79,19 @@ def written(folder: Path) -> Path:
             f"`python -m ml segment-quantise --segmenter {folder} --data <HAM10000>` writes it."
         )
     return file
+
+
+def blanking(file: Path, size: Size, threads: int = 1) -> Frames:
+    """Blanks the skin in frames by the outlines of a written file, which sees them at `size`, as `ml.prepare` does by
+    those of the weights.
+    """
+    network = tflite.opened(file, threads)
+
+    def blanked(frames: np.ndarray) -> np.ndarray:
+        found = outline.masks(network, frames, size)
+        return np.stack([masked(frame, mask) for frame, mask in zip(frames, found, strict=True)])
+
+    return blanked
 
 
 def _few(data: Path) -> np.ndarray:

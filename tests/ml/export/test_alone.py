@@ -16,10 +16,12 @@ from PIL import Image
 
 from ml import bundle
 from ml.cli import main
+from ml.imaging.preprocess import Size
 from ml.preparation import Preparation
 from ml.runtime import Runtime, ensemble
+from ml.segmentation import eight_bits
 from ml.segmentation.segmenter import shipped
-from ml.synthetic import draw
+from ml.synthetic import draw, synthesize
 
 Answers = Callable[[Path], np.ndarray]
 
@@ -128,6 +130,28 @@ def test_the_folder_alone_answers_as_the_service(
     wanted, tolerance = answers(prepared), TOLERANCE_IN_8_BITS if int8 else TOLERANCE
     np.testing.assert_allclose(np.load(tmp_path / "said.npy"), wanted, atol=tolerance)
     assert np.abs(wanted - answers(untouched)).max() > tolerance, "what is done to frames shows"
+
+
+def test_what_eight_bits_cost_is_measured_behind_their_own_outlines(
+    tiny_bundle: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    blanking = eight_bits.blanking
+
+    def watched(file: Path, size: Size) -> eight_bits.Frames:
+        asked.append(file)
+        return blanking(file, size)
+
+    monkeypatch.setattr(eight_bits, "blanking", watched)
+    for name, first in (("few", 70), ("data", 0)):
+        synthesize(7, tmp_path / name, seed=first)
+    prepared = told_as(tiny_bundle, tmp_path / "prepared", preparation=vars(Preparation(segmenter=shipped().name)))
+    command = ["export", "--bundle", str(prepared), "--cache", str(cache), "--output", str(tmp_path / "exported")]
+    data = ["--data", str(tmp_path / "data"), "--split", "all"]
+    assert main([*command, "--to", "tflite", "--int8", str(tmp_path / "few"), *data]) == 0
+    told = json.loads((tmp_path / "exported" / "export.json").read_text())
+    assert asked == [tmp_path / "exported" / told["segmenter"]["file"]]
+    assert told["measured"]["images"] > 0
 
 
 @pytest.mark.parametrize("to", ["onnx", "openvino"])

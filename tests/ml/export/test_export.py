@@ -14,7 +14,10 @@ import pytest
 from ml import bundle
 from ml.cli import main
 from ml.export import backends, check_frames
+from ml.imaging.fingerprint import WORDS
 from ml.imaging.preprocess import framed, preprocess, scaled
+from ml.metrics import METRICS
+from ml.metrics.measured import words
 from ml.networks.members import VIEWS
 from ml.runtime.convert import keras_model
 from ml.stack import malignant, softmax
@@ -135,11 +138,54 @@ def test_eight_bits_are_smaller_and_close(export: Any, tmp_path: Path, capsys: p
     assert "Images left out since they cannot be read: 1 (broken (corrupt))" in capsys.readouterr().err
 
 
+def test_labelled_images_tell_what_the_files_lose(
+    export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    synthesize(70, tmp_path / "data")
+    output = export("--to", "openvino", "--data", str(tmp_path / "data"))
+    measured = json.loads((output / "export.json").read_text())["measured"]
+    assert (measured["images"], measured["lesions"], measured["dropped_seen"]) == (14, 14, 0)
+    rows = {row["metric"]: row for row in measured["rows"]}
+    assert rows.keys() == METRICS.keys()
+    for row in rows.values():
+        assert row["exported"]["value"] == pytest.approx(row["bundle"]["value"], abs=1e-3)
+    area = words(rows["malignant_auc"]["exported"])
+    assert f" | {area} | +0.000" in (output / "README.md").read_text()
+    shown = capsys.readouterr().out
+    assert "14 images of 14 lesions" in shown
+    assert area[:5] in shown
+
+
+def test_eight_bits_are_not_measured_on_what_they_were_fitted_to(
+    export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    synthesize(70, tmp_path / "data")
+    few = tmp_path / "few"
+    few.mkdir()
+    for photo in sorted((tmp_path / "data").glob("*.jpg"))[:7]:
+        shutil.copy(photo, few)
+    in_eight_bits = ("--to", "tflite", "--int8", str(few))
+    output = export(*in_eight_bits)
+    unmeasured = "What eight bits cost in accuracy was not measured"
+    assert unmeasured in (output / "README.md").read_text()
+    assert unmeasured in capsys.readouterr().err
+
+    export(*in_eight_bits, "--data", str(tmp_path / "data"), "--split", "all")
+    measured = json.loads((output / "export.json").read_text())["measured"]
+    assert measured["dropped_seen"] >= 7
+    assert measured["images"] + measured["dropped_seen"] == 70
+    assert unmeasured not in (output / "README.md").read_text() + capsys.readouterr().err
+
+    export("--to", "tflite", "--int8", str(tmp_path / "data"), "--data", str(tmp_path / "data"), code=1)
+    assert "has seen all 14 test images" in " ".join(capsys.readouterr().err.split())
+
+
 def test_representative_images_are_spread_over_all(tmp_path: Path) -> None:
     for level in range(5):
         (tmp_path / f"{level}.jpg").write_bytes(jpeg(np.full((75, 100, 3), 180 + 15 * level, np.uint8)))
-    frames, _ = backends.representative(tmp_path, (64, 48), 3)
+    frames, prints, _ = backends.representative(tmp_path, (64, 48), 3)
     assert [round((frame.mean() - 180) / 15) for frame in frames] == [0, 2, 4]
+    assert prints.shape == (3, WORDS)
     assert len(backends.representative(tmp_path, (64, 48), 9)[0]) == 5
 
 
