@@ -1,5 +1,7 @@
 """A provider sends images of a batch to the model once more, through its page."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -65,3 +67,30 @@ def test_a_provider_asks_a_newer_release(client: Client, clinic: Organisation) -
     batch.refresh_from_db()
     assert (batch.state, batch.remaining) == ("submitted", 1)
     assert "Re-score" not in page(client, batch)
+
+
+def test_what_each_release_answered_stands_side_by_side(client: Client, clinic: Organisation) -> None:
+    case = CaseResultFactory(
+        case__batch=BatchFactory(organisation=clinic, completed=True),
+        release__name="oldest",
+        advice="self_monitor",
+        top_class="BKL",
+        malignant=0.04,
+    ).case
+    CaseResultFactory(case=case, release__name="newest", top_class="BCC", malignant=0.81)
+
+    html = client.get(reverse("cases:case", args=[case.pk])).content.decode()
+
+    rows = [
+        re.sub(r"<[^>]*>", " ", row)
+        for row in re.findall(r'<tr><th class="[^"]*" scope="row".*?</tr>', html, re.DOTALL)
+    ]
+    for row, said in zip(
+        rows,
+        (
+            ("newest", "holds", "Urgent referral", "Basal cell carcinoma", "81%"),
+            ("oldest", "Self-monitoring", "Benign keratosis", "4%"),
+        ),
+        strict=True,
+    ):
+        assert [word for word in said if word not in row] == []
