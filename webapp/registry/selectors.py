@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 
 from ml.classes import BINARY, CLASSES, DISPLAY_NAMES
+from webapp.audit.models import Event
 from webapp.cases.models import Case, Image
 from webapp.inference.models import Result
 from webapp.labels.models import Consensus
@@ -154,9 +155,15 @@ def classes_of_releases() -> dict[str, str]:
 
 def releases() -> QuerySet[ModelRelease]:
     """Every release, newest first, with the run and the snapshot that it came from."""
-    return ModelRelease.objects.select_related("training_run__snapshot", "training_run__parent", "decided_by").order_by(
+    return ModelRelease.objects.select_related("training_run__snapshot", "training_run__parent").order_by(
         "-created_at", "-pk"
     )
+
+
+def decisions(release: ModelRelease) -> QuerySet[Event]:
+    """Who decided what of a release, newest first; one that was rolled back, or back to, has served more than once."""
+    of_it = Event.objects.filter(object_id=str(release.pk), action__startswith="release.")
+    return of_it.select_related("user").order_by("-at", "-pk")
 
 
 def runs() -> QuerySet[TrainingRun]:

@@ -88,7 +88,7 @@ def roll_back(*, actor: Actor, to: ModelRelease | None = None) -> ModelRelease:
             f"Another release became active meanwhile, so nothing was changed. A rollback now goes to {previous.name}.",
         )
     _check_usable(previous)
-    _activate(actor, previous, "Rolled back", "release.rolled_back", "Rolled back to")
+    _activate(actor, previous, "Rolled back.", "release.rolled_back", "Rolled back to")
     return previous
 
 
@@ -103,16 +103,17 @@ def _lock_releases() -> None:
 
 
 def _activate(actor: Actor, release: ModelRelease, note: str, action: str, retired: str) -> None:
-    """`retired` are the words for what happens to the one that was active, whose own note stays with it."""
+    """`retired` are the words for what happens to the one that was active."""
     if (before := active_release()) is not None:
-        said = f" Noted before: “{before.decision_note}”" if before.decision_note else ""
-        _decide(actor, before, State.RETIRED, f"{retired} {release.name}.{said}", "release.retired")
+        _decide(actor, before, State.RETIRED, f"{retired} {release.name}.", "release.retired")
     _decide(actor, release, State.ACTIVE, note, action)
     ring(Task.DRAIN)
 
 
 def _decide(actor: Actor, release: ModelRelease, state: str, note: str, action: str) -> None:
-    release.state, release.decision_note = state, note
+    """What was noted of it before stays with it: why it served, though its gate had not passed."""
+    said = f"Noted before: “{release.decision_note}”" if release.decision_note else ""
+    release.state, release.decision_note = state, f"{note} {said}".strip()
     release.decided_by, release.decided_at = actor.user, timezone.now()
     release.save(update_fields=["state", "decision_note", "decided_by", "decided_at", "replaced"])
     record(actor=actor, action=action, object_id=release.pk, organisation=None, detail=release.name)

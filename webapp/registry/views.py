@@ -40,6 +40,7 @@ def releases(request: HttpRequest) -> HttpResponse:
         "registry/releases.html",
         {
             "active": active,
+            "decision": selectors.decisions(active).first() if active else None,
             "metrics": measured(active.manifest) if active else [],
             "workers": workers_alive().filter(release=active) if active else [],
             "candidates": [release for release in everything if release.state == State.CANDIDATE],
@@ -76,6 +77,7 @@ def release(request: HttpRequest, pk: int) -> HttpResponse:
             "run": getattr(found, "training_run", None),
             "metrics": measured(found.manifest),
             "history": selectors.history(found),
+            "decisions": selectors.decisions(found),
             "answered": selectors.answered(found),
             "card": model_card(found),
             "manifest": json.dumps(found.manifest, indent=2, ensure_ascii=False),

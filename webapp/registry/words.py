@@ -20,6 +20,13 @@ VERDICTS: Final = {
     "reported": StateWords("For information", "info-circle", "secondary"),
 }
 
+DECISIONS: Final = {
+    "release.promoted": "Made active",
+    "release.rolled_back": "Made active again by a rollback",
+    "release.retired": "Retired",
+    "release.rejected": "Rejected",
+}
+
 METRICS: Final = {
     "sensitivity": "Sensitivity for malignant, at the operating point",
     "specificity": "Specificity for malignant, at the operating point",

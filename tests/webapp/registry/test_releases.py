@@ -211,7 +211,8 @@ def test_a_retired_release_says_who_retired_it_and_what_took_its_place() -> None
     promote(actor=Actor(user=alice), release=third)
     first.refresh_from_db()
     assert (first.state, first.decided_by) == (State.RETIRED, alice)
-    assert first.decision_note == f"Replaced by {third.name}. Noted before: “Rolled back”"
+    before = f"Noted before: “Rolled back. Noted before: “Replaced by {second.name}.””"
+    assert first.decision_note == f"Replaced by {third.name}. {before}"
     assert Event.objects.filter(action="release.retired", object_id=first.pk, user=alice).exists()
 
 

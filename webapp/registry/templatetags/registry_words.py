@@ -22,6 +22,12 @@ def verdict_words(verdict: str) -> StateWords:
 
 
 @register.filter
+def decision_words(action: str) -> str:
+    """What was decided, in the audit trail's name for it."""
+    return words.DECISIONS[action]
+
+
+@register.filter
 def lower_first(words: str) -> str:
     """Words as they stand within a sentence: a capital that begins a word stays in an abbreviation (AUC)."""
     return words if words[:2].isupper() else words[:1].lower() + words[1:]
