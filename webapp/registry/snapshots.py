@@ -3,9 +3,11 @@
 import csv
 import hashlib
 import io
-from collections import Counter
+import uuid
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import structlog
@@ -13,7 +15,7 @@ from django.db import connection, transaction
 from django.db.models import Count
 from django.utils.crypto import salted_hmac
 
-from ml.classes import CLASSES
+from ml.classes import CLASSES, is_malignant
 from webapp import storage
 from webapp.accounts.models import Patient
 from webapp.cases.models import Case, Image
@@ -31,19 +33,47 @@ NUMBERING: Final = 10
 
 @dataclass(frozen=True)
 class Content:
-    """A snapshot that is not stored yet: its bytes, its images by split and class, those of which only the patient is
-    known, or nobody; and how many labels were left out since their patients do not agree to it.
+    """A snapshot that is not stored yet: its images, each with its split, by image id; and how many labels were left
+    out since their patients do not agree to it.
     """
 
-    data: bytes
-    counts: dict[str, dict[str, int]]
-    by_patient: int
-    of_nobody: int
+    kept: Sequence[tuple[Labelled, str]]
     withheld: int
+
+    @cached_property
+    def data(self) -> bytes:
+        """The CSV."""
+        drawn = {True: "yes", False: "no"}
+        return _csv([(*_names(row), row.dx, split, row.sha256, drawn[row.drawn]) for row, split in self.kept])
 
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
+
+    @cached_property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Images by split and class."""
+        counts = {split.value: dict.fromkeys(CLASSES, 0) for split in Split}
+        for row, split in self.kept:
+            counts[split][row.dx] += 1
+        return counts
+
+    @cached_property
+    def told(self) -> Counter[Told]:
+        """Images by what their clinic says of their lesion."""
+        return Counter(row.told for row, _ in self.kept)
+
+    @cached_property
+    def deciding(self) -> dict[str, int]:
+        """The lesions by which the gate decides, malignant, benign and of each class, were none known to the model:
+        those of the test split that chance chose to be labelled.
+        """
+        lesions = defaultdict[str, set[str]](set)
+        for row, split in self.kept:
+            if split == Split.TEST and row.drawn:
+                for name in (row.dx, "malignant" if is_malignant(row.dx) else "benign"):
+                    lesions[name].add(row.lesion)
+        return {name: len(found) for name, found in lesions.items()}
 
     def images(self, split: str) -> int:
         return sum(self.counts[split].values())
@@ -60,29 +90,34 @@ def draw_up() -> Content:
     with transaction.atomic():
         with connection.cursor() as cursor:  # one at a time, so that a patient is not decided twice
             cursor.execute("LOCK TABLE registry_patientsplit IN SHARE ROW EXCLUSIVE MODE")
-        rows, others = _labelled()
-        withheld = withheld_labels().count() + others
-        patients = {row.patient_id for row in rows}
-        splits = {
-            pk: split
-            for pk, split in PatientSplit.objects.values_list("patient_id", "split").iterator()
-            if pk in patients
-        }
-        new = divide(rows, splits)
+        rows, withheld = _labelled()
+        splits, new = _divided(rows)
         PatientSplit.objects.bulk_create(
             [PatientSplit(patient_id=patient, split=split) for patient, split in new.items()], batch_size=1000
         )
-    splits |= new
-    kept = select(rows, splits)
+    content = Content(select(rows, splits), withheld)
+    images = len(content.kept)
     lost = on_both_sides(rows, splits)
-    left_out = len(rows) - len(kept)
-    logger.info("snapshot_drawn_up", images=len(kept), left_out=left_out, lesion_on_both_sides=lost, withheld=withheld)
-    counts = {split.value: dict.fromkeys(CLASSES, 0) for split in Split}
-    for row, split in kept:
-        counts[split][row.dx] += 1
-    told = Counter(row.told for row, _ in kept)
-    lines = [(*_names(row), row.dx, split, row.sha256, "yes" if row.drawn else "no") for row, split in kept]
-    return Content(_csv(lines), counts, by_patient=told[Told.PATIENT], of_nobody=told[Told.NOBODY], withheld=withheld)
+    left_out = len(rows) - images
+    logger.info("snapshot_drawn_up", images=images, left_out=left_out, lesion_on_both_sides=lost, withheld=withheld)
+    return content
+
+
+def preview() -> Content:
+    """What `draw_up` would give at this moment; it decides nothing."""
+    rows, withheld = _labelled()
+    splits, _ = _divided(rows)
+    return Content(select(rows, splits), withheld)
+
+
+def _divided(rows: Sequence[Labelled]) -> tuple[dict[uuid.UUID, str], dict[uuid.UUID, str]]:
+    """The split of every patient of `rows`, and of those alone that had none before."""
+    patients = {row.patient_id for row in rows}
+    decided = {
+        pk: split for pk, split in PatientSplit.objects.values_list("patient_id", "split").iterator() if pk in patients
+    }
+    new = divide(rows, decided)
+    return decided | new, new
 
 
 def store(content: Content) -> DatasetSnapshot:
@@ -93,9 +128,9 @@ def store(content: Content) -> DatasetSnapshot:
         sha256=content.sha256,
         defaults={
             "counts": content.counts,
-            "images": sum(content.images(split) for split in Split),
-            "by_patient": content.by_patient,
-            "of_nobody": content.of_nobody,
+            "images": len(content.kept),
+            "by_patient": content.told[Told.PATIENT],
+            "of_nobody": content.told[Told.NOBODY],
             "withheld": content.withheld,
         },
     )
@@ -111,8 +146,8 @@ def read_snapshot(snapshot: DatasetSnapshot) -> bytes:
 
 
 def _labelled() -> tuple[list[Labelled], int]:
-    """What annotators agree on, oldest first; and how many they agree on besides whose picture its clinic has also sent
-    as that of a patient who does not agree.
+    """What annotators agree on, oldest first; and how many they agree on besides of patients who do not agree to it, or
+    whose picture its clinic has also sent as that of such a patient.
     """
     numbering = {
         (organisation, lesion)
@@ -129,10 +164,10 @@ def _labelled() -> tuple[list[Labelled], int]:
         "image_id", "image__case__organisation_id", "image__case__lesion_id", "image__case__patient_id",
         "image__case__patient__external_id", "dx", "image__sha256", "drawn",
     )  # fmt: skip
-    labelled, others = [], 0
+    labelled, withheld = [], withheld_labels().count()
     for image, organisation, lesion, patient, patients_name, dx, sha256, drawn in rows.iterator():
         if (organisation, sha256) in refused:
-            others += 1
+            withheld += 1
             continue
         is_named = not patients_name.startswith(Patient.UNNAMED)
         name, told = f"patient {patient}", Told.PATIENT if is_named else Told.NOBODY
@@ -141,7 +176,7 @@ def _labelled() -> tuple[list[Labelled], int]:
         elif lesion:
             name, told = f"patient {patient} lesion {lesion}", Told.LESION if is_named else Told.NOBODY
         labelled.append(Labelled(image, name, patient, dx, sha256, drawn, told))
-    return labelled, others
+    return labelled, withheld
 
 
 def _names(row: Labelled) -> tuple[str, str, str]:

@@ -2,26 +2,32 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from django.conf import settings
+from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.db.models import F, JSONField, Value
 from django.db.models.expressions import CombinedExpression
 from django.utils import timezone
 
+from ml.classes import MALIGNANT
+from ml.gate import CLASS_LESIONS, MARGINS, lesions_needed
 from webapp.audit.services import SYSTEM, Actor, record
 from webapp.errors import Problem
 from webapp.leases import UNLEASED, claim, excuse, expired, extend, give_back
 from webapp.queue import Task, ring, ring_now
 from webapp.registry.models import ModelRelease, Split, TrainingRun
-from webapp.registry.selectors import active_release, retraining_is_due
+from webapp.registry.selectors import active_release, retraining_is_due, usable_labels
 from webapp.registry.services import register_release
-from webapp.registry.snapshots import draw_up, store
+from webapp.registry.snapshots import Content, draw_up, store
+from webapp.registry.splits import Told
 
 logger = structlog.get_logger(__name__)
 State = TrainingRun.State
+ASKED_AGAIN_SECONDS = 600
 LEASE_SECONDS = 1800  # hours of training must outlast a database that is away, in which no lease is extended
 
 
@@ -44,14 +50,8 @@ def start_run(*, actor: Actor, epochs: int | None = None) -> TrainingRun:
     if TrainingRun.objects.filter(state__in=TrainingRun.LIVE).exists():
         raise _active_already()
     content = draw_up()
-    images = {split.value: content.images(split) for split in Split}
-    if not (images[Split.TRAIN] and images[Split.TEST]):
-        raise Problem(
-            "too_few_labels",
-            f"There are {images[Split.TRAIN]} labelled images to train on and {images[Split.TEST]} to test with. "
-            f"Both need at least one: label images of more patients.{_nobodys(content.of_nobody)}",
-            images=images,
-        )
+    if objection := too_few(content):
+        raise Problem("too_few_labels", objection, images={split.value: content.images(split) for split in Split})
     snapshot = store(content)
     first_member = [member["name"] for member in parent.manifest["members"][:1]]
     try:
@@ -72,10 +72,39 @@ def start_run(*, actor: Actor, epochs: int | None = None) -> TrainingRun:
     return run
 
 
-def _nobodys(images: int) -> str:
-    if not images:
+def too_few(content: Content) -> str:
+    """Why a run cannot start from this content; empty where it can."""
+    if content.images(Split.TRAIN) and content.images(Split.TEST):
         return ""
-    return f" {images} of them are only to train on, since neither patient nor lesion is named: send `patient_id`."
+    objection = (
+        f"There are {content.images(Split.TRAIN)} labelled images to train on and {content.images(Split.TEST)} to test "
+        "with. Both need at least one: label images of more patients."
+    )
+    if nobodys := content.told[Told.NOBODY]:
+        objection += (
+            f" {nobodys} of them are only to train on, since neither patient nor lesion is named: send `patient_id`."
+        )
+    return objection
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Lesions of `kind` (malignant, benign, or a class) that a gate would have, and needs to decide."""
+
+    kind: str
+    there: int
+    needed: int
+
+    @property
+    def enough(self) -> bool:
+        return self.there >= self.needed
+
+
+def gate_needs(content: Content) -> list[Needed]:
+    """What the gate of a run that starts from this content would decide by, at most: a model has seen some before."""
+    sides = lesions_needed({**MARGINS, "sensitivity": settings.GATE_MARGIN}, settings.GATE_MIN_LESIONS)
+    wanted = {**sides, **dict.fromkeys(MALIGNANT, CLASS_LESIONS)}
+    return [Needed(kind, content.deciding.get(kind, 0), needed) for kind, needed in wanted.items()]
 
 
 def _active_already() -> Problem:
@@ -83,12 +112,18 @@ def _active_already() -> Problem:
 
 
 def start_run_if_due() -> TrainingRun | None:
-    """Start a run without being asked, once RETRAIN_AFTER_LABELS labels were accepted since the last one."""
+    """Start a run without being asked, once RETRAIN_AFTER_LABELS labels were accepted since the last one. Where they
+    turn out to be too few for one, nobody looks again until another comes, or for ten minutes: that reads them all.
+    """
     if not retraining_is_due():
+        return None
+    refused = f"retraining-refused:{usable_labels().latest('pk').pk}"
+    if cache.get(refused):
         return None
     try:
         return start_run(actor=SYSTEM)
     except Problem as problem:
+        cache.set(refused, problem.code, timeout=ASKED_AGAIN_SECONDS)
         logger.info("retraining_not_started", code=problem.code)
         return None
 

@@ -23,7 +23,8 @@ from webapp.registry.chart import charts
 from webapp.registry.models import ModelRelease, TrainingRun
 from webapp.registry.selectors import active_release, gate_objection, previous_release, replaced_by
 from webapp.registry.services import promote, reject, roll_back
-from webapp.registry.training import start_run
+from webapp.registry.snapshots import preview
+from webapp.registry.training import gate_needs, start_run, too_few
 from webapp.registry.words import measured
 
 State = ModelRelease.State
@@ -146,18 +147,15 @@ def roll_back_release(request: HttpRequest, pk: int) -> HttpResponse:
 @for_roles(Role.OPERATOR)
 @require_safe
 def runs(request: HttpRequest) -> HttpResponse:
-    """Training runs, newest first, and what the next one would have to learn from."""
-    everything = list(selectors.runs()[:50])
-    return render(
-        request,
-        "registry/runs.html",
-        {
-            "runs": everything,
-            "labels": selectors.accepted_labels(),
-            "active": active_release(),
-            "live": next((run for run in everything if run.state in TrainingRun.LIVE), None),
-        },
-    )
+    """Training runs, newest first, and what the next one would have to learn from and to be measured on."""
+    everything, active = list(selectors.runs()[:50]), active_release()
+    live = next((run for run in everything if run.state in TrainingRun.LIVE), None)
+    context = {"runs": everything, "labels": selectors.accepted_labels(), "active": active, "live": live}
+    if active and active.learns_from_labels and not live:
+        content = preview()
+        needs = gate_needs(content)
+        context |= {"too_few": too_few(content), "needs": needs, "decides": all(each.enough for each in needs)}
+    return render(request, "registry/runs.html", context)
 
 
 @for_roles(Role.OPERATOR)
