@@ -25,11 +25,10 @@ from webapp.inference.models import Result
 from webapp.registry.bundles import store_bundle
 from webapp.registry.models import ModelRelease, TrainingRun
 from webapp.registry.services import promote, register_release, roll_back
-from webapp.registry.training import start_run, sweep_training
+from webapp.registry.training import start_run, stop_run, sweep_training
 from workers import training
 from workers.bundles import fetch_bundle
 from workers.inference import drain
-from workers.program import Program
 from workers.warmth import load_active
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -176,8 +175,15 @@ def test_a_long_run_keeps_its_lease_though_its_trainer_is_silent(
     assert run.error.startswith("training_crashed: The trainer ended with code 3")
 
 
+@pytest.mark.parametrize("stopped", [False, True], ids=["to another worker", "as an operator stops the run"])
 def test_a_worker_that_lost_its_lease_stops_its_trainer_and_changes_nothing(
-    release: ModelRelease, labels: None, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    release: ModelRelease,
+    labels: None,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    *,
+    stopped: bool,
 ) -> None:
     settings.LEASE_SECONDS = 1
     run = start_run(actor=SYSTEM)
@@ -187,12 +193,15 @@ def test_a_worker_that_lost_its_lease_stops_its_trainer_and_changes_nothing(
         worker = threading.Thread(target=training.train)
         worker.start()
         wait_for(lambda: said.exists() and bool(said.read_text()))
-        TrainingRun.objects.filter(pk=run.pk).update(lease_token=run.pk)  # another worker has it
+        if stopped:
+            stop_run(actor=SYSTEM, run=run)
+        else:
+            TrainingRun.objects.filter(pk=run.pk).update(lease_token=run.pk)
         worker.join(20)
         assert not worker.is_alive()
     assert not Path(f"/proc/{said.read_text()}").exists()
     run.refresh_from_db()
-    assert run.state == State.RUNNING
+    assert run.state == (State.FAILED if stopped else State.RUNNING)
 
 
 def test_a_worker_that_is_stopping_gives_the_run_back(
@@ -275,19 +284,3 @@ def test_a_bundle_arrives_whole_or_not_at_all(release: ModelRelease) -> None:
     with pytest.raises(Exception, match="is not the bundle of release"):
         fetch_bundle(release)
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-
-
-def test_nothing_of_a_program_is_left_behind(tmp_path: Path) -> None:
-    script = (
-        "import subprocess; print(subprocess.Popen(['sleep', '600']).pid, flush=True); import time; time.sleep(600)"
-    )
-    with Program([sys.executable, "-c", script], cwd=tmp_path, log=tmp_path / "errors.txt") as program:
-        grandchild = next(line for line in program.lines(tick=1) if line)
-    wait_for(lambda: not running(int(grandchild)), 10)
-
-
-def running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-    except FileNotFoundError:
-        return False

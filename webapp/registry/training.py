@@ -184,6 +184,18 @@ def give_back_run(*, run: TrainingRun, token: uuid.UUID) -> bool:
     return bool(returned)
 
 
+@transaction.atomic
+def stop_run(*, actor: Actor, run: TrainingRun) -> None:
+    """End a run that is not wanted any more. Its worker finds its lease lost when it next extends it, in a quarter of
+    LEASE_SECONDS at most, and ends the trainer. Raises Problem `training_ended`.
+    """
+    live = TrainingRun.objects.filter(pk=run.pk, state__in=TrainingRun.LIVE)
+    error = "stopped: An operator stopped it."
+    if not live.update(state=State.FAILED, error=error, finished_at=timezone.now(), **UNLEASED):
+        raise Problem("training_ended", "This run had ended before you stopped it.")
+    record(actor=actor, action="training.stopped", object_id=run.pk, organisation=None)
+
+
 def sweep_training() -> int:
     """Queue a run whose worker died again, or fail it when its attempts are spent; start one where enough labels came.
 

@@ -15,6 +15,7 @@ urlpatterns = [
     path("runs/", views.runs, name="runs"),
     path("runs/start/", views.start, name="start_run"),
     path("runs/<uuid:pk>/", views.run, name="run"),
+    path("runs/<uuid:pk>/stop/", views.stop, name="run_stop"),
     path("runs/<uuid:pk>/live/", views.run_live, name="run_live"),
     path("trace/", views.trace, name="trace"),
 ]

@@ -24,7 +24,7 @@ from webapp.registry.models import ModelRelease, TrainingRun
 from webapp.registry.selectors import active_release, gate_objection, previous_release, replaced_by
 from webapp.registry.services import promote, reject, roll_back
 from webapp.registry.snapshots import preview
-from webapp.registry.training import gate_needs, start_run, too_few
+from webapp.registry.training import gate_needs, start_run, stop_run, too_few
 from webapp.registry.words import measured
 
 State = ModelRelease.State
@@ -168,6 +168,16 @@ def start(request: HttpRequest) -> HttpResponse:
         messages.error(request, problem.message)
         return redirect("models:runs")
     return redirect("models:run", pk=started.pk)
+
+
+@for_roles(Role.OPERATOR)
+@require_POST
+def stop(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+    """Ends a run that is not wanted any more."""
+    with telling(request):
+        stop_run(actor=actor_of(request), run=get_object_or_404(TrainingRun, pk=pk))
+        messages.success(request, "The run was stopped. Another can be started.")
+    return redirect("models:run", pk=pk)
 
 
 @for_roles(Role.OPERATOR)
