@@ -17,5 +17,6 @@ urlpatterns = [
     path("runs/<uuid:pk>/", views.run, name="run"),
     path("runs/<uuid:pk>/stop/", views.stop, name="run_stop"),
     path("runs/<uuid:pk>/live/", views.run_live, name="run_live"),
+    path("service/", views.service, name="service"),
     path("trace/", views.trace, name="trace"),
 ]

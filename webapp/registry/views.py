@@ -17,7 +17,7 @@ from webapp.errors import Problem
 from webapp.inference.models import Result
 from webapp.inference.selectors import workers_alive
 from webapp.pages.problems import telling
-from webapp.registry import selectors
+from webapp.registry import in_service, selectors
 from webapp.registry.card import model_card
 from webapp.registry.chart import charts
 from webapp.registry.models import ModelRelease, TrainingRun
@@ -209,6 +209,14 @@ def _live(found: TrainingRun) -> dict[str, object]:
         "percent": min(100, round(100 * len(epochs) / total)),
         "seen": f"{found.state}-{found.attempt}-{len(found.progress)}",
     }
+
+
+@for_roles(Role.OPERATOR)
+@require_safe
+def service(request: HttpRequest) -> HttpResponse:
+    """How the model does in service. Counts only: no clinic's data."""
+    context = {"weeks": in_service.weeks(), "advice": in_service.ADVICE, "beside": in_service.beside_dermatologists()}
+    return render(request, "registry/service.html", context)
 
 
 @for_roles(Role.OPERATOR, Role.PROVIDER)

@@ -46,12 +46,17 @@ def metric_name(metric: str) -> str:
     return METRICS.get(metric) or metric.replace("_", " ").capitalize()
 
 
+def too_few(manifest: dict[str, Any]) -> bool:
+    """Whether a release was measured on fewer lesions, malignant or benign, than the gate decides by."""
+    measure = manifest.get("metrics", {})
+    malignant = measure.get("malignant_lesions", 0)
+    return bool(min(malignant, measure.get("lesions", 0) - malignant) < settings.GATE_MIN_LESIONS)
+
+
 def measured(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """The metrics of a manifest in the order of METRICS: name, value, the ends of the 95 % interval, and whether there
-    were `too_few` lesions, malignant or benign, to say: fewer than the gate decides by.
+    were `too_few` lesions to say.
     """
-    measure = manifest.get("metrics", {})
-    found, malignant = measure.get("metrics", {}), measure.get("malignant_lesions", 0)
-    too_few = min(malignant, measure.get("lesions", 0) - malignant) < settings.GATE_MIN_LESIONS
+    found = manifest.get("metrics", {}).get("metrics", {})
     names = [*(name for name in METRICS if name in found), *sorted(found.keys() - METRICS.keys())]
-    return [{"name": metric_name(name), "too_few": too_few, **found[name]} for name in names]
+    return [{"name": metric_name(name), "too_few": too_few(manifest), **found[name]} for name in names]
