@@ -32,6 +32,8 @@ def put_upload(request: HttpRequest, token: str) -> HttpResponse:
     try:
         if request.method != "PUT":
             raise Problem("method_not_allowed", "Send the file with PUT, its bytes as the body.", status=405)
+        if request.content_type == "multipart/form-data":
+            raise Problem("form_not_taken", "Send the file itself as the body of the request, in no form.", status=415)
         _take(request, token)
     except Problem as problem:
         response = problem_json(problem)

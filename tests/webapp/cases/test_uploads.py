@@ -69,6 +69,14 @@ def test_what_a_process_that_died_left_half_written_is_forgotten(storage_folder:
     assert (old.exists(), new.exists(), storage.size("images/1/whole")) == (False, True, 4)
 
 
+def test_a_form_around_the_file_is_refused_before_it_is_taken_for_one(client: Client) -> None:
+    image = ImageFactory()
+    form = "multipart/form-data; boundary=x"
+    refused = client.put(path_of(image.upload_key), b"--x\r\n\r\njpeg\r\n--x--", content_type=form)
+    assert problem(refused, 415)["code"] == "form_not_taken"
+    assert storage.size(image.upload_key) is None
+
+
 def test_a_forged_url_is_refused(client: Client) -> None:
     image = ImageFactory()
     path = path_of(image.upload_key)
