@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from deploy.local.stack import ROOT
 from tests.factories import (
     CaseFactory,
     DeliveryFactory,
@@ -80,6 +81,26 @@ def test_the_account_button_is_called_what_it_shows(client: Client) -> None:
     assert "aria-label" not in button
     words = re.sub(r"<[^>]+>", " ", button).split()
     assert words == ["Your", "account", member.user.email]
+
+
+def test_the_buttons_of_rows_are_called_what_they_show_and_then_whose_they_are(client: Client) -> None:
+    member = MembershipFactory(role=Role.PROVIDER)
+    letter = MessageFactory(case__batch__organisation=member.organisation, state="failed", error="refused")
+    client.force_login(member.user)
+    page = client.get(reverse("notify:messages")).content.decode()
+    [button] = re.findall(r"<button[^>]*btn-sm.*?</button>", page, re.DOTALL)
+    assert "aria-label" not in button
+    assert " ".join(re.sub(r"<[^>]+>", "", button).split()) == (
+        f"Send again: {letter.get_kind_display()}, to {letter.recipient}"
+    )
+
+
+def test_what_is_only_empty_as_yet_is_not_called_wrong() -> None:
+    """Chromium calls a box, a choice or a file that is required so from the start, where the page does not deny it."""
+    empty = re.compile(r'<(?:select|input[^>]*type="(?:checkbox|radio|file)")[^>]*\brequired\b[^>]*>')
+    found = [tag for page in (ROOT / "webapp").rglob("*.html") for tag in empty.findall(page.read_text())]
+    assert len(found) >= 8
+    assert [tag for tag in found if "aria-invalid" not in tag] == []
 
 
 def test_the_door_of_a_clinic_is_called_by_its_heading_and_the_clinic(client: Client) -> None:

@@ -16,8 +16,9 @@ window.tellFaults = (form, list, sentences, ids = []) => {
     const wrong = found.some((other) => other?.name === field.name);
     const error = `${field.name}-error`;
     const told = (field.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id && id !== error);
-    const said = { "aria-describedby": (wrong ? [error, ...told] : told).join(" "), "aria-invalid": wrong && "true" };
-    for (const [name, value] of Object.entries(said)) value ? field.setAttribute(name, value) : field.removeAttribute(name);
+    const describedBy = (wrong ? [error, ...told] : told).join(" ");
+    describedBy ? field.setAttribute("aria-describedby", describedBy) : field.removeAttribute("aria-describedby");
+    field.setAttribute("aria-invalid", wrong); // also that it is not: what is required and empty a browser calls wrong
   }
   list.replaceChildren(...items);
   const title = document.title.replace(/^Error: /, "");
