@@ -65,7 +65,8 @@ def change_endpoint(
     event_types: Iterable[str] | None = None,
     description: str | None = None,
 ) -> None:
-    """Another address, other events, another description; None leaves what is there.
+    """Another address, other events, another description; None leaves what is there. To another address what waits goes
+    at once, as if nothing had failed: that was at the one before.
 
     Raises Problem `url_refused`, and `webhook_exists` where the events of an enabled one would go to one address twice.
     """
@@ -80,7 +81,12 @@ def change_endpoint(
         "description": description,
     }
     given = {name: value for name, value in changes.items() if value is not None}
-    Endpoint.objects.filter(pk=endpoint.pk).update(**given)
+    rows = Endpoint.objects.filter(pk=endpoint.pk)
+    if url is not None and rows.filter(state=Endpoint.State.ENABLED).exclude(url=url).update(**UNTROUBLED):
+        waiting = Delivery.objects.filter(endpoint=endpoint, state=Delivery.State.PENDING)
+        waiting.update(attempt=0, send_after=timezone.now())
+        ring(Task.WEBHOOKS)
+    rows.update(**given)
     _record(actor, "changed", endpoint)
 
 
