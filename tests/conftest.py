@@ -1,20 +1,29 @@
 """What all tests share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.db import connection
 from django.test import TransactionTestCase, override_settings
 from hypothesis import settings as drawing
 from pytest_django.fixtures import Settings
 
+from tests.servers import UP_TO_DATE
 from tests.tables import empty_tables
 from tests.webapp.webhooks.receiver import Receiver, receiving
 
 # A busy machine takes its time over an example; pytest ends a test that hangs.
 drawing.register_profile("busy", deadline=None)
 drawing.load_profile("busy")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> None:
+    """The database of the tests begins as a copy: `migrate`, which comes next, has nothing left to do."""
+    connection.settings_dict["TEST"]["TEMPLATE"] = os.environ.get(UP_TO_DATE)
 
 
 @pytest.fixture(scope="session", autouse=True)

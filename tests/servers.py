@@ -17,9 +17,10 @@ from typing import NoReturn
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from deploy.local.postgres import embedded_postgres
+from deploy.local.postgres import DATABASE, embedded_postgres
 from deploy.local.redis import embedded_redis
 from tests.ceph import S3Server, ceph_s3, missing_programs
+from tests.migrated import copy_migrated
 
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_ARGUMENTS = [
@@ -33,6 +34,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-gpu",
 ]
 MISSING = "MISSING: "
+UP_TO_DATE = "UP_TO_DATE_DATABASE"  # names the one to copy, where the server is our own
 HEAVY = "servers"  # one xdist group: what needs a large server runs in one worker, which starts it once
 
 _running = ExitStack()
@@ -62,9 +64,9 @@ def _start_servers() -> None:
     for name in ("STORAGE_FOLDER", "BUNDLE_FOLDER", "MAILBOX_FOLDER", "STATIC_ROOT", "RUNTIME_CACHE"):
         os.environ.setdefault(name, str(folder / name.lower()))
     if not os.environ.get("DATABASE_URL"):
-        log = folder / "postgres.log"
-        server = _running.enter_context(embedded_postgres(folder / "postgres", log=log, durable=False))
-        os.environ["DATABASE_URL"] = server.url
+        data, log = copy_migrated(folder / "postgres"), folder / "postgres.log"
+        server = _running.enter_context(embedded_postgres(data, log=log, durable=False))
+        os.environ.update({"DATABASE_URL": server.url, UP_TO_DATE: DATABASE})
     if not os.environ.get("REDIS_URL"):
         os.environ["REDIS_URL"] = _running.enter_context(embedded_redis(log=folder / "redis.log")).url
 

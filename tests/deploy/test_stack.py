@@ -15,6 +15,7 @@ from deploy.local.process import ProcessDied
 from deploy.local.redis import free_port
 from deploy.local.stack import ROOT, Stack, running_stack
 from tests.deploy.processes import alive, eventually, left_over
+from tests.migrated import copy_migrated
 from tests.ml.tiny_bundle import make_tiny_bundle
 from tests.servers import HEAVY
 
@@ -36,6 +37,7 @@ def named_dead(stack: Stack) -> str | None:
 
 
 def test_processes_are_broken_and_mended_by_name(state_folder: Path) -> None:
+    copy_migrated(state_folder / "postgres")
     bundle = {"BUNDLE": str(make_tiny_bundle(state_folder / "tiny"))}
     with running_stack(state_folder, isolated=True, environment=bundle, services=["web", "scheduler"]) as stack:
         assert stack.answers()
@@ -71,8 +73,7 @@ def test_processes_are_broken_and_mended_by_name(state_folder: Path) -> None:
     assert left_over(state_folder) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_newcomer_serves_the_site_and_ends_it(state_folder: Path, number: signal.Signals) -> None:
+def test_a_newcomer_serves_the_site_and_ends_it_and_serves_it_again(state_folder: Path) -> None:
     port = free_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -81,16 +82,17 @@ def test_a_newcomer_serves_the_site_and_ends_it(state_folder: Path, number: sign
         "BUNDLE": str(make_tiny_bundle(state_folder / "tiny")),
     }
     argv = [sys.executable, "-m", "deploy.local", "serve", "--state", str(state_folder)]
-    with subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as serve:
-        assert serve.stdout is not None
-        welcome = wait_for_line(serve, "Ctrl-C stops everything.")
-        assert f"LesionLens is at http://127.0.0.1:{port}" in welcome
-        assert "provider@demo.example" in welcome
-        assert httpx.get(f"http://127.0.0.1:{port}/", follow_redirects=True).is_success
-        assert len(left_over(state_folder)) > 5
-        serve.send_signal(number)
-        serve.communicate(timeout=30)
-    assert eventually(lambda: left_over(state_folder) == [], seconds=20), left_over(state_folder)
+    for number in (signal.SIGKILL, signal.SIGINT):
+        with subprocess.Popen(argv, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as serve:
+            assert serve.stdout is not None
+            welcome = wait_for_line(serve, "Ctrl-C stops everything.")
+            assert f"LesionLens is at http://127.0.0.1:{port}" in welcome
+            assert "provider@demo.example" in welcome
+            assert httpx.get(f"http://127.0.0.1:{port}/", follow_redirects=True).is_success
+            assert len(left_over(state_folder)) > 5
+            serve.send_signal(number)
+            serve.communicate(timeout=30)
+        assert eventually(lambda: left_over(state_folder) == [], seconds=20), left_over(state_folder)
 
 
 def wait_for_line(process: "subprocess.Popen[str]", line: str) -> str:

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from deploy.local.clinic import Clinic, Photo
 from deploy.local.samples import read_synthetic
 from deploy.local.stack import Stack, running_stack
+from tests.migrated import copy_migrated
 from tests.ml.tiny_bundle import make_tiny_bundle
 
 PHONE = {"width": 360, "height": 740}
@@ -70,6 +71,7 @@ def state() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def site(state: Path) -> Iterator[Site]:
     """LesionLens with a tiny bundle, running as a newcomer would run it."""
+    copy_migrated(state / "postgres")
     with running_stack(state, isolated=True, environment=environment_of(state)) as stack:
         yield Site(stack, json.loads(stack.manage("demo_accounts")))
         stack.check()  # no process died on the way

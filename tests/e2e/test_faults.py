@@ -12,6 +12,7 @@ from deploy.local.samples import read_synthetic
 from deploy.local.stack import running_stack
 from tests.e2e.conftest import QUICK
 from tests.e2e.faults import break_everything
+from tests.migrated import copy_migrated
 from tests.ml.tiny_bundle import make_tiny_bundle
 
 IMAGES = 60
@@ -31,6 +32,7 @@ def test_kills_a_flush_and_a_restart_lose_and_double_nothing(own_state: Path) ->
         "INFERENCE_BATCH": "1",  # slow enough to be struck in the middle
         "BUNDLE": str(make_tiny_bundle(own_state / "tiny")),
     }
+    copy_migrated(own_state / "postgres")
     with running_stack(own_state, isolated=True, environment=environment) as stack:
         clinic = Clinic(stack.base_url, json.loads(stack.manage("demo_accounts"))["api_key"])
         report = break_everything(stack, clinic, read_synthetic(own_state / "synthetic", IMAGES), timeout=240)

@@ -18,6 +18,7 @@ from tests.ceph import S3Server
 from tests.e2e.conftest import Site, assert_accessible, environment_of
 from tests.e2e.provider import DONE_MS, upload
 from tests.e2e.resuming import break_off, large_picture, send_again
+from tests.migrated import copy_migrated
 from tests.ml.imaging.samples import encode, skin_photo
 
 TOLD = 20_000  # bytes: what pages send to the site beside files
@@ -28,6 +29,7 @@ def site(state: Path, s3_server: S3Server) -> Iterator[Site]:
     """LesionLens with its files in a bucket that takes what its pages send."""
     folder, port, bucket = state / "s3", free_port(), f"test-{uuid.uuid4().hex}"
     folder.mkdir(mode=0o755)
+    copy_migrated(folder / "postgres")
     [rule] = json.loads(Path("deploy/kubernetes/cors.json").read_text())["CORSRules"]
     client = s3_server.client()
     client.create_bucket(Bucket=bucket)
