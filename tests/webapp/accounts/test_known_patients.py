@@ -1,12 +1,11 @@
 """Whom a clinic knows by address and date of birth: nobody finds the date by trying."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
-from django.db import connection
 
 from tests.factories import OrganisationFactory, PatientFactory, UserFactory
+from tests.webapp.elsewhere import at_once
 from webapp.accounts.consent import MAX_WRONG_DATES, join_as_patient
 from webapp.accounts.models import Patient, User
 from webapp.accounts.services import correct_patient, remove_user
@@ -78,12 +77,8 @@ def test_many_guesses_at_once_pay_for_each(known: Patient) -> None:
 
     def guess_wrong(number: int) -> None:
         users[number].email = ADDRESS  # as each account said when it was asked
-        try:
-            join_as_patient(user=users[number], organisation=known.organisation, date_of_birth=date(1990, 1, 1))
-        finally:
-            connection.close()
+        join_as_patient(user=users[number], organisation=known.organisation, date_of_birth=date(1990, 1, 1))
 
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(guess_wrong, range(4)))
+    at_once(guess_wrong, range(4))
     known.refresh_from_db()
     assert known.wrong_dates == 4

@@ -5,10 +5,10 @@ from datetime import date
 from functools import partial
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from tests.factories import BatchFactory, OrganisationFactory, PatientFactory, UserFactory
-from tests.webapp.elsewhere import elsewhere
+from tests.webapp.elsewhere import elsewhere, somebody_waits
 from tests.workers.waiting import wait_for
 from webapp.accounts.consent import join_as_patient
 from webapp.accounts.models import Patient, User
@@ -18,12 +18,6 @@ from webapp.cases.locks import locked
 from webapp.cases.models import Batch
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
 
 
 def test_who_signs_up_waits_for_a_batch_that_names_all_patients_of_the_address() -> None:

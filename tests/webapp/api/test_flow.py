@@ -4,18 +4,17 @@ import csv
 import io
 import json
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from urllib3.util import parse_url
 
 from ml.classes import CLASSES
 from ml.imaging.overlay import render_heatmap, unpack
 from tests.factories import HEATMAP, PROBABILITIES, ReleaseFactory
 from tests.webapp.api.clinic import Clinic, case, good, problem
+from tests.webapp.elsewhere import at_once
 from tests.webapp.inference.scenes import inspect_all
 from tests.webapp.reports.scenes import jpeg
 from webapp.audit.models import Event
@@ -158,14 +157,10 @@ def test_the_same_key_at_the_same_moment_gives_one_batch() -> None:
     clinic, body = Clinic(), {"cases": [case(f"c{n}") for n in range(50)]}
 
     def create(_: int) -> tuple[int, str]:
-        try:
-            response = clinic.post("/batches", body, **{"Idempotency-Key": "once"})
-            return response.status_code, response.json()["id"]
-        finally:
-            connection.close()
+        response = clinic.post("/batches", body, **{"Idempotency-Key": "once"})
+        return response.status_code, response.json()["id"]
 
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(create, range(8)))
+    answers = at_once(create, range(8))
     assert sorted(status for status, _ in answers) == [200] * 7 + [201]
     assert len({batch for _, batch in answers}) == Batch.objects.count() == 1
     assert Image.objects.count() == 50

@@ -1,9 +1,6 @@
 """A case is erased: nothing of it or of its patient is left in any table, the counts hold, and nothing comes back."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
-from django.db import connection
 
 from tests.factories import (
     ArchiveFactory,
@@ -17,6 +14,7 @@ from tests.factories import (
 )
 from tests.webapp.cases.files import answered, left_of, states, with_files
 from tests.webapp.cases.telling import MARK, everything, only, telling
+from tests.webapp.elsewhere import at_once
 from webapp import storage
 from webapp.accounts.models import Patient
 from webapp.audit.models import Event
@@ -75,15 +73,7 @@ def test_twice_changes_nothing() -> None:
 
 def test_many_who_erase_at_once_erase_it_once() -> None:
     case = answered().case
-
-    def erase(_: int) -> None:
-        try:
-            erase_case(actor=SYSTEM, case=case)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(erase, range(4)))
+    at_once(lambda _: erase_case(actor=SYSTEM, case=case), range(4))
     assert Event.objects.filter(action="case.erased").count() == 1
 
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.factories import (
 )
 from tests.webapp.cases.files import left_of, with_files
 from tests.webapp.cases.telling import MARK, everything, only, telling
+from tests.webapp.elsewhere import elsewhere
 from tests.webapp.inference.scenes import outcome
 from webapp import storage
 from webapp.audit.models import Event
@@ -121,14 +123,8 @@ def test_a_request_that_names_the_patient_in_this_moment_makes_them_anew() -> No
         if "FOR NO KEY UPDATE" in sql and 'FROM "accounts_patient"' in sql and not erased:
             erased.append(True)
             with ThreadPoolExecutor(1) as thread:
-                thread.submit(erase).result()
+                thread.submit(elsewhere, partial(erase_case, actor=SYSTEM, case=image.case)).result()
         return execute(sql, *rest)
-
-    def erase() -> None:
-        try:
-            erase_case(actor=SYSTEM, case=image.case)
-        finally:
-            connection.close()
 
     again = CaseSpec(external_id="2", patient_id=MARK, filenames=["2.jpg"])
     with connection.execute_wrapper(erased_meanwhile):

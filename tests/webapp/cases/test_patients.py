@@ -1,11 +1,9 @@
 """Whose a case is: one `patient_id` is one person, and without one nobody is taken for somebody else."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -14,6 +12,7 @@ from tests.factories import CaseResultFactory, MembershipFactory, MessageFactory
 from tests.ml.imaging.samples import encode, skin_photo, zipped
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from tests.webapp.cases.zips import expand_next, sent
+from tests.webapp.elsewhere import at_once
 from webapp.accounts.models import Patient
 from webapp.accounts.services import correct_patient, follow_account
 from webapp.audit.models import Event
@@ -172,15 +171,9 @@ def test_two_batches_at_once_do_not_both_say_who_somebody_is() -> None:
     clinic.create(case("a"))
 
     def send(person: dict[str, str]) -> int:
-        try:
-            return int(Clinic(clinic.organisation).post("/batches", {"cases": [case("b", **person)]}).status_code)
-        finally:
-            connection.close()
+        return int(Clinic(clinic.organisation).post("/batches", {"cases": [case("b", **person)]}).status_code)
 
-    with ThreadPoolExecutor(2) as pool:
-        codes = sorted(pool.map(send, [ANNA, BERT]))
-
-    assert codes == [201, 422]
+    assert sorted(at_once(send, [ANNA, BERT])) == [201, 422]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,7 +1,5 @@
 """Photos are deleted: all files go, answers stay, and nothing comes back."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -14,6 +12,7 @@ from tests.factories import (
     UserFactory,
 )
 from tests.webapp.cases.files import ago, answered, left_of, states, with_files
+from tests.webapp.elsewhere import at_once
 from tests.webapp.inference.scenes import outcome
 from webapp import storage
 from webapp.audit.models import Event
@@ -259,15 +258,7 @@ def test_a_sweep_that_had_begun_does_not_forget_what_was_just_deleted(monkeypatc
 
 def test_two_who_delete_at_once_delete_it_once() -> None:
     case = answered().case
-
-    def delete(_: int) -> int:
-        try:
-            return delete_photos(actor=SYSTEM, case=case)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as threads:
-        assert sum(threads.map(delete, range(4))) == 1
+    assert sum(at_once(lambda _: delete_photos(actor=SYSTEM, case=case), range(4))) == 1
     assert Event.objects.filter(action="case.photos_deleted").count() == 1
 
 

@@ -1,12 +1,11 @@
 """Photos are deleted when the time is over for which their clinic keeps them."""
 
 import uuid
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from tests.deploy.processes import eventually
 from tests.factories import (
@@ -19,6 +18,7 @@ from tests.factories import (
     UserFactory,
 )
 from tests.webapp.cases.files import ago, answered, left_of, states
+from tests.webapp.elsewhere import elsewhere, somebody_waits
 from webapp import storage
 from webapp.accounts.consent import choose_training
 from webapp.audit.models import Event
@@ -83,26 +83,11 @@ def test_a_photo_on_which_annotators_agree_at_that_moment_stays() -> None:
     with ThreadPoolExecutor(1) as another:
         with transaction.atomic():
             submit_label(actor=Actor(user=annotator), annotator=annotator, image=image, dx="MEL", confidence=3)
-            deleting = another.submit(in_a_thread, delete_old_photos)
-            assert eventually(somebody_waits_for_a_lock)
+            deleting = another.submit(elsewhere, delete_old_photos)
+            assert eventually(somebody_waits)
         assert deleting.result() == 0
     assert states() == ["ready"]
     assert sum(sum(split.values()) for split in draw_up().counts.values()) == 1
-
-
-def in_a_thread(work: Callable[[], int]) -> int:
-    """Its result; the thread's connection ends with it."""
-    try:
-        return work()
-    finally:
-        connection.close()
-
-
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        [(waiting,)] = cursor.fetchall()
-    return bool(waiting)
 
 
 @pytest.mark.parametrize("state", ["open", "cancelled", "submitted"])

@@ -1,13 +1,12 @@
 """Who goes first at the model, and that no image is ever given to two workers."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, JobFactory
+from tests.webapp.elsewhere import at_once
 from webapp.cases.intake import claim_images
 from webapp.cases.models import Batch, Priority
 from webapp.inference.claim import claim_jobs, somebody_waits
@@ -66,18 +65,14 @@ def test_workers_that_claim_at_once_share_the_queue_without_doubles() -> None:
 
     def drain(_: int) -> list[int]:
         taken: list[int] = []
-        try:
-            misses = 0
-            while misses < 20:  # rows that others are claiming are skipped, so an empty claim is not the end
-                jobs = claim_jobs(limit=7)[1]
-                misses = 0 if jobs else misses + 1
-                taken += [job.pk for job in jobs]
-        finally:
-            connection.close()
+        misses = 0
+        while misses < 20:  # rows that others are claiming are skipped, so an empty claim is not the end
+            jobs = claim_jobs(limit=7)[1]
+            misses = 0 if jobs else misses + 1
+            taken += [job.pk for job in jobs]
         return taken
 
-    with ThreadPoolExecutor(6) as workers:
-        taken = [pk for pks in workers.map(drain, range(6)) for pk in pks]
+    taken = [pk for pks in at_once(drain, range(6), threads=6) for pk in pks]
 
     assert sorted(taken) == sorted(ids)
 

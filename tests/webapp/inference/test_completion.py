@@ -1,12 +1,10 @@
 """What follows when images end: one result each, the case combined, the batch counted down, people told once."""
 
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from tests.factories import (
@@ -15,6 +13,7 @@ from tests.factories import (
     ImageFactory,
     OrganisationFactory,
 )
+from tests.webapp.elsewhere import at_once
 from tests.webapp.inference.scenes import answer_all, outcome, submitted_batch
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
@@ -66,14 +65,9 @@ def test_two_workers_that_end_a_case_at_the_same_moment_combine_it_once(release:
         token, jobs = claim_jobs(limit=2)
 
         def end(job: Job, token: uuid.UUID = token) -> bool:
-            try:
-                return bool(finish(token=token, ends=[(job, outcome(release))]))
-            finally:
-                connection.close()
+            return bool(finish(token=token, ends=[(job, outcome(release))]))
 
-        with ThreadPoolExecutor(2) as workers:
-            assert list(workers.map(end, jobs)) == [True, True]
-
+        assert at_once(end, jobs) == [True, True]
         assert CaseResult.objects.get(case__batch=batch).images == 2
         batch.refresh_from_db()
         assert batch.state == Batch.State.COMPLETED

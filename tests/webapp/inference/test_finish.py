@@ -1,7 +1,6 @@
 """What became of a whole batch is written at once, and costs no more queries for many images than for few."""
 
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier, BrokenBarrierError
 
@@ -10,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.factories import OrganisationFactory
-from tests.webapp.elsewhere import elsewhere
+from tests.webapp.elsewhere import at_once
 from tests.webapp.inference.scenes import outcome, submitted_batch
 from webapp.cases.models import Batch, Case
 from webapp.inference.claim import claim_jobs
@@ -57,18 +56,14 @@ def test_two_workers_that_hold_images_of_the_same_batches_never_wait_for_each_ot
         submitted_batch([1] * 12, organisation=clinic)
 
     def work(_: int) -> int:
-        try:
-            done = misses = 0
-            while misses < 20:
-                token, jobs = claim_jobs(limit=5)
-                misses = 0 if jobs else misses + 1
-                done += len(finish(token=token, ends=[(job, outcome(release)) for job in reversed(jobs)]))
-            return done
-        finally:
-            connection.close()
+        done = misses = 0
+        while misses < 20:
+            token, jobs = claim_jobs(limit=5)
+            misses = 0 if jobs else misses + 1
+            done += len(finish(token=token, ends=[(job, outcome(release)) for job in reversed(jobs)]))
+        return done
 
-    with ThreadPoolExecutor(3) as workers:
-        assert sum(workers.map(work, range(3))) == 48
+    assert sum(at_once(work, range(3))) == 48
     assert {batch.state for batch in Batch.objects.all()} == {Batch.State.COMPLETED}
 
 
@@ -88,8 +83,7 @@ def test_two_workers_that_end_photos_of_the_same_clinics_never_wait_for_each_oth
 
     def work(batches: set[int]) -> int:
         ends: list[tuple[Job, End]] = [(job, outcome(release)) for job in jobs if job.batch_id.int in batches]
-        return int(elsewhere(lambda: len(finish(token=token, ends=ends))))
+        return len(finish(token=token, ends=ends))
 
     monkeypatch.setattr("webapp.inference.completion.batch_completed", wait_for_the_other)
-    with ThreadPoolExecutor(2) as workers:
-        assert list(workers.map(work, [{1, 2}, {3, 4}])) == [2, 2]
+    assert at_once(work, [{1, 2}, {3, 4}]) == [2, 2]

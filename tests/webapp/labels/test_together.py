@@ -1,13 +1,12 @@
 """Annotators who work at the same moment."""
 
-from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
-from django.db import connection
 from django.db.models import Count
 
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, MembershipFactory, OrganisationFactory
+from tests.webapp.elsewhere import at_once
 from webapp.accounts.models import User
 from webapp.audit.services import Actor
 from webapp.labels.models import Assignment, Consensus, Label
@@ -32,14 +31,10 @@ def test_annotators_who_ask_at_once_never_overshoot() -> None:
             submit_label(actor=actor, annotator=user, image=image, dx="MEL" if number % 2 else "NV", confidence=2)
 
     def work(number: int) -> None:
-        try:
-            together.wait(20)
-            answer(number)
-        finally:
-            connection.close()
+        together.wait(20)
+        answer(number)
 
-    with ThreadPoolExecutor(PEOPLE) as pool:
-        list(pool.map(work, range(PEOPLE)))
+    at_once(work, range(PEOPLE), threads=PEOPLE)
     for number in range(PEOPLE):  # an image that another has locked is passed over: whoever asks again is given it
         answer(number)
     assert Consensus.objects.count() == 12
@@ -56,13 +51,9 @@ def test_one_annotator_in_two_tabs_has_one_image() -> None:
 
     def ask(_: int) -> object:
         user: User = membership.user
-        try:
-            together.wait(20)
-            return next_image(actor=Actor(user=user), annotator=user)
-        finally:
-            connection.close()
+        together.wait(20)
+        return next_image(actor=Actor(user=user), annotator=user)
 
-    with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(ask, range(2))
+    first, second = at_once(ask, range(2))
     assert first == second
     assert Assignment.objects.count() == 1

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Barrier, Thread
+from threading import Barrier
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from tests.factories import ReleaseFactory, RunFactory, UserFactory
+from tests.webapp.elsewhere import at_once
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM, Actor
 from webapp.errors import Problem
@@ -133,14 +133,8 @@ def test_promotions_at_the_same_time_leave_one_active() -> None:
             promote(actor=SYSTEM, release=candidate)
         except Exception as problem:
             problems.append(problem)
-        finally:
-            connection.close()
 
-    threads = [Thread(target=decide, args=[candidate]) for candidate in candidates]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(decide, candidates, threads=len(candidates))
     assert problems == []
     assert ModelRelease.objects.filter(state=State.ACTIVE).count() == 1
     assert ModelRelease.objects.filter(state=State.RETIRED).count() == len(candidates) - 1

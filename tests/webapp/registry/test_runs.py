@@ -2,10 +2,9 @@
 
 import uuid
 from datetime import timedelta
-from threading import Barrier, Thread
+from threading import Barrier
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck
@@ -16,6 +15,7 @@ from pytest_django.fixtures import Settings
 
 from tests.factories import ConsensusFactory, MembershipFactory, ReleaseFactory, RunFactory, UserFactory
 from tests.tables import empty_tables
+from tests.webapp.elsewhere import at_once
 from tests.webapp.registry.gates import gate
 from webapp.audit.services import SYSTEM, Actor
 from webapp.errors import Problem
@@ -78,20 +78,14 @@ def test_two_starts_at_once_make_one_run() -> None:
     labels()
     together, codes = Barrier(4), []
 
-    def start() -> None:
+    def start(_: int) -> None:
         together.wait()
         try:
             start_run(actor=SYSTEM)
         except Problem as problem:
             codes.append(problem.code)
-        finally:
-            connection.close()
 
-    threads = [Thread(target=start) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(start, range(4))
     assert codes == ["training_active"] * 3
     assert TrainingRun.objects.count() == 1
 

@@ -3,13 +3,13 @@
 import csv
 import hashlib
 import io
-from threading import Barrier, Thread
+from threading import Barrier
 
 import pytest
 import structlog
-from django.db import connection
 
 from tests.factories import CaseFactory, ConsensusFactory, ImageFactory, PatientFactory
+from tests.webapp.elsewhere import at_once
 from webapp import storage
 from webapp.accounts.models import Patient
 from webapp.audit.services import SYSTEM
@@ -208,17 +208,10 @@ def patient_of(row: dict[str, str]) -> Patient:
 def test_two_snapshots_at_once_decide_each_patient_once() -> None:
     for dx in ("MEL", "NV", "NV", "BCC", "MEL", "DF"):
         ConsensusFactory(dx=dx)
-    together, made = Barrier(4), []
+    together = Barrier(4)
 
-    def draw() -> None:
+    def draw(_: int) -> str:
         together.wait()
-        made.append(draw_up().sha256)
-        connection.close()
+        return draw_up().sha256
 
-    threads = [Thread(target=draw) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(made) == 4
-    assert len(set(made)) == 1
+    assert len(set(at_once(draw, range(4)))) == 1
