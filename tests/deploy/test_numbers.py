@@ -50,20 +50,13 @@ def test_a_share_that_is_none_is_named(said: str, monkeypatch: pytest.MonkeyPatc
         runpy.run_path(str(SETTINGS))
 
 
-def started(**settings: str) -> "subprocess.CompletedProcess[str]":
-    environment = {**os.environ, "LOCAL": "1", **settings}
-    argv = [sys.executable, "manage.py", "check"]
-    return subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize("end", [0, 1])
 def test_what_is_at_the_bounds_starts(end: int) -> None:
-    said = started(**{name: str(bounds[end]) for name, bounds in BOUNDS.items()})
-    assert said.returncode == 0, said.stderr
-
-
-def test_the_level_of_the_log_may_be_written_in_small_letters() -> None:
-    said = started(LOG_LEVEL="warning")
+    """With a level of the log in small letters."""
+    environment = {**os.environ, "LOCAL": "1", "LOG_LEVEL": "warning"}
+    environment |= {name: str(bounds[end]) for name, bounds in BOUNDS.items()}
+    argv = [sys.executable, "manage.py", "check"]
+    said = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
 
 

@@ -5,7 +5,6 @@ import shlex
 import socket
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -21,8 +20,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MEGABYTE = b" " * 1024**2
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def site(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the site's web process, on the database of the tests."""
     port = free_port()
     database = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{connection.settings_dict['NAME']}"
@@ -33,7 +32,7 @@ def site(tmp_path: Path) -> Iterator[str]:
         "GUNICORN_CMD_ARGS": f"--bind {LOOPBACK}:{port}",
     }
     argv = [sys.executable, "-m", *shlex.split(COMMANDS["web"].line)]
-    web = Process("web", argv, log=tmp_path / "web.log", env=environment, cwd=ROOT)
+    web = Process("web", argv, log=tmp_path_factory.mktemp("site") / "web.log", env=environment, cwd=ROOT)
     web.start()
     try:
         with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=60) as patient:  # until it listens
