@@ -29,7 +29,8 @@ def method_calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
 
 def is_door(path: Path) -> bool:
     """Whether a file of the site holds pages, endpoints or their addresses. In `webapp/api` is what endpoints share."""
-    return path.stem.endswith(("views", "urls")) or path.stem == "api" or "api" in path.relative_to(ROOT).parts[2:]
+    named = path.stem.endswith(("views", "urls")) or path.stem == "api"
+    return named or not {"api", "views"}.isdisjoint(path.relative_to(ROOT).parts[2:])
 
 
 def imports(path: Path) -> Iterator[str]:

@@ -57,7 +57,7 @@ def test_why_a_zip_waits_is_none_of_what_was_left_out(client: Client, clinic: Or
 def test_what_is_more_urgent_since_its_release(
     client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.cases.review_views.PAGE", 2)
+    monkeypatch.setattr("webapp.cases.views.review.PAGE", 2)
     cut = "More urgent since their release (the first 2 shown)"
     for expected in (False, False, True):
         case: Case = CaseResultFactory(case__batch__organisation=clinic, advice="self_monitor").case

@@ -128,7 +128,7 @@ def test_where_nothing_is_found_the_page_says_what_to_do(client: Client, clinic:
 def test_many_are_cut_and_the_page_says_so(
     client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("search", "find_views"):
+    for module in ("search", "views.find"):
         monkeypatch.setattr(f"webapp.cases.{module}.MAX_RESULTS", 2)
     for number in range(3):
         called(clinic, f"A-{number}", f"P-{number}")

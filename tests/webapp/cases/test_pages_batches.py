@@ -16,7 +16,6 @@ from tests.factories import (
 from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
-from webapp.cases import views
 from webapp.cases.models import Batch, Image
 from webapp.cases.review import release_case
 
@@ -132,7 +131,7 @@ def test_a_refused_image_says_why_and_can_be_used_all_the_same(client: Client, c
 def test_of_many_refused_images_the_first_are_shown_and_all_counted(
     client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "REJECTED_SHOWN", 2)
+    monkeypatch.setattr("webapp.cases.views.batches.REJECTED_SHOWN", 2)
     batch = BatchFactory(organisation=clinic)
     for _ in range(2):
         refused(batch)
@@ -192,11 +191,11 @@ def test_filters_stand_where_there_is_something_to_filter(
     filters, search = 'name="advice"', 'role="search"'
     assert search not in page(client, "cases:batch", batch.pk)
     assert filters in page(client, "cases:batch", batch.pk, advice="urgent_referral")  # so that it can be cleared
-    monkeypatch.setattr(views, "PAGE", 1)
+    monkeypatch.setattr("webapp.cases.views.batches.PAGE", 1)
     many = page(client, "cases:batch", batch.pk)
     assert search in many
     assert filters not in many
-    monkeypatch.setattr(views, "PAGE", 50)
+    monkeypatch.setattr("webapp.cases.views.batches.PAGE", 50)
     CaseResultFactory(case=first)
     assert filters in page(client, "cases:batch", batch.pk)
 

@@ -27,7 +27,7 @@ def test_an_answer_that_comes_after_the_rows_were_read_is_brought_by_the_next_lo
         CaseResultFactory(case=case)
         return rows
 
-    monkeypatch.setattr("webapp.cases.views.page_of", just_before_an_answer)
+    monkeypatch.setattr("webapp.cases.views.batches.page_of", just_before_an_answer)
     stamp = client.get(reverse("cases:batch", args=[batch.pk])).context["stamp"]
 
     progress = client.get(reverse("cases:batch_progress", args=[batch.pk]), {"seen": stamp})

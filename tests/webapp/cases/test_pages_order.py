@@ -10,7 +10,6 @@ from django.urls import reverse
 from tests.factories import CaseResultFactory
 from webapp.accounts.models import Organisation
 from webapp.audit.services import SYSTEM
-from webapp.cases import views
 from webapp.cases.manifest.spec import CaseSpec
 from webapp.cases.models import Batch
 from webapp.cases.selectors import MOST_URGENT_FIRST
@@ -41,7 +40,7 @@ def listed(client: Client, batch: Batch) -> list[str]:
 def test_cases_without_a_result_are_listed_as_the_manifest_names_them(
     client: Client, batch: Batch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(views, "PAGE", 7)
+    monkeypatch.setattr("webapp.cases.views.batches.PAGE", 7)
     assert listed(client, batch) == NAMES
     *rest, last = NAMES
     CaseResultFactory(case=batch.cases.get(external_id=last))

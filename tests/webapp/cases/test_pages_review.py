@@ -85,7 +85,7 @@ def test_a_filtered_list_says_how_many_it_has_found(
         assert found(address, q="b") == ["1 case found"]
         assert found(address, advice="urgent_referral") == ["3 cases found"]
     assert found(reverse("cases:batches"), state="completed") == ["1 batch found"]
-    monkeypatch.setattr("webapp.cases.review_views.PAGE", 2)
+    monkeypatch.setattr("webapp.cases.views.review.PAGE", 2)
     assert found(LIST, advice="urgent_referral") == ["2 cases on this page, and there are others"]
 
 
@@ -106,7 +106,7 @@ def test_an_empty_list_says_what_will_come(client: Client, clinic: Organisation)
 
 
 def test_each_case_is_on_one_page(client: Client, clinic: Organisation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("webapp.cases.review_views.PAGE", 2)
+    monkeypatch.setattr("webapp.cases.views.review.PAGE", 2)
     names = [answered(clinic, f"case {number}", malignant=0.9 - number / 10).external_id for number in range(5)]
     seen: list[str] = []
     after = ""

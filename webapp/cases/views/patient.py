@@ -12,9 +12,9 @@ from webapp.accounts.forms import PatientForm
 from webapp.accounts.permissions import Role, actor_of, for_roles, organisation_of
 from webapp.accounts.services import correct_own_patient
 from webapp.audit.services import record_view
-from webapp.cases.case_views import back
 from webapp.cases.models import Case
 from webapp.cases.opened import opened_from
+from webapp.cases.views.case import back
 from webapp.notify.links import acknowledge_lock, send_another_link
 from webapp.notify.services import reason_not_notified
 from webapp.pages.problems import telling

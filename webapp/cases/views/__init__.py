@@ -1,0 +1,1 @@
+"""What providers see in their browser, and where files arrive: a file for each kind of page."""
