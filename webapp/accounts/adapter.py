@@ -23,7 +23,9 @@ logger = structlog.get_logger(__name__)
 NO_MAILBOX = "No e-mail can be sent to this address: its server takes none for it. Go back and check its letters."
 MAIL_AWAY = "Our e-mail cannot be sent just now. Wait a minute, then go back and try again."
 ASK_AGAIN_SECONDS = 60
+ADDRESS_ADDED = "account/email/email_added"
 CHANGES = {  # of how an account is signed in to, by allauth's name of the letter about it
+    ADDRESS_ADDED: "Another e-mail address was added to your account. Whoever reads e-mails there can sign in now.",
     "account/email/password_set": "Your account has a password now.",
     "account/email/password_changed": "Your password was changed.",
     "account/email/password_reset": "Your password was changed.",

@@ -5,12 +5,12 @@ from typing import Any
 import structlog
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
-from allauth.account.signals import email_changed
+from allauth.account.signals import email_changed, email_confirmed
 from django.contrib import messages
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from webapp.accounts.adapter import refused_for_good
+from webapp.accounts.adapter import ADDRESS_ADDED, refused_for_good
 from webapp.accounts.models import User
 from webapp.accounts.services import follow_account
 
@@ -45,3 +45,10 @@ def address_changed(
                 messages.error(request, ADDRESS_KEPT)
                 return
     follow_account(user=user, email=to_email_address.email)
+
+
+@receiver(email_confirmed)
+def address_confirmed(email_address: EmailAddress, **_: Any) -> None:
+    """Somebody proved an address. Codes to sign in go to a further one, too, so the main one hears of it."""
+    if not email_address.primary:
+        get_adapter().send_notification_mail(ADDRESS_ADDED, email_address.user)

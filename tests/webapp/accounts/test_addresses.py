@@ -47,6 +47,15 @@ def test_who_confirms_another_address_is_told_where_letters_go_and_how_to_change
     assert EmailAddress.objects.get(primary=True).email == person.email
 
 
+def test_the_main_address_hears_of_another_that_signs_in_and_not_which(client: Client, person: User) -> None:
+    confirm(client, "further@home.example")
+
+    code, letter = mail.outbox
+    assert (code.to, letter.to) == (["further@home.example"], [person.email])
+    assert "Another e-mail address was added to your account." in letter.body
+    assert "further@home.example" not in letter.body
+
+
 def offers(client: Client) -> dict[str, list[str]]:
     """What the page offers to do with each address, by the address that stands in the form."""
     page = client.get(ADDRESSES).content.decode()
