@@ -149,15 +149,15 @@ def _labelled() -> tuple[list[Labelled], int]:
     """What annotators agree on, oldest first; and how many they agree on besides of patients who do not agree to it, or
     whose picture its clinic has also sent as that of such a patient.
     """
-    numbering = {
-        (organisation, lesion)
-        for organisation, lesion in Case.objects.exclude(lesion_id="")
-        .values_list("organisation_id", "lesion_id")
+    usable = usable_labels()
+    named = usable.exclude(image__case__lesion_id="").values("image__case__lesion_id")
+    numbering = set(  # of the few lesions that are labelled, not of all that there are
+        Case.objects.filter(lesion_id__in=named)
+        .values("organisation_id", "lesion_id")
         .annotate(patients=Count("patient", distinct=True))
         .filter(patients__gt=NUMBERING)
         .values_list("organisation_id", "lesion_id")
-    }
-    usable = usable_labels()
+    )
     pictures = Image.objects.filter(sha256__in=usable.values("image__sha256"), case__patient__training_consent=False)
     refused = set(pictures.values_list("organisation_id", "sha256"))
     rows = usable.order_by("created_at", "pk").values_list(
