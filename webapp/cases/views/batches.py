@@ -27,6 +27,7 @@ from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.opened import beside_rows, choices, listed
 from webapp.cases.services import NOT_ARRIVED, cancel_batch, submit_batch
 from webapp.cases.uploads import await_replacement, complete_replacement, store_replacement
+from webapp.cases.views.case import back
 from webapp.errors import Problem
 from webapp.inference.reruns import failed_count, newer_release, rerun_failed, rescore
 from webapp.inference.selectors import Progress, progress
@@ -202,9 +203,11 @@ def again(request: HttpRequest, batch_id: uuid.UUID, what: str) -> HttpResponse:
 @for_roles(Role.PROVIDER)
 @require_POST
 def override(request: HttpRequest, image_id: uuid.UUID) -> HttpResponse:
-    """Use an image that the quality check refused."""
+    """Use an image that the quality check refused, from the page of its batch or of its case."""
     image = _own_image(request, image_id)
-    return _of_refused(request, image, override_quality, told=INSISTED if image.reason == NOT_A_LESION else TAKEN)
+    told = INSISTED if image.reason == NOT_A_LESION else TAKEN
+    batch_page = _of_refused(request, image, override_quality, told=told)
+    return back(request, image.case_id) if "from_case" in request.POST else batch_page
 
 
 @for_roles(Role.PROVIDER)
