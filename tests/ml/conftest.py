@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ml import bundle
-from ml.runtime import Runtime, convert
+from ml.runtime import Runtime, convert, ensemble
 from tests.ml.tiny_bundle import make_tiny_bundle
 
 RUNTIME_CACHE = Path(os.environ["RUNTIME_CACHE"])
@@ -19,6 +19,12 @@ RUNTIME_CACHE = Path(os.environ["RUNTIME_CACHE"])
 
 F32_TOLERANCE, BF16_TOLERANCE = 1e-4, 0.05
 """Of probabilities, against Keras in float32: docs/runtime.md states them."""
+
+
+@pytest.fixture(autouse=True)
+def converted_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Networks are converted in the tests' own process: another one would import TensorFlow for six seconds."""
+    monkeypatch.setattr(ensemble, "warm_elsewhere", convert.warm)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +45,7 @@ def cache(tiny_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the tiny network in it, which is converted once for all workers of a run."""
     loaded, own = bundle.load(tiny_bundle), tmp_path_factory.mktemp("networks")
     (shared,) = (convert.network_path(each, loaded.frame, RUNTIME_CACHE) for each in loaded.members)
-    convert.warm_elsewhere(loaded.members, loaded.frame, RUNTIME_CACHE)
+    convert.warm(loaded.members, loaded.frame, RUNTIME_CACHE)
     shutil.copytree(shared.parent, own / shared.parent.name)
     return own
 

@@ -57,8 +57,8 @@ def test_what_a_conversion_that_was_killed_has_left_is_deleted_and_what_another_
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"name": "unknown"}, "Converting unknown failed: This version has no network unknown, only densenet121, "),
-        ({"views": ("whole", "side")}, "Converting tiny failed: This version has no view side, only middle, whole."),
+        ({"name": "unknown"}, "This version has no network unknown, only densenet121, "),
+        ({"views": ("whole", "side")}, "This version has no view side, only middle, whole."),
     ],
 )
 def test_a_network_or_a_view_that_is_not_known_is_told_in_a_sentence(
@@ -66,10 +66,16 @@ def test_a_network_or_a_view_that_is_not_known_is_told_in_a_sentence(
 ) -> None:
     unknown = replace(runtime.bundle.members[0], **changed)
     with pytest.raises(convert.ConversionFailed) as failed:
-        convert.warm_elsewhere([unknown], FRAME, tmp_path)
+        convert.warm([unknown], FRAME, tmp_path)
     assert str(failed.value).startswith(told)
     assert "\n" not in str(failed.value)
     assert convert.missing([unknown], FRAME, tmp_path) == [unknown]
+
+
+def test_what_fails_in_a_process_of_its_own_is_told_in_that_sentence(runtime: Runtime, tmp_path: Path) -> None:
+    unknown = replace(runtime.bundle.members[0], name="unknown")
+    with pytest.raises(convert.ConversionFailed, match=r"^Converting unknown failed: This version has no .*[^\n]$"):
+        convert.warm_elsewhere([unknown], FRAME, tmp_path)
 
 
 def test_eight_bits_answer_almost_as_float32_does(runtime: Runtime, cache: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from ml.bundle import NOVELTY
 from ml.classes import CLASSES, MALIGNANT
 from ml.data.examples import load
 from ml.data.images import ImageStore
-from ml.imaging.preprocess import fit, framed
+from ml.imaging.preprocess import FRAME, fit, framed
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Runtime, ensemble
 from ml.runtime.ensemble import Answers, KerasNetwork, heat
@@ -151,7 +151,7 @@ def test_a_picture_unlike_any_lesion_is_not_recognised(
     tiny_bundle: Path, cache: Path, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     path = Path(shutil.copytree(tiny_bundle, tmp_path / "strict"))
-    pixels = [fit(draw("NV", seed)) for seed in range(60)]
+    pixels = [fit(draw("NV", seed, FRAME)) for seed in range(60)]
     lenient = Runtime(path, cache)
     assert all(prediction.recognised for prediction in lenient.predict(pixels))
     features = lenient._ensemble(np.stack([framed(each) for each in pixels])).features
