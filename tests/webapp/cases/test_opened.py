@@ -59,6 +59,15 @@ def test_no_address_of_a_case_says_a_finding(client: Client, clinic: Organisatio
     assert not [value for value in filters.values() if len(value) > 3 and value.encode() in said]
 
 
+def test_no_address_on_the_page_of_a_batch_says_what_its_only_case_is(client: Client, clinic: Organisation) -> None:
+    """As of a patient's photo: to narrow a list of one shows nothing, and tells whoever is sent the address."""
+    case = case_of(clinic)
+    page = reverse("cases:batch", args=[case.batch_id])
+    assert "?advice=" not in client.get(page).content.decode()
+    case_of(clinic, batch=case.batch)
+    assert "?advice=urgent_referral" in client.get(page).content.decode()
+
+
 def test_what_was_opened_from_no_list_has_a_plain_address(client: Client, clinic: Organisation) -> None:
     case = case_of(clinic)
     address = reverse("cases:case", args=[case.pk])

@@ -154,9 +154,10 @@ def test_many_refused_images_of_a_batch_that_has_ended_do_not_hide_its_cases(
 
 
 def test_what_is_counted_by_advice_leads_to_those_cases(client: Client, clinic: Organisation) -> None:
-    case = CaseResultFactory(case__batch=BatchFactory(organisation=clinic, completed=True), advice="self_monitor").case
-    html = page(client, "cases:batch", case.batch.pk)
-    address = reverse("cases:batch", args=[case.batch.pk])
+    batch = BatchFactory(organisation=clinic, completed=True)
+    CaseResultFactory.create_batch(2, case__batch=batch, advice="self_monitor")
+    html = page(client, "cases:batch", batch.pk)
+    address = reverse("cases:batch", args=[batch.pk])
     assert f'href="{address}?advice=self_monitor#cases-heading"' in html
     assert "?advice=urgent_referral" not in html
 

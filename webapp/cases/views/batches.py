@@ -145,7 +145,7 @@ def _progress(found: Batch) -> dict[str, object]:
         "left_out_shown": left_out[:LEFT_OUT_SHOWN],
         "unlisted": len(left_out) + bool(whole) >= MAX_LISTED,
         "advice_counts": [(code, state.advice[code]) for code in ADVICE],
-        "answered": any(state.advice.values()),
+        "answered": sum(state.advice.values()),
         "buttons": buttons,
         "cases": cases,
         "stamp": f"{buttons}/{cases}/{crc32(repr((state, found.failures)).encode()):x}",
