@@ -6,13 +6,16 @@ import structlog
 from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_changed, email_confirmed
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authenticator_added, authenticator_removed
 from django.contrib import messages
-from django.dispatch import receiver
+from django.dispatch import Signal, receiver
 from django.http import HttpRequest
 
 from webapp.accounts.adapter import ADDRESS_ADDED, refused_for_good
 from webapp.accounts.models import User
-from webapp.accounts.services import follow_account
+from webapp.accounts.services import follow_account, note_second_factor
+from webapp.audit.services import Actor
 
 logger = structlog.get_logger(__name__)
 ADDRESS_KEPT = (
@@ -52,3 +55,10 @@ def address_confirmed(email_address: EmailAddress, **_: Any) -> None:
     """Somebody proved an address. Codes to sign in go to a further one, too, so the main one hears of it."""
     if not email_address.primary:
         get_adapter().send_notification_mail(ADDRESS_ADDED, email_address.user)
+
+
+@receiver([authenticator_added, authenticator_removed])
+def second_factor_changed(signal: Signal, user: User, authenticator: Authenticator, **_: Any) -> None:
+    """Somebody added a second factor of theirs, or took it off: as an administrator's hand, it is in the trail."""
+    change = "added" if signal is authenticator_added else "removed"
+    note_second_factor(actor=Actor(user=user), factor=authenticator, change=change)

@@ -170,9 +170,14 @@ def remove_member(*, actor: Actor, membership: Membership) -> None:
 @transaction.atomic
 def remove_second_factor(*, actor: Actor, factor: Authenticator) -> None:
     """Take away a factor of somebody who has lost it. Twice changes nothing. A member's is in the trail."""
-    gone, _ = Authenticator.objects.filter(pk=factor.pk).delete()
-    if gone and (membership := Membership.objects.filter(user=factor.user_id).first()):
-        _note_member(actor, "membership.changed", membership, detail=f"second factor removed: {factor.type}")
+    if Authenticator.objects.filter(pk=factor.pk).delete()[0]:
+        note_second_factor(actor=actor, factor=factor, change="removed")
+
+
+def note_second_factor(*, actor: Actor, factor: Authenticator, change: str) -> None:
+    """Say in the trail that a factor of a member was `added` or `removed`."""
+    if membership := Membership.objects.filter(user=factor.user_id).first():
+        _note_member(actor, "membership.changed", membership, detail=f"second factor {change}: {factor.type}")
 
 
 @transaction.atomic

@@ -51,21 +51,37 @@ def test_staff_without_one_are_led_to_add_it(client: Client, role: str) -> None:
     assert client.get("/").status_code == 200
 
 
-@pytest.mark.django_db(transaction=True)  # the letter goes out on commit
-def test_who_signed_in_just_now_adds_it_without_the_password_again_and_hears_of_it(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def add_app(client: Client, monkeypatch: pytest.MonkeyPatch) -> tuple[User, Any]:
+    """A provider who signs in at `client` and adds an app, and the page that follows."""
     monkeypatch.setattr(auth, "yield_hotp_counters_from_time", lambda: iter([7]))  # the clock may step in between
     provider = staff("provider")
     client.post(reverse("account_login"), {"login": provider.email, "password": PASSWORD})
     secret = client.get(ACTIVATE).context["form"].secret
-    code = format_hotp_value(hotp_value(secret, 7))
-    done = client.post(ACTIVATE, {"code": code}, follow=True)
+    return provider, client.post(ACTIVATE, {"code": format_hotp_value(hotp_value(secret, 7))}, follow=True)
+
+
+@pytest.mark.django_db(transaction=True)  # the letter goes out on commit
+def test_who_signed_in_just_now_adds_it_without_the_password_again_and_hears_of_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, done = add_app(client, monkeypatch)
     assert done.redirect_chain == [(reverse("mfa_view_recovery_codes"), 302)]
     [letter] = mail.outbox
     assert (letter.to, "An authenticator app was added" in letter.body) == ([provider.email], True)
     assert "asks staff for a second factor" not in done.content.decode()
     assert client.get("/batches/").status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_trail_of_the_clinic_says_whose_factor_came_and_went(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider, _ = add_app(client, monkeypatch)
+    client.post(reverse("mfa_deactivate_totp"))
+    trail = Event.objects.filter(organisation=provider.membership.organisation, user=provider)
+    said = trail.filter(action="membership.changed").values_list("detail", flat=True)
+    came_and_went = [("added", "recovery_codes"), ("added", "totp"), ("removed", "recovery_codes"), ("removed", "totp")]
+    assert sorted(said) == [f"second factor {change}: {factor}" for change, factor in came_and_went]
 
 
 @pytest.mark.parametrize("changed", [{"at": 0}, {"method": "code"}])
