@@ -137,6 +137,22 @@ def test_the_queues_keep_the_focus(site: Site, open_page: Callable[..., Page]) -
     expect(table).to_be_focused()
 
 
+def test_a_screen_reader_hears_that_a_part_of_the_service_fails(site: Site, open_page: Callable[..., Page]) -> None:
+    page = open_page(site.email("operator"))
+    page.goto("/operations/")
+    said = page.locator("#said")
+    page.evaluate("htmx.trigger('main [hx-get]', 'renew')")
+    expect(page.locator(QUIET)).to_have_count(0)
+    expect(said).to_be_empty()
+
+    def fail(route: Route) -> None:
+        route.fulfill(body=route.fetch().text().replace("Storage works", "Storage fails"))
+
+    page.route("**/operations/", fail)
+    page.evaluate("htmx.trigger('main [hx-get]', 'renew')")
+    expect(said).to_contain_text("Database works. Broker works. Storage fails.")
+
+
 @pytest.mark.parametrize(
     "lost", [lambda route: route.fulfill(status=503), lambda route: route.abort()], ids=["refused", "away"]
 )
