@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from ml.imaging.refusal import SENTENCES
 from tests.factories import ImageFactory
-from tests.ml.imaging.hostile import hostile_files
+from tests.ml.imaging.hostile import damaged, hostile_files, truncated
 from tests.ml.imaging.samples import encode, every_format, skin_photo
 from tests.webapp.api.clinic import Clinic, case, good, problem
 from webapp import storage
@@ -115,14 +115,17 @@ def test_a_file_that_is_gone_is_not_called_empty() -> None:
 
 
 def test_no_hostile_file_is_left_undecided() -> None:
+    """One in four of those that are cut or damaged, each of which `tests/ml/imaging/test_hostile.py` decodes."""
     clinic = Clinic()
-    files = list(hostile_files())
-    assert len(files) >= 200
-    batch = upload_all(clinic, [data for _, data in files])
+    broken = [name for name, _ in (*truncated(), *damaged())]
+    passed_over = {*broken} - {*broken[::4]}
+    files = {data: name for name, data in hostile_files() if name not in passed_over}
+    assert len(files) >= 120
+    batch = upload_all(clinic, list(files))
     inspect_until_done()
     rows = listed(clinic, batch)
     assert len(rows) == len(files)
-    for (name, _), row in zip(files, rows, strict=True):
+    for name, row in zip(files.values(), rows, strict=True):
         assert row["state"] in ("ready", "rejected"), name
         assert row["state"] == "ready" or row["reason"] in SENTENCES, (name, row["reason"])
     detail = good(clinic.post(f"/batches/{batch['id']}/submit"))
