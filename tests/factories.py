@@ -218,6 +218,7 @@ class ResultFactory(factory.django.DjangoModelFactory[Result]):
 class CaseResultFactory(factory.django.DjangoModelFactory[CaseResult]):
     class Meta:
         model = CaseResult
+        skip_postgeneration_save = True
 
     case = factory.SubFactory(CaseFactory)
     release = factory.SubFactory(ReleaseFactory)
