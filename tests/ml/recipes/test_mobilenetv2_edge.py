@@ -14,15 +14,17 @@ from ml.networks.members import Architecture
 from ml.progress import JsonProgress
 from ml.quantisation import tflite
 from ml.recipes import trainer
+from ml.recipes.eight_bits import TRAINED
 from ml.recipes.given import Run
 from ml.recipes.mobilenetv2_edge import RECIPE
 from ml.recipes.recipe import Part
-from ml.runtime import Runtime, convert
+from ml.runtime import Runtime
 from ml.segmentation import eight_bits
 from ml.segmentation.segmenter import shipped
 from ml.synthetic import draw
 from tests.ml.conftest import jpeg
 from tests.ml.inverted import backbone
+from tests.ml.recipes.small import Stopped
 
 SIZE = (32, 24)
 
@@ -79,12 +81,12 @@ def test_the_recipe_writes_a_file_beside_its_bundle(
 
     assert f"both files together have {(told['bytes'] + segmenter['bytes']) / 1e6:.2f} MB" in card
 
-    convert.warm(made.members, made.frame, tmp_path / "cache")  # here: no other process knows this architecture
     runtime = Runtime(made.path, tmp_path / "cache")
     (answer,) = runtime.predict([runtime.prepare(jpeg(np.asarray(draw("NV", 9999))))])
     assert sum(answer.probabilities.values()) == pytest.approx(1)
 
     capsys.readouterr()
-    trainer.train(replace(run, output=tmp_path / "again"), JsonProgress())
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(replace(run, output=tmp_path / "again"), Stopped("measuring 8 bits"))
     assert '"event": "epoch"' not in capsys.readouterr().out
-    assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+    assert [kept.read_bytes() for kept in run.work.rglob(TRAINED)] == [file.read_bytes()]
