@@ -71,6 +71,6 @@ def test_labels_become_a_release_that_serves_and_can_be_rolled_back(
 
 def test_the_operators_pages_hold_up_on_a_phone(site: Site, open_page: Callable[..., Page]) -> None:
     page = open_page(site.email("operator"), PHONE)
-    for address in ("/models/", "/models/runs/", "/models/trace/", "/operations/", "/audit/"):
+    for address in ("/models/", "/models/runs/", "/models/service/", "/models/trace/", "/operations/", "/audit/"):
         page.goto(address)
         assert_accessible(page)
