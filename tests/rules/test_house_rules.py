@@ -20,11 +20,13 @@ def sources(*folders: str) -> Iterator[Path]:
         yield from (path for path in (ROOT / folder).rglob("*.py") if "migrations" not in path.parts)
 
 
-def method_calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
-    """Every `something.name(…)` in a file, as (name, node)."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            yield node.func.attr, node
+def method_calls(path: Path, names: set[str]) -> Iterator[ast.Call]:
+    """Every `something.name(…)` in a file, of these names."""
+    source = path.read_text()
+    if any(f".{name}" in source for name in names):  # to parse a file takes a thousand times as long
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names:
+                yield node
 
 
 def is_door(path: Path) -> bool:
@@ -70,9 +72,7 @@ def test_every_task_has_a_name_a_place_and_limits() -> None:
 
 
 def test_nothing_is_sent_but_through_the_bell() -> None:
-    senders = {
-        str(path.relative_to(ROOT)) for path in sources(*OURS) for name, _ in method_calls(path) if name in SENDS
-    }
+    senders = {str(path.relative_to(ROOT)) for path in sources(*OURS) if any(method_calls(path, SENDS))}
     assert senders == {"webapp/queue.py"}
 
 
@@ -107,8 +107,8 @@ def test_pages_and_api_change_nothing_themselves() -> None:
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in sources("webapp")
         if is_door(path)
-        for name, node in method_calls(path)
-        if name in WRITES and isinstance(node.func, ast.Attribute) and "objects" in ast.unparse(node.func.value)
+        for node in method_calls(path, WRITES)
+        if isinstance(node.func, ast.Attribute) and "objects" in ast.unparse(node.func.value)
     ]
     assert offenders == []
 
