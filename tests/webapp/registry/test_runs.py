@@ -30,6 +30,7 @@ from webapp.registry.training import (
     report_progress,
     start_run,
     start_run_if_due,
+    stop_run,
     sweep_training,
 )
 
@@ -203,7 +204,7 @@ def test_a_candidate_that_is_an_existing_release_fails_the_run() -> None:
 
 
 class RunMachine(RuleBasedStateMachine):
-    """Operators start runs; workers claim, die, stop, come late and finish in any order."""
+    """Operators start and stop runs; workers claim, die, stop, come late and finish in any order."""
 
     leases = Bundle("leases")
 
@@ -224,6 +225,11 @@ class RunMachine(RuleBasedStateMachine):
             assert live
         else:
             assert not live
+
+    @rule()
+    def operator_stops(self) -> None:
+        for run in TrainingRun.objects.filter(finished_at=None):
+            stop_run(actor=SYSTEM, run=run)
 
     @rule(target=leases)
     def claim(self) -> Leased | None:
