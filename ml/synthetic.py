@@ -65,8 +65,8 @@ def draw(dx: str, seed: int, size: Size = SIZE) -> Image.Image:
     return Image.fromarray(np.clip(picture + grain, 0, 255).astype(np.uint8))
 
 
-def synthesize(count: int, folder: Path, seed: int = 0) -> Path:
-    """Writes `count` pictures and a table in HAM10000's published layout to `folder`; gives the table's path.
+def synthesize(count: int, folder: Path, seed: int = 0, size: Size = SIZE) -> Path:
+    """Writes `count` pictures of `size` and a table in HAM10000's published layout to `folder`; gives the table's path.
 
     One lesion for each picture, classes in turn. `dx_type` and `dataset` say `synthetic`.
     """
@@ -77,7 +77,7 @@ def synthesize(count: int, folder: Path, seed: int = 0) -> Path:
     for index in range(count):
         code = CLASSES[index % len(CLASSES)]
         image_id = f"SYNTHETIC_{seed:03d}{index:05d}"
-        draw(code, seed * 100_000 + index).save(folder / f"{image_id}.jpg", "JPEG", quality=92)
+        draw(code, seed * 100_000 + index, size).save(folder / f"{image_id}.jpg", "JPEG", quality=92)
         rows.append(
             {
                 "lesion_id": f"SYNTHETIC_LESION_{seed:03d}{index:05d}",

@@ -17,6 +17,9 @@ from tests.ml.tiny_bundle import make_tiny_bundle
 RUNTIME_CACHE = Path(os.environ["RUNTIME_CACHE"])
 """What all tests share."""
 
+SMALL = (120, 90)
+"""Of a picture that is only to be read: one of the usual size takes a tenth of a second to be drawn."""
+
 F32_TOLERANCE, BF16_TOLERANCE = 1e-4, 0.05
 """Of probabilities, against Keras in float32: docs/runtime.md states them."""
 

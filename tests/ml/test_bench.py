@@ -15,7 +15,7 @@ from ml.data import splits
 from ml.imaging.refusal import ImageRefused
 from ml.runtime import Runtime
 from ml.synthetic import draw, synthesize
-from tests.ml.conftest import BF16_TOLERANCE, F32_TOLERANCE
+from tests.ml.conftest import BF16_TOLERANCE, F32_TOLERANCE, SMALL
 
 
 def test_ways_are_measured_against_keras(tiny_bundle: Path, cache: Path, runtime: Runtime) -> None:
@@ -93,7 +93,7 @@ def test_what_is_answered_is_the_validation_side_and_ranges_come_from_the_train_
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ml.bench.OF_EACH_CLASS", 3)
-    synthesize(7 * 8, tmp_path)
+    synthesize(7 * 8, tmp_path, size=SMALL)
     dataset = ml.data.read(tmp_path)
     side = splits.assign(dataset.table).set_index("image_id")
     image_of = {dataset.images.read(image_id): image_id for image_id in side.index}
@@ -139,7 +139,7 @@ def test_labelled_images_that_no_cost_can_be_told_on_are_refused(
 def test_an_image_that_cannot_be_measured_on_is_named(
     option: str, tiny_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    synthesize(7 * 4, tmp_path)
+    synthesize(7 * 4, tmp_path, size=SMALL)
     table = splits.assign(ml.data.read(tmp_path).table)
     damaged = table["image_id"][table["split"] == "validation"].iloc[0]
     (tmp_path / f"{damaged}.jpg").write_bytes(b"")

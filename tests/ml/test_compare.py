@@ -15,6 +15,7 @@ from ml.metrics import ALL_METRICS
 from ml.metrics.measured import LABELS
 from ml.metrics.paired import SIDES
 from ml.synthetic import METADATA, synthesize
+from tests.ml.conftest import SMALL
 from tests.ml.tiny_bundle import make_tiny_bundle
 
 IMAGES = 70
@@ -25,7 +26,7 @@ WITHIN = {"sensitivity_MEL", "sensitivity_BCC", "sensitivity_AKIEC"}
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    synthesize(IMAGES, folder)
+    synthesize(IMAGES, folder, size=SMALL)
     return folder
 
 

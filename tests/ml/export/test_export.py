@@ -22,7 +22,7 @@ from ml.networks.members import VIEWS
 from ml.runtime.convert import keras_model
 from ml.stack import malignant, softmax
 from ml.synthetic import draw, synthesize
-from tests.ml.conftest import jpeg
+from tests.ml.conftest import SMALL, jpeg
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_eight_bits_are_smaller_and_close(export: Any, tmp_path: Path, capsys: p
 def test_labelled_images_tell_what_the_files_lose(
     export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    synthesize(70, tmp_path / "data")
+    synthesize(70, tmp_path / "data", size=SMALL)
     output = export("--to", "openvino", "--data", str(tmp_path / "data"))
     measured = json.loads((output / "export.json").read_text())["measured"]
     assert (measured["images"], measured["lesions"], measured["dropped_seen"]) == (14, 14, 0)
@@ -159,7 +159,7 @@ def test_labelled_images_tell_what_the_files_lose(
 def test_eight_bits_are_not_measured_on_what_they_were_fitted_to(
     export: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    synthesize(70, tmp_path / "data")
+    synthesize(70, tmp_path / "data", size=SMALL)
     few = tmp_path / "few"
     few.mkdir()
     for photo in sorted((tmp_path / "data").glob("*.jpg"))[:7]:
