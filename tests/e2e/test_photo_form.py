@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import Dialog, FilePayload, Page, Request, expect
+import pytest
+from playwright.sync_api import Dialog, FilePayload, Page, Request, Route, expect
 
 from deploy.local.clinic import Photo
 from tests.e2e.conftest import PHONE, Site, assert_accessible, assert_sent_once, hold
@@ -176,15 +177,20 @@ def test_a_connection_that_stalls_is_told_and_the_photo_can_be_sent_again(
     page.wait_for_url("**/my/cases/**")
 
 
+@pytest.mark.parametrize(
+    "lost",
+    [lambda route: route.abort("internetdisconnected"), lambda route: route.fulfill(status=503, body="away")],
+    ids=["offline", "refused"],
+)
 def test_a_photo_that_has_arrived_is_said_to_be_there_while_the_page_that_follows_cannot_come(
-    site: Site, photos: list[Photo], open_page: Callable[..., Page]
+    site: Site, photos: list[Photo], open_page: Callable[..., Page], lost: Callable[[Route], None]
 ) -> None:
     """The phone goes offline in between: its patient stays on the page, and goes on by themselves later."""
     page = open_page(site.email("patient"), PHONE)
     page.goto("/my/photo/")
     page.set_input_files(CHOOSER, [named(photos[12], "spot.jpg")])
     posts = sent(page)
-    page.route("**/my/cases/**", lambda route: route.abort("internetdisconnected"))
+    page.route("**/my/cases/**", lost)
     page.click(SEND)
     expect(page.get_by_role("status").get_by_text("Your photo has arrived.")).to_be_visible()
     assert page.url.endswith("/my/photo/")

@@ -116,15 +116,15 @@
     removeEventListener("beforeunload", stay);
   };
 
-  // Leads to the page of what has arrived, once that can be shown: without a connection the browser would show an error of
-  // its own, and nothing would say that it is there.
+  // Leads to the page of what has arrived, once that can be shown: without a connection or a site that answers it would be
+  // an error page, and nothing would say that it is there.
   const follow = (address) => {
     const look = new XMLHttpRequest();
     look.open("GET", `${address}?seen=checking`);
     look.timeout = 10_000;
-    look.addEventListener("load", () => window.location.assign(address));
+    look.addEventListener("load", () => (look.status < 500 ? window.location.assign(address) : wait()));
     const wait = () => {
-      say(`Your ${photos.length > 1 ? "photos have" : "photo has"} arrived. Your connection was lost since, so we cannot show what comes next. You can wait, or close this page: we send you an e-mail when there is something new.`);
+      say(`Your ${photos.length > 1 ? "photos have" : "photo has"} arrived. We cannot show the next page just now. Check your connection and wait, or close this page: we send you an e-mail when there is something new.`);
       setTimeout(follow, 3000, address);
     };
     for (const name of ["error", "timeout"]) look.addEventListener(name, wait);
