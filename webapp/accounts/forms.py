@@ -126,7 +126,8 @@ class OrganisationForm(ChangeForm):
             "has read them. Only these wait for a clinician all the same: where dermatologists see more than the "
             "model, where somebody insisted on an answer, and where the batch was cancelled.",
             "contact_email": "Told when a patient's photo waits for your review or a case waits for a clinician again, "
-            "each at most once an hour, and when a batch of the clinic's software is complete.",
+            "each at most once an hour, and when a batch of the clinic's software is complete. Empty: every "
+            "provider is told of the first two.",
             "retention_days": "Photos that were checked longer ago are deleted for good, whether or not their case was "
             "reviewed. Results stay, and so do photos that models are trained with. Empty: photos are kept until "
             "somebody deletes them.",

@@ -29,7 +29,8 @@ def notify_clinic(*, batch: Batch) -> None:
 def _notify_review_waiting(batch: Batch) -> None:
     organisation = _lock_organisation(batch)
     if batch.cases.filter(TO_REVIEW).exists():
-        _post_at_most_hourly(kind=Message.Kind.REVIEW_WAITING, recipient=organisation.contact_email, batch=batch)
+        for recipient in _recipients(batch, organisation):
+            _post_at_most_hourly(kind=Message.Kind.REVIEW_WAITING, recipient=recipient, batch=batch)
 
 
 def notify_case_raised(*, batch: Batch) -> None:

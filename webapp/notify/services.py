@@ -112,7 +112,8 @@ def forget_sender(*, user: User) -> None:
     """Forget the letters that told this person of batches and their cases, with the address."""
     sent = Q(kind=Message.Kind.BATCH_COMPLETED, batch__created_by=user)
     clinics = Q(recipient=F("batch__organisation__contact_email"))
-    Message.objects.filter(sent | Q(kind=Message.Kind.CASE_RAISED, recipient=user.email) & ~clinics).delete()
+    waits = Q(kind__in=[Message.Kind.REVIEW_WAITING, Message.Kind.CASE_RAISED], recipient=user.email)
+    Message.objects.filter(sent | waits & ~clinics).delete()
 
 
 def notify_patient_to_retake(*, case: Case) -> None:

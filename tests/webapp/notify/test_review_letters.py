@@ -1,7 +1,6 @@
 """A clinic is told that a patient's photo waits for its review: in time, and never in a flood."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.core import mail
@@ -12,12 +11,14 @@ from tests.factories import (
     CaseFactory,
     CaseResultFactory,
     ImageFactory,
+    MembershipFactory,
     OrganisationFactory,
     PatientFactory,
     ReleaseFactory,
 )
 from tests.webapp.notify.post import go_out
-from webapp.accounts.models import Organisation
+from webapp.accounts.models import Membership, Organisation
+from webapp.accounts.services import remove_user
 from webapp.audit.services import SYSTEM
 from webapp.cases.models import Batch, Case
 from webapp.cases.review import release_case
@@ -106,10 +107,20 @@ def test_each_clinic_has_its_own_letters() -> None:
     assert len(letters()) == 2
 
 
-@pytest.mark.parametrize("clinic", [{"contact_email": ""}, {"release_policy": "automatic"}])
-def test_nobody_is_told_where_there_is_no_address_or_nothing_to_review(clinic: dict[str, Any]) -> None:
-    photo_answered(OrganisationFactory(**clinic))
+def test_nobody_is_told_where_nothing_is_to_be_reviewed() -> None:
+    photo_answered(OrganisationFactory(release_policy="automatic"))
     assert not letters()
+
+
+def test_where_the_clinic_gave_no_address_every_provider_is_told() -> None:
+    clinic = OrganisationFactory(contact_email="")
+    providers = [MembershipFactory(organisation=clinic).user for _ in range(2)]
+    MembershipFactory(organisation=clinic, role=Membership.Role.ANNOTATOR)
+    photo_answered(clinic)
+    assert [letter.recipient for letter in letters()] == [user.email for user in providers]
+
+    remove_user(actor=SYSTEM, user=providers[0])
+    assert [letter.recipient for letter in letters()] == [providers[1].email]
 
 
 def test_of_a_clinics_own_batch_there_is_the_letter_that_it_is_complete() -> None:
