@@ -1,5 +1,6 @@
 """A recipe in small, what it is given, and runs that stop."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ml.progress import JsonProgress
@@ -20,6 +21,14 @@ TINY = Recipe(
     differs=("Nobody published this.",),
     extras=(of_test_images,),
 )
+
+QUICK = replace(
+    TINY,
+    members=(Part("tiny", Settings(epochs=1, samples=32), size=(32, 24), imagenet=False),),
+    authors_split=None,
+    extras=(),
+)
+"""Where nothing is asked of what it learns: too few steps to be worth a trace, and one split."""
 
 
 class Stopped(JsonProgress):

@@ -1,6 +1,5 @@
 """A recipe on the one published layout with eight classes, from its table to a bundle that serves."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,10 @@ from ml.classes import EIGHT
 from ml.data.challenges import CLASSES_2019
 from ml.progress import JsonProgress
 from ml.recipes import trainer
-from ml.recipes.recipe import Part
 from ml.runtime import Runtime
 from ml.synthetic import draw
-from ml.training import Settings
 from tests.ml.conftest import jpeg
-from tests.ml.recipes.small import LESIONS_OF_A_CLASS, TINY, run_of
+from tests.ml.recipes.small import LESIONS_OF_A_CLASS, QUICK, run_of
 
 
 @pytest.mark.usefixtures("unpainted")
@@ -39,9 +36,7 @@ def test_isic_2019_becomes_a_bundle_of_eight_classes(tmp_path: Path) -> None:
     metadata.to_csv(published / "ISIC_2019_Training_Metadata.csv", index=False)
     draw("NV", 0, (96, 72)).save(published / "ISIC_2019_Training_Input" / "ISIC_other.jpg")
 
-    quick = Part("tiny", Settings(epochs=1, samples=32), size=(32, 24), imagenet=False)
-    recipe = replace(TINY, members=(quick,), authors_split=None, extras=())
-    made = trainer.train(run_of(recipe, published, tmp_path), JsonProgress())
+    made = trainer.train(run_of(QUICK, published, tmp_path), JsonProgress())
     assert made.taxonomy == EIGHT
     card = (made.path / "model_card.md").read_text()
     assert "ISIC 2019, split by lesion" in card

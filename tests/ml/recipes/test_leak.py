@@ -11,10 +11,8 @@ from ml.imaging.fingerprint import matches
 from ml.imaging.preprocess import FRAME
 from ml.progress import JsonProgress
 from ml.recipes import given, sides, trainer
-from ml.recipes.recipe import Part
 from ml.recipes.sides import ByImage
-from ml.training import Settings
-from tests.ml.recipes.small import TINY, run_of
+from tests.ml.recipes.small import QUICK, run_of
 
 
 @pytest.mark.usefixtures("unpainted")
@@ -27,8 +25,7 @@ def test_what_only_the_segmenter_has_seen_is_told_apart(
     outlined = shown.fingerprints[sides.by_lesion(dataset.table).to_numpy() != "test"]
     monkeypatch.setattr(given, "_segmenter", lambda: ("", outlined))  # which blanks nothing
     shares = ByImage(test=0.2, validation=0.2)
-    quick = (Part("tiny", Settings(epochs=1, samples=32), size=(32, 24), imagenet=False),)
-    recipe = replace(TINY, members=quick, authors_split=shares, mask=True, extras=())
+    recipe = replace(QUICK, authors_split=shares, mask=True)
     made = trainer.train(run_of(recipe, published, tmp_path), JsonProgress())
 
     divided = sides.divide(shown, sides.by_image(dataset.table.set_index("image_id"), shares))

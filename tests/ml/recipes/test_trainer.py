@@ -27,7 +27,7 @@ from ml.synthetic import draw
 from ml.training import Settings
 from ml.training.work_folder import MADE_FROM
 from tests.ml.conftest import jpeg
-from tests.ml.recipes.small import LESIONS_OF_A_CLASS, TINY, Stopped, run_of
+from tests.ml.recipes.small import LESIONS_OF_A_CLASS, QUICK, TINY, Stopped, run_of
 
 
 def test_a_recipe_becomes_a_bundle_that_says_what_both_splits_measured(published: Path, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_student_learns_malignancy_from_a_teacher_of_seven_classes(
     published: Path, tmp_path: Path, tiny_bundle: Path
 ) -> None:
     """What the teacher has seen counts as seen by the student."""
-    recipe = replace(TINY, taxonomy=BINARY, authors_split=None, extras=(), remove_hair=True)
+    recipe = replace(QUICK, taxonomy=BINARY, remove_hair=True)
     made = trainer.train(replace(run_of(recipe, published, tmp_path), teacher=tiny_bundle), JsonProgress())
     assert made.taxonomy == BINARY
     assert made.preparation == Preparation(remove_hair=True)

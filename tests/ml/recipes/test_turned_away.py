@@ -9,7 +9,7 @@ import pytest
 from ml.assess import novelty
 from ml.progress import JsonProgress
 from ml.recipes import trainer
-from tests.ml.recipes.small import TINY, run_of
+from tests.ml.recipes.small import QUICK, run_of
 
 
 @pytest.mark.usefixtures("unpainted")
@@ -22,7 +22,7 @@ def test_a_card_says_nothing_is_found_where_all_is_turned_away(
         return replace(fit(*given), threshold=0.0)
 
     monkeypatch.setattr(novelty, "fit", strict)
-    made = trainer.train(run_of(TINY, published, tmp_path), JsonProgress())
+    made = trainer.train(run_of(QUICK, published, tmp_path), JsonProgress())
     measured = made.manifest["metrics"]["metrics"]
     assert (measured["sensitivity"]["value"], measured["specificity"]["value"]) == (0, 0)
     assert measured["malignant_auc"]["value"] > 0

@@ -16,14 +16,11 @@ from ml.classes import BINARY, CLASSES
 from ml.data import splits
 from ml.progress import JsonProgress
 from ml.recipes import trainer
-from ml.recipes.recipe import Part
 from ml.recipes.sides import ByImage
 from ml.synthetic import draw
-from ml.training import Settings
-from tests.ml.recipes.small import TINY, run_of
+from tests.ml.recipes.small import QUICK, run_of
 
 pytestmark = pytest.mark.usefixtures("unpainted")
-QUICK = (Part("tiny", Settings(epochs=1, samples=32), size=(32, 24), imagenet=False),)
 
 
 def test_nobody_says_which_images_show_one_lesion(tmp_path: Path) -> None:
@@ -36,7 +33,7 @@ def test_nobody_says_which_images_show_one_lesion(tmp_path: Path) -> None:
             images += 1
             if code == "NV" and number < 12:
                 shutil.copy(folders / code / f"S_{images - 1}.jpg", folders / code / f"C_{number}.jpg")
-    recipe = replace(TINY, members=QUICK, authors_split=ByImage(test=0.2, validation=0.2), extras=())
+    recipe = replace(QUICK, authors_split=ByImage(test=0.2, validation=0.2))
     made = trainer.train(run_of(recipe, folders, tmp_path), JsonProgress())
     leaked = made.manifest["comparison"]["as_authors"]["leaked_images"]
     assert leaked > 0
@@ -59,7 +56,7 @@ def test_a_sharper_copy_that_cannot_be_read_is_counted(published: Path, tmp_path
     with zipfile.ZipFile(folder / "squares.zip", "w") as copies:
         for number in range(len(table)):
             copies.writestr(f"S_{number}.png", square.getvalue() if number % 3 == 0 else b"no picture")
-    recipe = replace(TINY, members=QUICK, authors_split=None, extras=(), sharp_copies=True)
+    recipe = replace(QUICK, sharp_copies=True)
     made = trainer.train(run_of(recipe, folder, tmp_path), JsonProgress())
     train = table.loc[table["split"] == "train", "image_id"].str.removeprefix("S_").astype(int)
     damaged = int((train % 3 != 0).sum())
@@ -80,7 +77,7 @@ def test_what_is_wrong_with_data_is_told_before_the_training(
     gone, damaged = table["image_id"][melanomas[[2, 4]]]
     (folder / f"{gone}.jpg").unlink()
     (folder / f"{damaged}.jpg").write_bytes(b"no picture")
-    recipe = replace(TINY, members=QUICK, authors_split=None, extras=(), taxonomy=BINARY)
+    recipe = replace(QUICK, taxonomy=BINARY)
     made = trainer.train(run_of(recipe, folder, tmp_path), JsonProgress())
 
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
