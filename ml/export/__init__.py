@@ -1,5 +1,7 @@
 """A bundle's networks for other runtimes, with the numbers that make answers of what they say."""
 
+from __future__ import annotations  # ml.segmentation.eight_bits, which one names, imports this package
+
 import json
 import shutil
 from collections.abc import Callable, Sequence
