@@ -82,7 +82,7 @@ def warm_elsewhere(members: Sequence[Member], frame: Size, cache: Path) -> None:
     if not todo:
         return
     asked = pickle.dumps((todo, frame, cache.resolve()))
-    command = [sys.executable, "-m", "ml.runtime.convert"]
+    command = [sys.executable, "-c", "from ml.runtime.convert import main; main()"]
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
     root = Path(__file__).parents[2]
     finished = subprocess.run(command, input=asked, capture_output=True, check=False, cwd=root, env=environment)  # noqa: S603
@@ -145,7 +145,8 @@ def _convert(member: Member, frame: Size, target: Path) -> None:
     openvino.save_model(network, target, compress_to_fp16=False)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """What the process of `warm_elsewhere` does: converts what comes on standard input."""
     try:
         warm(*pickle.load(sys.stdin.buffer))  # noqa: S301  # from `warm_elsewhere`
     except ConversionFailed as failed:

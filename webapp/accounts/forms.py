@@ -124,10 +124,11 @@ class OrganisationForm(ChangeForm):
         help_texts = {
             "release_policy": "Results that are released as they arrive reach patients before anybody at your clinic "
             "has read them. Only these wait for a clinician all the same: where dermatologists see more than the "
-            "model, where somebody insisted on an answer, and where the batch was cancelled.",
+            "model, where somebody insisted on an answer, where a picture came for two cases, and where the batch was "
+            "cancelled.",
             "contact_email": "Told when a patient's photo waits for your review or a case waits for a clinician again, "
-            "each at most once an hour, and when a batch of the clinic's software is complete. Empty: every "
-            "provider is told of the first two.",
+            "each at most once an hour, and when a batch of the clinic's software is complete. Empty: all "
+            "your providers are told instead, or of a case that waits again the one who sent it.",
             "retention_days": "Photos that were checked longer ago are deleted for good, whether or not their case was "
             "reviewed. Results stay, and so do photos that models are trained with. Empty: photos are kept until "
             "somebody deletes them.",

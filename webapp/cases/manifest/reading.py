@@ -67,7 +67,7 @@ def from_json(rows: object, *, capture: str = "") -> Manifest:
     if not isinstance(rows, list):
         return _refused("cases", "not_a_list", "`cases` is a list of objects, one for each case.")
     if not rows:
-        return _refused("cases", "cases_missing", "List at least one case. For a ZIP that brings them say `archive`.")
+        return _refused("cases", "cases_missing", "List at least one case.")
     if len(rows) > MAX_CASES:
         return _refused("cases", "too_many_cases", TOO_MANY_CASES)
     manifest = Manifest()
