@@ -1,5 +1,6 @@
 """One case as a report to print, to file or to send with a referral."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from io import BytesIO
@@ -107,18 +108,23 @@ def _picture(case: Case, image: Image, number: int) -> dict[str, Any]:
 def _notes(image: Image, answer: Answer | None) -> Iterator[str]:
     """What there is to say of a picture, and its own answer where that is not the case's."""
     if image.state == Image.State.READY:
-        if image.quality:  # a flagged one is ready only where somebody has insisted
+        if image.is_ill_advised:
             yield "Used against the advice of the quality check:"
-        yield from (flag["advice"] for flag in image.quality)
+        yield from (_unnamed(flag["advice"]) for flag in image.quality)
     elif image.deleted_at:
         yield f"{STATES[image.state].word}, {wording.when(image.deleted_at)}."
     else:
-        yield f"{STATES[image.state].word}. {image.advice}".strip()
+        yield f"{STATES[image.state].word}. {_unnamed(image.advice)}".strip()
     if answer:
         yield (
             f"On its own: {class_name(answer.top_class)}, "
             f"P(malignant) {percent(answer.malignant)}{spread(answer.malignant, answer.uncertainty)}."
         )
+
+
+def _unnamed(advice: str) -> str:
+    """What is told of a picture without the id of another case: that may be another patient's, and a report travels."""
+    return re.sub(r"(?s)^Case .* of this batch\b", "Another case of this batch", advice)
 
 
 def _origin(result: Answer) -> Iterator[tuple[str, str]]:

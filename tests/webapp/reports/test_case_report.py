@@ -117,6 +117,21 @@ def test_doubts_are_said_beside_the_answer() -> None:
     assert words.count(f"{case.external_id}, patient {case.patient.external_id}, ") == 2  # a page that goes astray
 
 
+def test_a_picture_of_two_cases_is_said_to_be_one_and_the_other_is_not_named() -> None:
+    case = answered(pictures=2)
+    used, refused = case.images.all()
+    told = "Case left arm of Doe of this batch came with this picture, too"
+    flags = [{"code": "in_two_cases", "advice": f"{told}."}]
+    case.images.filter(pk=used.pk).update(quality=flags)
+    case.images.filter(pk=refused.pk).update(
+        state=Image.State.REJECTED, reason="in_two_cases", advice=f"{told}, so it answers neither.", quality=flags
+    )
+    words = " ".join(text(report(case).content).split())
+    assert words.count("Another case of this batch came with this picture, too") == 2
+    assert "Doe" not in words
+    assert "Used against the advice" not in words
+
+
 def test_a_picture_that_the_model_did_not_answer_is_said_to_be_left_out(client: Browser, provider: Membership) -> None:
     case = answered(BatchFactory(completed=True, organisation=provider.organisation), pictures=2)
     told = "The model gave no answer for this picture, so the result leaves it out."

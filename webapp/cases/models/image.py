@@ -134,8 +134,15 @@ class Image(Leased):
 
     @property
     def is_in_two_cases(self) -> bool:
-        """Whether it came for another case of its batch, too. Where it is not refused for that, a provider insists."""
+        """Whether it came for another case of its batch, too. Where it is not refused for that, a provider insists, or
+        its patient had the result before.
+        """
         return any(flag["code"] == IN_TWO_CASES for flag in self.quality)
+
+    @property
+    def is_ill_advised(self) -> bool:
+        """Whether what it shows speaks against it. Where it is not refused for that, a provider has insisted."""
+        return any(flag["code"] != IN_TWO_CASES for flag in self.quality)
 
     @property
     def deleted_at(self) -> datetime | None:
