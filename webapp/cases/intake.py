@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from ml.imaging.refusal import SENTENCES
 from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, Priority
@@ -196,7 +197,8 @@ def override_quality(*, actor: Actor, image: Image) -> None:
     if Case.objects.filter(pk=image.case_id, released_at__isnull=False).exists():
         raise Problem("case_released", "The patient has this case's result already. Send the image in a new case.")
     if taken := batch.images.filter(state=Image.State.READY, sha256=image.sha256).select_related("case").first():
-        raise Problem("duplicate", IS_USED.format(taken.case.external_id))
+        same_case = taken.case_id == image.case_id
+        raise Problem("duplicate", SENTENCES["duplicate"] if same_case else IS_USED.format(taken.case.external_id))
     refused.update(
         state=Image.State.READY,
         reason="",

@@ -16,7 +16,8 @@ from webapp.inference.models import CaseResult, Job, Result
 
 CAME_TOO = "Case {} of this batch came with this picture, too"
 ANSWERS_NEITHER = (
-    f"{CAME_TOO}, so it answers neither. Find out whose it is: use it for that case, and send another for the other."
+    f"{CAME_TOO}, so it answers neither. Find out whose it is: use it for that case, and send another for the other, "
+    "in a new batch if this one takes no more files."
 )
 IS_RELEASED = (
     f"{CAME_TOO}, and its result is released. Find out whose it is. If it is of this case, tell the other patient, and "
@@ -36,7 +37,7 @@ class SamePictures:
             for image in pictures.select_related("case"):
                 self._there[image.sha256].append(image)
         self._ended_before = {image.pk for images in self._there.values() for image in images}
-        self.changed: dict[Image, bool] = {}  # of these, unsaved; and whether they were ready
+        self.changed: dict[Image, bool] = {}  # of these, unsaved; and whether they were ready and are no more
 
     def judge(self, image: Image) -> None:
         """Refuse an image whose check has just ended, unsaved, where another of its case has the same picture; and all
@@ -46,7 +47,9 @@ class SamePictures:
         same = self._there[image.sha256] if image.sha256 else []
         others = [other for other in same if other.case_id != image.case_id and (_is_ready(other) or not image.tries)]
         for other in others:
-            if not (_is_ready(other) and other.case.released_at):
+            if _is_ready(other) and other.case.released_at:
+                self._flag(other, image.case)
+            else:
                 self._doubt(other, ANSWERS_NEITHER, image.case)
         if others:
             released = next(filter(_is_ready, others), None)
@@ -58,20 +61,33 @@ class SamePictures:
 
     def _doubt(self, image: Image, told: str, other: Case) -> None:
         """Let an image answer nothing, as the `other` case has its picture, too."""
-        if image.pk in self._ended_before:
-            self.changed.setdefault(image, _is_ready(image))
-        if not image.is_in_two_cases:
-            image.quality = [*image.quality, {"code": IN_TWO_CASES, "advice": f"{CAME_TOO.format(other.external_id)}."}]
+        self._flag(image, other)
         if _is_ready(image):
             _refuse(image, IN_TWO_CASES, told.format(other.external_id))
+            if image in self.changed:
+                self.changed[image] = True
+
+    def _flag(self, image: Image, other: Case) -> None:
+        """Say of an image that the `other` case has its picture, too."""
+        if image.pk in self._ended_before:
+            self.changed.setdefault(image, False)
+        if not image.is_in_two_cases:
+            image.quality = [*image.quality, {"code": IN_TWO_CASES, "advice": _flagged(other)}]
 
 
 def tell_others(image: Image) -> None:
-    """Say of the images of other cases that were refused for the same picture that it is used for this one, where
-    somebody has said so.
+    """Say of the other images that were refused for the same picture that it is used for this one, where somebody has
+    said so: those of its case are duplicates now.
     """
     others = Image.objects.filter(batch=image.batch_id, sha256=image.sha256, reason=IN_TWO_CASES)
     others.exclude(case=image.case_id).update(advice=IS_USED.format(image.case.external_id))
+    others.filter(case=image.case_id).update(reason="duplicate", advice=SENTENCES["duplicate"], quality=[])
+
+
+def in_use(batch: Batch, images: Iterable[Image]) -> set[str]:
+    """Those of the images' digests that a ready image of their batch has: nobody can insist on another one."""
+    ready = batch.images.filter(state=Image.State.READY, sha256__in={image.sha256 for image in images})
+    return set(ready.values_list("sha256", flat=True))
 
 
 def take_back(images: Collection[Image]) -> tuple[list[Image], int]:
@@ -102,6 +118,10 @@ def forget_name(*, batch: Batch, case: Case) -> None:
         image.advice = image.advice.replace(said, unnamed)
         image.quality = [{**flag, "advice": flag["advice"].replace(said, unnamed)} for flag in image.quality]
         image.save(update_fields=["advice", "quality"])
+
+
+def _flagged(case: Case) -> str:
+    return f"{CAME_TOO.format(case.external_id)}."
 
 
 def _is_ready(image: Image) -> bool:

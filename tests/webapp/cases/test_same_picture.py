@@ -7,11 +7,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from ml.imaging.refusal import SENTENCES
 from tests.factories import BatchFactory, CaseFactory, ImageFactory, MembershipFactory, ReleaseFactory
 from tests.ml.imaging.samples import encode, skin_photo
 from tests.webapp.api import clinic as software
 from tests.webapp.api.clinic import case, good, problem
 from tests.webapp.inference.scenes import answer_all, outcome
+from tests.webapp.reports.scenes import jpeg
 from webapp import storage
 from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
@@ -210,6 +212,8 @@ def test_what_a_patient_has_read_stays_and_the_clinic_is_told_by_the_other() -> 
     assert refusals([left, right]) == [("ready", "", ""), BOTH[1]]
     assert "its result is released" in now(right).advice
     assert list(unanswered(batch.organisation)) == [right.case]
+    assert [flag["advice"] for flag in now(left).quality] == ["Case B of this batch came with this picture, too."]
+    assert Result.objects.filter(image=left).exists()
     with pytest.raises(Problem, match="Case A of this batch uses this picture"):
         override_quality(actor=SYSTEM, image=now(right))
 
@@ -237,6 +241,42 @@ def test_who_insists_on_a_blurred_one_of_two_cases_releases_it_themselves() -> N
     assert now(left).case.released_at is None
 
 
+def test_a_copy_in_its_own_case_is_a_duplicate_of_what_is_used() -> None:
+    left, right = two_cases()
+    copy = ImageFactory(case=left.case, stored=True)
+    check(left, right, copy)
+    assert now(copy).reason == IN_TWO_CASES
+    override_quality(actor=SYSTEM, image=now(left))
+    assert (now(copy).reason, now(copy).advice) == ("duplicate", SENTENCES["duplicate"])
+    assert "A of this batch uses this picture" in now(right).advice
+
+
+def test_who_insists_on_both_copies_of_one_case_is_told_so() -> None:
+    left, _ = two_cases()
+    copy = ImageFactory(case=left.case, stored=True)
+    check(left, copy, result=BLURRED)
+    override_quality(actor=SYSTEM, image=now(left))
+    with pytest.raises(Problem, match="already been sent in this batch"):
+        override_quality(actor=SYSTEM, image=now(copy))
+
+
+def test_the_page_of_a_released_case_says_that_another_came_with_its_picture(client: Client) -> None:
+    left, right = two_cases(**automatic())
+    submitted(left, right)
+    answer_all(ReleaseFactory(active=True))
+    check(right)
+    for image in (left, right):
+        storage.write(now(image).clean_key, jpeg())
+    client.force_login(MembershipFactory(organisation=left.organisation).user)
+    left_page, right_page, batch_page = (
+        client.get(reverse(name, args=[pk])).content.decode()
+        for name, pk in (("cases:case", left.case_id), ("cases:case", right.case_id), ("cases:batch", left.batch_id))
+    )
+    assert "Case B of this batch came with this picture, too." in left_page
+    assert "Used against the advice" not in left_page
+    assert "It is of this case" not in right_page + batch_page  # it could only be refused
+
+
 def test_the_page_offers_to_say_whose_it_is(client: Client) -> None:
     left, right = two_cases()
     check(left, right)
@@ -248,4 +288,6 @@ def test_the_page_offers_to_say_whose_it_is(client: Client) -> None:
     client.post(reverse("cases:image_override", args=[left.pk]))
     case_page = client.get(reverse("cases:case", args=[left.case_id])).content.decode()
     assert "Case B of this batch came with this picture, too." in case_page
+    assert "Said to be of this case by" in case_page
+    assert "Used against the advice" not in case_page
     assert Job.objects.count() == 0

@@ -136,7 +136,9 @@ class CaseImageSerializer(serializers.ModelSerializer[Image]):
 
     what_to_do = serializers.CharField(source="advice", help_text="About the refusal, in a sentence")
     quality = QualitySerializer(many=True)
-    quality_overridden = serializers.SerializerMethodField(help_text="Used against the advice of the quality check")
+    quality_overridden = serializers.SerializerMethodField(
+        help_text="Used against the advice of the quality check, or though it came for another case, too (`quality`)"
+    )
     deleted_at = DeletedAt()
     image_url = serializers.SerializerMethodField(help_text="The picture without metadata, as the model saw it")
     heatmap_url = serializers.SerializerMethodField(help_text="Where the model looked")

@@ -25,6 +25,7 @@ from webapp.cases.left_out import MAX_LISTED
 from webapp.cases.locks import locked
 from webapp.cases.models import NOT_A_LESION, Archive, Batch, Image
 from webapp.cases.opened import beside_rows, choices, listed
+from webapp.cases.same_picture import in_use
 from webapp.cases.services import NOT_ARRIVED, cancel_batch, submit_batch
 from webapp.cases.uploads import await_replacement, complete_replacement, store_replacement
 from webapp.cases.views.case import back
@@ -72,6 +73,7 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
     )
     record_view(actor=actor_of(request), action="batch.viewed", object_id=found.pk, organisation=found.organisation)
     complete = found.state in selectors.COMPLETED
+    rejected = list(selectors.unusable_images(found)[:REJECTED_SHOWN])
     context = {
         **shown,
         "page": page,
@@ -82,7 +84,8 @@ def batch(request: HttpRequest, batch_id: uuid.UUID) -> HttpResponse:
         **beside_rows(),
         "classes": selectors.classes_named(found).items(),
         "reviews": selectors.REVIEWS.items(),
-        "rejected": selectors.unusable_images(found)[:REJECTED_SHOWN],
+        "rejected": rejected,
+        "in_use": in_use(found, rejected),
         "awaited": selectors.awaited_images(found).order_by("-tries", "created_at", "pk")[:REJECTED_SHOWN],
         "late": selectors.late_images(found)[:REJECTED_SHOWN],
         "picture_limit": settings.UPLOAD_MAX_BYTES,

@@ -22,6 +22,7 @@ from webapp.cases.opened import opened_from
 from webapp.cases.opinions import CALLS_FOR, REVIEW_TURN
 from webapp.cases.retention import delete_photos
 from webapp.cases.review import acknowledge_raised, release_case
+from webapp.cases.same_picture import in_use
 from webapp.errors import Problem
 from webapp.inference.models import Result
 from webapp.inference.selectors import image_answer, with_answers
@@ -68,6 +69,7 @@ def _page(request: HttpRequest, case_id: uuid.UUID, *, note: str = "", status: i
         "case": found,
         "result": found.answer,
         "images": [(image, answer, consensus.get(image.pk)) for image, answer in answers.items()],
+        "in_use": in_use(batch, images),
         "collapsed": any(
             answer and found.answer and answer.probabilities.keys() != found.answer.probabilities.keys()
             for answer in answers.values()
