@@ -17,7 +17,7 @@ from webapp.audit.services import Actor, record
 from webapp.cases.locks import locked
 from webapp.cases.models import Batch, Case, Image, Priority
 from webapp.cases.refused import FOR_CLINICS
-from webapp.cases.same_picture import IS_USED, SamePictures, take_back, tell_others
+from webapp.cases.same_picture import IS_USED, SamePictures, heed_consensus, take_back, tell_others
 from webapp.cases.upload_limits import given_up_before
 from webapp.cases.uploads import NEVER_UPLOADED
 from webapp.errors import Problem
@@ -209,6 +209,7 @@ def override_quality(*, actor: Actor, image: Image) -> None:
     )
     image.refresh_from_db()
     tell_others(image)
+    heed_consensus([image])
     if batch.state != Batch.State.OPEN:
         reopened = Batch.objects.filter(pk=batch.pk)
         reopened.update(

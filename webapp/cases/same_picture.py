@@ -11,8 +11,10 @@ from django.utils import timezone
 from ml.imaging.refusal import SENTENCES
 from webapp.audit.services import SYSTEM, record
 from webapp.cases.models import IN_TWO_CASES, NO_ANSWER, Batch, Case, Image
+from webapp.cases.review import record_opinion
 from webapp.inference.completion import combine_answered
 from webapp.inference.models import CaseResult, Job, Result
+from webapp.labels.models import Consensus
 
 CAME_TOO = "Case {} of this batch came with this picture, too"
 ANSWERS_NEITHER = (
@@ -103,11 +105,20 @@ def take_back(images: Collection[Image]) -> tuple[list[Image], int]:
     cases = Case.objects.filter(pk__in={image.case_id for image in images if image.pk in answered})
     cases.update(**NO_ANSWER)
     CaseResult.objects.filter(case__in=cases).delete()
+    agreed_on = set(Consensus.objects.filter(image__in=images).values_list("image__case_id", flat=True))
+    Case.objects.filter(pk__in=agreed_on).update(opinion="")
+    heed_consensus(Image.objects.filter(case__in=agreed_on).exclude(state=Image.State.REJECTED))
     jobs.delete()  # with their results: who insists on one of the images begins anew
     for case in cases.select_related("organisation"):
         record(actor=SYSTEM, action="case.answer_taken_back", object_id=case.pk, organisation=case.organisation)
     combine_answered(cases=cases)
     return at_model, len(images) - len(failed)
+
+
+def heed_consensus(images: Iterable[Image]) -> None:
+    """Let their cases have the opinion that dermatologists agree on for these images."""
+    for agreed in Consensus.objects.filter(image__in=images).select_related("image"):
+        record_opinion(image=agreed.image, dx=agreed.dx)
 
 
 def forget_name(*, batch: Batch, case: Case) -> None:

@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from ml.imaging.refusal import SENTENCES
-from tests.factories import BatchFactory, CaseFactory, ImageFactory, MembershipFactory, ReleaseFactory
+from tests.factories import BatchFactory, CaseFactory, ConsensusFactory, ImageFactory, MembershipFactory, ReleaseFactory
 from tests.ml.imaging.samples import encode, skin_photo
 from tests.webapp.api import clinic as software
 from tests.webapp.api.clinic import case, good, problem
@@ -20,6 +20,7 @@ from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import InspectionResult, claim_images, finish_intake, override_quality
 from webapp.cases.models import IN_TWO_CASES, Batch, Case, Image
+from webapp.cases.review import record_opinion
 from webapp.cases.selectors import unanswered
 from webapp.cases.services import submit_batch
 from webapp.errors import Problem
@@ -258,6 +259,21 @@ def test_who_insists_on_both_copies_of_one_case_is_told_so() -> None:
     override_quality(actor=SYSTEM, image=now(left))
     with pytest.raises(Problem, match="already been sent in this batch"):
         override_quality(actor=SYSTEM, image=now(copy))
+
+
+def test_what_dermatologists_agree_on_goes_and_comes_with_its_picture() -> None:
+    left, right = two_cases()
+    other = ImageFactory(case=left.case, ready=True)
+    submitted(left, right)
+    answer_all(ReleaseFactory(active=True))
+    for image, dx in ((left, "MEL"), (other, "BCC")):
+        ConsensusFactory(image=image, dx=dx)
+        record_opinion(image=image, dx=dx)
+    assert now(left).case.opinion == "MEL"
+    check(right)
+    assert now(left).case.opinion == "BCC"
+    override_quality(actor=SYSTEM, image=now(left))
+    assert now(left).case.opinion == "MEL"
 
 
 def test_the_page_of_a_released_case_says_that_another_came_with_its_picture(client: Client) -> None:
