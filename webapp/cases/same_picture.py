@@ -122,10 +122,12 @@ def heed_consensus(images: Iterable[Image]) -> None:
 
 
 def forget_name(*, batch: Batch, case: Case) -> None:
-    """Let the images of other cases no longer say that this case came with their picture."""
+    """Let the images of other cases no longer say that this case came with their picture: also where it has sent
+    another since.
+    """
     said, unnamed = (text.format(case.external_id) for text in ("Case {} of this batch", "Another case of this batch"))
-    refused = Q(reason="duplicate") | Q(quality__contains=[{"code": IN_TWO_CASES}])  # the former until 23 November 2026
-    for image in batch.images.filter(refused).exclude(case=case):
+    flags = [{"code": IN_TWO_CASES, "advice": _flagged(case)}]
+    for image in batch.images.filter(Q(advice__startswith=said) | Q(quality__contains=flags)).exclude(case=case):
         image.advice = image.advice.replace(said, unnamed)
         image.quality = [{**flag, "advice": flag["advice"].replace(said, unnamed)} for flag in image.quality]
         image.save(update_fields=["advice", "quality"])

@@ -33,6 +33,21 @@ def test_another_case_that_had_the_same_picture_does_not_name_it() -> None:
     assert told.advice.startswith("Another case of this batch came with this picture, too, so it answers neither.")
 
 
+def test_another_case_does_not_name_it_though_it_has_sent_another_picture_since() -> None:
+    batch = BatchFactory()
+    first, second = (CaseFactory(batch=batch, external_id=name) for name in (f"{MARK} 1", "2"))
+    images = [ImageFactory(case=case, stored=True) for case in (first, second)]
+    token, _ = claim_images(limit=2)
+    for image in images:
+        image.refresh_from_db()
+        finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450))])
+    first.images.update(sha256="b" * 64)
+
+    erase_case(actor=SYSTEM, case=first)
+
+    assert [row for row in everything() if MARK in row] == []
+
+
 def test_another_case_goes_on_naming_the_one_that_has_its_picture() -> None:
     batch = BatchFactory()
     cases = [CaseFactory(batch=batch, external_id=name) for name in (f"{MARK} 1", "2", "3")]
