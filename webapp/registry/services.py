@@ -55,7 +55,7 @@ def promote(*, actor: Actor, release: ModelRelease, note: str = "", instead_of: 
     if (objection := gate_objection(release)) and not note.strip():
         raise Problem("gate_not_passed", f"{objection} Write down why it should serve all the same.")
     release.replaced = replaced_by(release)
-    _activate(actor, release, note, "release.promoted", "Replaced by")
+    _activate(actor, release, note, "release.promoted")
     return release
 
 
@@ -88,7 +88,7 @@ def roll_back(*, actor: Actor, to: ModelRelease | None = None) -> ModelRelease:
             f"Another release became active meanwhile, so nothing was changed. A rollback now goes to {previous.name}.",
         )
     _check_usable(previous)
-    _activate(actor, previous, "Rolled back.", "release.rolled_back", "Rolled back to")
+    _activate(actor, previous, "", "release.rolled_back")
     return previous
 
 
@@ -102,18 +102,16 @@ def _lock_releases() -> None:
     list(ModelRelease.objects.select_for_update().order_by("pk").values_list("pk"))
 
 
-def _activate(actor: Actor, release: ModelRelease, note: str, action: str, retired: str) -> None:
-    """`retired` are the words for what happens to the one that was active."""
+def _activate(actor: Actor, release: ModelRelease, note: str, action: str) -> None:
     if (before := active_release()) is not None:
-        _decide(actor, before, State.RETIRED, f"{retired} {release.name}.", "release.retired")
+        _decide(actor, before, State.RETIRED, "", "release.retired")
     _decide(actor, release, State.ACTIVE, note, action)
     ring(Task.DRAIN)
 
 
 def _decide(actor: Actor, release: ModelRelease, state: str, note: str, action: str) -> None:
-    """What was noted of it before stays with it: why it served, though its gate had not passed."""
-    said = f"Noted before: “{release.decision_note}”" if release.decision_note else ""
-    release.state, release.decision_note = state, f"{note} {said}".strip()
+    """What was noted of it before stays with it, below `note`: why it served, though its gate had not passed."""
+    release.state, release.decision_note = state, f"{note}\n{release.decision_note}".strip()
     release.decided_by, release.decided_at = actor.user, timezone.now()
     release.save(update_fields=["state", "decision_note", "decided_by", "decided_at", "replaced"])
     record(actor=actor, action=action, object_id=release.pk, organisation=None, detail=release.name)

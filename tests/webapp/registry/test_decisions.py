@@ -62,4 +62,11 @@ def test_the_reason_why_a_release_serves_stays_with_it_when_it_serves_again() ->
     promote(actor=SYSTEM, release=ReleaseFactory())
     again = roll_back(actor=SYSTEM)
     assert again == release
-    assert "“Compared by hand.”" in again.decision_note
+    assert again.decision_note == "Compared by hand."
+    promote(actor=SYSTEM, release=ReleaseFactory())
+    assert promote(actor=SYSTEM, release=again).decision_note == "Compared by hand."
+    promote(actor=SYSTEM, release=ReleaseFactory())
+    assert promote(actor=SYSTEM, release=again, note="It was better.").decision_note.split("\n") == [
+        "It was better.",
+        "Compared by hand.",
+    ]
