@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Count, Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from ml.advice import Advice
@@ -84,14 +84,15 @@ class Beside:
     """A release beside dermatologists: malignant pictures that it referred, and benign ones that it did not."""
 
     release: ModelRelease
+    measures: dict[str, Any] | None
     malignant: Seen
     benign: Seen
 
     @property
     def measured(self) -> dict[str, float | None]:
         """Its sensitivity and specificity on the images that it was measured on; None where these were too few."""
-        manifest = self.release.manifest
-        metrics = {} if too_few(manifest) else manifest["metrics"]["metrics"]
+        measures = self.measures or {}
+        metrics = {} if too_few({"metrics": measures}) else measures["metrics"]
         return {name: metrics.get(name, {}).get("value") for name in ("sensitivity", "specificity")}
 
 
@@ -139,12 +140,15 @@ def beside_dermatologists() -> list[Beside]:
     )
     unnamed = Q(image__case__patient__external_id__startswith=Patient.UNNAMED)
     unknown = settled.exclude(trained & unnamed).exclude(Exists(before))
-    counts = Counter(
-        (release, dx in MALIGNANT, advice != Advice.SELF_MONITOR.value)
-        for release, dx, advice in unknown.values_list("result__release", "dx", "result__advice")
-    )
-    releases = ModelRelease.objects.filter(pk__in={release for release, _, _ in counts}).order_by("-created_at", "-pk")
-    return [Beside(each, _seen(counts, each.pk, True), _seen(counts, each.pk, False)) for each in releases]
+    counts = Counter[tuple[int, bool, bool]]()
+    grouped = unknown.values_list("result__release", "dx", "result__advice").annotate(pictures=Count("pk"))
+    for release, dx, advice, pictures in grouped:
+        counts[release, dx in MALIGNANT, advice != Advice.SELF_MONITOR.value] += pictures
+    releases = ModelRelease.objects.filter(pk__in={release for release, _, _ in counts}).only("name")
+    measured = releases.annotate(measures=F("manifest__metrics")).order_by("-created_at", "-pk")
+    return [
+        Beside(each, each.measures, _seen(counts, each.pk, True), _seen(counts, each.pk, False)) for each in measured
+    ]
 
 
 def _seen(counts: Counter[tuple[int, bool, bool]], release: int, malignant: bool) -> Seen:
