@@ -7,7 +7,7 @@ from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_changed, email_confirmed
 from allauth.mfa.models import Authenticator
-from allauth.mfa.signals import authenticator_added, authenticator_removed
+from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_reset
 from django.contrib import messages
 from django.dispatch import Signal, receiver
 from django.http import HttpRequest
@@ -57,8 +57,10 @@ def address_confirmed(email_address: EmailAddress, **_: Any) -> None:
         get_adapter().send_notification_mail(ADDRESS_ADDED, email_address.user)
 
 
-@receiver([authenticator_added, authenticator_removed])
+@receiver([authenticator_added, authenticator_reset, authenticator_removed])
 def second_factor_changed(signal: Signal, user: User, authenticator: Authenticator, **_: Any) -> None:
-    """Somebody added a second factor of theirs, or took it off: as an administrator's hand, it is in the trail."""
-    change = "added" if signal is authenticator_added else "removed"
+    """Somebody added a second factor of theirs, had new recovery codes, or took one off: as an administrator's hand, it
+    is in the trail.
+    """
+    change = {authenticator_added: "added", authenticator_reset: "renewed", authenticator_removed: "removed"}[signal]
     note_second_factor(actor=Actor(user=user), factor=authenticator, change=change)

@@ -175,7 +175,7 @@ def remove_second_factor(*, actor: Actor, factor: Authenticator) -> None:
 
 
 def note_second_factor(*, actor: Actor, factor: Authenticator, change: str) -> None:
-    """Say in the trail that a factor of a member was `added` or `removed`."""
+    """Say in the trail that a factor of a member was `added`, `renewed` or `removed`."""
     if membership := Membership.objects.filter(user=factor.user_id).first():
         _note_member(actor, "membership.changed", membership, detail=f"second factor {change}: {factor.type}")
 
