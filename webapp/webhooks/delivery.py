@@ -99,7 +99,11 @@ def send(delivery: Delivery, *, seconds: float | None = None) -> Answer:
 
 @transaction.atomic
 def finish(*, delivery: Delivery, token: uuid.UUID, answer: Answer) -> bool:
-    """Write down what became of an attempt, and what it says of the endpoint. False if the lease was lost."""
+    """Write down what became of an attempt, and what it says of the endpoint. False if the lease was lost.
+
+    Of an address that was corrected meanwhile it says nothing: what the one before did not take goes there at once, as
+    what was waiting does.
+    """
     endpoint = Endpoint.objects.select_for_update(no_key=True).filter(pk=delivery.endpoint_id).first()
     if endpoint is None:  # removed in the meantime, with its deliveries
         return False
@@ -110,11 +114,14 @@ def finish(*, delivery: Delivery, token: uuid.UUID, answer: Answer) -> bool:
         "milliseconds": round(1000 * answer.seconds),
         "error": answer.error,
     }
+    corrected = endpoint.url != delivery.endpoint.url and delivery.type != TEST
     changes = {**_next_state(delivery, answer, now), "attempts": [*delivery.attempts, attempt][-ATTEMPTS_KEPT:]}
+    if corrected and not answer.taken:
+        changes |= {"state": Delivery.State.PENDING, "attempt": 0, "send_after": now, "ended_at": None}
     held = Delivery.objects.filter(pk=delivery.pk, state=Delivery.State.SENDING, lease_token=token)
     if not held.update(**changes, error=answer.error, **UNLEASED):
         return False
-    if delivery.type != TEST:
+    if delivery.type != TEST and not corrected:
         _note(endpoint, answer, now)
     return True
 
