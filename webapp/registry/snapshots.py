@@ -113,9 +113,7 @@ def preview() -> Content:
 def _divided(rows: Sequence[Labelled]) -> tuple[dict[uuid.UUID, str], dict[uuid.UUID, str]]:
     """The split of every patient of `rows`, and of those alone that had none before."""
     patients = {row.patient_id for row in rows}
-    decided = {
-        pk: split for pk, split in PatientSplit.objects.values_list("patient_id", "split").iterator() if pk in patients
-    }
+    decided = dict(PatientSplit.objects.filter(patient__in=patients).values_list("patient_id", "split"))
     new = divide(rows, decided)
     return decided | new, new
 

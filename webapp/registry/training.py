@@ -1,7 +1,8 @@
 """The life of a training run: queued with its snapshot, run under a lease, evaluated or failed once."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,10 @@ import structlog
 from django.conf import settings
 from django.core.cache import cache
 from django.db import IntegrityError, transaction
-from django.db.models import F, JSONField, Value
+from django.db.models import F, JSONField, Max, Value
 from django.db.models.expressions import CombinedExpression
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from ml.classes import MALIGNANT
 from ml.gate import CLASS_LESIONS, MARGINS, lesions_needed
@@ -22,12 +24,12 @@ from webapp.queue import Task, ring, ring_now
 from webapp.registry.models import ModelRelease, Split, TrainingRun
 from webapp.registry.selectors import active_release, retraining_is_due, usable_labels
 from webapp.registry.services import register_release
-from webapp.registry.snapshots import Content, draw_up, store
+from webapp.registry.snapshots import Content, draw_up, preview, store
 from webapp.registry.splits import Told
 
 logger = structlog.get_logger(__name__)
 State = TrainingRun.State
-ASKED_AGAIN_SECONDS = 600
+ASKED_AGAIN_SECONDS = 600  # all labels are read, unless another comes before
 LEASE_SECONDS = 1800  # hours of training must outlast a database that is away, in which no lease is extended
 
 
@@ -100,11 +102,32 @@ class Needed:
         return self.there >= self.needed
 
 
-def gate_needs(content: Content) -> list[Needed]:
-    """What the gate of a run that starts from this content would decide by, at most: a model has seen some before."""
+def gate_needs(deciding: Mapping[str, int]) -> list[Needed]:
+    """What the gate of a run would decide by, at most: a model has seen some before. `deciding` is its content's."""
     sides = lesions_needed({**MARGINS, "sensitivity": settings.GATE_MARGIN}, settings.GATE_MIN_LESIONS)
     wanted = {**sides, **dict.fromkeys(MALIGNANT, CLASS_LESIONS)}
-    return [Needed(kind, content.deciding.get(kind, 0), needed) for kind, needed in wanted.items()]
+    return [Needed(kind, deciding.get(kind, 0), needed) for kind, needed in wanted.items()]
+
+
+def outlook() -> tuple[str, list[Needed]]:
+    """Why no run could start now, empty where one could, and what its gate would decide by: as of the newest label, or
+    of ten minutes ago at most.
+    """
+    key, found = _until_another_label("training-outlook"), None
+    with suppress(RedisError, OSError):  # a page is shown without it, too
+        found = cache.get(key)
+    if found is None:
+        content = preview()
+        found = too_few(content), content.deciding
+        with suppress(RedisError, OSError):
+            cache.set(key, found, timeout=ASKED_AGAIN_SECONDS)
+    objection, deciding = found
+    return objection, gate_needs(deciding)
+
+
+def _until_another_label(name: str) -> str:
+    """A key of the cache that nobody asks for any more once another label is accepted."""
+    return f"{name}:{usable_labels().aggregate(newest=Max('pk'))['newest']}"
 
 
 def _active_already() -> Problem:
@@ -117,7 +140,7 @@ def start_run_if_due() -> TrainingRun | None:
     """
     if not retraining_is_due():
         return None
-    refused = f"retraining-refused:{usable_labels().latest('pk').pk}"
+    refused = _until_another_label("retraining-refused")
     if cache.get(refused):
         return None
     try:

@@ -23,8 +23,7 @@ from webapp.registry.chart import charts
 from webapp.registry.models import ModelRelease, TrainingRun
 from webapp.registry.selectors import active_release, gate_objection, previous_release, replaced_by
 from webapp.registry.services import promote, reject, roll_back
-from webapp.registry.snapshots import preview
-from webapp.registry.training import gate_needs, start_run, stop_run, too_few
+from webapp.registry.training import outlook, start_run, stop_run
 from webapp.registry.words import measured
 
 State = ModelRelease.State
@@ -152,9 +151,8 @@ def runs(request: HttpRequest) -> HttpResponse:
     live = next((run for run in everything if run.state in TrainingRun.LIVE), None)
     context = {"runs": everything, "labels": selectors.accepted_labels(), "active": active, "live": live}
     if active and active.learns_from_labels and not live:
-        content = preview()
-        needs = gate_needs(content)
-        context |= {"too_few": too_few(content), "needs": needs, "decides": all(each.enough for each in needs)}
+        objection, needs = outlook()
+        context |= {"too_few": objection, "needs": needs, "decides": all(each.enough for each in needs)}
     return render(request, "registry/runs.html", context)
 
 

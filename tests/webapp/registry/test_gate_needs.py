@@ -6,7 +6,9 @@ import re
 
 import pytest
 import structlog
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from ml.gate import CLASS_LESIONS, lesions_needed
@@ -80,9 +82,9 @@ def test_enough_of_each_kind_are_enough_for_a_verdict(operator: Client, settings
     benign = lesions_needed({"specificity": 0.10}, 1)["benign"]
     for _ in range(benign - 1):
         labelled(Split.TEST, "NV")
-    assert [each.kind for each in gate_needs(preview()) if not each.enough] == ["benign"]
+    assert [each.kind for each in gate_needs(preview().deciding) if not each.enough] == ["benign"]
     labelled(Split.TEST, "NV")
-    assert all(each.enough for each in gate_needs(preview()))
+    assert all(each.enough for each in gate_needs(preview().deciding))
     page = operator.get(PAGE).content.decode()
     assert "they are enough for a verdict" in page
     assert '<button class="btn btn-primary" type="submit">' in page
@@ -104,6 +106,21 @@ def test_where_none_can_start_the_page_says_why_in_place_of_its_button(operator:
     assert "No run can start. There are 2 labelled images to train on and 0 to test with." in page
     assert "send `patient_id`" in page
     assert "Start a run now" not in page
+
+
+def test_the_labels_are_read_once_for_the_page_until_another_comes(operator: Client) -> None:
+    labelled(Split.TEST, "MEL")
+    with CaptureQueriesContext(connection) as made:
+        assert [table(operator)["Melanoma"][0] for _ in range(2)] == ["1", "1"]
+    assert sum("registry_patientsplit" in query["sql"] for query in made) == 1
+    labelled(Split.TEST, "MEL")
+    assert table(operator)["Melanoma"][0] == "2"
+
+
+def test_the_page_is_there_while_redis_is_away(operator: Client, settings: Settings) -> None:
+    labelled(Split.TEST, "MEL")
+    settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
+    assert table(operator)["Melanoma"][0] == "1"
 
 
 def test_labels_of_which_no_run_can_start_are_not_drawn_up_with_every_sweep(settings: Settings) -> None:
