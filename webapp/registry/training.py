@@ -146,7 +146,8 @@ def start_run_if_due() -> TrainingRun | None:
     try:
         return start_run(actor=SYSTEM)
     except Problem as problem:
-        cache.set(refused, problem.code, timeout=ASKED_AGAIN_SECONDS)
+        if problem.code == "too_few_labels":
+            cache.set(refused, True, timeout=ASKED_AGAIN_SECONDS)
         logger.info("retraining_not_started", code=problem.code)
         return None
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from ml.gate import CLASS_LESIONS, lesions_needed
-from tests.factories import CaseFactory, ConsensusFactory, ImageFactory, MembershipFactory, ReleaseFactory
+from tests.factories import CaseFactory, ConsensusFactory, ImageFactory, MembershipFactory, ReleaseFactory, RunFactory
 from webapp.accounts.models import Membership, Patient
 from webapp.labels.models import Consensus
 from webapp.registry.models import PatientSplit, Split, TrainingRun
@@ -121,6 +121,20 @@ def test_the_page_is_there_while_redis_is_away(operator: Client, settings: Setti
     labelled(Split.TEST, "MEL")
     settings.CACHES = {"default": {**settings.CACHES["default"], "LOCATION": "redis://127.0.0.1:1/0"}}
     assert table(operator)["Melanoma"][0] == "1"
+
+
+def test_a_run_that_another_forestalled_is_tried_again_at_once(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RETRAIN_AFTER_LABELS = 1
+    other = RunFactory()
+    ConsensusFactory.create_batch(4, dx="MEL")
+    ReleaseFactory(active=True)
+    with monkeypatch.context() as patched:  # the other came after it had looked
+        patched.setattr("webapp.registry.training.retraining_is_due", lambda: True)
+        assert start_run_if_due() is None
+    other.delete()
+    assert start_run_if_due() == TrainingRun.objects.get()
 
 
 def test_labels_of_which_no_run_can_start_are_not_drawn_up_with_every_sweep(settings: Settings) -> None:
