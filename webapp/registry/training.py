@@ -211,7 +211,7 @@ def give_back_run(*, run: TrainingRun, token: uuid.UUID) -> bool:
 @transaction.atomic
 def stop_run(*, actor: Actor, run: TrainingRun) -> None:
     """End a run that is not wanted any more. Its worker finds its lease lost when it next extends it, in a quarter of
-    LEASE_SECONDS at most, and ends the trainer. Raises Problem `training_ended`.
+    the setting LEASE_SECONDS at most, and ends the trainer. Raises Problem `training_ended`.
     """
     live = TrainingRun.objects.filter(pk=run.pk, state__in=TrainingRun.LIVE)
     error = "stopped: An operator stopped it."
