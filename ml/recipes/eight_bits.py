@@ -19,6 +19,7 @@ from ml.compare import side_by_side
 from ml.data.examples import Examples
 from ml.export import backends
 from ml.export.errors import ExportError
+from ml.files import complete
 from ml.imaging.preprocess import whole
 from ml.metrics import METRICS, Metric, Scored, balanced_accuracy, malignant_auc
 from ml.metrics.measured import words
@@ -119,7 +120,8 @@ def make(member: Member, sides: Sides, settings: Settings, work: Path, progress:
     settled = fake.settled(rounding)
     tflite.write(settled, pixels, work / TRAINED)
     agrees = agreement(work / TRAINED, settled, pixels, few)
-    (work / AGREEMENT).write_text(json.dumps(agrees) + "\n")
+    with complete(work / AGREEMENT) as file:
+        file.write((json.dumps(agrees) + "\n").encode())
     keras.utils.clear_session()
 
 

@@ -16,6 +16,7 @@ from ml.calibration import Calibration
 from ml.classes import Taxonomy
 from ml.data.errors import DataError
 from ml.data.examples import Examples
+from ml.files import complete
 from ml.metrics import Scored
 from ml.networks import members, weights
 from ml.recipes import imagenet
@@ -135,7 +136,8 @@ def _how(part: Part) -> dict[str, Any]:
 
 def note(part: Part, work: Path) -> None:
     """Notes beside a member that begins how it is fitted."""
-    _note(work, part.name).write_text(json.dumps(_how(part)) + "\n")
+    with complete(_note(work, part.name)) as file:
+        file.write((json.dumps(_how(part)) + "\n").encode())
 
 
 def way(part: Part, work: Path) -> dict[str, Any] | None:

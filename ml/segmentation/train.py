@@ -14,6 +14,7 @@ import numpy as np
 from ml import bundle as bundles
 from ml.data import ham10000
 from ml.data.errors import DataError
+from ml.files import complete
 from ml.imaging.preprocess import VERSION, Size
 from ml.networks import weights
 from ml.progress import Progress
@@ -75,10 +76,10 @@ def train(run: Run, progress: Progress) -> dict[str, Any]:
         )
     else:
         progress.stage("training")
-        settings.write_text(json.dumps(wanted))
+        _note(settings, wanted)
         model = network.build(SIZE, run.backbones)
         epochs = fitting.fit(model, sides["train"], sides["validation"], run.settings, progress, work=checkpoint)
-        settings.write_text(json.dumps({**wanted, "epochs_done": epochs}))
+        _note(settings, {**wanted, "epochs_done": epochs})
         weights.save(model, fitted)
 
     progress.stage("evaluating")
@@ -108,6 +109,11 @@ def train(run: Run, progress: Progress) -> dict[str, Any]:
     (run.output / CARD).write_text(card.write(manifest))
     progress.done(segmenter=str(run.output), test=manifest["test"])
     return manifest
+
+
+def _note(path: Path, settings: dict[str, Any]) -> None:
+    with complete(path) as file:
+        file.write(json.dumps(settings).encode())
 
 
 def _digest(outlines: Iterable[np.ndarray]) -> str:

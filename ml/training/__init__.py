@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 
 from ml.data.examples import Examples
-from ml.files import named
+from ml.files import complete
 from ml.imaging.preprocess import Size, whole
 from ml.progress import Progress
 from ml.training.augment import augment
@@ -205,8 +206,10 @@ def _held_out(
 def _callbacks(settings: Settings, progress: Progress, name: str, work: Path | None) -> list[Any]:
     callbacks: list[Any] = [keras.callbacks.SwapEMAWeights()] if settings.ema else []
     if work is not None:
-        callbacks.append(Checkpoints(work))
-    return [*callbacks, _Report(progress, name, settings.epochs, work)]
+        # First the note, then the state: an epoch that is repeated is noted again, one without a note stays so.
+        noted = keras.callbacks.LambdaCallback(on_epoch_end=partial(_note, work))
+        callbacks += [noted, Checkpoints(work)]
+    return [*callbacks, _Report(progress, name, settings.epochs)]
 
 
 def _shared(count: int, devices: int) -> int:
@@ -226,6 +229,16 @@ def _beside(images: np.ndarray, metadata: np.ndarray | None) -> Seen:
 
 def _history_path(work: Path) -> Path:
     return work.parent / f"{work.name}.epochs.jsonl"
+
+
+def _note(work: Path, epoch: int, logs: dict[str, Any]) -> None:
+    epochs = [*history(work), {"epoch": epoch + 1, **_rounded(logs)}]
+    with complete(_history_path(work)) as file:
+        file.write("".join(json.dumps(told) + "\n" for told in epochs).encode())
+
+
+def _rounded(logs: dict[str, Any]) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in logs.items()}
 
 
 def optimizer_for(
@@ -249,16 +262,12 @@ def optimizer_for(
 
 
 class _Report(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, progress: Progress, name: str, epochs: int, work: Path | None) -> None:
+    def __init__(self, progress: Progress, name: str, epochs: int) -> None:
         super().__init__()
-        self._progress, self._name, self._epochs, self._work = progress, name, epochs, work
+        self._progress, self._name, self._epochs = progress, name, epochs
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        known = {name: round(float(value), 4) for name, value in (logs or {}).items()}
-        if self._work is not None:
-            history = _history_path(self._work)
-            with named(history), history.open("a") as file:
-                file.write(json.dumps({"epoch": epoch + 1, **known}) + "\n")
+        known = _rounded(logs or {})
         self._progress.epoch(self._name, epoch + 1, self._epochs, known["loss"], known.get("val_loss"))
 
 

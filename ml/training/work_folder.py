@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ml.data.errors import DataError
+from ml.files import complete
 
 MADE_FROM: Final = "made_from.sha256"
 FORMAT: Final = 2
@@ -30,5 +31,5 @@ def claim(work: Path, *made_from: Any) -> None:
             f"What lies in {work} was fitted to other images, frames, masks, classes or sides, began from another "
             "bundle or teacher, or is another version's. Say another --work, or delete this folder to train anew.",
         )
-    work.mkdir(parents=True, exist_ok=True)
-    note.write_text(wanted + "\n")
+    with complete(note) as file:
+        file.write(f"{wanted}\n".encode())

@@ -11,7 +11,7 @@ from ml import training
 from ml.data.examples import Examples
 from ml.networks import members
 from ml.progress import Advance, JsonProgress
-from ml.training import Batches, Settings
+from ml.training import Batches, Settings, work_folder
 from ml.training.augment import augment
 from tests.ml.full_disk import no_file_longer_than
 
@@ -176,6 +176,28 @@ def test_it_goes_on_where_a_full_disk_had_no_room_for_a_checkpoint(
     recorder = Recorder()
     training.fit(members.build("tiny", SIZE), coloured, None, settings, recorder, work=work)
     assert [epoch for epoch, _, _ in recorder.epochs] == goes_on_with
+    assert [epoch["epoch"] for epoch in training.history(work)] == [1, 2, 3]
+
+
+def test_it_goes_on_where_a_full_disk_had_no_room_for_a_note(coloured: Examples, tmp_path: Path) -> None:
+    """The note of the second epoch ends in its middle, and neither it nor that of the first is lost for it."""
+    settings, work = Settings(epochs=3, samples=32), tmp_path / "work"
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(members.build("tiny", SIZE), coloured, None, settings, Recorder(1), work=work)
+    (noted,) = tmp_path.glob("*.jsonl")
+    with pytest.raises(OSError, match="too large") as full, no_file_longer_than(noted.stat().st_size + 9):
+        training.fit(members.build("tiny", SIZE), coloured, None, settings, Recorder(), work=work)
+    assert Path(full.value.filename) == noted
+    training.fit(members.build("tiny", SIZE), coloured, None, settings, Recorder(), work=work)
+    assert [epoch["epoch"] for epoch in training.history(work)] == [1, 2, 3]
+
+
+def test_a_full_disk_leaves_what_says_that_a_run_may_go_on(tmp_path: Path) -> None:
+    work_folder.claim(tmp_path, "one data set")
+    (tmp_path / "tiny.npz").touch()
+    with pytest.raises(OSError, match="too large"), no_file_longer_than(9):
+        work_folder.claim(tmp_path, "one data set")
+    work_folder.claim(tmp_path, "one data set")
 
 
 def test_a_training_that_begins_anew_forgets_the_epochs_of_an_earlier_one(coloured: Examples, tmp_path: Path) -> None:
