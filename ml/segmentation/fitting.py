@@ -112,7 +112,7 @@ def fit(
         np.stack([shrunk(frame, size) for frame in validation.pixels]),
         _target([_stretched(mask, (height, width)) for mask in validation.masks]),
     )
-    done = restored(model, work)
+    done = restored(model, work, progress)
     batches.start_at(done)
     model.fit(
         batches,

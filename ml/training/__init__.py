@@ -163,7 +163,7 @@ def fit(
             run_eagerly=steps < TRACE_STEPS,
         )
         held_out = _held_out(validation, one_hot, size, validation_metadata, devices)
-        done = 0 if work is None else restored(trainee, work)
+        done = 0 if work is None else restored(trainee, work, progress)
         if work is not None and not done:
             _history_path(work).unlink(missing_ok=True)
         batches.start_at(done)

@@ -8,8 +8,11 @@ import keras
 import numpy as np
 
 from ml.files import complete
+from ml.progress import Progress
 
 STATE: Final = "state.npz"
+EARLIER: Final = "latest.weights.h5"
+"""What Keras kept for versions before this one."""
 
 
 class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
@@ -31,11 +34,13 @@ class Checkpoints(keras.callbacks.Callback):  # type: ignore[misc]
         shutil.rmtree(self._folder)
 
 
-def restored(model: keras.Model, folder: Path) -> int:
+def restored(model: keras.Model, folder: Path, progress: Progress) -> int:
     """Brings a compiled model and its optimizer to where an interrupted training left them, and gives the epochs that
-    were done: 0 where there is nothing to go on from.
+    were done: 0 where there is nothing to go on from, with a warning where an earlier version left something.
     """
     if not (folder / STATE).exists():
+        if (folder / EARLIER).exists():
+            progress.warning(f"An earlier version's training in {folder} cannot be gone on from: it begins anew")
         return 0
     model.optimizer.build(model.trainable_variables)
     with np.load(folder / STATE) as state:

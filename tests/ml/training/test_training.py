@@ -24,11 +24,15 @@ class Recorder(JsonProgress):
     def __init__(self, stop_after: int = 0) -> None:
         self.epochs: list[tuple[int, float, float | None]] = []
         self.shares: list[float] = [0.0]
+        self.warnings: list[str] = []
         self._stop_after = stop_after
 
     @contextmanager
     def steps(self, name: str, of: int) -> Iterator[Advance]:
         yield lambda by=1: self.shares.append(self.shares[-1] + by / of)
+
+    def warning(self, message: str, **facts: object) -> None:
+        self.warnings.append(message)
 
     def epoch(self, member: str, epoch: int, of: int, loss: float, validation_loss: float | None) -> None:
         assert member == "tiny"
@@ -198,6 +202,15 @@ def test_a_full_disk_leaves_what_says_that_a_run_may_go_on(tmp_path: Path) -> No
     with pytest.raises(OSError, match="too large"), no_file_longer_than(9):
         work_folder.claim(tmp_path, "one data set")
     work_folder.claim(tmp_path, "one data set")
+
+
+def test_what_an_earlier_version_was_interrupted_in_is_told_to_begin_anew(coloured: Examples, tmp_path: Path) -> None:
+    work, recorder = tmp_path / "work", Recorder()
+    work.mkdir()
+    (work / "latest.weights.h5").touch()
+    settings = Settings(epochs=1, samples=32)
+    training.fit(members.build("tiny", SIZE), coloured, None, settings, recorder, work=work)
+    assert recorder.warnings == [f"An earlier version's training in {work} cannot be gone on from: it begins anew"]
 
 
 def test_a_training_that_begins_anew_forgets_the_epochs_of_an_earlier_one(coloured: Examples, tmp_path: Path) -> None:
