@@ -45,7 +45,8 @@ def _worded(error: Exception, goes_on: str) -> str:
         return f"{error.filename}: a file stands where a folder is wanted. Name another."
     told = f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return f"{told} Make room there.{goes_on}" if full and goes_on else told
+    room = "Make room there." if error.filename else "Make room."
+    return f"{told} {room}{goes_on}" if full and goes_on else told
 
 
 def _code(name: str) -> str:

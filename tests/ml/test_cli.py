@@ -175,16 +175,22 @@ def test_whoever_stops_a_command_is_told_whether_it_goes_on(
     assert told.err == "\nStopped." + " The same command goes on from where it was." * goes_on + "\n"
 
 
+@pytest.mark.parametrize(
+    ("file", "where"),
+    [
+        (["work/state.npz"], "work/state.npz: No space left on device. Make room there."),
+        ([], "No space left on device. Make room."),
+    ],
+)
 def test_a_full_disk_is_told_with_how_the_training_goes_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: list[str], where: str
 ) -> None:
     def full(*given: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "work/tiny.checkpoint/state.npz")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *file)
 
     monkeypatch.setattr("ml.recipes.trainer.train", full)
     assert main(["train", "ham-cnn", "--data", "x", "--work", "work", "--output", "x"]) == 1
     told = " ".join(capsys.readouterr().err.split())
-    where = "work/tiny.checkpoint/state.npz: No space left on device. Make room there."
     assert f"{where} The same command goes on from where it was. (os_error)" in told
 
 
