@@ -95,7 +95,11 @@ def export(
         read, prints, refused = backends.representative(int8, bundle.frame, REPRESENTATIVE)
         representative, seen = prepared(read, bundle.preparation), np.concatenate([seen, prints])
     if test is not None:
-        test, dropped = evaluate.measurable(test, seen)
+        evaluate.check_readable(test)
+        test, dropped = evaluate.unseen(test, seen)
+        if not len(test):
+            or_int8 = "" if int8 is None else ", or --int8 took its ranges from,"
+            raise evaluate.SeenError(f"The bundle has seen{or_int8} all {dropped} test images: name other images.")
     output.mkdir(parents=True, exist_ok=True)
     told = output / guide.NUMBERS
     _clear(told)

@@ -158,6 +158,7 @@ def _cost(told: Mapping[str, Any]) -> str:
     measured = told.get("measured")
     if measured is None:
         return UNMEASURED if "representative" in told else ""
+    from_none = " and --int8 took no range from" if "representative" in told else ""
     rows = "".join(
         f"| {label(row['metric'])} | {words(row['bundle'])} | {words(row['exported'])} | "
         f"{words(row['difference'], sign='+')} |\n"
@@ -167,7 +168,7 @@ def _cost(told: Mapping[str, Any]) -> str:
 ## What these files were measured to do
 
 On {measured["images"]} images of {measured["lesions"]} lesions ({measured["malignant_lesions"]} malignant) that the \
-bundle has not seen; {measured["dropped_seen"]} more were left out.
+bundle has not seen{from_none}; {measured["dropped_seen"]} more were left out.
 Bundle and files answer by their networks alone, without that check, the bundle's in float32. In brackets: 95 %
 intervals, bootstrap by lesion; those of the difference are paired.
 
