@@ -4,18 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from django.test import Client
-from django.urls import reverse
 
 from ml.imaging.refusal import SENTENCES
-from tests.factories import BatchFactory, CaseFactory, ConsensusFactory, ImageFactory, MembershipFactory, ReleaseFactory
+from tests.factories import CaseFactory, ConsensusFactory, ImageFactory, ReleaseFactory
 from tests.ml.imaging.samples import encode, skin_photo
 from tests.webapp.api import clinic as software
 from tests.webapp.api.clinic import case, good, problem
+from tests.webapp.cases.same_picture import PICTURE, automatic, check, now, submitted, two_cases
 from tests.webapp.inference.scenes import answer_all, outcome
-from tests.webapp.reports.scenes import jpeg
-from webapp import storage
-from webapp.accounts.models import Organisation
 from webapp.audit.models import Event
 from webapp.audit.services import SYSTEM
 from webapp.cases.intake import InspectionResult, claim_images, finish_intake, override_quality
@@ -25,34 +21,13 @@ from webapp.cases.selectors import unanswered
 from webapp.cases.services import submit_batch
 from webapp.errors import Problem
 from webapp.inference.claim import claim_jobs
-from webapp.inference.models import CaseResult, Job, Result
+from webapp.inference.models import CaseResult, Result
 from webapp.inference.services import finish
 from workers.intake import inspect_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PICTURE = InspectionResult("a" * 64, 600, 450)
 BLURRED = InspectionResult("a" * 64, 600, 450, [{"code": "blurred", "advice": "Hold."}], "blurred", "Hold.")
-
-
-def two_cases(**fields: Any) -> tuple[Image, Image]:
-    """The images of two patients' cases in an open batch, both uploaded."""
-    batch = BatchFactory(**fields)
-    left, right = (ImageFactory(case=CaseFactory(batch=batch, external_id=name), stored=True) for name in "AB")
-    return left, right
-
-
-def check(*images: Image, result: InspectionResult = PICTURE) -> None:
-    """End the check of these images, one after another."""
-    for image in images:
-        token, claimed = claim_images(limit=100)
-        assert image in claimed
-        assert finish_intake(token=token, inspected=[(one, result) for one in claimed if one == image])
-        Image.objects.filter(lease_token=token).update(lease_token=None, lease_until=None, attempt=0)
-
-
-def now(image: Image) -> Image:
-    return Image.objects.select_related("case", "batch").get(pk=image.pk)
 
 
 def combined(image: Image) -> int:
@@ -130,12 +105,6 @@ def test_who_sends_it_once_more_says_whose_it_is() -> None:
     assert refusals([left, right]) == BOTH
 
 
-def submitted(left: Image, right: Image) -> Batch:
-    """The batch of two images, sent when the first is checked and the other waits for it."""
-    check(left)
-    return submit_batch(actor=SYSTEM, batch=left.batch)
-
-
 def ended(batch: Batch) -> tuple[str, int, int]:
     batch.refresh_from_db()
     return batch.state, batch.failures, batch.remaining
@@ -198,10 +167,6 @@ def test_one_that_had_failed_is_not_counted_twice() -> None:
     finish(token=token, ends=[(job, "attempts_spent")])
     check(right)
     assert ended(batch) == ("completed_with_failures", 2, 0)
-
-
-def automatic() -> dict[str, Any]:
-    return {"organisation__release_policy": Organisation.ReleasePolicy.AUTOMATIC}
 
 
 def test_what_a_patient_has_read_stays_and_the_clinic_is_told_by_the_other() -> None:
@@ -274,36 +239,3 @@ def test_what_dermatologists_agree_on_goes_and_comes_with_its_picture() -> None:
     assert now(left).case.opinion == "BCC"
     override_quality(actor=SYSTEM, image=now(left))
     assert now(left).case.opinion == "MEL"
-
-
-def test_the_page_of_a_released_case_says_that_another_came_with_its_picture(client: Client) -> None:
-    left, right = two_cases(**automatic())
-    submitted(left, right)
-    answer_all(ReleaseFactory(active=True))
-    check(right)
-    for image in (left, right):
-        storage.write(now(image).clean_key, jpeg())
-    client.force_login(MembershipFactory(organisation=left.organisation).user)
-    left_page, right_page, batch_page = (
-        client.get(reverse(name, args=[pk])).content.decode()
-        for name, pk in (("cases:case", left.case_id), ("cases:case", right.case_id), ("cases:batch", left.batch_id))
-    )
-    assert "Case B of this batch came with this picture, too." in left_page
-    assert "Used against the advice" not in left_page
-    assert "It is of this case" not in right_page + batch_page  # it could only be refused
-
-
-def test_the_page_offers_to_say_whose_it_is(client: Client) -> None:
-    left, right = two_cases()
-    check(left, right)
-    for image in (left, right):
-        storage.write(now(image).clean_key, b"pixels")
-    client.force_login(MembershipFactory(organisation=left.organisation).user)
-    page = client.get(reverse("cases:batch", args=[left.batch_id])).content.decode()
-    assert page.count("It is of this case") == 2
-    client.post(reverse("cases:image_override", args=[left.pk]))
-    case_page = client.get(reverse("cases:case", args=[left.case_id])).content.decode()
-    assert "Case B of this batch came with this picture, too." in case_page
-    assert "Said to be of this case by" in case_page
-    assert "Used against the advice" not in case_page
-    assert Job.objects.count() == 0
