@@ -10,12 +10,13 @@ from tests.webapp.cases.zips import codes, expand_next, photo, sent
 from webapp.audit.services import SYSTEM
 from webapp.cases.erasure import erase_case
 from webapp.cases.intake import InspectionResult, claim_images, finish_intake
-from webapp.cases.models import Archive, Image
+from webapp.cases.models import Archive, Case, Image
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_another_case_that_had_the_same_picture_does_not_name_it() -> None:
+def with_one_picture() -> tuple[Case, Case]:
+    """Two cases of a batch that came with the same picture, the first of them named by MARK."""
     batch = BatchFactory()
     first, second = (CaseFactory(batch=batch, external_id=name) for name in (f"{MARK} 1", "2"))
     images = [ImageFactory(case=case, stored=True) for case in (first, second)]
@@ -23,6 +24,11 @@ def test_another_case_that_had_the_same_picture_does_not_name_it() -> None:
     for image in images:
         image.refresh_from_db()
         finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450))])
+    return first, second
+
+
+def test_another_case_that_had_the_same_picture_does_not_name_it() -> None:
+    first, second = with_one_picture()
     assert MARK in Image.objects.get(case=second).advice
 
     erase_case(actor=SYSTEM, case=first)
@@ -34,13 +40,7 @@ def test_another_case_that_had_the_same_picture_does_not_name_it() -> None:
 
 
 def test_another_case_does_not_name_it_though_it_has_sent_another_picture_since() -> None:
-    batch = BatchFactory()
-    first, second = (CaseFactory(batch=batch, external_id=name) for name in (f"{MARK} 1", "2"))
-    images = [ImageFactory(case=case, stored=True) for case in (first, second)]
-    token, _ = claim_images(limit=2)
-    for image in images:
-        image.refresh_from_db()
-        finish_intake(token=token, inspected=[(image, InspectionResult("a" * 64, 600, 450))])
+    first, _ = with_one_picture()
     first.images.update(sha256="b" * 64)
 
     erase_case(actor=SYSTEM, case=first)
